@@ -1,0 +1,1 @@
+"""The item contract, the store and the API keys: what every function shares, as a layer."""
