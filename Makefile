@@ -1,0 +1,79 @@
+# Every command of the project. Each target installs what it needs, at locked versions.
+
+include tools/python.mk
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+ENGINE ?= ministack
+ARGS ?=
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+export SAM_CLI_TELEMETRY := 0
+export UV_NO_PROGRESS := 1
+export UV_CUSTOM_COMPILE_COMMAND := make lock
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+
+.PHONY: run
+run: .venv/.installed $(if $(filter ministack,$(ENGINE)),.tools/ministack/.installed) ## Serve the API on this machine (PORT=8000 ENGINE=ministack|moto API_KEY=... ARGS=--quiet)
+	@exec $(BIN)/python -m local --engine $(ENGINE) --host $(HOST) --port $(PORT) $(ARGS)
+
+.PHONY: test
+test: lint types pytest ## Check everything: lint, types, tests
+
+.PHONY: lint
+lint: .venv/.installed .tools/sam/.installed ## Check style, formatting and the template
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/cfn-lint template.yaml
+	@.tools/sam/bin/sam validate --lint --region us-east-1
+
+.PHONY: types
+types: .venv/.installed ## Check types
+	@$(BIN)/mypy
+
+.PHONY: pytest
+pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed ## Run the tests alone (ARGS="-k name")
+	@$(PYTEST) $(ARGS)
+
+.PHONY: format
+format: .venv/.installed ## Rewrite the code in the project's format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: build
+build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
+	@PATH="$(ROOT)/.tools/sam/bin:$$PATH" sam build
+
+.PHONY: bench
+bench: .venv/.installed ## Measure the handler against its floor
+	@$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: $(UV) ## Resolve all dependencies anew
+	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
+	for in in layers/domain tools/sam tools/ministack; do \
+		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt; done
+
+.PHONY: clean
+clean: ## Remove what was installed and built; the local stack's data in .local stays
+	rm -rf .venv .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.venv/.installed: requirements/dev.txt pyproject.toml | python
+	@$(UV) venv --quiet --allow-existing .venv
+	@$(UV) pip sync --quiet --python .venv requirements/dev.txt
+	@$(UV) pip install --quiet --python .venv --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.tools/%/.installed: tools/%/requirements.txt | python
+	@$(UV) venv --quiet --allow-existing $(@D)
+	@$(UV) pip sync --quiet --compile-bytecode --python $(@D) $<
+	@touch $@
+
+# The client's older release, beside the current one of .venv, for the tests that drive both.
+.tools/mka1-0.5.25/.installed: requirements/mka1-0.5.25.txt | python
+	@$(UV) pip install --quiet --no-deps --target $(@D) -r $<
+	@touch $@

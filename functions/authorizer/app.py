@@ -1,0 +1,71 @@
+"""The authorizer function: a bearer key in, a policy for the whole stage and its context out."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event import (
+    APIGatewayAuthorizerResponse,
+    APIGatewayAuthorizerTokenEvent,
+)
+from botocore.config import Config
+
+from conversations.api_keys import ApiKey, ApiKeys, Scope
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+METHODS: dict[Scope, str] = {"read": "GET", "write": "POST", "delete": "DELETE"}
+"""What each scope opens, on every route."""
+
+logger = Logger()
+
+
+@functools.cache
+def api_keys() -> ApiKeys:
+    """The table of keys, made by this execution environment's first request."""
+    config = Config(
+        connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
+    )
+    return ApiKeys(boto3.client("dynamodb", config=config), os.environ["API_KEYS_TABLE"])
+
+
+def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    """Answer one TOKEN authorizer event.
+
+    The policy is for the whole stage, because API Gateway keeps it for the key's next requests
+    too, whatever their method and path.
+
+    Raises:
+        Exception: "Unauthorized", which is how API Gateway is told to answer 401.
+    """
+    request = APIGatewayAuthorizerTokenEvent(event)
+    _, _, key = request.authorization_token.partition(" ")
+    record = api_keys().verify(key)
+    if record is None:
+        logger.info("key refused")
+        raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway knows this one by its text
+    return _policy(request, record)
+
+
+def _policy(request: APIGatewayAuthorizerTokenEvent, record: ApiKey) -> dict[str, Any]:
+    arn = request.parsed_arn
+    policy = APIGatewayAuthorizerResponse(
+        principal_id=record.account,
+        region=arn.region,
+        aws_account_id=arn.aws_account_id,
+        api_id=arn.api_id,
+        stage=arn.stage,
+        context={
+            "account": record.account,
+            "key_id": record.key_id,
+            "may_delegate": record.may_delegate,
+        },
+    )
+    for scope in sorted(record.scopes):
+        policy.allow_route(METHODS[scope], "*")
+    return policy.asdict()

@@ -1,0 +1,95 @@
+"""A request body: from bytes to JSON values that can be stored and written out again."""
+
+import re
+from collections.abc import Iterator
+from math import isfinite
+from typing import cast
+
+from pydantic_core import from_json, to_json
+
+from conversations.errors import InvalidRequestError
+from conversations.paths import Path, written
+
+_WHERE = re.compile(r"(?P<fault>.*) at line (?P<line>\d+) column (?P<column>\d+)")
+_NUMBER_START = re.compile(rb"-?[0-9]*$")
+_TOO_DEEP = "recursion limit exceeded"
+_TOO_LONG = "number out of range"
+_NOT_FINITE = (b"NaN", b"Infinity")
+
+
+class TooDeepError(Exception):
+    """The parser gave up on nesting; *value* is what stands before, *path* where it gave up."""
+
+    def __init__(self, value: object, path: Path) -> None:
+        super().__init__()
+        self.value = value
+        self.path = path
+
+
+def load(body: str | bytes) -> object:
+    """Parse *body*, refusing what is not JSON and the numbers that JSON cannot carry back."""
+    try:
+        raw = body.encode() if isinstance(body, str) else body
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError("The body is not UTF-8 text.", code="invalid_json") from error
+    try:
+        value: object = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise _refusal(raw, str(error)) from error
+    if b"Infinity" in to_json(value, inf_nan_mode="constants"):
+        for path in _non_finite(value, ()):
+            raise _bad_number(path, "a finite number")
+    return value
+
+
+def _non_finite(value: object, path: Path) -> Iterator[Path]:
+    if isinstance(value, float) and not isfinite(value):
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _non_finite(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _non_finite(inner, (*path, index))
+
+
+def _refusal(raw: bytes, message: str) -> InvalidRequestError | TooDeepError:
+    """What to raise for the parser's *message*: most faults have a place but no path."""
+    found = _WHERE.fullmatch(message)
+    if found is None:
+        return InvalidRequestError(f"The body is not JSON: {message}.", code="invalid_json")
+    fault, line, column = found["fault"], int(found["line"]), int(found["column"])
+    lines = raw.split(b"\n", line)
+    before = b"\n".join([*lines[: line - 1], lines[line - 1][: column - 1]])
+    if fault == _TOO_DEEP:
+        value, path = _parsed(before[: max(before.rfind(b"["), before.rfind(b"{"))])
+        return TooDeepError(value, path)
+    if fault == _TOO_LONG:
+        _, path = _parsed(_NUMBER_START.sub(b"", before))
+        return _bad_number(path, "a number of fewer digits")
+    if raw.startswith(_NOT_FINITE, len(before)):
+        _, path = _parsed(_NUMBER_START.sub(b"", before))
+        return _bad_number(path, "a finite number")
+    return InvalidRequestError(
+        f"The body is not JSON: {fault} at line {line}, column {column}.", code="invalid_json"
+    )
+
+
+def _bad_number(path: Path, expected: str) -> InvalidRequestError:
+    param = written(path)
+    return InvalidRequestError(
+        f"{param or 'The body'} must be {expected}.", code="invalid_value", param=param
+    )
+
+
+def _parsed(before: bytes) -> tuple[object, Path]:
+    """The body up to a value that does not parse, with null in its place, and that place's path."""
+    value: object = from_json(before + b"null,", allow_partial=True)
+    return value, tuple(_last_path(value))
+
+
+def _last_path(value: object) -> Iterator[str | int]:
+    while isinstance(value, dict | list) and value:
+        step = next(reversed(value)) if isinstance(value, dict) else len(value) - 1
+        yield step
+        value = cast("dict[object, object]", value)[step]

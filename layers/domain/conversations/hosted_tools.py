@@ -1,0 +1,220 @@
+"""Calls of tools that run beside the model: searches, pictures, code, and MCP servers."""
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from conversations.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
+
+
+class FileSearchResult(TypedDict):
+    """A passage that a file search found."""
+
+    attributes: NotRequired[MapOf[Annotated[str | bool | float, OneOf()]] | None]
+    file_id: NotRequired[str]
+    filename: NotRequired[str]
+    score: NotRequired[float]
+    text: NotRequired[str]
+
+
+class FileSearchCall(Provenance):
+    """A search in the caller's files."""
+
+    type: Literal["file_search_call"]
+    id: Id
+    queries: ListOf[str]
+    status: Literal["in_progress", "searching", "completed", "incomplete", "failed"]
+    results: NotRequired[ListOf[FileSearchResult] | None]
+
+
+class SearchSource(TypedDict):
+    """A page that a web search used."""
+
+    type: Literal["url"]
+    url: str
+
+
+class Search(TypedDict):
+    """A web search; OpenAI sends `queries`, with or without `query`."""
+
+    type: Literal["search"]
+    query: NotRequired[str]
+    queries: NotRequired[ListOf[str]]
+    sources: NotRequired[ListOf[SearchSource]]
+
+
+class OpenPage(TypedDict):
+    """A page opened; OpenAI may not know its address."""
+
+    type: Literal["open_page"]
+    url: NotRequired[str | None]
+
+
+class Find(TypedDict):
+    """A pattern sought in a page."""
+
+    type: Literal["find"]
+    url: str
+    pattern: str
+
+
+class FindInPage(TypedDict):
+    """The same, by OpenAI's name."""
+
+    type: Literal["find_in_page"]
+    url: str
+    pattern: str
+
+
+class WebSearchCall(Provenance):
+    """A search on the web, or a look at what it found."""
+
+    type: Literal["web_search_call"]
+    id: Id
+    action: Annotated[Search | OpenPage | Find | FindInPage, OneOf()]
+    status: str
+
+
+class ModerationDetails(TypedDict):
+    """Why and when a picture was blocked."""
+
+    categories: ListOf[str]
+    moderation_stage: Literal["input", "output", "unknown"]
+
+
+class ImageGenerationError(TypedDict):
+    """Why there is no picture."""
+
+    type: str
+    code: str | None
+    message: str
+    param: str | None
+    moderation_details: NotRequired[ModerationDetails]
+
+
+class SvgUsage(TypedDict):
+    """The tokens that a vector picture cost."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    total_tokens: int
+
+
+class ImageGenerationCall(Provenance):
+    """A picture the model asked for; its options are open strings in the contract."""
+
+    type: Literal["image_generation_call"]
+    id: Id
+    status: str
+    result: str | None
+    action: NotRequired[Literal["generate", "edit", "auto"] | None]
+    background: NotRequired[str | None]
+    output_format: NotRequired[str | None]
+    quality: NotRequired[str | None]
+    size: NotRequired[str | None]
+    revised_prompt: NotRequired[str | None]
+    error: NotRequired[ImageGenerationError]
+    svg_usage: NotRequired[SvgUsage]
+
+
+class CodeLogs(TypedDict):
+    """What a program printed."""
+
+    type: Literal["logs"]
+    logs: str
+
+
+class CodeImage(TypedDict):
+    """A picture that a program made."""
+
+    type: Literal["image"]
+    url: str
+
+
+class CodeInterpreterCall(Provenance):
+    """A program that the model ran in a container."""
+
+    type: Literal["code_interpreter_call"]
+    id: Id
+    code: str | None
+    container_id: str
+    outputs: ListOf[Annotated[CodeLogs | CodeImage, OneOf()]] | None
+    status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"]
+
+
+class MCPTool(TypedDict):
+    """A tool that an MCP server offers."""
+
+    name: str
+    input_schema: dict[str, object]
+    annotations: NotRequired[dict[str, object] | None]
+    description: NotRequired[str | None]
+
+
+class MCPListTools(Provenance):
+    """The tools of an MCP server."""
+
+    type: Literal["mcp_list_tools"]
+    id: Id
+    server_label: str
+    tools: ListOf[MCPTool]
+    error: NotRequired[str | None]
+
+
+class MCPApprovalRequest(Provenance):
+    """A call that waits for a person's consent."""
+
+    type: Literal["mcp_approval_request"]
+    id: Id
+    arguments: str
+    name: str
+    server_label: str
+
+
+class MCPApprovalResponse(Provenance):
+    """A person's consent, or none."""
+
+    type: Literal["mcp_approval_response"]
+    id: NotRequired[Id | None]
+    approval_request_id: CallId
+    approve: bool
+    reason: NotRequired[str | None]
+
+
+class MCPProtocolError(TypedDict):
+    """The server broke the protocol."""
+
+    type: Literal["mcp_protocol_error"]
+    code: int
+    message: str
+
+
+class MCPToolExecutionError(TypedDict):
+    """The tool failed; *content* is the server's own."""
+
+    type: Literal["mcp_tool_execution_error"]
+    content: object
+
+
+class MCPHTTPError(TypedDict):
+    """The server was not reached."""
+
+    type: Literal["http_error"]
+    code: int
+    message: str
+
+
+class MCPCall(Provenance):
+    """A call of an MCP server's tool; its error is a text, or OpenAI's object."""
+
+    type: Literal["mcp_call"]
+    id: Id
+    arguments: str
+    name: str
+    server_label: str
+    approval_request_id: NotRequired[str | None]
+    error: NotRequired[
+        Annotated[str | MCPProtocolError | MCPToolExecutionError | MCPHTTPError, OneOf()] | None
+    ]
+    output: NotRequired[str | None]
+    status: NotRequired[Literal[Status, "calling", "failed"]]

@@ -1,0 +1,101 @@
+"""Ids that clients see, and the keys by which rows sort.
+
+An entry key is 26 characters of base32hex: 48 bits of milliseconds, 64 of a batch's nonce, 16 of
+the item's index in its batch. Keys sort as strings by arrival, and never repeat in a conversation.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+"""What every id in a path, a query or a body may look like, ours and the client's."""
+
+_KEY_LENGTH = 26
+_GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
+_PREFIXES = {
+    "message": "msg",
+    "output_audio": "aud",
+    "file_search_call": "fs",
+    "computer_call": "cu",
+    "computer_call_output": "cuo",
+    "web_search_call": "ws",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "reasoning": "rs",
+    "image_generation_call": "ig",
+    "code_interpreter_call": "ci",
+    "local_shell_call": "lsh",
+    "local_shell_call_output": "lsho",
+    "shell_call": "sh",
+    "shell_call_output": "sho",
+    "mcp_list_tools": "mcpl",
+    "mcp_approval_request": "mcpr",
+    "mcp_approval_response": "mcpa",
+    "mcp_call": "mcp",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "compaction": "cmp",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
+    "apply_patch_call": "apc",
+    "apply_patch_call_output": "apco",
+}
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* may stand as an id at all; says nothing of existence."""
+    return re.fullmatch(ID_PATTERN, text) is not None and not text.endswith("\n")
+
+
+def owner_of(account: str, end_user: str) -> str:
+    """The owner's public identity: 64 hexadecimal digits, the same for ever.
+
+    *account* holds no colon; *end_user* is empty for the account itself, so two end users of one
+    account, and the account, are three owners.
+    """
+    return hashlib.sha256(f"{account}:{end_user}".encode()).hexdigest()
+
+
+def new_conversation_id() -> str:
+    """A conversation id nobody can guess (128 random bits)."""
+    return f"conv_{secrets.token_hex(16)}"
+
+
+def new_batch(now: int) -> int:
+    """The number that the keys of a batch written at *now*, in milliseconds, begin with."""
+    return now << 64 | secrets.randbits(62)
+
+
+def batch_after(last_key: str) -> int:
+    """The number for a batch that must sort after *last_key*, whatever the clocks say.
+
+    The step is random: two writers that move behind the same key still get keys of their own, so
+    a row at one's own first key proves one's own write.
+    """
+    return (_number(last_key) >> 16) + 1 + secrets.randbits(48)
+
+
+def entry_key(batch: int, index: int) -> str:
+    """The sort key of the item at *index* of *batch*."""
+    raw = (batch << 16 | index).to_bytes(16)
+    return base64.b32hexencode(raw)[:_KEY_LENGTH].decode().lower()
+
+
+def generated_id(item_type: str, key: str) -> str:
+    """The id of an item that came without one: OpenAI's prefix for its type, and its key."""
+    return f"{_PREFIXES.get(item_type, 'item')}_{key}"
+
+
+def key_in(item_id: str) -> str | None:
+    """The entry key that *item_id* carries if this service may have generated it, or None.
+
+    A client's own id may look the same: whoever follows the key compares the row's id.
+    """
+    match = _GENERATED_ID.fullmatch(item_id)
+    return match[1] if match else None
+
+
+def _number(key: str) -> int:
+    return int.from_bytes(base64.b32hexdecode(key.upper() + "======"))

@@ -1,0 +1,65 @@
+"""The bodies of the conversation's own routes: create, and update of its metadata."""
+
+import functools
+from typing import Annotated, NotRequired, TypedDict
+
+from pydantic import AfterValidator, TypeAdapter, with_config
+from pydantic_core import PydanticCustomError
+
+from conversations.fields import STRICT, Limits, ListOf
+from conversations.items import MAX_BATCH_ITEMS, AnyItem, complete
+from conversations.validation import parse
+
+MAX_METADATA_PAIRS = 16
+MAX_METADATA_KEY_LENGTH = 64
+MAX_METADATA_VALUE_LENGTH = 512
+
+Key = Annotated[str, Limits(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
+Value = Annotated[str, Limits(max_length=MAX_METADATA_VALUE_LENGTH)]
+
+
+def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
+    if sum(value is not None for value in pairs.values()) > MAX_METADATA_PAIRS:
+        raise PydanticCustomError("pairs", "must have at most 16 pairs")
+    return pairs
+
+
+@with_config(STRICT)
+class CreateConversation(TypedDict):
+    """The body of a create: nothing is required, null is nothing."""
+
+    items: NotRequired[Annotated[ListOf[AnyItem], Limits(max_length=MAX_BATCH_ITEMS)] | None]
+    metadata: NotRequired[
+        Annotated[dict[Key, Value], Limits(fail_fast=True, max_length=MAX_METADATA_PAIRS)] | None
+    ]
+
+
+@with_config(STRICT)
+class UpdateConversation(TypedDict):
+    """The body of an update: pairs to set, null to delete one, and nothing to do for no object."""
+
+    metadata: (
+        Annotated[dict[Key, Value | None], Limits(fail_fast=True), AfterValidator(_at_most_16)]
+        | None
+    )
+
+
+_UPDATE = TypeAdapter(UpdateConversation)
+
+
+@functools.cache
+def _create() -> TypeAdapter[CreateConversation]:
+    """The contract of a create, made when first asked for: an append's cold start is spared it."""
+    return TypeAdapter(CreateConversation)
+
+
+def parse_create(body: str | bytes | None) -> CreateConversation:
+    """Read a create's body, which may be empty; items are completed as those of an append."""
+    created = parse(_create(), body) if body and body.strip() else CreateConversation()
+    complete(created.get("items") or [])
+    return created
+
+
+def parse_update(body: str | bytes) -> UpdateConversation:
+    """Read an update's body; whether the result is within 16 pairs only the store can know."""
+    return parse(_UPDATE, body)

@@ -1,0 +1,105 @@
+"""`python -m local`: the stack on this machine, until Ctrl-C."""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn, TextIO, get_args
+
+from local import welcome
+from local.engines import EngineName
+from local.errors import EngineError, LocalStackError
+from local.stack import DATA, LocalStack
+
+_WATCH_SECONDS: Final = 0.2
+# A caller that asked for two lines may not be reading the rest: no line per request.
+_QUIET: Final[Mapping[str, str]] = {
+    "POWERTOOLS_LOG_LEVEL": "ERROR",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the stack; exit status 0 after Ctrl-C or SIGTERM, 1 with a sentence if it cannot run."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    logging.basicConfig(
+        level=logging.ERROR if options.quiet else logging.INFO, format="%(message)s"
+    )
+    for chatty in ("botocore", "boto3", "urllib3", "moto"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    out = sys.stdout
+    # The functions log to standard output, as on Lambda; here that is for the caller alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            _serve(options, out)
+        except LocalStackError as error:
+            sys.exit(f"error: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    engines = get_args(EngineName.__value__)
+    parser.add_argument("--engine", choices=engines, default="ministack")
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--data", type=Path, default=DATA, help="what outlives a stop")
+    parser.add_argument("--quiet", action="store_true", help="print the URL and the key, no more")
+    return parser
+
+
+def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
+    parent = os.getppid()
+    with LocalStack.start(
+        engine=options.engine,
+        host=options.host,
+        port=options.port,
+        data=options.data,
+        overrides=_QUIET if options.quiet else None,
+    ) as stack:
+        key = welcome.issue_key(stack, os.environ.get("API_KEY"), options.data / "api-key")
+        welcome.hold_documented_conversation(stack)
+        welcome.read_documented_conversation(stack.url, key)
+        out.write(_quiet_greeting(stack, key) if options.quiet else _greeting(stack, key))
+        out.flush()
+        _watch(stack, parent)
+
+
+def _quiet_greeting(stack: LocalStack, key: str) -> str:
+    return f"url: {stack.url}\nkey: {key}\n"
+
+
+def _greeting(stack: LocalStack, key: str) -> str:
+    exchange = welcome.append_example(stack.url, key)
+    lines = welcome.pasted_lines(stack.url, key)
+    return f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n\n{lines}\n\nCtrl-C ends it.\n"
+
+
+def _watch(stack: LocalStack, parent: int) -> NoReturn:
+    """Keep the process going until a signal, or until what it depends on is gone.
+
+    make, if it is that which runs us, can be killed in a way that we are not told of.
+    """
+    is_run_by_make = "MAKELEVEL" in os.environ
+    while not stack.engine.has_ended():
+        if is_run_by_make and os.getppid() != parent:
+            sys.exit()
+        time.sleep(_WATCH_SECONDS)
+    raise EngineError(f"{stack.engine.name} has ended; its log says why.")
+
+
+def _leave(*_: object) -> NoReturn:
+    """Leave by unwinding, so that everything is closed and saved; only the first signal counts."""
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.SIG_IGN)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""What stands in for DynamoDB and S3: moto in this process, MiniStack beside it, an endpoint."""
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from local.errors import EngineError
+from local.intrinsics import REGION
+
+type EngineName = Literal["moto", "ministack", "aws-endpoint"]
+
+MINISTACK: Final = Path(__file__).parents[1] / ".tools" / "ministack" / "bin" / "python"
+
+_START_SECONDS: Final = 30.0  # a predecessor that still saves its data is waited for
+_STOP_SECONDS: Final = 15.0
+
+# Nothing of the developer's own AWS configuration may reach the functions, least of all a key.
+_NO_CLOUD: Final[Mapping[str, str]] = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    # moto serves DynamoDB Streams under the plain host name only.
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+}
+# One for all stacks of this process, since they share its one moto.
+_MOTO_TURN: Final = threading.RLock()
+_FORBIDDEN: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A running stand-in."""
+
+    name: EngineName
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """Held around whatever uses the engine, because moto loses data under threads."""
+    has_ended: Callable[[], bool] = bool
+
+
+@contextmanager
+def running_engine(name: EngineName, data: Path) -> Iterator[Engine]:
+    """The engine, with the environment in which boto3 finds it and never AWS.
+
+    Raises:
+        EngineError: it cannot be had; the message says what to do.
+    """
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if name == "aws-endpoint" and not endpoint:
+        raise EngineError("The engine aws-endpoint needs AWS_ENDPOINT_URL: set it.")
+    with changed_environment(_NO_CLOUD, without=_FORBIDDEN):
+        if name == "moto":
+            yield from _moto()
+        elif name == "ministack":
+            yield from _ministack(data)
+        else:
+            with changed_environment({"AWS_ENDPOINT_URL": str(endpoint)}):
+                yield Engine(name)
+
+
+@contextmanager
+def changed_environment(
+    values: Mapping[str, str], *, without: tuple[str, ...] = ()
+) -> Iterator[None]:
+    """The process's environment with these variables, as it was before at the end."""
+    before = {name: os.environ.get(name) for name in (*values, *without)}
+    for name in without:
+        os.environ.pop(name, None)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _moto() -> Iterator[Engine]:
+    from moto import mock_aws  # noqa: PLC0415 - half a second that the other engines need not pay
+
+    with mock_aws():
+        yield Engine("moto", turn=_MOTO_TURN)
+
+
+def _ministack(data: Path) -> Iterator[Engine]:
+    if not MINISTACK.exists():
+        raise EngineError(
+            "MiniStack is not installed: run `make setup`, or use the engine moto, which forgets "
+            "everything at the end."
+        )
+    folder = data.absolute() / "ministack"
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    child = _start_ministack(folder, port)
+    try:
+        _wait_until_it_listens(child, port, folder)
+        with changed_environment({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}):
+            yield Engine("ministack", has_ended=lambda: child.poll() is not None)
+    finally:
+        _stop(child)
+
+
+def _start_ministack(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """MiniStack on its leash (`leash.py`): it saves and ends when our end of the pipe closes."""
+    leash = Path(__file__).with_name("leash.py")
+    settings = {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "LOG_LEVEL": "WARNING",
+        "PERSIST_STATE": "1",
+        "S3_DATA_DIR": str(folder / "s3"),
+        "S3_PERSIST": "1",
+        "SERVICES": "dynamodb,dynamodbstreams,s3",
+        "STATE_DIR": str(folder / "state"),
+        "TMPDIR": str(folder / "tmp"),
+    }
+    with (folder / "ministack.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - both paths are our own
+            [MINISTACK, "-I", leash, folder],
+            env={**os.environ, **settings},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C goes to the whole foreground group, and we have work to do before it ends.
+            start_new_session=True,
+        )
+
+
+def _wait_until_it_listens(child: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and child.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise EngineError(f"MiniStack did not start; {folder / 'ministack.log'} says why.")
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Let go of the leash and wait until the data is saved."""
+    if child.stdin:
+        child.stdin.close()
+    try:
+        child.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port: int = chosen.getsockname()[1]
+        return port

@@ -1,0 +1,134 @@
+"""Lambda functions run in this process, one invocation of each at a time."""
+
+import importlib.util
+import json
+import logging
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from local.errors import TemplateError
+from local.intrinsics import JsonObject
+from local.template import Function
+
+PAYLOAD_LIMIT: Final = 6_291_456  # bytes of JSON, in and out, of a synchronous invocation
+
+UNAUTHORIZED: Final = "Unauthorized"
+"""The error with which an authorizer refuses a token; no failure."""
+
+type Handler = Callable[[JsonObject, "LambdaContext"], object]
+
+_logger = logging.getLogger(__name__)
+
+
+class FunctionError(Exception):
+    """The function ended without an answer that Lambda would pass on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """The second argument of a handler, as the Lambda runtime client makes it."""
+
+    function_name: str
+    invoked_function_arn: str
+    memory_limit_in_mb: str
+    deadline: float
+    log_group_name: str
+    log_stream_name: str
+    function_version: str = "$LATEST"
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    client_context: None = None
+    identity: None = None
+    tenant_id: None = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """What is left of the template's timeout, never below zero.
+
+        A function that is over it is not stopped, so that one can sit in a debugger.
+        """
+        return max(0, int((self.deadline - time.monotonic()) * 1000))
+
+
+class LambdaFunction:
+    """One execution environment: its module is loaded once and serves one event at a time.
+
+    That is Lambda's own promise to the code, and Powertools leans on it: its resolver keeps the
+    current event on a class.
+    """
+
+    def __init__(self, definition: Function, turn: AbstractContextManager[object]) -> None:
+        """Load the handler; *turn* is held during every invocation.
+
+        Raises:
+            TemplateError: there is no such handler.
+        """
+        self._definition = definition
+        self._turn = turn
+        self._environment = threading.Lock()
+        self._log_stream = f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}"
+        with turn:
+            self._handler = _load_handler(definition)
+
+    def invoke(self, payload: bytes) -> bytes:
+        """The function's answer to an event, both as JSON.
+
+        Raises:
+            FunctionError: it raised, or its answer is no JSON or too large; why is logged.
+        """
+        event = json.loads(payload)
+        with self._environment, self._turn:
+            try:
+                result = self._handler(event, self._context())
+                answer = json.dumps(result, ensure_ascii=False).encode()
+            except Exception as error:
+                # Whatever the code raises is the function's failure and not the gateway's.
+                if str(error) != UNAUTHORIZED:
+                    _logger.exception("%s failed", self._definition.name)
+                raise FunctionError(str(error)) from error
+        if len(answer) > PAYLOAD_LIMIT:
+            _logger.error("%s answered with %d bytes", self._definition.name, len(answer))
+            raise FunctionError("Response payload size exceeded maximum allowed payload size")
+        return answer
+
+    def _context(self) -> LambdaContext:
+        return LambdaContext(
+            function_name=self._definition.name,
+            invoked_function_arn=self._definition.arn,
+            memory_limit_in_mb=str(self._definition.memory_mb),
+            deadline=time.monotonic() + self._definition.timeout_seconds,
+            log_group_name=f"/aws/lambda/{self._definition.name}",
+            log_stream_name=self._log_stream,
+        )
+
+
+def _load_handler(definition: Function) -> Handler:
+    module_name, _, attribute = definition.handler.rpartition(".")
+    module = _load_module(
+        f"local.functions.{definition.logical_id}", definition.code / f"{module_name}.py"
+    )
+    handler: Handler | None = getattr(module, attribute, None)
+    if handler is None:
+        raise TemplateError(f"{definition.code} has no handler {definition.handler}.")
+    return handler
+
+
+def _load_module(name: str, path: Path) -> ModuleType:
+    """Run the file anew under a name of its own: every function calls its module `app`."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise TemplateError(f"There is no function at {path}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

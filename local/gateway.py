@@ -1,0 +1,145 @@
+"""API Gateway REST as an ASGI application.
+
+The order of checks is AWS's: route, token, policy, size, function. Not here: the stage's throttle
+and usage plans (every request is let in), request validators, VTL, access logs in CloudWatch.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from local.authorizer import Invoke, TokenAuthorizer
+from local.events import Request, proxy_event, request_context
+from local.functions import PAYLOAD_LIMIT, FunctionError
+from local.integration import proxy_answer
+from local.intrinsics import JsonObject
+from local.responses import Answer, GatewayError, check_responses, gateway_answer
+from local.routes import RouteMatch, match_route
+from local.template import Api
+
+# Any: the edge of ASGI, whose messages are dictionaries of whatever their type says.
+type Message = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+
+BODY_LIMIT: Final = 10 * 1024 * 1024  # bytes; Lambda's own limit on the event is lower still
+RAW_HEADERS: Final = "raw_headers"
+"""Key of the scope's state under which the server leaves the headers as they were spelled."""
+
+_BODYLESS: Final = frozenset({204, 304})
+
+_logger = logging.getLogger(__name__)
+
+
+class ClientGoneError(Exception):
+    """The client hung up before its request was complete."""
+
+
+class Gateway:
+    """The API of the template in front of functions that are invoked by logical id."""
+
+    def __init__(self, api: Api, functions: Mapping[str, Invoke]) -> None:
+        check_responses(api)
+        self._api = api
+        self._functions = functions
+        self._authorizers = {
+            name: TokenAuthorizer(definition, functions[definition.function])
+            for name, definition in api.authorizers.items()
+        }
+        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="gateway")
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        request = _request(scope)
+        try:
+            answer = await self._answer(request, receive)
+        except ClientGoneError:
+            return
+        _logger.info("%s %s %d", request.method, request.raw_path, answer.status)
+        await _respond(answer, send)
+
+    def forget_callers(self) -> None:
+        """Empty the authorizers' caches."""
+        for authorizer in self._authorizers.values():
+            authorizer.forget()
+
+    def close(self) -> None:
+        """Let the requests under way finish."""
+        self._threads.shutdown()
+
+    async def _answer(self, request: Request, receive: Receive) -> Answer:
+        match = match_route(self._api.routes, request.method, request.raw_path)
+        context = request_context(request, self._api, match.route if match else None)
+        try:
+            known = _known(match)
+            await self._authorize(request, known, context)
+            body = await _read_body(request, receive)
+            event = proxy_event(request, context, self._api, known.parameters, body)
+            return await self._integrate(known, event)
+        except GatewayError as error:
+            return gateway_answer(error.kind, self._api, request, context)
+
+    async def _authorize(self, request: Request, match: RouteMatch, context: JsonObject) -> None:
+        if match.route.authorizer is not None:
+            authorizer = self._authorizers[match.route.authorizer]
+            context["authorizer"] = await self._run(authorizer.authorize, request, self._api)
+
+    async def _integrate(self, match: RouteMatch, event: JsonObject) -> Answer:
+        payload = json.dumps(event, ensure_ascii=False).encode()
+        if len(payload) > PAYLOAD_LIMIT:
+            raise GatewayError("REQUEST_TOO_LARGE")
+        try:
+            result = await self._run(self._functions[match.route.function], payload)
+        except FunctionError as error:
+            raise GatewayError("INTEGRATION_FAILURE") from error
+        return proxy_answer(result)
+
+    async def _run[**P, R](self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
+
+
+def _known(match: RouteMatch | None) -> RouteMatch:
+    if match is None:
+        raise GatewayError("MISSING_AUTHENTICATION_TOKEN")
+    return match
+
+
+def _request(scope: Message) -> Request:
+    raw_headers = scope["state"].get(RAW_HEADERS, scope["headers"])
+    return Request(
+        method=scope["method"],
+        raw_path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers],
+        client=scope["client"][0],
+        protocol=f"HTTP/{scope['http_version']}",
+    )
+
+
+async def _read_body(request: Request, receive: Receive) -> bytes:
+    """The whole body, of which never more than the limit is held."""
+    if int(request.header("content-length") or 0) > BODY_LIMIT:
+        raise GatewayError("REQUEST_TOO_LARGE")
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT:
+            raise GatewayError("REQUEST_TOO_LARGE")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _respond(answer: Answer, send: Send) -> None:
+    body = b"" if answer.status in _BODYLESS else answer.body
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.status not in _BODYLESS:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

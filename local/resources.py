@@ -1,0 +1,107 @@
+"""The template's tables and buckets, made in an engine."""
+
+from typing import TYPE_CHECKING, Final, cast
+
+import boto3
+
+from local.errors import EngineError
+from local.intrinsics import Json, JsonObject, as_text, mapping, section
+from local.template import Template
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
+    from mypy_boto3_s3.client import S3Client
+
+# What makes a difference to a program; encryption, recovery and protection do not.
+_TABLE_PROPERTIES: Final = (
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "ProvisionedThroughput",
+)
+
+
+class Resources:
+    """The tables and buckets under the names that the functions know."""
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+        self.dynamodb: DynamoDBClient = boto3.client("dynamodb")
+        self.s3: S3Client = boto3.client("s3")
+
+    def create(self) -> None:
+        """Make what is not there yet.
+
+        Raises:
+            EngineError: a table is there from an earlier start, and the template changed its keys.
+        """
+        present = self.dynamodb.list_tables()["TableNames"]
+        for logical_id, properties in self._template.tables.items():
+            name = self._template.name(logical_id)
+            if name in present:
+                self._check_table(name, properties)
+            else:
+                self._create_table(name, properties)
+        buckets = {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}
+        for logical_id in self._template.buckets:
+            if (name := self._template.name(logical_id)) not in buckets:
+                self.s3.create_bucket(Bucket=name)
+
+    def recreate(self) -> None:
+        """Make everything anew and empty."""
+        for logical_id in self._template.tables:
+            self.dynamodb.delete_table(TableName=self._template.name(logical_id))
+        for logical_id in self._template.buckets:
+            self._empty_bucket(self._template.name(logical_id))
+        self.create()
+
+    def stream_arn(self, table: str) -> str:
+        """The stream of a table, by the table's logical id."""
+        description = self.dynamodb.describe_table(TableName=self._template.name(table))["Table"]
+        return description["LatestStreamArn"]
+
+    def close(self) -> None:
+        """Hang up, so that an engine that ends need not wait for us."""
+        self.dynamodb.close()
+        self.s3.close()
+
+    def _create_table(self, name: str, properties: JsonObject) -> None:
+        self.dynamodb.create_table(**_table_input(name, properties))
+        ttl = section(properties, "TimeToLiveSpecification")
+        if ttl:
+            self.dynamodb.update_time_to_live(
+                TableName=name,
+                TimeToLiveSpecification={
+                    "Enabled": as_text(ttl["Enabled"]) == "true",
+                    "AttributeName": as_text(ttl["AttributeName"]),
+                },
+            )
+
+    def _check_table(self, name: str, properties: JsonObject) -> None:
+        held: Json = cast("Json", self.dynamodb.describe_table(TableName=name)["Table"])
+        if _keys(mapping(held)) != _keys(properties):
+            raise EngineError(
+                f"The table {name} was made from another template: delete the data folder."
+            )
+
+    def _empty_bucket(self, name: str) -> None:
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=name):
+            for stored in page.get("Contents", []):
+                self.s3.delete_object(Bucket=name, Key=stored["Key"])
+
+
+def _table_input(name: str, properties: JsonObject) -> "CreateTableInputTypeDef":
+    """The arguments of CreateTable: CloudFormation's properties, but for the stream's switch."""
+    given: JsonObject = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+    stream = section(properties, "StreamSpecification")
+    if stream:
+        given["StreamSpecification"] = {"StreamEnabled": True, **stream}
+    return cast("CreateTableInputTypeDef", {"TableName": name, **given})
+
+
+def _keys(table: JsonObject) -> Json:
+    indexes = cast("list[JsonObject]", table.get("GlobalSecondaryIndexes") or [])
+    return [table["KeySchema"], {as_text(i["IndexName"]): i["KeySchema"] for i in indexes}]

@@ -1,0 +1,117 @@
+"""The template's stack, running on this machine."""
+
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from local.engines import Engine, EngineName, changed_environment, running_engine
+from local.errors import TemplateError
+from local.functions import LambdaFunction
+from local.gateway import Gateway
+from local.resources import Resources
+from local.server import Server, bind_loopback
+from local.streams import Deliveries, Stream, StreamPump
+from local.template import TEMPLATE, Function, Template
+
+DATA: Final = Path(__file__).parents[1] / ".local"
+
+
+class LocalStack:
+    """API, functions, tables, buckets and streams, made by `start`."""
+
+    def __init__(
+        self, template: Template, engine: Engine, resources: Resources, bound: socket.socket
+    ) -> None:
+        self.template = template
+        self.engine = engine
+        self.resources = resources
+        """The engine's clients, to be used with `engine.turn` held."""
+        with engine.turn:
+            resources.create()
+        self._functions = {
+            name: LambdaFunction(function, engine.turn)
+            for name, function in template.functions.items()
+        }
+        invoke = {name: function.invoke for name, function in self._functions.items()}
+        self._gateway = Gateway(template.api, invoke)
+        self._server = Server(self._gateway, bound)
+        with engine.turn:
+            self._pump = StreamPump(self._open_streams, engine.turn)
+
+    @classmethod
+    @contextmanager
+    def start(  # noqa: PLR0913 - each is named by its caller and has a default
+        cls,
+        *,
+        engine: EngineName = "moto",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        template: Path = TEMPLATE,
+        data: Path = DATA,
+        overrides: Mapping[str, str] | None = None,
+    ) -> Iterator[Self]:
+        """Run the stack until the block is left; port 0 is any free one.
+
+        *overrides* are environment variables that hold against the template's.
+
+        Raises:
+            LocalStackError: it cannot run; the message says why.
+        """
+        with ExitStack() as exits:
+            bound = exits.enter_context(bind_loopback(host, port))
+            read = Template.loaded(template, {})
+            running = exits.enter_context(running_engine(engine, data))
+            variables = _environment(read.functions.values())
+            exits.enter_context(changed_environment({**variables, **(overrides or {})}))
+            resources = exits.enter_context(closing(Resources(read)))
+            stack = cls(read, running, resources, bound)
+            exits.callback(stack._stop)
+            stack._run()
+            yield stack
+
+    @property
+    def url(self) -> str:
+        """The root of the API, without a slash at the end."""
+        return self._server.url
+
+    def reset(self) -> None:
+        """Begin again with empty tables and buckets, and with authorizers that know nobody."""
+        with self._pump.paused(), self.engine.turn:
+            self.resources.recreate()
+        self._gateway.forget_callers()
+
+    def drain_streams(self) -> None:
+        """Wait until the functions on streams have seen every change made so far."""
+        self._pump.drain()
+
+    def _run(self) -> None:
+        self._pump.start()
+        self._server.start()
+
+    def _stop(self) -> None:
+        self._server.stop()
+        self._pump.stop()
+
+    def _open_streams(self) -> list[tuple[Stream, Deliveries]]:
+        return [
+            (
+                Stream(self.resources.stream_arn(subscription.table)),
+                Deliveries(subscription, self._functions[name].invoke),
+            )
+            for name, function in self.template.functions.items()
+            for subscription in function.subscriptions
+        ]
+
+
+def _environment(functions: Iterable[Function]) -> dict[str, str]:
+    """The variables of all functions: they share this process, so none may mean two things."""
+    variables: dict[str, str] = {}
+    for function in functions:
+        for name, value in function.environment.items():
+            if variables.setdefault(name, value) != value:
+                raise TemplateError(
+                    f"{name} differs between functions, which the local stack runs in one process."
+                )
+    return variables

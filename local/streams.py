@@ -1,0 +1,210 @@
+"""DynamoDB streams delivered to functions, as Lambda's event source mappings do.
+
+Records come in order and at least once, in batches of the mapping's size, past its filters. A
+batch that fails is sent again at once, from the first record the function names if it may name one,
+split in two if the mapping says so, until the mapping's retries (ten where it has no limit) are
+spent; then it is dropped with a line in the log, where AWS would send it to the on-failure
+destination. Batching windows, record age and parallelism are not here.
+"""
+
+import base64
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.authorizer import Invoke
+from local.functions import FunctionError
+from local.intrinsics import REGION, Json, JsonObject, mapping
+from local.patterns import matches
+from local.template import Subscription
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodbstreams.client import DynamoDBStreamsClient
+    from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
+
+_POLL_SECONDS: Final = 0.2
+_PATIENCE: Final = 10
+
+_logger = logging.getLogger(__name__)
+
+
+class Deliveries:
+    """The records of one batch on their way to a function."""
+
+    def __init__(self, subscription: Subscription, invoke: Invoke) -> None:
+        self._subscription = subscription
+        self._invoke = invoke
+        self._filters = [mapping(json.loads(given)) for given in subscription.filters]
+
+    def deliver(self, records: Sequence[JsonObject]) -> None:
+        """Hand over the records that pass, batch by batch."""
+        passed = [record for record in records if self._passes(record)]
+        size, retries = self._subscription.batch_size, self._subscription.retries
+        for start in range(0, len(passed), size):
+            self._hand_over(passed[start : start + size], _PATIENCE if retries < 0 else retries)
+
+    def _passes(self, record: JsonObject) -> bool:
+        return not self._filters or any(matches(given, record) for given in self._filters)
+
+    def _hand_over(self, batch: Sequence[JsonObject], retries: int) -> None:
+        failed_at = self._attempt(batch)
+        if failed_at is None:
+            return
+        rest = batch[failed_at:]
+        if retries == 0:
+            _logger.error("%d stream records were given up, as the template says", len(rest))
+            return
+        middle = (len(rest) + 1) // 2 if self._subscription.bisects else len(rest)
+        self._hand_over(rest[:middle], retries - 1)
+        if rest[middle:]:
+            self._hand_over(rest[middle:], retries - 1)
+
+    def _attempt(self, batch: Sequence[JsonObject]) -> int | None:
+        """Where in the batch the function failed, None if it did not."""
+        try:
+            answer = json.loads(self._invoke(json.dumps({"Records": [*batch]}).encode()))
+        except FunctionError:
+            return 0
+        if not self._subscription.reports_failures or not isinstance(answer, dict):
+            return None
+        named = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures") or []}
+        if not named:
+            return None
+        numbers = [mapping(record["dynamodb"])["SequenceNumber"] for record in batch]
+        return min((numbers.index(name) for name in named if name in numbers), default=0)
+
+
+class Stream:
+    """A reader of one table's stream, from its oldest record on."""
+
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
+        self._client: DynamoDBStreamsClient = boto3.client(
+            "dynamodbstreams", config=Config(retries={"total_max_attempts": 1})
+        )
+        self._iterators: dict[str, str | None] = {}
+
+    def read(self) -> list[JsonObject]:
+        """The records since the last time; none if there is nothing new."""
+        self._find_shards()
+        return [record for shard in self._iterators for record in self._read_shard(shard)]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
+    def _find_shards(self) -> None:
+        description = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]
+        for shard in description.get("Shards", []):
+            if shard["ShardId"] not in self._iterators:
+                answer = self._client.get_shard_iterator(
+                    StreamArn=self._arn,
+                    ShardId=shard["ShardId"],
+                    ShardIteratorType="TRIM_HORIZON",
+                )
+                self._iterators[shard["ShardId"]] = answer["ShardIterator"]
+
+    def _read_shard(self, shard: str) -> Iterator[JsonObject]:
+        while iterator := self._iterators[shard]:
+            answer = self._client.get_records(ShardIterator=iterator)
+            self._iterators[shard] = answer.get("NextShardIterator")
+            if not answer["Records"]:
+                return
+            yield from (self._event_record(record) for record in answer["Records"])
+
+    def _event_record(self, record: "RecordTypeDef") -> JsonObject:
+        event = cast("JsonObject", _as_json(cast("object", record)))
+        return {**event, "awsRegion": REGION, "eventSourceARN": self._arn}
+
+
+class StreamPump:
+    """A thread that carries records from streams to functions until it is stopped."""
+
+    def __init__(
+        self,
+        open_streams: Callable[[], Sequence[tuple[Stream, Deliveries]]],
+        turn: AbstractContextManager[object],
+    ) -> None:
+        self._open_streams = open_streams
+        self._turn = turn
+        self._one_reader = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
+        self._streams = open_streams()
+
+    def start(self) -> None:
+        """Begin to carry."""
+        self._thread.start()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hold still while tables are replaced; then read the streams of the new ones.
+
+        The reader's lock comes before the engine's turn, as in `_carry`.
+        """
+        with self._one_reader:
+            yield
+            self._close_streams()
+            with self._turn:
+                self._streams = self._open_streams()
+
+    def drain(self) -> None:
+        """Deliver everything that is in the streams now, and what it leads to."""
+        while self._carry():
+            pass
+
+    def stop(self) -> None:
+        """Deliver what is left and end."""
+        self._stopping.set()
+        self._thread.join()
+        self._drain_if_possible()
+        self._close_streams()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_POLL_SECONDS):
+            self._drain_if_possible()
+
+    def _drain_if_possible(self) -> None:
+        try:
+            self.drain()
+        except (BotoCoreError, ClientError):
+            _logger.exception("The streams cannot be read")
+
+    def _carry(self) -> int:
+        with self._one_reader:
+            count = 0
+            for stream, deliveries in self._streams:
+                with self._turn:
+                    records = stream.read()
+                deliveries.deliver(records)
+                count += len(records)
+            return count
+
+    def _close_streams(self) -> None:
+        for stream, _ in self._streams:
+            stream.close()
+
+
+def _as_json(value: object) -> Json:
+    """A record of boto3 as Lambda writes it: seconds for times, base64 for bytes."""
+    match value:
+        case dict():
+            return {str(name): _as_json(item) for name, item in value.items()}
+        case list() | set():
+            return [_as_json(item) for item in value]
+        case datetime():
+            return int(value.timestamp())
+        case bytes():
+            return base64.b64encode(value).decode()
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return str(value)

@@ -1,0 +1,255 @@
+"""`template.yaml` as the local stack needs it: what is served, run and stored."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Self
+
+from local.errors import TemplateError
+from local.intrinsics import (
+    STACK_NAME,
+    Intrinsics,
+    Json,
+    JsonObject,
+    as_text,
+    items,
+    mapping,
+    read_document,
+    section,
+)
+
+TEMPLATE: Final = Path(__file__).parents[1] / "template.yaml"
+
+_LAMBDA_DEFAULTS: Final[JsonObject] = {"Timeout": 3, "MemorySize": 128}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method of a resource: `POST /conversations/{conversation_id}`, say."""
+
+    method: str
+    path: str
+    function: str
+    authorizer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizer:
+    """A TOKEN authorizer and when its function is asked."""
+
+    function: str
+    header: str
+    validation: re.Pattern[str] | None
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayResponse:
+    """What the gateway says instead of its own words; no status keeps the gateway's."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    templates: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The REST API with its one stage."""
+
+    name: str
+    stage: str
+    stage_variables: Mapping[str, str] | None
+    routes: Sequence[Route]
+    authorizers: Mapping[str, Authorizer]
+    responses: Mapping[str, GatewayResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A function's event source mapping on a table's stream."""
+
+    table: str
+    filters: Sequence[str]
+    batch_size: int
+    reports_failures: bool
+    bisects: bool
+    retries: int
+    """-1 for as often as it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Lambda function: where its code is and what it is told."""
+
+    logical_id: str
+    name: str
+    arn: str
+    code: Path
+    handler: str
+    environment: Mapping[str, str]
+    timeout_seconds: float
+    memory_mb: int
+    subscriptions: Sequence[Subscription]
+
+
+class Template:
+    """One document, its parameters given or at their defaults."""
+
+    def __init__(self, path: Path = TEMPLATE, parameters: Mapping[str, Json] | None = None) -> None:
+        self._folder = path.parent
+        self._document = read_document(path)
+        self._intrinsics = Intrinsics(self._document, parameters or {})
+
+    @classmethod
+    def loaded(cls, path: Path, parameters: Mapping[str, Json]) -> Self:
+        """The template with every part of it read once, so that a fault shows at the start.
+
+        Raises:
+            TemplateError: the first fault.
+        """
+        template = cls(path, parameters)
+        for part in (template.api, template.functions, template.tables, template.buckets):
+            part  # noqa: B018 - reading it is the check
+        return template
+
+    def name(self, logical_id: str) -> str:
+        """The resource's name, as the functions know it."""
+        return self._intrinsics.name(logical_id)
+
+    @cached_property
+    def api(self) -> Api:
+        """The API; there has to be exactly one."""
+        [logical_id] = self._ids("AWS::Serverless::Api")
+        properties = self._properties(logical_id)
+        auth = section(properties, "Auth")
+        return Api(
+            name=logical_id,
+            stage=as_text(properties["StageName"]),
+            stage_variables=_texts(section(properties, "Variables")) or None,
+            routes=tuple(self._routes(auth.get("DefaultAuthorizer"))),
+            authorizers={
+                name: self._authorizer(mapping(given))
+                for name, given in section(auth, "Authorizers").items()
+            },
+            responses={
+                kind: _gateway_response(mapping(given))
+                for kind, given in section(properties, "GatewayResponses").items()
+            },
+        )
+
+    @cached_property
+    def functions(self) -> Mapping[str, Function]:
+        """The functions by logical id."""
+        return {name: self._function(name) for name in self._ids("AWS::Serverless::Function")}
+
+    @cached_property
+    def tables(self) -> Mapping[str, JsonObject]:
+        """The properties of the DynamoDB tables by logical id."""
+        return {name: self._properties(name) for name in self._ids("AWS::DynamoDB::Table")}
+
+    @cached_property
+    def buckets(self) -> Sequence[str]:
+        """The logical ids of the S3 buckets."""
+        return tuple(self._ids("AWS::S3::Bucket"))
+
+    def _ids(self, kind: str) -> Iterator[str]:
+        for logical_id, resource in section(self._document, "Resources").items():
+            if mapping(resource)["Type"] == kind and self._intrinsics.is_created(logical_id):
+                yield logical_id
+
+    def _properties(self, logical_id: str) -> JsonObject:
+        resource = mapping(section(self._document, "Resources")[logical_id])
+        kind = as_text(resource["Type"]).rpartition("::")[2]
+        shared = section(section(self._document, "Globals"), kind)
+        return mapping(self._intrinsics.resolve(_merged(shared, section(resource, "Properties"))))
+
+    def _function(self, logical_id: str) -> Function:
+        properties = _LAMBDA_DEFAULTS | self._properties(logical_id)
+        return Function(
+            logical_id=logical_id,
+            name=self._intrinsics.name(logical_id),
+            arn=self._intrinsics.arn(logical_id),
+            code=self._folder / as_text(properties["CodeUri"]),
+            handler=as_text(properties["Handler"]),
+            environment=_texts(section(section(properties, "Environment"), "Variables")),
+            timeout_seconds=float(as_text(properties["Timeout"])),
+            memory_mb=int(as_text(properties["MemorySize"])),
+            subscriptions=tuple(
+                self._subscription(event) for event in _events(properties, "DynamoDB")
+            ),
+        )
+
+    def _subscription(self, event: JsonObject) -> Subscription:
+        response_types = items(event.get("FunctionResponseTypes") or [])
+        filters = items(section(event, "FilterCriteria").get("Filters") or [])
+        return Subscription(
+            table=self._owner_of(as_text(event["Stream"]).partition("/stream/")[0]),
+            filters=tuple(as_text(mapping(given)["Pattern"]) for given in filters),
+            batch_size=int(as_text(event.get("BatchSize", 100))),
+            reports_failures="ReportBatchItemFailures" in response_types,
+            bisects=as_text(event.get("BisectBatchOnFunctionError", False)) == "true",
+            retries=int(as_text(event.get("MaximumRetryAttempts", -1))),
+        )
+
+    def _routes(self, default_authorizer: Json) -> Iterator[Route]:
+        for logical_id in self._ids("AWS::Serverless::Function"):
+            for event in _events(self._properties(logical_id), "Api"):
+                chosen = section(event, "Auth").get("Authorizer", default_authorizer)
+                yield Route(
+                    method=as_text(event["Method"]).upper(),
+                    path=as_text(event["Path"]),
+                    function=logical_id,
+                    authorizer=None if chosen in {None, "NONE"} else as_text(chosen),
+                )
+
+    def _authorizer(self, given: JsonObject) -> Authorizer:
+        if given.get("FunctionPayloadType", "TOKEN") != "TOKEN":
+            raise TemplateError("The local gateway knows authorizers of the type TOKEN only.")
+        identity = section(given, "Identity")
+        expression = identity.get("ValidationExpression")
+        return Authorizer(
+            function=self._owner_of(as_text(given["FunctionArn"])),
+            header=as_text(identity.get("Header", "Authorization")),
+            validation=None if expression is None else re.compile(as_text(expression)),
+            ttl_seconds=int(as_text(identity.get("ReauthorizeEvery", 300))),
+        )
+
+    def _owner_of(self, arn: str) -> str:
+        for kind in ("AWS::Serverless::Function", "AWS::DynamoDB::Table"):
+            for logical_id in self._ids(kind):
+                if arn.removesuffix(":live") == self._intrinsics.arn(logical_id):
+                    return logical_id
+        raise TemplateError(f"{arn} is no function and no table of the stack {STACK_NAME}.")
+
+
+def _events(properties: JsonObject, kind: str) -> Iterator[JsonObject]:
+    for event in section(properties, "Events").values():
+        if mapping(event)["Type"] == kind:
+            yield section(mapping(event), "Properties")
+
+
+def _gateway_response(given: JsonObject) -> GatewayResponse:
+    status = given.get("StatusCode")
+    return GatewayResponse(
+        status=None if status is None else int(as_text(status)),
+        headers=_texts(section(section(given, "ResponseParameters"), "Headers")),
+        templates=_texts(section(given, "ResponseTemplates")),
+    )
+
+
+def _merged(shared: JsonObject, own: JsonObject) -> JsonObject:
+    """`Globals` below a resource: mappings merge, lists add up, anything else yields."""
+    merged = {**shared, **own}
+    for name in shared.keys() & own.keys():
+        above, below = shared[name], own[name]
+        if isinstance(above, dict) and isinstance(below, dict):
+            merged[name] = _merged(above, below)
+        elif isinstance(above, list) and isinstance(below, list):
+            merged[name] = [*above, *below]
+    return merged
+
+
+def _texts(values: JsonObject) -> dict[str, str]:
+    return {name: as_text(value) for name, value in values.items()}

@@ -1,0 +1,82 @@
+"""The stack of the template, on moto, behind its own HTTP door: what most tests go through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import httpx
+import pytest
+
+from conversations.api_keys import SCOPES, ApiKeys, Scope
+from local.stack import LocalStack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class IssueKey(Protocol):
+    """How a test gets an API key."""
+
+    def __call__(
+        self,
+        account: str = ...,
+        *,
+        scopes: frozenset[Scope] = ...,
+        may_delegate: bool = ...,
+        expires_at: int | None = ...,
+    ) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def running_stack() -> Iterator[LocalStack]:
+    with LocalStack.start(engine="moto") as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(running_stack: LocalStack) -> LocalStack:
+    running_stack.reset()
+    return running_stack
+
+
+@pytest.fixture
+def api_keys(stack: LocalStack) -> ApiKeys:
+    return ApiKeys(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+
+
+@pytest.fixture
+def issue_key(api_keys: ApiKeys) -> IssueKey:
+    def issue(
+        account: str = "acme",
+        *,
+        scopes: frozenset[Scope] = SCOPES,
+        may_delegate: bool = False,
+        expires_at: int | None = None,
+    ) -> str:
+        return api_keys.create(
+            account=account,
+            name="test",
+            scopes=scopes,
+            may_delegate=may_delegate,
+            expires_at=expires_at,
+        )[0]
+
+    return issue
+
+
+@pytest.fixture
+def base_url(stack: LocalStack) -> str:
+    return f"{stack.url}/api/v1/llm"
+
+
+@pytest.fixture
+def client(base_url: str, issue_key: IssueKey) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {issue_key()}"}
+    with httpx.Client(base_url=base_url, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+def conversation(client: httpx.Client) -> str:
+    """The path of a new, empty conversation."""
+    return f"/conversations/{client.post('/conversations').json()['id']}"

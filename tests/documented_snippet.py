@@ -1,0 +1,30 @@
+"""The SDK documentation's own snippet, with the server's URL and a key added; prints the answer.
+
+A program of its own, because the SDK's two releases cannot live in one process.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+from mka1 import SDK
+
+url, key, mode = sys.argv[1:]
+request = {
+    "conversation_id": "conv_abc123",
+    "items": [{"type": "message", "role": "user", "content": "What is the weather today?"}],
+}
+
+
+def call() -> Any:
+    with SDK(bearer_auth=key, server_url=url) as sdk:
+        return sdk.llm.conversations.create_items(**request)
+
+
+async def call_async() -> Any:
+    async with SDK(bearer_auth=key, server_url=url) as sdk:
+        return await sdk.llm.conversations.create_items_async(**request)
+
+
+page = call() if mode == "sync" else asyncio.run(call_async())
+sys.stdout.write(page.model_dump_json())

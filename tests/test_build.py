@@ -1,0 +1,162 @@
+"""What `sam build` makes, run as Lambda runs it: from its artefacts and nothing else."""
+
+import importlib.metadata
+import json
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local.intrinsics import mapping
+from local.template import Template
+from tests.runtime_api import FunctionError, RuntimeApi, serve_runtime_api
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = Template().functions
+LAMBDA_RUNTIME = ("awslambdaric", "boto3")
+"""What is there without the artefacts: the runtime client, and boto3 of the runtime's own."""
+MACHINES = {"aarch64": 0xB7, "x86_64": 0x3E}  # e_machine of an ELF header
+MAX_LAYER_BYTES = 20_000_000
+UNCHECKED_HASH = 0b01  # the flags of PEP 552
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The build folder: one folder for each function, one for the layer."""
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    sam = ROOT / ".tools/sam/bin/sam"
+    subprocess.run([sam, "build", "--build-dir", folder], cwd=ROOT, check=True)  # noqa: S603 - ours
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lambda_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages that Lambda itself brings, and those that they need."""
+    folder = tmp_path_factory.mktemp("runtime")
+    wanted = [*LAMBDA_RUNTIME]
+    for name in wanted:
+        distribution = importlib.metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or ()} - {".."}:
+            (folder / top).symlink_to(Path(str(distribution.locate_file(top))))
+        needed = (re.split(r"[^\w.-]", need)[0] for need in plain_requirements(distribution))
+        wanted += [need for need in needed if need not in wanted]
+    return folder
+
+
+def plain_requirements(distribution: importlib.metadata.Distribution) -> Iterator[str]:
+    return (need for need in distribution.requires or () if "extra ==" not in need)
+
+
+@contextmanager
+def running(function: str, artefacts: Path, lambda_runtime: Path) -> Iterator[RuntimeApi]:
+    """The built function in a process that sees its artefact, the layer and the runtime only."""
+    path = [artefacts / function, artefacts / "DomainLayer/python", lambda_runtime]
+    with serve_runtime_api() as api:
+        environment = {
+            **FUNCTIONS[function].environment,
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_LAMBDA_FUNCTION_NAME": function,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": ":".join(map(str, path)),
+        }
+        process = subprocess.Popen(  # noqa: S603 - our own artefact
+            [sys.executable, "-S", "-m", "awslambdaric", FUNCTIONS[function].handler],
+            cwd=artefacts / function,
+            env=environment,
+        )
+        try:
+            yield api
+        finally:
+            process.kill()
+            process.wait()
+
+
+def event(name: str, **changes: object) -> Mapping[str, object]:
+    text = (ROOT / "events" / f"{name}.json").read_text(encoding="utf-8")
+    return {**json.loads(text), **changes}
+
+
+def test_built_api_answers(artefacts: Path, lambda_runtime: Path) -> None:
+    with running("ApiFunction", artefacts, lambda_runtime) as api:
+        answer = api.invoke(event("api", body='{"items": ['))
+
+    assert answer["statusCode"] == 400
+    assert answer["isBase64Encoded"] is False
+    assert mapping(json.loads(str(answer["body"]))["error"])["code"] == "invalid_json"
+
+
+def test_built_authorizer_refuses(artefacts: Path, lambda_runtime: Path) -> None:
+    with (
+        running("AuthorizerFunction", artefacts, lambda_runtime) as api,
+        pytest.raises(FunctionError, match='"errorMessage": "Unauthorized"'),
+    ):
+        api.invoke(event("authorizer", authorizationToken="Bearer lck_misspelt"))
+
+
+def test_built_purge_refuses_what_is_no_stream(artefacts: Path, lambda_runtime: Path) -> None:
+    with (
+        running("PurgeFunction", artefacts, lambda_runtime) as api,
+        pytest.raises(FunctionError, match="UnexpectedBatchTypeError"),
+    ):
+        api.invoke({"Records": []})
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_layer_holds_the_library_of_each_processor(machine: str, artefacts: Path) -> None:
+    [library] = artefacts.glob(f"DomainLayer/python/pydantic_core/*{machine}*.so")
+
+    [e_machine] = struct.unpack_from("<H", library.read_bytes(), offset=18)
+
+    assert e_machine == MACHINES[machine]
+
+
+def test_layer_holds_no_other_library(artefacts: Path) -> None:
+    assert len([*artefacts.rglob("*.so")]) == len(MACHINES)
+
+
+def test_every_module_is_shipped_with_its_bytecode(artefacts: Path) -> None:
+    modules = [*artefacts.rglob("*.py")]
+    bytecode = {
+        path: int.from_bytes(path.read_bytes()[4:8], "little") for path in artefacts.rglob("*.pyc")
+    }
+
+    compiled = {m.parent / "__pycache__" / f"{m.stem}.cpython-313.pyc" for m in modules}
+
+    assert compiled == bytecode.keys()
+    assert set(bytecode.values()) == {UNCHECKED_HASH}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_artefact_is_its_module(function: str, artefacts: Path) -> None:
+    names = {path.name for path in (artefacts / function).iterdir()}
+
+    assert names == {"app.py", "__pycache__"}
+
+
+def test_layer_leaves_boto3_to_the_runtime(artefacts: Path) -> None:
+    assert not [*artefacts.glob("DomainLayer/python/boto*")]
+
+
+def test_layer_is_small(artefacts: Path) -> None:
+    layer = artefacts / "DomainLayer"
+
+    size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
+
+    assert size < MAX_LAYER_BYTES
+
+
+def test_layer_holds_the_versions_that_are_tested() -> None:
+    tested = pins(ROOT / "requirements/dev.txt")
+    shipped = pins(ROOT / "layers/domain/requirements.txt")
+
+    assert shipped.items() <= tested.items()
+
+
+def pins(requirements: Path) -> dict[str, str]:
+    lines = requirements.read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE))

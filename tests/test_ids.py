@@ -1,0 +1,58 @@
+"""Ids and entry keys."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conversations import ids
+
+NOW = st.integers(0, 2**47)
+
+
+@given(NOW, st.integers(0, 18))
+def test_keys_of_a_batch_sort_by_place(now: int, place: int) -> None:
+    batch = ids.new_batch(now)
+
+    assert ids.entry_key(batch, place) < ids.entry_key(batch, place + 1)
+    assert len(ids.entry_key(batch, place)) == 26
+
+
+@given(NOW, NOW)
+def test_a_later_batch_sorts_behind_an_earlier_one(one: int, other: int) -> None:
+    early, late = sorted((one, other))
+
+    assert early == late or ids.entry_key(ids.new_batch(early), 19) < ids.entry_key(
+        ids.new_batch(late), 0
+    )
+
+
+@given(NOW, st.integers(0, 19))
+def test_a_batch_moves_behind_any_key_by_a_step_of_its_own(now: int, place: int) -> None:
+    last_key = ids.entry_key(ids.new_batch(now), place)
+
+    one, other = ids.batch_after(last_key), ids.batch_after(last_key)
+
+    assert last_key < ids.entry_key(one, 0)
+    assert last_key < ids.entry_key(other, 0)
+    assert one != other
+
+
+@given(NOW, st.sampled_from(["message", "reasoning", "item_reference", "program"]))
+def test_a_generated_id_carries_its_key(now: int, item_type: str) -> None:
+    key = ids.entry_key(ids.new_batch(now), 0)
+
+    item_id = ids.generated_id(item_type, key)
+
+    assert ids.is_id(item_id)
+    assert ids.key_in(item_id) == key
+
+
+def test_a_foreign_id_carries_no_key() -> None:
+    assert ids.key_in("msg_aa87e2b1112a455b8deabed784372198") is None
+    assert ids.key_in("call_1") is None
+
+
+def test_an_account_and_its_end_users_are_all_different_owners() -> None:
+    owners = {ids.owner_of("a", ""), ids.owner_of("a", "b"), ids.owner_of("b", "a")}
+
+    assert len(owners) == 3
+    assert all(len(owner) == 64 for owner in owners)

@@ -1,0 +1,292 @@
+"""What `template.yaml` promises and no linter checks: who may do what, and what a refusal says."""
+
+import json
+
+import pytest
+
+from local.intrinsics import Intrinsics, Json, items, mapping, read_document, section
+from local.patterns import matches
+from local.template import TEMPLATE, Template
+
+DOCUMENT = read_document(TEMPLATE)
+RESOURCES = section(DOCUMENT, "Resources")
+TEMPLATE_AT_DEFAULTS = Template()
+API = TEMPLATE_AT_DEFAULTS.api
+
+REFUSALS = {
+    "MISSING_AUTHENTICATION_TOKEN": (404, "not_found_error", "route_not_found"),
+    "INVALID_SIGNATURE": (404, "not_found_error", "route_not_found"),
+    "EXPIRED_TOKEN": (404, "not_found_error", "route_not_found"),
+    "RESOURCE_NOT_FOUND": (404, "not_found_error", "route_not_found"),
+    "UNAUTHORIZED": (401, "authentication_error", "invalid_api_key"),
+    "INVALID_API_KEY": (401, "authentication_error", "invalid_api_key"),
+    "ACCESS_DENIED": (403, "permission_error", "insufficient_scope"),
+    "REQUEST_TOO_LARGE": (413, "invalid_request_error", "request_too_large"),
+    "THROTTLED": (429, "rate_limit_error", "rate_limit_exceeded"),
+    "QUOTA_EXCEEDED": (429, "rate_limit_error", "rate_limit_exceeded"),
+    "INTEGRATION_TIMEOUT": (504, "server_error", "server_error"),
+    "DEFAULT_4XX": (None, "invalid_request_error", "request_refused"),
+    "DEFAULT_5XX": (None, "server_error", "server_error"),
+}
+LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+GRANTS = {
+    "ApiFunction": {
+        "ConversationsTable.Arn": {
+            "dynamodb:BatchGetItem",
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        },
+        "${PayloadBucket.Arn}/*": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
+        "ApiLogGroup.Arn": LOGGING,
+    },
+    "AuthorizerFunction": {
+        "ApiKeysTable.Arn": {"dynamodb:GetItem"},
+        "AuthorizerLogGroup.Arn": LOGGING,
+    },
+    "PurgeFunction": {
+        "ConversationsTable.Arn": {"dynamodb:BatchWriteItem", "dynamodb:Query"},
+        "ConversationsTable.StreamArn": {
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+            "dynamodb:ListStreams",
+        },
+        "${PayloadBucket.Arn}/*": {"s3:DeleteObject"},
+        "PurgeFailuresQueue.Arn": {"sqs:SendMessage"},
+        "PurgeLogGroup.Arn": LOGGING,
+    },
+}
+
+
+def at(value: Json, *path: str | int) -> Json:
+    """What is under *path*, through mappings and lists."""
+    for step in path:
+        value = items(value)[step] if isinstance(step, int) else mapping(value)[step]
+    return value
+
+
+def attribute(value: Json) -> str:
+    """The `!GetAtt` or `!Sub` as the template writes it."""
+    [(function, argument)] = mapping(value).items()
+    return str(argument) if function == "Fn::Sub" else ".".join(map(str, items(argument)))
+
+
+def properties(logical_id: str) -> Json:
+    return at(RESOURCES, logical_id, "Properties")
+
+
+def grants(function: str) -> dict[str, set[str]]:
+    """Actions by resource, of the role that is the function's own and has one inline policy."""
+    role, _ = attribute(at(properties(function), "Role")).split(".")
+    assert mapping(properties(role)).keys() == {
+        "Description",
+        "AssumeRolePolicyDocument",
+        "Policies",
+    }
+    statements = items(at(properties(role), "Policies", 0, "PolicyDocument", "Statement"))
+    return {
+        attribute(at(statement, "Resource")): set(map(str, items(at(statement, "Action"))))
+        for statement in statements
+    }
+
+
+@pytest.mark.parametrize("function", TEMPLATE_AT_DEFAULTS.functions)
+def test_function_may_do_what_it_does_and_nothing_else(function: str) -> None:
+    assert grants(function) == GRANTS[function]
+
+
+def test_every_route_asks_for_a_key() -> None:
+    assert {route.authorizer for route in API.routes} == set(API.authorizers)
+    assert len(API.authorizers) == 1
+
+
+def test_every_route_names_its_method() -> None:
+    assert {route.method for route in API.routes} <= {"GET", "POST", "DELETE"}
+
+
+@pytest.mark.parametrize(
+    ("header", "is_asked_about"),
+    [
+        ("Bearer lck_x", True),
+        ("bearer x", True),
+        ("Bearer " + "x" * 256, True),
+        ("Bearer " + "x" * 257, False),
+        ("Bearer ", False),
+        ("Bearer a b", False),
+        ("Basic eDp5", False),
+        ("Bearer \u00e9", False),
+    ],
+)
+def test_only_what_may_be_a_key_reaches_the_authorizer(
+    header: str, *, is_asked_about: bool
+) -> None:
+    [authorizer] = API.authorizers.values()
+
+    assert authorizer.validation is not None
+    assert bool(authorizer.validation.fullmatch(header)) == is_asked_about
+
+
+def test_a_revoked_key_is_let_in_for_a_minute_at_most() -> None:
+    assert [authorizer.ttl_seconds for authorizer in API.authorizers.values()] == [60]
+
+
+def test_every_refusal_of_the_gateway_is_in_the_table() -> None:
+    assert REFUSALS.keys() == API.responses.keys()
+
+
+@pytest.mark.parametrize("kind", API.responses)
+def test_gateway_refuses_in_the_envelope(kind: str) -> None:
+    body = json.loads(API.responses[kind].templates["application/json"])
+
+    assert body.keys() == {"error"}
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+    assert body["error"]["param"] is None
+    assert REFUSALS[kind] == (
+        API.responses[kind].status,
+        body["error"]["type"],
+        body["error"]["code"],
+    )
+
+
+@pytest.mark.parametrize("kind", API.responses)
+def test_gateway_repeats_nothing_of_the_request(kind: str) -> None:
+    """Its own message for an unknown route holds the Authorization header."""
+    assert "$" not in "".join(API.responses[kind].templates.values())
+
+
+@pytest.mark.parametrize("kind", API.responses)
+def test_refusal_of_the_gateway_carries_the_request_id(kind: str) -> None:
+    assert API.responses[kind].headers["x-request-id"] == "context.requestId"
+
+
+@pytest.mark.parametrize("kind", ["THROTTLED", "QUOTA_EXCEEDED"])
+def test_throttled_client_is_told_when_to_come_back(kind: str) -> None:
+    assert API.responses[kind].headers["Retry-After"].strip("'").isdigit()
+
+
+def test_processor_of_every_function_is_the_operators_choice() -> None:
+    assert at(DOCUMENT, "Globals", "Function", "Architectures") == [{"Ref": "Architecture"}]
+    assert not [
+        name
+        for name in TEMPLATE_AT_DEFAULTS.functions
+        if "Architectures" in mapping(properties(name))
+    ]
+
+
+def test_api_gateway_waits_for_the_slowest_answer() -> None:
+    assert TEMPLATE_AT_DEFAULTS.functions["ApiFunction"].timeout_seconds < 29
+
+
+@pytest.mark.parametrize("table", TEMPLATE_AT_DEFAULTS.tables)
+def test_table_is_encrypted_restorable_and_on_demand(table: str) -> None:
+    declared = TEMPLATE_AT_DEFAULTS.tables[table]
+
+    assert declared["BillingMode"] == "PAY_PER_REQUEST"
+    assert declared["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+    assert at(declared, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") is True
+
+
+@pytest.mark.parametrize("given", ["true", "false"])
+@pytest.mark.parametrize("table", TEMPLATE_AT_DEFAULTS.tables)
+def test_deletion_protection_is_the_operators_choice(table: str, given: str) -> None:
+    tables = Template(parameters={"DeletionProtection": given}).tables
+
+    assert tables[table]["DeletionProtectionEnabled"] == given
+
+
+def test_table_is_protected_by_default() -> None:
+    assert at(DOCUMENT, "Parameters", "DeletionProtection", "Default") == "true"
+
+
+@pytest.mark.parametrize("store", [*TEMPLATE_AT_DEFAULTS.tables, *TEMPLATE_AT_DEFAULTS.buckets])
+def test_replaced_store_is_kept(store: str) -> None:
+    assert at(RESOURCES, store, "UpdateReplacePolicy") == "Retain"
+
+
+def test_conversations_expire_and_are_streamed() -> None:
+    declared = TEMPLATE_AT_DEFAULTS.tables["ConversationsTable"]
+
+    assert declared["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert declared["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+def test_bucket_is_encrypted_and_private() -> None:
+    bucket = mapping(properties("PayloadBucket"))
+
+    assert bucket["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "BlockPublicPolicy": True,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": True,
+    }
+    assert "aws:kms" in json.dumps(bucket["BucketEncryption"])
+    assert at(bucket, "OwnershipControls", "Rules", 0, "ObjectOwnership") == "BucketOwnerEnforced"
+
+
+def test_bucket_is_reached_by_tls_only() -> None:
+    [statement] = items(at(properties("PayloadBucketPolicy"), "PolicyDocument", "Statement"))
+
+    assert at(statement, "Effect") == "Deny"
+    assert at(statement, "Principal") == "*"
+    assert at(statement, "Condition") == {"Bool": {"aws:SecureTransport": False}}
+    assert [attribute(value) for value in items(at(statement, "Resource"))] == [
+        "PayloadBucket.Arn",
+        "${PayloadBucket.Arn}/*",
+    ]
+
+
+def test_objects_live_as_long_as_the_table_can_go_back() -> None:
+    days = Intrinsics(DOCUMENT, {"RecoveryPeriodInDays": 7}).resolve
+
+    table = days(properties("ConversationsTable"))
+    bucket = days(properties("PayloadBucket"))
+
+    assert at(bucket, "VersioningConfiguration", "Status") == "Enabled"
+    assert at(bucket, "LifecycleConfiguration", "Rules", 0, "NoncurrentVersionExpiration") == {
+        "NoncurrentDays": at(table, "PointInTimeRecoverySpecification", "RecoveryPeriodInDays")
+    }
+
+
+@pytest.mark.parametrize("function", TEMPLATE_AT_DEFAULTS.functions)
+def test_function_has_a_log_group_of_its_own_that_forgets(function: str) -> None:
+    group = at(properties(function), "LoggingConfig", "LogGroup", "Ref")
+
+    assert group == function.replace("Function", "LogGroup")
+    assert at(properties(str(group)), "RetentionInDays") == {"Ref": "LogRetentionInDays"}
+
+
+def stream_record(name: str, sk: str, image: Json) -> Json:
+    return {"eventName": name, "dynamodb": {"Keys": {"sk": {"S": sk}}, "NewImage": image}}
+
+
+@pytest.mark.parametrize(
+    ("record", "is_purged"),
+    [
+        (stream_record("MODIFY", "c", {"deleted_at": {"N": "1764000000"}}), True),
+        (stream_record("MODIFY", "c", {"updated_at": {"N": "1764000000"}}), False),
+        (stream_record("INSERT", "c", {"created_at": {"N": "1764000000"}}), False),
+        (stream_record("REMOVE", "c", None), False),
+        (stream_record("MODIFY", "i#0", {"deleted_at": {"N": "1764000000"}}), False),
+    ],
+    ids=["marked", "appended to", "created", "gone", "item"],
+)
+def test_purge_is_told_of_conversations_marked_as_deleted(record: Json, *, is_purged: bool) -> None:
+    [subscription] = TEMPLATE_AT_DEFAULTS.functions["PurgeFunction"].subscriptions
+    [pattern] = subscription.filters
+
+    assert matches(json.loads(pattern), record) == is_purged
+
+
+def test_a_purge_that_fails_for_good_is_reported_and_blocks_nothing() -> None:
+    event = at(properties("PurgeFunction"), "Events", "ConversationDeleted", "Properties")
+
+    destination = at(event, "DestinationConfig", "OnFailure", "Destination")
+
+    assert attribute(destination) == "PurgeFailuresQueue.Arn"
+    assert at(event, "FunctionResponseTypes") == ["ReportBatchItemFailures"]
+    assert at(event, "BisectBatchOnFunctionError") is True
+    assert 0 < int(str(at(event, "MaximumRetryAttempts"))) < 10_000
+    assert 60 <= int(str(at(event, "MaximumRecordAgeInSeconds"))) <= 86_400

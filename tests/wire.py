@@ -1,0 +1,21 @@
+"""What goes over the wire, in the words that several tests share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
+
+type Json = dict[str, Any]
+
+HELLO: Json = {"type": "message", "role": "user", "content": "What is the weather today?"}
+
+
+def error_of(answer: httpx.Response) -> Json:
+    """The inside of the one envelope that every refusal wears."""
+    error: Json = answer.json()["error"]
+    assert answer.headers["x-request-id"]
+    assert answer.headers["content-type"] == "application/json"
+    assert list(error) == ["message", "type", "param", "code"]
+    return error
