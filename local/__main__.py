@@ -63,7 +63,7 @@ def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
         data=options.data,
         overrides=_QUIET if options.quiet else None,
     ) as stack:
-        key = welcome.issue_key(stack, os.environ.get("API_KEY"), options.data / "api-key")
+        key = welcome.issue_key(stack, os.environ.get("API_KEY") or None, options.data / "api-key")
         welcome.hold_documented_conversation(stack)
         welcome.read_documented_conversation(stack.url, key)
         out.write(_quiet_greeting(stack, key) if options.quiet else _greeting(stack, key))

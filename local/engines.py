@@ -97,8 +97,8 @@ def _moto() -> Iterator[Engine]:
 def _ministack(data: Path) -> Iterator[Engine]:
     if not MINISTACK.exists():
         raise EngineError(
-            "MiniStack is not installed: run `make setup`, or use the engine moto, which forgets "
-            "everything at the end."
+            "MiniStack is not installed: `make run` installs it. The engine moto needs nothing, and "
+            "forgets everything when it ends."
         )
     folder = data.absolute() / "ministack"
     folder.mkdir(parents=True, exist_ok=True)

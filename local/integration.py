@@ -51,7 +51,8 @@ def _status(given: Json) -> int:
 def _headers(output: JsonObject) -> Headers:
     """Both kinds as one list; of a name in both, the multi-value one holds."""
     single, multiple = (
-        {} if output.get(name) is None else output[name] for name in ("headers", "multiValueHeaders")
+        {} if output.get(name) is None else output[name]
+        for name in ("headers", "multiValueHeaders")
     )
     if not isinstance(single, dict) or not isinstance(multiple, dict):
         raise GatewayError("INTEGRATION_FAILURE")

@@ -109,8 +109,8 @@ def bind_loopback(host: str, port: int) -> socket.socket:
         try:
             bound.bind((address, port))
             bound.listen()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+        except (OSError, OverflowError) as error:
+            if not _is_in_use(error) or time.monotonic() > deadline:
                 bound.close()
                 raise UnusableAddressError(_refusal(address, port, error)) from error
             time.sleep(0.05)
@@ -118,10 +118,14 @@ def bind_loopback(host: str, port: int) -> socket.socket:
             return bound
 
 
-def _refusal(address: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+def _is_in_use(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
+def _refusal(address: str, port: int, error: Exception) -> str:
+    if _is_in_use(error):
         return f"Port {port} of {address} is in use: stop what listens there, or set another PORT."
-    return f"Port {port} of {address} cannot be used: {error.strerror}."
+    return f"Port {port} of {address} cannot be used: {error}."
 
 
 def _loopback_address(host: str) -> tuple[socket.AddressFamily, str]:

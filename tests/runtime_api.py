@@ -8,7 +8,6 @@ from queue import Queue
 from threading import Thread
 from time import time
 
-VERSION = "2018-06-01"
 INVOCATION_SECONDS = 15
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from local.intrinsics import mapping
 from local.template import Template
-from tests.runtime_api import FunctionError, RuntimeApi, serve_runtime_api
+from runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = Template().functions

@@ -37,8 +37,10 @@ class Clock:
         return self.now
 
 
-def request(method: str = "GET", path: str = "/echo/a", token: str | None = "Bearer x") -> Request:
-    headers = () if token is None else (("authorization", token),)
+def request(
+    method: str = "GET", path: str = "/echo/a", bearing: str | None = "Bearer x"
+) -> Request:
+    headers = () if bearing is None else (("authorization", bearing),)
     return Request(method, path, "", headers, "192.0.2.7")
 
 
@@ -132,7 +134,7 @@ def test_implausible_token_is_refused_unasked(token: str | None) -> None:
     function = Function(policy(("Allow", "*")))
 
     with pytest.raises(GatewayError) as refused:
-        authorizer(function).authorize(request(token=token), API)
+        authorizer(function).authorize(request(bearing=token), API)
 
     assert refused.value.kind == "UNAUTHORIZED"
     assert function.asked == []
@@ -185,8 +187,8 @@ def test_tokens_do_not_share_a_verdict() -> None:
     function = Function(policy(("Allow", "*")))
     gate = authorizer(function)
 
-    gate.authorize(request(token="Bearer x"), API)
-    gate.authorize(request(token="Bearer y"), API)
+    gate.authorize(request(bearing="Bearer x"), API)
+    gate.authorize(request(bearing="Bearer y"), API)
 
     assert [event["authorizationToken"] for event in function.asked] == ["Bearer x", "Bearer y"]
 

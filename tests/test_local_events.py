@@ -145,7 +145,8 @@ def test_query_is_decoded(query: str, values: dict[str, list[str]] | None) -> No
     event = posted(query=query)
 
     assert event["multiValueQueryStringParameters"] == values
-    assert event["queryStringParameters"] == (values and {n: v[-1] for n, v in values.items()})
+    last_values = {name: given[-1] for name, given in (values or {}).items()}
+    assert event["queryStringParameters"] == (last_values or None)
 
 
 def test_path_is_decoded() -> None:

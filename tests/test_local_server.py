@@ -29,4 +29,4 @@ def test_port_in_use_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_port_that_may_not_be_used_is_said() -> None:
     with pytest.raises(UnusableAddressError, match="cannot be used"):
-        bind_loopback("127.255.255.255", 0)
+        bind_loopback("127.0.0.1", 70000)

@@ -7,7 +7,8 @@ UV := $(ROOT)/.tools/uv/bin/uv
 UV_VERSION := 0.13.9
 
 ifndef UV_PYTHON
-UV_PYTHON := $(shell for python in $(HOME)/.pyenv/versions/3.13.*/bin/python3.13 python3.13; do \
+PYENV_ROOT ?= $(HOME)/.pyenv
+UV_PYTHON := $(shell for python in $(PYENV_ROOT)/versions/3.13.*/bin/python3.13 python3.13; do \
 	$$python -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 endif
 ifeq ($(UV_PYTHON),)

@@ -44,8 +44,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
         Exception: "Unauthorized", which is how API Gateway is told to answer 401.
     """
     request = APIGatewayAuthorizerTokenEvent(event)
-    _, _, key = request.authorization_token.partition(" ")
-    record = api_keys().verify(key)
+    record = api_keys().verify(request.authorization_token.partition(" ")[2])
     if record is None:
         logger.info("key refused")
         raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway knows this one by its text

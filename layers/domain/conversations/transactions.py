@@ -18,6 +18,7 @@ import itertools
 import random
 import time
 import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast, override
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -57,7 +58,7 @@ THROTTLED = frozenset(
     }
 )
 """The codes by which DynamoDB says that it is asked too much, in errors and in reasons."""
-_UNKNOWN_OUTCOME = frozenset({"InternalServerError", "TransactionInProgressException"})
+_IN_PROGRESS = "TransactionInProgressException"
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
 
@@ -113,7 +114,8 @@ class Append:
             return self._cancellation(error)
         if code in THROTTLED:
             return OverloadedError("The table is asked too much. Send the request again.")
-        if code in _UNKNOWN_OUTCOME:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code == _IN_PROGRESS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.may_be_written = True
             return OverloadedError("The table failed to answer. Send the request again.")
         raise error

@@ -1,0 +1,207 @@
+"""The store on moto, under what AWS, clocks and other writers may do to it."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from faults import CANCELED, Faults, lost_answer, refusal
+from wire import HELLO, Json
+
+from conversations import ids, transactions
+from conversations.errors import (
+    ApiError,
+    ConversationBusyError,
+    ConversationNotFoundError,
+    ItemAlreadyInConversationError,
+    OverloadedError,
+)
+from conversations.payloads import PayloadBucket
+from conversations.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conversations.items import Item
+    from local.stack import LocalStack
+
+OWNER = ids.owner_of("acme", "")
+LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
+
+
+@pytest.fixture
+def store(stack: LocalStack) -> Iterator[Store]:
+    with ThreadPoolExecutor(1) as executor, stack.engine.turn:
+        bucket = PayloadBucket(
+            stack.template.name("PayloadBucket"), lambda: stack.resources.s3, executor
+        )
+        table = stack.template.name("ConversationsTable")
+        yield Store(stack.resources.dynamodb, table, bucket, executor)
+
+
+@pytest.fixture
+def conversation_id(store: Store) -> str:
+    return store.create_conversation(OWNER).conversation_id
+
+
+@pytest.fixture
+def writes(stack: LocalStack) -> Faults:
+    """The transactions that follow."""
+    return Faults(stack.resources.dynamodb, "TransactWriteItems")
+
+
+@pytest.fixture
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time for a second try."""
+    monkeypatch.setattr(transactions, "RETRY_SECONDS", 0)
+
+
+def batch(*items: Json) -> list[Item]:
+    return cast("list[Item]", list(items))
+
+
+def texts(store: Store, conversation_id: str) -> list[str]:
+    page = store.list_items(OWNER, conversation_id, after=None, limit=100, order="asc")
+    return [item.json for item in page.items]
+
+
+def objects(stack: LocalStack) -> list[Any]:
+    bucket = stack.template.name("PayloadBucket")
+    return stack.resources.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+
+
+@pytest.mark.parametrize("skew_seconds", [-3600, 3600])
+def test_a_clock_that_is_an_hour_off_reorders_nothing(
+    skew_seconds: int, store: Store, conversation_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = store.append_items(OWNER, conversation_id, batch(HELLO))
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + skew_seconds * 10**9)
+    second = store.append_items(OWNER, conversation_id, batch(HELLO, HELLO))
+    monkeypatch.undo()
+    third = store.append_items(OWNER, conversation_id, batch(HELLO))
+
+    batches = [*first, *second, *third]
+    assert texts(store, conversation_id) == [item.json for item in batches]
+
+
+def test_an_append_is_one_call(store: Store, conversation_id: str, writes: Faults) -> None:
+    store.append_items(OWNER, conversation_id, batch({**HELLO, "id": "mine"}, HELLO))
+
+    [call] = writes.calls
+    kinds = [next(iter(action)) for action in call["TransactItems"]]
+    assert kinds == ["Update", "Put", "Put", "Put"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        refusal(CANCELED, "TransactionConflict", "None"),
+        refusal(CANCELED, "None", "ThrottlingError"),
+        refusal(CANCELED, "ProvisionedThroughputExceeded", "None"),
+        refusal("ThrottlingException"),
+        refusal("TransactionInProgressException"),
+        refusal("InternalServerError"),
+        lost_answer(),
+    ],
+    ids=str,
+)
+def test_a_passing_fault_is_sent_again_with_the_same_keys_and_token(
+    fault: Any, store: Store, conversation_id: str, writes: Faults
+) -> None:
+    writes.before(fault)
+
+    items = store.append_items(OWNER, conversation_id, batch(HELLO))
+
+    refused, done = writes.calls
+    assert refused == done
+    assert texts(store, conversation_id) == [item.json for item in items]
+
+
+def test_an_append_whose_answer_is_lost_is_not_written_twice(
+    store: Store, conversation_id: str, writes: Faults
+) -> None:
+    writes.after(lost_answer())
+
+    items = store.append_items(OWNER, conversation_id, batch({**HELLO, "id": "mine"}))
+
+    assert len(writes.calls) == 2
+    assert texts(store, conversation_id) == [item.json for item in items]
+
+
+def test_a_lost_answer_is_told_from_another_writers_append(
+    store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one writes between our try and our second, so that `last_key` is no longer ours."""
+    writes.after(lost_answer())
+    others = iter([True])
+
+    def another_writer(_: float) -> None:
+        if next(others, False):
+            store.append_items(OWNER, conversation_id, batch({**HELLO, "content": "other"}))
+
+    monkeypatch.setattr(time, "sleep", another_writer)
+    items = store.append_items(OWNER, conversation_id, batch({**HELLO, "id": "mine"}))
+
+    kept = texts(store, conversation_id)
+    assert len(kept) == 2
+    assert items[0].json == kept[0]
+
+
+def test_a_lost_create_is_not_made_twice(store: Store, stack: LocalStack, writes: Faults) -> None:
+    writes.after(lost_answer())
+
+    made = store.create_conversation(OWNER, batch(HELLO))
+
+    table = stack.template.name("ConversationsTable")
+    assert len(texts(store, made.conversation_id)) == 1
+    assert stack.resources.dynamodb.scan(TableName=table)["Count"] == 2
+
+
+@pytest.mark.usefixtures("_hurried")
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (refusal(CANCELED, "TransactionConflict", "None"), ConversationBusyError),
+        (refusal(CANCELED, "None", "ThrottlingError"), OverloadedError),
+        (lost_answer(), OverloadedError),
+    ],
+    ids=["conflict", "throttled", "lost"],
+)
+def test_a_spent_budget_is_told_to_the_client(
+    fault: Any, error: type[ApiError], store: Store, conversation_id: str, writes: Faults
+) -> None:
+    writes.before(fault)
+
+    with pytest.raises(error):
+        store.append_items(OWNER, conversation_id, batch(HELLO))
+
+    assert texts(store, conversation_id) == []
+
+
+def test_objects_of_a_refused_batch_are_removed(
+    store: Store, stack: LocalStack, conversation_id: str
+) -> None:
+    store.append_items(OWNER, conversation_id, batch({**LARGE, "id": "taken"}))
+
+    with pytest.raises(ItemAlreadyInConversationError):
+        store.append_items(OWNER, conversation_id, batch(LARGE, {**HELLO, "id": "taken"}))
+    with pytest.raises(ConversationNotFoundError):
+        store.append_items(OWNER, "conv_none", batch(LARGE))
+
+    assert len(objects(stack)) == 1
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_objects_of_a_batch_that_may_be_written_stay(
+    store: Store, stack: LocalStack, conversation_id: str, writes: Faults
+) -> None:
+    writes.after(lost_answer())
+
+    with pytest.raises(OverloadedError):
+        store.append_items(OWNER, conversation_id, batch(LARGE))
+
+    assert len(objects(stack)) == 1
+    assert len(texts(store, conversation_id)) == 1
