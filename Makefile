@@ -47,6 +47,7 @@ format: .venv/.installed ## Rewrite the code in the project's format
 .PHONY: build
 build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 	@PATH="$(ROOT)/.tools/sam/bin:$$PATH" sam build
+	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
 
 .PHONY: bench
 bench: .venv/.installed ## Measure the handler against its floor
@@ -56,7 +57,8 @@ bench: .venv/.installed ## Measure the handler against its floor
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
 	for in in layers/domain tools/sam tools/ministack; do \
-		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt; done
+		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt \
+			$$([ $$in = layers/domain ] && echo -c requirements/dev.txt); done
 
 .PHONY: clean
 clean: ## Remove what was installed and built; the local stack's data in .local stays

@@ -97,8 +97,8 @@ def _moto() -> Iterator[Engine]:
 def _ministack(data: Path) -> Iterator[Engine]:
     if not MINISTACK.exists():
         raise EngineError(
-            "MiniStack is not installed: `make run` installs it. The engine moto needs nothing, and "
-            "forgets everything when it ends."
+            "MiniStack is not installed: `make run` installs it. The engine moto needs nothing "
+            "installed, and forgets everything when it ends."
         )
     folder = data.absolute() / "ministack"
     folder.mkdir(parents=True, exist_ok=True)

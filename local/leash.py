@@ -36,8 +36,10 @@ def _wait_for(lock: IO[str]) -> None:
 def main(folder: Path) -> None:
     """Wait for a predecessor on the folder to end, then be MiniStack."""
     threading.Thread(target=_end_with_the_pipe, daemon=True).start()
-    with (folder / "lock").open("w") as lock:
+    with (folder / "lock").open("a") as lock:
         _wait_for(lock)
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
         temporary = folder / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()

@@ -102,7 +102,8 @@ def bind_loopback(host: str, port: int) -> socket.socket:
         UnusableAddressError: the address is not a loopback one, or the port is taken.
     """
     family, address = _loopback_address(host)
-    bound = socket.socket(family)
+    # asyncio sends without delay on sockets that say that they are TCP; 40 ms a request otherwise.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     deadline = time.monotonic() + _PORT_PATIENCE_SECONDS
     while True:

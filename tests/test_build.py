@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 
 from local.intrinsics import mapping
 from local.template import Template
-from runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = Template().functions

@@ -1,5 +1,6 @@
 """The stack as a process of its own, with its engines: what it prints, keeps and leaves behind."""
 
+import fcntl
 import json
 import os
 import signal
@@ -27,9 +28,9 @@ class Process:
         self.lines = [running.stdout.readline() for _ in range(2)]
         self.url, self.key = (line.partition(": ")[2].strip() for line in self.lines)
 
-    def ask(self, method: str, path: str = ITEMS, **body: object) -> httpx.Response:
+    def ask(self, method: str, body: object = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.request(method, self.url + path, headers=headers, json=body or None)
+        return httpx.request(method, self.url + ITEMS, headers=headers, json=body)
 
     def end(self, number: int) -> tuple[int, str, str]:
         """The exit status, and what was printed and logged since the start."""
@@ -44,7 +45,7 @@ def command(data: Path, *arguments: str) -> list[str]:
 
 @contextmanager
 def process(data: Path, engine: str, **environment: str) -> Iterator[Process]:
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command
         command(data, "--quiet", "--engine", engine),
         cwd=ROOT,
         env={**os.environ, **environment},
@@ -60,7 +61,7 @@ def process(data: Path, engine: str, **environment: str) -> Iterator[Process]:
 
 def refused(data: Path, *arguments: str, **environment: str) -> str:
     """The one line that a start which cannot be ends with."""
-    ended = subprocess.run(
+    ended = subprocess.run(  # noqa: S603 - our own command
         command(data, *arguments),
         cwd=ROOT,
         env={**os.environ, **environment},
@@ -75,15 +76,19 @@ def refused(data: Path, *arguments: str, **environment: str) -> str:
     return line
 
 
-def leashed(data: Path) -> list[int]:
-    """The MiniStack processes on a data folder."""
-    found = subprocess.run(
-        ["pgrep", "-f", f"leash.py {data}/ministack"],  # noqa: S607 - wherever it is
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return [int(line) for line in found.stdout.split()]
+def engine_of(data: Path) -> int:
+    """The process that is MiniStack on a data folder."""
+    return int((data / "ministack" / "lock").read_text())
+
+
+def is_in_use(data: Path) -> bool:
+    """Whether a MiniStack holds the folder."""
+    with (data / "ministack" / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
@@ -91,7 +96,7 @@ def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with process(tmp_path, "moto") as stack:
-        answer = stack.ask("POST", **MESSAGE)
+        answer = stack.ask("POST", MESSAGE)
 
         ended = stack.end(number)
 
@@ -111,7 +116,7 @@ def test_chosen_key_opens_the_stack(tmp_path: Path) -> None:
 
 
 def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command
         command(tmp_path, "--engine", "moto"),
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -154,7 +159,7 @@ def test_endpoint_has_to_be_named(tmp_path: Path) -> None:
 
 def test_data_and_key_survive_a_stop(tmp_path: Path) -> None:
     with process(tmp_path, "ministack") as first:
-        first.ask("POST", **MESSAGE)
+        first.ask("POST", MESSAGE)
         ended = first.end(signal.SIGTERM)
 
     with process(tmp_path, "ministack") as second:
@@ -168,7 +173,7 @@ def test_data_and_key_survive_a_stop(tmp_path: Path) -> None:
 
 def test_data_is_the_same_account_under_another_key(tmp_path: Path) -> None:
     with process(tmp_path, "ministack") as first:
-        first.ask("POST", **MESSAGE)
+        first.ask("POST", MESSAGE)
         first.end(signal.SIGINT)
 
     with process(tmp_path, "ministack", API_KEY="another") as second:
@@ -179,24 +184,24 @@ def test_data_is_the_same_account_under_another_key(tmp_path: Path) -> None:
 
 def test_killed_stack_leaves_no_process_and_loses_nothing(tmp_path: Path) -> None:
     with process(tmp_path, "ministack") as killed:
-        killed.ask("POST", **MESSAGE)
-        orphans = leashed(tmp_path)
+        killed.ask("POST", MESSAGE)
+        orphan = engine_of(tmp_path)
         killed.running.kill()
 
-    # It begins while the other still saves, and has to wait for that.
+    # It begins while the other still saves, and gets the folder when that has ended.
     with process(tmp_path, "ministack") as second:
         listed = second.ask("GET").json()["data"]
-        alive = leashed(tmp_path)
+        second.end(signal.SIGTERM)
 
     assert len(listed) == 1
-    assert len(orphans) == len(alive) == 1
-    assert orphans != alive
+    assert engine_of(tmp_path) != orphan
+    assert not is_in_use(tmp_path)
 
 
 def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"run:\n\t@cd {ROOT} && exec {' '.join(command(tmp_path, '--quiet'))}\n")
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command
         ["make", "-f", str(makefile), "run"],  # noqa: S607 - wherever it is
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -209,13 +214,12 @@ def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
         # Its standard output closes when the last of its processes is gone.
         make.communicate(timeout=20)
 
-    assert leashed(tmp_path) == []
+    assert not is_in_use(tmp_path)
 
 
 def test_stack_ends_when_its_engine_does(tmp_path: Path) -> None:
     with process(tmp_path, "ministack") as stack:
-        [engine] = leashed(tmp_path)
-        os.kill(engine, signal.SIGKILL)
+        os.kill(engine_of(tmp_path), signal.SIGKILL)
 
         _, err = stack.running.communicate(timeout=20)
 

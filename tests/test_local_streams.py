@@ -1,13 +1,16 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local.errors import TemplateError
+from local.functions import FunctionError
 from local.intrinsics import Json, JsonObject
 from local.patterns import matches
 from local.stack import LocalStack
-from local.template import Template
+from local.streams import Deliveries
+from local.template import Subscription, Template
 
 APP = Path(__file__).parent / "local_app" / "template.yaml"
 
@@ -75,6 +78,67 @@ def test_record_names_its_stream(app: LocalStack) -> None:
         arn = app.resources.stream_arn("NotesTable")
 
     assert [row["arn"]["S"] for row in rows] == [arn]
+
+
+class Listener:
+    """Stands for a function that fails on some records, as a whole or by naming them."""
+
+    def __init__(self, *, failing: str = "", naming: bool = False) -> None:
+        self._failing = failing
+        self._naming = naming
+        self.batches: list[str] = []
+
+    def __call__(self, payload: bytes) -> bytes:
+        batch = [record["dynamodb"]["SequenceNumber"] for record in json.loads(payload)["Records"]]
+        self.batches.append("".join(batch))
+        failed = [name for name in batch if name in self._failing]
+        if failed and not self._naming:
+            raise FunctionError("It was meant to.")
+        return json.dumps({"batchItemFailures": [{"itemIdentifier": n} for n in failed]}).encode()
+
+
+def delivered(
+    listener: Listener,
+    *,
+    size: int = 4,
+    retries: int = 1,
+    reports: bool = False,
+    bisects: bool = False,
+) -> list[str]:
+    """The batches in which the records a, b, c and d reach the function."""
+    subscription = Subscription("Table", (), size, reports, bisects, retries)
+    Deliveries(subscription, listener).deliver(
+        [{"dynamodb": {"SequenceNumber": n}} for n in "abcd"]
+    )
+    return listener.batches
+
+
+def test_records_come_in_batches_of_the_size() -> None:
+    assert delivered(Listener(), size=3) == ["abc", "d"]
+
+
+def test_failed_batch_comes_whole_again() -> None:
+    assert delivered(Listener(failing="c"), retries=2) == ["abcd"] * 3
+
+
+def test_failed_batch_comes_in_halves_if_the_mapping_bisects() -> None:
+    batches = delivered(Listener(failing="c"), retries=2, bisects=True)
+
+    assert batches == ["abcd", "ab", "cd", "c", "d"]
+
+
+def test_named_record_comes_again_with_those_behind_it() -> None:
+    listener = Listener(failing="c", naming=True)
+
+    assert delivered(listener, reports=True) == ["abcd", "cd"]
+
+
+def test_named_records_mean_nothing_unless_the_mapping_says_so() -> None:
+    assert delivered(Listener(failing="c", naming=True)) == ["abcd"]
+
+
+def test_mapping_without_a_limit_gives_up_all_the_same() -> None:
+    assert len(delivered(Listener(failing="a"), retries=-1)) == 11
 
 
 @pytest.mark.parametrize(

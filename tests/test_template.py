@@ -47,7 +47,11 @@ GRANTS = {
         "AuthorizerLogGroup.Arn": LOGGING,
     },
     "PurgeFunction": {
-        "ConversationsTable.Arn": {"dynamodb:BatchWriteItem", "dynamodb:Query"},
+        "ConversationsTable.Arn": {
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:Query",
+        },
         "ConversationsTable.StreamArn": {
             "dynamodb:DescribeStream",
             "dynamodb:GetRecords",
