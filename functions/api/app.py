@@ -18,7 +18,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conversations import ids, items, models
+from conversations import ids
 from conversations.errors import (
     ApiError,
     DelegationNotAllowedError,
@@ -28,6 +28,8 @@ from conversations.errors import (
     RouteNotFoundError,
     ServerError,
 )
+from conversations.items import parse_batch
+from conversations.models import parse_create
 from conversations.payloads import PayloadBucket
 from conversations.store import Order, Store
 from conversations.transactions import THROTTLED
@@ -70,7 +72,7 @@ def store() -> Store:
 @app.post(f"{PREFIX}/conversations")
 def create_conversation() -> Response[str]:
     """Make a conversation, with up to 20 items to begin with."""
-    body = models.parse_create(_body())
+    body = parse_create(_body())
     conversation = store().create_conversation(
         _owner(), body.get("items") or [], body.get("metadata") or {}
     )
@@ -88,7 +90,7 @@ def get_conversation(conversation_id: str) -> Response[str]:
 def append_items(conversation_id: str) -> Response[str]:
     """Append a batch of 1..20 items, all or none, in their order."""
     conversation_id = _path_id("conversation_id", conversation_id)
-    batch = items.parse_batch(_body())
+    batch = parse_batch(_body())
     return _json(_page_json(store().append_items(_owner(), conversation_id, batch["items"])))
 
 
