@@ -90,7 +90,7 @@ def _wire(name: str) -> str:
 
 def _required(kind: object, hints: dict[str, object]) -> list[str]:
     """The required names; openai's string annotations hide them from `__required_keys__`."""
-    required = getattr(kind, "__required_keys__", frozenset())
+    required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
     marks = (Required, typing_extensions.Required)
     return [name for name, hint in hints.items() if name in required or get_origin(hint) in marks]
 

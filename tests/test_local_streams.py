@@ -10,7 +10,7 @@ from local.intrinsics import Json, JsonObject
 from local.patterns import matches
 from local.stack import LocalStack
 from local.streams import Deliveries
-from local.template import Subscription, Template
+from local.template import TEMPLATE, Subscription, Template
 
 APP = Path(__file__).parent / "local_app" / "template.yaml"
 
@@ -182,5 +182,11 @@ def test_pattern_that_cannot_be_read_is_refused(rules: Json) -> None:
 def test_purge_is_subscribed_to_deleted_conversations_only() -> None:
     [subscription] = Template().functions["PurgeFunction"].subscriptions
 
+    [record] = json.loads((TEMPLATE.parent / "events" / "purge.json").read_text())["Records"]
+    [pattern] = map(json.loads, subscription.filters)
+    image = record["dynamodb"]["NewImage"]
+
     assert subscription.table == "ConversationsTable"
-    assert len(subscription.filters) == 1
+    assert matches(pattern, record)
+    del image["deleted_at"]
+    assert not matches(pattern, record)

@@ -11,9 +11,10 @@ from conversations.errors import InvalidRequestError
 from conversations.paths import Path, written
 
 _WHERE = re.compile(r"(?P<fault>.*) at line (?P<line>\d+) column (?P<column>\d+)")
-_NUMBER_START = re.compile(rb"-?[0-9]*$")
+_NUMBER_START = re.compile(rb"(?<![-+.eE0-9])-?[0-9]*$")
 _TOO_DEEP = "recursion limit exceeded"
 _TOO_LONG = "number out of range"
+_NO_VALUE = ("expected value", "invalid number")
 _NOT_FINITE = (b"NaN", b"Infinity")
 
 
@@ -64,12 +65,11 @@ def _refusal(raw: bytes, message: str) -> InvalidRequestError | TooDeepError:
     if fault == _TOO_DEEP:
         value, path = _parsed(before[: max(before.rfind(b"["), before.rfind(b"{"))])
         return TooDeepError(value, path)
-    if fault == _TOO_LONG:
-        _, path = _parsed(_NUMBER_START.sub(b"", before))
-        return _bad_number(path, "a number of fewer digits")
-    if raw.startswith(_NOT_FINITE, len(before)):
-        _, path = _parsed(_NUMBER_START.sub(b"", before))
-        return _bad_number(path, "a finite number")
+    number = _NUMBER_START.search(before)
+    if number and fault == _TOO_LONG:
+        return _bad_number(_parsed(before[: number.start()])[1], "a number of fewer digits")
+    if number and fault in _NO_VALUE and raw.startswith(_NOT_FINITE, len(before)):
+        return _bad_number(_parsed(before[: number.start()])[1], "a finite number")
     return InvalidRequestError(
         f"The body is not JSON: {fault} at line {line}, column {column}.", code="invalid_json"
     )

@@ -7,14 +7,17 @@ type Path = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _MAX_SHOWN_KEY = 64
+_MAX_SHOWN_STEPS = 20
 
 
 def written(path: Path) -> str | None:
     """*path* as a client would write it: `items[1].content[0].image_url`; null for the body.
 
-    A key that would be misread behind a dot is quoted: `metadata["a b"]`.
+    A key that would be misread behind a dot is quoted: `metadata["a b"]`. A path deeper than any
+    that the contract names is cut.
     """
-    return "".join(map(_step, path)).removeprefix(".") or None
+    cut = "…" if len(path) > _MAX_SHOWN_STEPS else ""
+    return "".join(map(_step, path[:_MAX_SHOWN_STEPS])).removeprefix(".") + cut or None
 
 
 def _step(step: str | int) -> str:

@@ -1,0 +1,85 @@
+"""The sample payload of each trigger, given to the real handler."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from functions.api import app as api
+from functions.authorizer import app as authorizer
+from functions.purge import app as purge
+from local import welcome
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from conversations.api_keys import ApiKeys
+    from local.stack import LocalStack
+
+EVENTS = Path(__file__).parents[1] / "events"
+CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
+
+
+def sample(name: str) -> Any:
+    return json.loads((EVENTS / f"{name}.json").read_text())
+
+
+def test_there_is_a_sample_for_every_function(stack: LocalStack) -> None:
+    functions = {function.code.name for function in stack.template.functions.values()}
+
+    assert {path.stem for path in EVENTS.iterdir()} == functions
+
+
+def test_the_api_answers_its_sample(stack: LocalStack) -> None:
+    event = sample("api")
+    event["requestContext"]["authorizer"]["account"] = welcome.ACCOUNT
+    welcome.hold_documented_conversation(stack)
+
+    with stack.engine.turn:
+        answer = api.lambda_handler(event, CONTEXT)
+
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["data"][0]["content"] == "What is the weather today?"
+
+
+def test_the_authorizer_opens_the_whole_stage_for_its_sample(
+    stack: LocalStack, api_keys: ApiKeys
+) -> None:
+    event = sample("authorizer")
+    key = event["authorizationToken"].removeprefix("Bearer ")
+    with stack.engine.turn:
+        _, record = api_keys.create(
+            account="acme", name="test", scopes=frozenset({"read", "write"}), key=key
+        )
+        answer = authorizer.lambda_handler(event, CONTEXT)
+
+    stage = event["methodArn"].partition("/POST/")[0]
+    assert answer["principalId"] == "acme"
+    assert answer["context"] == {
+        "account": "acme",
+        "key_id": record.key_id,
+        "may_delegate": False,
+    }
+    assert answer["policyDocument"]["Statement"] == [
+        {
+            "Action": "execute-api:Invoke",
+            "Effect": "Allow",
+            "Resource": [f"{stage}/GET/*", f"{stage}/POST/*"],
+        }
+    ]
+
+
+def test_the_authorizer_knows_nobody_by_its_sample_alone(stack: LocalStack) -> None:
+    with stack.engine.turn, pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorizer.lambda_handler(sample("authorizer"), CONTEXT)
+
+
+def test_the_purge_repeats_its_sample_without_harm(stack: LocalStack) -> None:
+    with stack.engine.turn:
+        answers = [purge.lambda_handler(sample("purge"), CONTEXT) for _ in range(2)]
+
+    assert answers == [{"batchItemFailures": []}] * 2
