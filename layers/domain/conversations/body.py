@@ -10,7 +10,6 @@ from pydantic_core import from_json, to_json
 from conversations.errors import InvalidRequestError
 from conversations.paths import Path, written
 
-_WHERE = re.compile(r"(?P<fault>.*) at line (?P<line>\d+) column (?P<column>\d+)")
 _NUMBER_START = re.compile(rb"(?<![-+.eE0-9])-?[0-9]*$")
 _TOO_DEEP = "recursion limit exceeded"
 _TOO_LONG = "number out of range"
@@ -56,10 +55,8 @@ def _non_finite(value: object, path: Path) -> Iterator[Path]:
 
 def _refusal(raw: bytes, message: str) -> InvalidRequestError | TooDeepError:
     """What to raise for the parser's *message*: most faults have a place but no path."""
-    found = _WHERE.fullmatch(message)
-    if found is None:
-        return InvalidRequestError(f"The body is not JSON: {message}.", code="invalid_json")
-    fault, line, column = found["fault"], int(found["line"]), int(found["column"])
+    fault, _, place = message.rpartition(" at line ")
+    line, column = map(int, place.split(" column "))
     lines = raw.split(b"\n", line)
     before = b"\n".join([*lines[: line - 1], lines[line - 1][: column - 1]])
     if fault == _TOO_DEEP:

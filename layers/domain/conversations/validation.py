@@ -110,9 +110,10 @@ def _place(body: object, path: Path) -> list[int]:
         if isinstance(body, dict):
             place.append(next((i for i, key in enumerate(body) if key == step), len(body)))
             body = body.get(step)
-        elif isinstance(body, list) and isinstance(step, int):
-            place.append(step)
-            body = body[step]
+        else:
+            index = cast("int", step)
+            place.append(index)
+            body = cast("list[object]", body)[index]
     return place
 
 

@@ -1,0 +1,84 @@
+"""What a client is told, and the log keeps, when AWS fails us."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from faults import Faults, lost_answer, refusal
+from test_events import sample
+
+from functions.api import app as api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from local.stack import LocalStack
+
+CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
+
+
+@pytest.fixture
+def reads(stack: LocalStack) -> Iterator[Faults]:
+    api.store.cache_clear()
+    with stack.engine.turn:
+        yield Faults(api.store()._dynamodb, "BatchGetItem")  # noqa: SLF001 - where AWS begins
+    api.store.cache_clear()
+
+
+def read() -> tuple[int, Any, Any]:
+    event = sample("api")
+    event |= {"httpMethod": "GET", "path": "/api/v1/llm/conversations/conv_abc123", "body": None}
+    answer = api.lambda_handler(event, CONTEXT)
+    return answer["statusCode"], answer["multiValueHeaders"], json.loads(answer["body"])["error"]
+
+
+def test_throttling_is_told_as_overload(reads: Faults) -> None:
+    reads.before(*[refusal("ThrottlingException")] * 3)
+
+    status, headers, error = read()
+
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert headers["Retry-After"] == ["1"]
+    assert (error["type"], error["code"]) == ("server_error", "overloaded")
+
+
+@pytest.mark.parametrize(
+    "fault", [refusal("AccessDeniedException"), refusal("InternalServerError"), lost_answer()]
+)
+def test_a_fault_of_ours_tells_the_client_nothing_of_it(fault: Any, reads: Faults) -> None:
+    reads.before(*[fault] * 3)
+
+    status, headers, error = read()
+
+    assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert headers["x-request-id"]
+    assert error == {
+        "message": "The service failed. It was not your request.",
+        "type": "server_error",
+        "param": None,
+        "code": "server_error",
+    }
+
+
+@pytest.mark.parametrize("fault", [None, refusal("AccessDeniedException")])
+def test_the_log_holds_neither_content_nor_key(
+    fault: Any, stack: LocalStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.store.cache_clear()
+    event = sample("api")
+    with stack.engine.turn:
+        Faults(api.store()._dynamodb, "TransactWriteItems").before(fault)  # noqa: SLF001 - as above
+        answer = api.lambda_handler(event, CONTEXT)
+    api.store.cache_clear()
+
+    logged = str([vars(record) for record in caplog.records])
+    assert answer["statusCode"] == (500 if fault else 404)
+    assert event["requestContext"]["requestId"] in logged
+    assert "weather" not in logged
+    assert event["headers"]["Authorization"].partition(" ")[2] not in logged
