@@ -21,7 +21,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from pydantic import TypeAdapter
 
-from conversations.items import Batch
+from conversations.contract.items import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

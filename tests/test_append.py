@@ -10,7 +10,7 @@ import pytest
 from contract_cases import EXAMPLES, INVALID
 from wire import HELLO, Json, error_of
 
-from conversations.items import PLACEHOLDER_ID
+from conversations.contract.items import PLACEHOLDER_ID
 
 if TYPE_CHECKING:
     import httpx

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS
 
+from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, Batch, parse_batch
 from conversations.errors import InvalidRequestError
-from conversations.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, Batch, parse_batch
 
 MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 MKA1_TYPES = 24

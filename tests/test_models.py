@@ -7,8 +7,8 @@ from contract_cases import EXAMPLES, INVALID, Json, answered, body_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversations.contract.models import parse_create, parse_update
 from conversations.errors import InvalidRequestError
-from conversations.models import parse_create, parse_update
 
 MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 EMPTY_IN_A_CREATE = {"016-missing-items.json", "015-items-null.json", "021-items-empty.json"}

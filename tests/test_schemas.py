@@ -3,9 +3,9 @@
 import pytest
 from pydantic import TypeAdapter
 
-from conversations.items import Batch
-from conversations.paths import Path
-from conversations.schemas import declared_part
+from conversations.contract.items import Batch
+from conversations.contract.paths import Path
+from conversations.contract.schemas import declared_part
 
 TOOL = {"name": "t", "input_schema": {"a": {"b": 1}}}
 BODY = {

@@ -24,7 +24,7 @@ from conversations.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conversations.items import Item
+    from conversations.contract.items import Item
     from local.stack import LocalStack
 
 OWNER = ids.owner_of("acme", "")

@@ -19,6 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from conversations import ids
+from conversations.contract.items import parse_batch
+from conversations.contract.models import parse_create
 from conversations.errors import (
     ApiError,
     DelegationNotAllowedError,
@@ -28,8 +30,6 @@ from conversations.errors import (
     RouteNotFoundError,
     ServerError,
 )
-from conversations.items import parse_batch
-from conversations.models import parse_create
 from conversations.payloads import PayloadBucket
 from conversations.store import Order, Store
 from conversations.transactions import THROTTLED

@@ -77,10 +77,11 @@ def batch_after(last_key: str) -> int:
     return (_number(last_key) >> 16) + 1 + secrets.randbits(48)
 
 
-def entry_key(batch: int, index: int) -> str:
-    """The sort key of the item at *index* of *batch*."""
-    raw = (batch << 16 | index).to_bytes(16)
-    return base64.b32hexencode(raw)[:_KEY_LENGTH].decode().lower()
+def entry_keys(batch: int, size: int) -> list[str]:
+    """The sort keys of a batch's items, in their order."""
+    first = batch << 16
+    raws = (number.to_bytes(16) for number in range(first, first + size))
+    return [base64.b32hexencode(raw)[:_KEY_LENGTH].decode().lower() for raw in raws]
 
 
 def generated_id(item_type: str, key: str) -> str:

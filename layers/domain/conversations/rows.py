@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from conversations import ids
-from conversations.items import PLACEHOLDER_ID, Item
+from conversations.contract.items import PLACEHOLDER_ID, Item
 from conversations.payloads import Codec, Payload
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ class Draft:
 
     @classmethod
     def of(cls, item: Item) -> Draft:
-        """Take the id out of a valid *item*, and see that its type is in."""
-        fields = cast("dict[str, object]", {"type": None, **item})
-        fields["type"] = fields["type"] or ("message" if "role" in fields else "item_reference")
+        """Take the id out of a valid and complete *item*, and put its type first."""
+        fields: dict[str, object] = {"type": item["type"], **item}
         given_id = fields.pop("id", None)
         return cls(
             item_type=str(fields["type"]),

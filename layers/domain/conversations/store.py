@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, WriteRequestUnionTypeDef
 
-    from conversations.items import Item
+    from conversations.contract.items import Item
     from conversations.payloads import Payload, PayloadBucket
     from conversations.rows import Row
 

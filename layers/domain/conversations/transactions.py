@@ -71,7 +71,7 @@ class Append:
         self._pk = pk
         self._items = items
         self._now = time.time_ns() // 1_000_000
-        self._batch = ids.new_batch(self._now)
+        self._keys = ids.entry_keys(ids.new_batch(self._now), len(items))
         self._token = str(uuid.uuid4())
         self.may_be_written = False
         """Whether a try was sent whose outcome is unknown so far."""
@@ -92,7 +92,7 @@ class Append:
                 raise trouble
             longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
             time.sleep(random.uniform(0, longest))  # noqa: S311 - jitter is no secret
-        return [draft.at(self._key(place)) for place, (draft, _) in enumerate(self._items)]
+        return [draft.at(self._keys[place]) for place, (draft, _) in enumerate(self._items)]
 
     def _try(self) -> ApiError | None:
         """Send the transaction once: None if it is written, else why it goes again."""
@@ -141,7 +141,7 @@ class Append:
         last_key = row["last_key"]["S"]
         if last_key == self._last_key or (self.may_be_written and self._is_first_item_there()):
             return True
-        self._batch = ids.batch_after(last_key)
+        self._keys = ids.entry_keys(ids.batch_after(last_key), len(self._items))
         self._token = str(uuid.uuid4())
         self.may_be_written = False
         return False
@@ -149,7 +149,7 @@ class Append:
     def _is_first_item_there(self) -> bool:
         answer = self._dynamodb.get_item(
             TableName=self._table,
-            Key=rows.primary_key(self._pk, rows.item_sk(self._key(0))),
+            Key=rows.primary_key(self._pk, rows.item_sk(self._keys[0])),
             ProjectionExpression="pk",
             ConsistentRead=True,
         )
@@ -180,7 +180,7 @@ class Append:
                     "SET last_key = :last, updated_at = :now, item_count = item_count + :count"
                 ),
                 "ExpressionAttributeValues": {
-                    ":first": {"S": self._key(0)},
+                    ":first": {"S": self._keys[0]},
                     ":last": {"S": self._last_key},
                     ":now": {"N": str(self._now)},
                     ":count": {"N": str(len(self._items))},
@@ -192,7 +192,7 @@ class Append:
     def _puts(self) -> Iterator[tuple[int, TransactWriteItemTypeDef]]:
         """The actions behind the head, each with the place of the item it is for."""
         for place, (draft, payload) in enumerate(self._items):
-            key = self._key(place)
+            key = self._keys[place]
             row = rows.item_row(self._pk, key, (place, len(self._items)), draft, payload)
             yield place, {"Put": {"TableName": self._table, "Item": row}}
             if draft.claimed_id is not None:
@@ -220,12 +220,9 @@ class Append:
             }
         }
 
-    def _key(self, place: int) -> str:
-        return ids.entry_key(self._batch, place)
-
     @property
     def _last_key(self) -> str:
-        return self._key(len(self._items) - 1)
+        return self._keys[-1]
 
 
 class Create(Append):

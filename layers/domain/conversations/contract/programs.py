@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.client_tools import Called
-from conversations.fields import CallId, Id, ListOf, OneOf, Provenance, Status
+from conversations.contract.client_tools import Called
+from conversations.contract.fields import CallId, Id, ListOf, OneOf, Provenance, Status
 
 
 class CreateFile(TypedDict):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from conversations import body as bodies
+from conversations.contract import body as bodies
+from conversations.contract.fields import LABELS
+from conversations.contract.paths import Path, written
+from conversations.contract.schemas import declared_part
 from conversations.errors import InvalidRequestCode, InvalidRequestError
-from conversations.fields import LABELS
-from conversations.paths import Path, written
-from conversations.schemas import declared_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

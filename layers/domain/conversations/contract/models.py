@@ -3,19 +3,19 @@
 import functools
 from typing import Annotated, NotRequired, TypedDict
 
-from pydantic import AfterValidator, TypeAdapter, with_config
+from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
-from conversations.fields import STRICT, Limits, ListOf
-from conversations.items import MAX_BATCH_ITEMS, AnyItem, complete
-from conversations.validation import parse
+from conversations.contract.fields import STRICT, ListOf
+from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, complete
+from conversations.contract.validation import parse
 
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY_LENGTH = 64
 MAX_METADATA_VALUE_LENGTH = 512
 
-Key = Annotated[str, Limits(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
-Value = Annotated[str, Limits(max_length=MAX_METADATA_VALUE_LENGTH)]
+Key = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
+Value = Annotated[str, Field(max_length=MAX_METADATA_VALUE_LENGTH)]
 
 
 def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
@@ -28,9 +28,9 @@ def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
 class CreateConversation(TypedDict):
     """The body of a create: nothing is required, null is nothing."""
 
-    items: NotRequired[Annotated[ListOf[AnyItem], Limits(max_length=MAX_BATCH_ITEMS)] | None]
+    items: NotRequired[Annotated[ListOf[AnyItem], Field(max_length=MAX_BATCH_ITEMS)] | None]
     metadata: NotRequired[
-        Annotated[dict[Key, Value], Limits(fail_fast=True, max_length=MAX_METADATA_PAIRS)] | None
+        Annotated[dict[Key, Value], FailFast(), Field(max_length=MAX_METADATA_PAIRS)] | None
     ]
 
 
@@ -38,10 +38,7 @@ class CreateConversation(TypedDict):
 class UpdateConversation(TypedDict):
     """The body of an update: pairs to set, null to delete one, and nothing to do for no object."""
 
-    metadata: (
-        Annotated[dict[Key, Value | None], Limits(fail_fast=True), AfterValidator(_at_most_16)]
-        | None
-    )
+    metadata: Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_at_most_16)] | None
 
 
 _UPDATE = TypeAdapter(UpdateConversation)

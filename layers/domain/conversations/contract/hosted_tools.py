@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
+from conversations.contract.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
 
 
 class FileSearchResult(TypedDict):

@@ -7,9 +7,9 @@ both. Nothing is converted or filled in: what a client posts is what it reads.
 from collections.abc import Callable
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
-from pydantic import TypeAdapter, with_config
+from pydantic import Field, Tag, TypeAdapter, with_config
 
-from conversations.client_tools import (
+from conversations.contract.client_tools import (
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
@@ -22,21 +22,18 @@ from conversations.client_tools import (
     ShellChunksOutput,
     ShellCommandsCall,
 )
-from conversations.computer import ComputerCall, ComputerCallOutput
-from conversations.content import MessageContent
-from conversations.errors import InvalidRequestError
-from conversations.fields import (
+from conversations.contract.computer import ComputerCall, ComputerCallOutput
+from conversations.contract.content import MessageContent
+from conversations.contract.fields import (
     STRICT,
     Id,
-    Limits,
     ListOf,
     OneOf,
     Provenance,
-    Shape,
     Status,
     label,
 )
-from conversations.hosted_tools import (
+from conversations.contract.hosted_tools import (
     CodeInterpreterCall,
     FileSearchCall,
     ImageGenerationCall,
@@ -46,7 +43,7 @@ from conversations.hosted_tools import (
     MCPListTools,
     WebSearchCall,
 )
-from conversations.programs import (
+from conversations.contract.programs import (
     AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -57,7 +54,8 @@ from conversations.programs import (
     ToolSearchCall,
     ToolSearchOutput,
 )
-from conversations.validation import parse
+from conversations.contract.validation import parse
+from conversations.errors import InvalidRequestError
 
 MAX_BATCH_ITEMS = 20
 PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
@@ -157,17 +155,17 @@ Item = (
     | WebSearchCall
     | FunctionCall
     | FunctionCallOutput
-    | Annotated[NamedFunctionOutput, Shape("shape=named function_call_output")]
+    | Annotated[NamedFunctionOutput, Tag("shape=named function_call_output")]
     | Reasoning
-    | Annotated[SealedReasoning, Shape("shape=sealed reasoning")]
+    | Annotated[SealedReasoning, Tag("shape=sealed reasoning")]
     | ImageGenerationCall
     | CodeInterpreterCall
     | LocalShellCall
     | LocalShellCallOutput
     | ShellCall
-    | Annotated[ShellCommandsCall, Shape("shape=commands shell_call")]
+    | Annotated[ShellCommandsCall, Tag("shape=commands shell_call")]
     | ShellCallOutput
-    | Annotated[ShellChunksOutput, Shape("shape=chunks shell_call_output")]
+    | Annotated[ShellChunksOutput, Tag("shape=chunks shell_call_output")]
     | MCPListTools
     | MCPApprovalRequest
     | MCPApprovalResponse
@@ -176,7 +174,7 @@ Item = (
     | CustomToolCallOutput
     | ItemReference
     | Compaction
-    | Annotated[SealedCompaction, Shape("shape=sealed compaction")]
+    | Annotated[SealedCompaction, Tag("shape=sealed compaction")]
     | ApplyPatchCall
     | ApplyPatchCallOutput
     | ToolSearchCall
@@ -246,7 +244,7 @@ AnyItem = Annotated[Item, OneOf(_choose)]
 class Batch(TypedDict):
     """The body of an append: 1 to 20 items, stored all or not at all."""
 
-    items: Annotated[ListOf[AnyItem], Limits(min_length=1, max_length=MAX_BATCH_ITEMS)]
+    items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
     include: NotRequired[ListOf[str] | None]
 
 

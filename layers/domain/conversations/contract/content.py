@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from conversations.fields import ListOf, OneOf
+from conversations.contract.fields import ListOf, OneOf
 
 
 class PromptCacheBreakpoint(TypedDict):

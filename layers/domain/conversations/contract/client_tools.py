@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.content import ToolOutput
-from conversations.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
+from conversations.contract.content import ToolOutput
+from conversations.contract.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
 
 
 class DirectCaller(TypedDict):

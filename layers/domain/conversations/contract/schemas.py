@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import CoreSchema
 
-    from conversations.paths import Path
+    from conversations.contract.paths import Path
 
 
 class _Node(TypedDict, total=False):

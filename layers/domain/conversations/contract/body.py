@@ -7,8 +7,8 @@ from typing import cast
 
 from pydantic_core import from_json, to_json
 
+from conversations.contract.paths import Path, written
 from conversations.errors import InvalidRequestError
-from conversations.paths import Path, written
 
 _NUMBER_START = re.compile(rb"(?<![-+.eE0-9])-?[0-9]*$")
 _TOO_DEEP = "recursion limit exceeded"

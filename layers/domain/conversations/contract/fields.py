@@ -1,9 +1,9 @@
 """The types that recur across items: ids, statuses, lists, and unions told apart by `type`."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NotRequired, TypedDict, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Literal, NotRequired, TypedDict, TypeVar, get_args, get_origin
 
-from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic import ConfigDict, FailFast, Field, GetCoreSchemaHandler, Tag
 from pydantic_core import CoreSchema, core_schema
 
 from conversations import ids
@@ -27,38 +27,15 @@ _KINDS: dict[object, str] = {
 }
 
 
-class Limits:
-    """Sets limits of Pydantic's core on a type: `min_length`, `max_length`, `pattern`, `fail_fast`.
-
-    Pydantic's own `Field` and `FailFast` say the same, and take 40 ms of a cold start to import.
-    """
-
-    def __init__(self, **limits: object) -> None:
-        self.limits = limits
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Add the limits to the type's own schema."""
-        return cast("CoreSchema", {**handler(source), **self.limits})
-
-
-Id = Annotated[str, Limits(min_length=1, max_length=MAX_ID_LENGTH, pattern=ids.ID_PATTERN)]
-CallId = Annotated[str, Limits(min_length=1)]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=ids.ID_PATTERN)]
+CallId = Annotated[str, Field(min_length=1)]
 Status = Literal["in_progress", "completed", "incomplete"]
 
-ListOf = Annotated[list[T], Limits(fail_fast=True)]
+ListOf = Annotated[list[T], FailFast()]
 """A list that is read up to its first fault: a hostile one costs little."""
 
-MapOf = Annotated[dict[str, T], Limits(fail_fast=True)]
+MapOf = Annotated[dict[str, T], FailFast()]
 """The same for an object of free keys."""
-
-
-class Shape:
-    """The label of a union's member that shares its `type` with another."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
 
 
 class Provenance(TypedDict):
@@ -79,7 +56,7 @@ def label(value: object) -> str:
 class OneOf:
     """Marks a union whose member is looked up by the value's `type`, or by its JSON kind.
 
-    A member that shares its `type` with another is marked by a `Shape`, which *choose* answers.
+    A member that shares its `type` with another carries a `Tag`, which *choose* answers.
     """
 
     def __init__(self, choose: Callable[[object], str] = label) -> None:
@@ -95,8 +72,8 @@ class OneOf:
 
 def _member_label(member: object) -> str:
     for mark in getattr(member, "__metadata__", ()):
-        if isinstance(mark, Shape):
-            return mark.label
+        if isinstance(mark, Tag):
+            return mark.tag
     plain = get_args(member)[0] if get_origin(member) is Annotated else member
     if isinstance(plain, type) and hasattr(plain, "__required_keys__"):
         return f"type={_literal(plain.__annotations__['type'])}"

@@ -1,0 +1,69 @@
+"""Who may import whom, and how large a module may be."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+DOMAIN = ROOT / "layers" / "domain" / "conversations"
+
+MAY_IMPORT = {
+    "errors": set[str](),
+    "ids": set[str](),
+    "contract": {"errors", "ids"},
+    "payloads": {"errors"},
+    "rows": {"contract", "ids", "payloads"},
+    "transactions": {"errors", "ids", "payloads", "rows"},
+    "store": {"contract", "errors", "ids", "payloads", "rows", "transactions"},
+    "api_keys": {"ids"},
+    "__main__": {"api_keys"},
+    "__init__": set[str](),
+}
+"""The parts of `conversations` that each part may use; of itself, a package may use all."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", modules(DOMAIN), ids=lambda path: path.stem)
+def test_a_part_of_the_domain_imports_what_stands_below_it(path: Path) -> None:
+    part = path.relative_to(DOMAIN).parts[0].removesuffix(".py")
+    used = {name.split(".")[1] for name in imported(path) if name.split(".")[0] == "conversations"}
+
+    assert used - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "functions"), ids=lambda path: path.parent.name)
+def test_a_function_imports_nothing_of_ours_but_the_domain(path: Path) -> None:
+    assert not {"functions", "local", "tests"} & {name.split(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("path", modules(DOMAIN), ids=lambda path: path.stem)
+def test_the_domain_knows_nothing_of_what_uses_it(path: Path) -> None:
+    assert not {"functions", "local"} & {name.split(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [module for part in ("functions", "layers", "local") for module in modules(ROOT / part)],
+    ids=str,
+)
+def test_a_module_is_under_300_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
