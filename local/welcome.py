@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from conversations.api_keys import ApiKeys
+from conversations.appends import Delivery
 from conversations.ids import owner_of
 from conversations.payloads import PayloadBucket
 from conversations.store import Store
+from conversations.transactions import Table
 from local.errors import UnusableKeyError
 from local.stack import LocalStack
 
@@ -55,8 +57,11 @@ def hold_documented_conversation(stack: LocalStack) -> None:
     resources, name = stack.resources, stack.template.name
     with ThreadPoolExecutor(max_workers=1) as executor, stack.engine.turn:
         bucket = PayloadBucket(name("PayloadBucket"), lambda: resources.s3, executor)
-        store = Store(resources.dynamodb, name("ConversationsTable"), bucket, executor)
-        store.create_conversation(owner_of(ACCOUNT, ""), conversation_id=CONVERSATION_ID)
+        table = Table(resources.dynamodb, name("ConversationsTable"))
+        delivery = Delivery.of(b"", is_retry=False)
+        Store(table, bucket, executor).create_conversation(
+            owner_of(ACCOUNT, ""), [], {}, delivery, CONVERSATION_ID
+        )
 
 
 def read_documented_conversation(url: str, key: str) -> None:

@@ -205,7 +205,7 @@ def test_a_key_does_what_its_scopes_say(base_url: str, issue_key: IssueKey) -> N
         ("GET", "/api/v1/llm/nothing"),
         ("PUT", "/api/v1/llm/conversations"),
         ("GET", "/api/v1/llm/conversations/a/b/c"),
-        ("GET", "/api/v1/llm/conversations/"),
+        ("GET", "/api/v1/llm/conversation"),
         ("OPTIONS", "/api/v1/llm/conversations"),
     ],
 )

@@ -27,7 +27,7 @@ CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
 def reads(stack: LocalStack) -> Iterator[Faults]:
     api.store.cache_clear()
     with stack.engine.turn:
-        yield Faults(api.store()._dynamodb, "BatchGetItem")  # noqa: SLF001 - where AWS begins
+        yield Faults(api.store()._table.dynamodb, "BatchGetItem")  # noqa: SLF001 - where AWS begins
     api.store.cache_clear()
 
 
@@ -73,7 +73,7 @@ def test_the_log_holds_neither_content_nor_key(
     api.store.cache_clear()
     event = sample("api")
     with stack.engine.turn:
-        Faults(api.store()._dynamodb, "TransactWriteItems").before(fault)  # noqa: SLF001 - as above
+        Faults(api.store()._table.dynamodb, "TransactWriteItems").before(fault)  # noqa: SLF001 - as above
         answer = api.lambda_handler(event, CONTEXT)
     api.store.cache_clear()
 

@@ -14,16 +14,26 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DOMAIN = ROOT / "layers" / "domain" / "conversations"
 
+STORAGE = {"payloads", "rows", "transactions", "appends", "changes", "reading", "listing"}
+"""The parts that know how conversations are kept."""
+
 MAY_IMPORT = {
     "errors": set[str](),
     "ids": set[str](),
     "contract": {"errors", "ids"},
+    "retries": set[str](),
     "payloads": {"errors"},
     "rows": {"contract", "ids", "payloads"},
-    "transactions": {"errors", "ids", "payloads", "rows"},
-    "store": {"contract", "errors", "ids", "payloads", "rows", "transactions"},
+    "transactions": {"errors", "retries", "rows"},
+    "appends": {"errors", "ids", "payloads", "rows", "transactions"},
+    "changes": {"contract", "errors", "rows", "transactions"},
+    "reading": {"rows", "transactions"},
+    "listing": {"errors", "ids", "reading", "rows", "transactions"},
+    "purging": {"payloads", "reading", "rows", "transactions"},
+    "store": {"contract", "errors", "ids", *STORAGE},
+    "requests": {"appends", "contract", "errors", "ids", "listing"},
     "api_keys": {"ids"},
-    "__main__": {"api_keys"},
+    "__main__": {"api_keys", "payloads", "purging", "rows", "transactions"},
     "__init__": set[str](),
 }
 """The parts of `conversations` that each part may use; of itself, a package may use all."""

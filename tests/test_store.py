@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,8 @@ import pytest
 from faults import CANCELED, Faults, lost_answer, refusal
 from wire import HELLO, Json
 
-from conversations import ids, transactions
+from conversations import ids, retries
+from conversations.appends import Delivery
 from conversations.errors import (
     ApiError,
     ConversationBusyError,
@@ -20,14 +22,18 @@ from conversations.errors import (
 )
 from conversations.payloads import PayloadBucket
 from conversations.store import Store
+from conversations.transactions import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conversations.contract.items import Item
+    from conversations.rows import StoredItem
     from local.stack import LocalStack
 
 OWNER = ids.owner_of("acme", "")
+BODIES = itertools.count()
+ONCE = Delivery(body="once")
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
@@ -37,13 +43,13 @@ def store(stack: LocalStack) -> Iterator[Store]:
         bucket = PayloadBucket(
             stack.template.name("PayloadBucket"), lambda: stack.resources.s3, executor
         )
-        table = stack.template.name("ConversationsTable")
-        yield Store(stack.resources.dynamodb, table, bucket, executor)
+        table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
+        yield Store(table, bucket, executor)
 
 
 @pytest.fixture
 def conversation_id(store: Store) -> str:
-    return store.create_conversation(OWNER).conversation_id
+    return store.create_conversation(OWNER, [], {}, ONCE).conversation_id
 
 
 @pytest.fixture
@@ -55,16 +61,24 @@ def writes(stack: LocalStack) -> Faults:
 @pytest.fixture
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time for a second try."""
-    monkeypatch.setattr(transactions, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
 
 
 def batch(*items: Json) -> list[Item]:
     return cast("list[Item]", list(items))
 
 
+def append(
+    store: Store, conversation_id: str, *items: Json, delivery: Delivery | None = None
+) -> list[StoredItem]:
+    """Append as a request of its own, unless it is told which."""
+    delivery = delivery or Delivery(body=str(next(BODIES)))
+    return store.append_items(OWNER, conversation_id, batch(*items), delivery)
+
+
 def texts(store: Store, conversation_id: str) -> list[str]:
     page = store.list_items(OWNER, conversation_id, after=None, limit=100, order="asc")
-    return [item.json for item in page.items]
+    return [item.json for item in page.entries]
 
 
 def objects(stack: LocalStack) -> list[Any]:
@@ -76,19 +90,19 @@ def objects(stack: LocalStack) -> list[Any]:
 def test_a_clock_that_is_an_hour_off_reorders_nothing(
     skew_seconds: int, store: Store, conversation_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = store.append_items(OWNER, conversation_id, batch(HELLO))
+    first = append(store, conversation_id, HELLO)
     now = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now + skew_seconds * 10**9)
-    second = store.append_items(OWNER, conversation_id, batch(HELLO, HELLO))
+    second = append(store, conversation_id, HELLO, HELLO)
     monkeypatch.undo()
-    third = store.append_items(OWNER, conversation_id, batch(HELLO))
+    third = append(store, conversation_id, HELLO)
 
     batches = [*first, *second, *third]
     assert texts(store, conversation_id) == [item.json for item in batches]
 
 
 def test_an_append_is_one_call(store: Store, conversation_id: str, writes: Faults) -> None:
-    store.append_items(OWNER, conversation_id, batch({**HELLO, "id": "mine"}, HELLO))
+    append(store, conversation_id, {**HELLO, "id": "mine"}, HELLO)
 
     [call] = writes.calls
     kinds = [next(iter(action)) for action in call["TransactItems"]]
@@ -113,7 +127,7 @@ def test_a_passing_fault_is_sent_again_with_the_same_keys_and_token(
 ) -> None:
     writes.before(fault)
 
-    items = store.append_items(OWNER, conversation_id, batch(HELLO))
+    items = append(store, conversation_id, HELLO)
 
     refused, done = writes.calls
     assert refused == done
@@ -125,7 +139,7 @@ def test_an_append_whose_answer_is_lost_is_not_written_twice(
 ) -> None:
     writes.after(lost_answer())
 
-    items = store.append_items(OWNER, conversation_id, batch({**HELLO, "id": "mine"}))
+    items = append(store, conversation_id, {**HELLO, "id": "mine"})
 
     assert len(writes.calls) == 2
     assert texts(store, conversation_id) == [item.json for item in items]
@@ -140,10 +154,10 @@ def test_a_lost_answer_is_told_from_another_writers_append(
 
     def another_writer(_: float) -> None:
         if next(others, False):
-            store.append_items(OWNER, conversation_id, batch({**HELLO, "content": "other"}))
+            append(store, conversation_id, {**HELLO, "content": "other"})
 
     monkeypatch.setattr(time, "sleep", another_writer)
-    items = store.append_items(OWNER, conversation_id, batch({**HELLO, "id": "mine"}))
+    items = append(store, conversation_id, {**HELLO, "id": "mine"})
 
     kept = texts(store, conversation_id)
     assert len(kept) == 2
@@ -153,7 +167,7 @@ def test_a_lost_answer_is_told_from_another_writers_append(
 def test_a_lost_create_is_not_made_twice(store: Store, stack: LocalStack, writes: Faults) -> None:
     writes.after(lost_answer())
 
-    made = store.create_conversation(OWNER, batch(HELLO))
+    made = store.create_conversation(OWNER, batch(HELLO), {}, ONCE)
 
     table = stack.template.name("ConversationsTable")
     assert len(texts(store, made.conversation_id)) == 1
@@ -176,7 +190,7 @@ def test_a_spent_budget_is_told_to_the_client(
     writes.before(fault)
 
     with pytest.raises(error):
-        store.append_items(OWNER, conversation_id, batch(HELLO))
+        append(store, conversation_id, HELLO)
 
     assert texts(store, conversation_id) == []
 
@@ -184,14 +198,25 @@ def test_a_spent_budget_is_told_to_the_client(
 def test_objects_of_a_refused_batch_are_removed(
     store: Store, stack: LocalStack, conversation_id: str
 ) -> None:
-    store.append_items(OWNER, conversation_id, batch({**LARGE, "id": "taken"}))
+    append(store, conversation_id, {**LARGE, "id": "taken"})
 
     with pytest.raises(ItemAlreadyInConversationError):
-        store.append_items(OWNER, conversation_id, batch(LARGE, {**HELLO, "id": "taken"}))
+        append(store, conversation_id, LARGE, {**HELLO, "id": "taken"})
     with pytest.raises(ConversationNotFoundError):
-        store.append_items(OWNER, "conv_none", batch(LARGE))
+        append(store, "conv_none", LARGE)
 
     assert len(objects(stack)) == 1
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_an_answer_that_is_lost_at_the_end_is_looked_up(
+    store: Store, conversation_id: str, writes: Faults
+) -> None:
+    writes.after(lost_answer())
+
+    items = append(store, conversation_id, {**HELLO, "id": "mine"}, HELLO)
+
+    assert texts(store, conversation_id) == [item.json for item in items]
 
 
 @pytest.mark.usefixtures("_hurried")
@@ -199,9 +224,10 @@ def test_objects_of_a_batch_that_may_be_written_stay(
     store: Store, stack: LocalStack, conversation_id: str, writes: Faults
 ) -> None:
     writes.after(lost_answer())
+    Faults(stack.resources.dynamodb, "TransactGetItems").before(lost_answer())
 
     with pytest.raises(OverloadedError):
-        store.append_items(OWNER, conversation_id, batch(LARGE))
+        append(store, conversation_id, LARGE)
 
     assert len(objects(stack)) == 1
     assert len(texts(store, conversation_id)) == 1

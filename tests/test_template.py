@@ -34,11 +34,13 @@ GRANTS = {
         "ConversationsTable.Arn": {
             "dynamodb:BatchGetItem",
             "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
             "dynamodb:UpdateItem",
         },
+        "${ConversationsTable.Arn}/index/by-owner": {"dynamodb:Query"},
         "${PayloadBucket.Arn}/*": {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
         "ApiLogGroup.Arn": LOGGING,
     },
@@ -48,9 +50,10 @@ GRANTS = {
     },
     "PurgeFunction": {
         "ConversationsTable.Arn": {
-            "dynamodb:BatchGetItem",
             "dynamodb:BatchWriteItem",
+            "dynamodb:GetItem",
             "dynamodb:Query",
+            "dynamodb:UpdateItem",
         },
         "ConversationsTable.StreamArn": {
             "dynamodb:DescribeStream",
@@ -262,8 +265,15 @@ def test_function_has_a_log_group_of_its_own_that_forgets(function: str) -> None
     assert at(properties(str(group)), "RetentionInDays") == {"Ref": "LogRetentionInDays"}
 
 
-def stream_record(name: str, sk: str, image: Json) -> Json:
-    return {"eventName": name, "dynamodb": {"Keys": {"sk": {"S": sk}}, "NewImage": image}}
+BY_TTL = "dynamodb.amazonaws.com"
+
+
+def stream_record(name: str, sk: str, image: Json, old: Json = None, by: str = "us") -> Json:
+    return {
+        "eventName": name,
+        "userIdentity": {"principalId": by},
+        "dynamodb": {"Keys": {"sk": {"S": sk}}, "NewImage": image, "OldImage": old},
+    }
 
 
 @pytest.mark.parametrize(
@@ -273,15 +283,30 @@ def stream_record(name: str, sk: str, image: Json) -> Json:
         (stream_record("MODIFY", "c", {"updated_at": {"N": "1764000000"}}), False),
         (stream_record("INSERT", "c", {"created_at": {"N": "1764000000"}}), False),
         (stream_record("REMOVE", "c", None), False),
+        (stream_record("REMOVE", "i#0", None, {"object": {"S": "k"}}, BY_TTL), True),
+        (stream_record("REMOVE", "i#0", None, {"object": {"S": "k"}}), False),
+        (stream_record("REMOVE", "i#0", None, {"data": {"B": ""}}, BY_TTL), False),
         (stream_record("MODIFY", "i#0", {"deleted_at": {"N": "1764000000"}}), False),
     ],
-    ids=["marked", "appended to", "created", "gone", "item"],
+    ids=[
+        "marked",
+        "appended to",
+        "created",
+        "gone",
+        "expired with an object",
+        "deleted with an object",
+        "expired without one",
+        "item",
+    ],
 )
-def test_purge_is_told_of_conversations_marked_as_deleted(record: Json, *, is_purged: bool) -> None:
+def test_purge_is_told_of_deleted_conversations_and_expired_objects(
+    record: Json, *, is_purged: bool
+) -> None:
     [subscription] = TEMPLATE_AT_DEFAULTS.functions["PurgeFunction"].subscriptions
-    [pattern] = subscription.filters
 
-    assert matches(json.loads(pattern), record) == is_purged
+    assert is_purged == any(
+        matches(json.loads(pattern), record) for pattern in subscription.filters
+    )
 
 
 def test_a_purge_that_fails_for_good_is_reported_and_blocks_nothing() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 import os
-import re
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -18,37 +16,40 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conversations import ids
 from conversations.contract.items import parse_batch
-from conversations.contract.models import parse_create
+from conversations.contract.models import (
+    parse_create,
+    parse_deletion,
+    parse_update,
+)
 from conversations.errors import (
     ApiError,
-    DelegationNotAllowedError,
     InvalidRequestError,
     OverloadedError,
-    RequestTooLargeError,
     RouteNotFoundError,
     ServerError,
 )
 from conversations.payloads import PayloadBucket
-from conversations.store import Order, Store
-from conversations.transactions import THROTTLED
+from conversations.requests import Request
+from conversations.store import Store
+from conversations.transactions import THROTTLED, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3.client import S3Client
 
     from conversations.rows import Conversation, StoredItem
 
-PREFIX = "/api/v1/llm"
-MAX_BODY_BYTES = 6 * 1024 * 1024
-"""What Lambda takes in one synchronous invocation; API Gateway lets 10 MB through to it."""
+CONVERSATIONS = "/api/v1/llm/conversations"
+CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
+ITEMS = f"{CONVERSATION}/items"
+ITEM = f"{ITEMS}/<item_id>"
 MAX_PAGE_ITEMS = 100
-DEFAULT_PAGE_ITEMS = 20
-END_USER_PATTERN = r"[ -~]{1,256}"
+MAX_PAGE_CONVERSATIONS = 50
 AWS_CLIENT = Config(
     connect_timeout=1,
     read_timeout=2,
@@ -65,55 +66,126 @@ logger = Logger()
 def store() -> Store:
     """The store of this execution environment, made by its first request."""
     executor = ThreadPoolExecutor(max_workers=8)
-    bucket = PayloadBucket(os.environ["PAYLOAD_BUCKET"], _s3, executor)
-    return Store(_dynamodb(), os.environ["CONVERSATIONS_TABLE"], bucket, executor)
+    bucket = PayloadBucket(
+        os.environ["PAYLOAD_BUCKET"], _s3, executor, int(os.environ["SPILL_BYTES"])
+    )
+    table = Table(_dynamodb(), os.environ["CONVERSATIONS_TABLE"])
+    return Store(table, bucket, executor, int(os.environ["RETENTION_DAYS"]))
 
 
-@app.post(f"{PREFIX}/conversations")
+def request() -> Request:
+    """The request that is being answered."""
+    return Request(app.current_event)
+
+
+def check_ids(resolver: APIGatewayRestResolver, route: NextMiddleware) -> Response[str]:
+    """Refuse ids of odd characters in the path, before any route."""
+    request().check_ids()
+    return route(resolver)
+
+
+app.use([check_ids])
+
+
+@app.post(CONVERSATIONS)
 def create_conversation() -> Response[str]:
     """Make a conversation, with up to 20 items to begin with."""
-    body = parse_create(_body())
+    body = request().body()
+    created = parse_create(body)
     conversation = store().create_conversation(
-        _owner(), body.get("items") or [], body.get("metadata") or {}
+        request().owner(),
+        created.get("items") or [],
+        created.get("metadata") or {},
+        request().delivery(body),
     )
     return _json(_conversation_json(conversation))
 
 
-@app.get(f"{PREFIX}/conversations/<conversation_id>")
+@app.get(CONVERSATIONS)
+def list_conversations() -> Response[str]:
+    """A page of the caller's conversations, by their last change."""
+    page = store().list_conversations(
+        request().owner(),
+        after=request().after(),
+        limit=request().limit(MAX_PAGE_CONVERSATIONS),
+        order=request().order(),
+        metadata=request().metadata_filter(),
+    )
+    entries = [_conversation_json(conversation) for conversation in page.entries]
+    first_id = page.entries[0].conversation_id if page.entries else ""
+    return _json(_list_json(entries, first_id, page.cursor, has_more=page.has_more))
+
+
+@app.get(CONVERSATION)
 def get_conversation(conversation_id: str) -> Response[str]:
     """Read a conversation without its items."""
-    conversation = store().get_conversation(_owner(), _path_id("conversation_id", conversation_id))
+    conversation = store().get_conversation(request().owner(), conversation_id)
     return _json(_conversation_json(conversation))
 
 
-@app.post(f"{PREFIX}/conversations/<conversation_id>/items")
+@app.post(CONVERSATION)
+def update_conversation(conversation_id: str) -> Response[str]:
+    """Merge pairs into a conversation's metadata; null removes one."""
+    changes = parse_update(request().body())["metadata"] or {}
+    conversation = store().update_metadata(request().owner(), conversation_id, changes)
+    return _json(_conversation_json(conversation))
+
+
+@app.delete(CONVERSATION)
+def delete_conversation(conversation_id: str) -> Response[str]:
+    """End a conversation, at once and for everybody."""
+    store().delete_conversation(request().owner(), conversation_id)
+    answer = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
+    return _json(json.dumps(answer))
+
+
+@app.post(ITEMS)
 def append_items(conversation_id: str) -> Response[str]:
     """Append a batch of 1..20 items, all or none, in their order."""
-    conversation_id = _path_id("conversation_id", conversation_id)
-    batch = parse_batch(_body())
-    return _json(_page_json(store().append_items(_owner(), conversation_id, batch["items"])))
+    body = request().body()
+    items = parse_batch(body)["items"]
+    appended = store().append_items(
+        request().owner(), conversation_id, items, request().delivery(body)
+    )
+    return _json(_items_json(appended, has_more=False))
 
 
-@app.get(f"{PREFIX}/conversations/<conversation_id>/items")
+@app.get(ITEMS)
 def list_items(conversation_id: str) -> Response[str]:
     """A page of items, in the order they were appended or the reverse."""
     page = store().list_items(
-        _owner(),
-        _path_id("conversation_id", conversation_id),
-        after=_after(),
-        limit=_limit(),
-        order=_order(),
+        request().owner(),
+        conversation_id,
+        after=request().after(),
+        limit=request().limit(MAX_PAGE_ITEMS),
+        order=request().order(),
     )
-    return _json(_page_json(page.items, has_more=page.has_more))
+    return _json(_items_json(page.entries, has_more=page.has_more))
 
 
-@app.get(f"{PREFIX}/conversations/<conversation_id>/items/<item_id>")
+@app.delete(ITEMS)
+def delete_items(conversation_id: str) -> Response[str]:
+    """Delete 1..100 items, or none if one of them is not there."""
+    conversation = store().delete_items(
+        request().owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
+    )
+    return _json(_conversation_json(conversation))
+
+
+@app.get(ITEM)
 def get_item(conversation_id: str, item_id: str) -> Response[str]:
     """Read one item."""
-    item = store().get_item(
-        _owner(), _path_id("conversation_id", conversation_id), _path_id("item_id", item_id)
-    )
+    item = store().get_item(request().owner(), conversation_id, item_id)
     return _json(item.json)
+
+
+@app.delete(ITEM)
+def delete_item(conversation_id: str, item_id: str) -> Response[str]:
+    """Delete one item."""
+    conversation = store().delete_items(
+        request().owner(), conversation_id, [item_id], param="item_id"
+    )
+    return _json(_conversation_json(conversation))
 
 
 def unknown_route(_: Exception) -> Response[str]:
@@ -123,8 +195,7 @@ def unknown_route(_: Exception) -> Response[str]:
     """
     event = app.current_event
     try:
-        for name, value in event.path_parameters.items():
-            _path_id(name, value)
+        request().check_ids()
     except InvalidRequestError as error:
         return refuse(error)
     return refuse(RouteNotFoundError(f"There is no route {event.http_method} {event.path}."))
@@ -171,74 +242,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return answer
 
 
-def _owner() -> str:
-    """Who the request is for: the key's account, or the end user that it speaks for."""
-    event = app.current_event
-    authorizer = event["requestContext"]["authorizer"]
-    end_user = event.headers.get("X-On-Behalf-Of")
-    if end_user is None:
-        return ids.owner_of(authorizer["account"], "")
-    if not re.fullmatch(END_USER_PATTERN, end_user):
-        raise InvalidRequestError(
-            "X-On-Behalf-Of is 1 to 256 printable characters.",
-            code="invalid_value",
-            param="X-On-Behalf-Of",
-        )
-    if authorizer["may_delegate"] != "true":
-        raise DelegationNotAllowedError(
-            "This key may not act on behalf of end users.", param="X-On-Behalf-Of"
-        )
-    return ids.owner_of(authorizer["account"], end_user)
-
-
-def _body() -> bytes:
-    event = app.current_event
-    text = event.body or ""
-    body = base64.b64decode(text) if event.is_base64_encoded else text.encode()
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestTooLargeError(
-            f"The body of {len(body)} bytes is over the limit of {MAX_BODY_BYTES} bytes."
-        )
-    return body
-
-
-def _path_id(name: str, value: str) -> str:
-    if not ids.is_id(value):
-        raise InvalidRequestError(
-            f"{name} '{value[:100]}' is not 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'.",
-            code="invalid_value",
-            param=name,
-        )
-    return value
-
-
-def _after() -> str | None:
-    after = app.current_event.query_string_parameters.get("after")
-    return None if after is None else _path_id("after", after)
-
-
-def _limit() -> int:
-    text = app.current_event.query_string_parameters.get("limit", str(DEFAULT_PAGE_ITEMS))
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_PAGE_ITEMS:
-        raise InvalidRequestError(
-            f"limit '{text[:100]}' is not a whole number from 1 to {MAX_PAGE_ITEMS}.",
-            code="invalid_value",
-            param="limit",
-        )
-    return int(text)
-
-
-def _order() -> Order:
-    order = app.current_event.query_string_parameters.get("order", "asc")
-    if order not in get_args(Order.__value__):
-        raise InvalidRequestError(
-            f"order '{order[:100]}' is neither 'asc' nor 'desc'.",
-            code="invalid_value",
-            param="order",
-        )
-    return cast("Order", order)
-
-
 def _conversation_json(conversation: Conversation) -> str:
     return json.dumps(
         {
@@ -252,12 +255,16 @@ def _conversation_json(conversation: Conversation) -> str:
     )
 
 
-def _page_json(page: Sequence[StoredItem], *, has_more: bool = False) -> str:
-    """A list as the clients read it: items are joined as they are kept, not encoded again."""
-    first, last = (page[0].cursor, page[-1].cursor) if page else ("", "")
+def _items_json(page: Sequence[StoredItem], *, has_more: bool) -> str:
+    """A page of items: joined as they are kept, not encoded again."""
+    ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
+    return _list_json([item.json for item in page], *ends, has_more=has_more)
+
+
+def _list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:
     return (
-        f'{{"object":"list","data":[{",".join(item.json for item in page)}],'
-        f'"first_id":"{first}","last_id":"{last}","has_more":{json.dumps(has_more)}}}'
+        f'{{"object":"list","data":[{",".join(entries)}],'
+        f'"first_id":"{first_id}","last_id":"{last_id}","has_more":{json.dumps(has_more)}}}'
     )
 
 

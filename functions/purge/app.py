@@ -1,11 +1,15 @@
-"""The purge function: removes what a deleted conversation left, as its table's stream tells."""
+"""The purge function: removes what deleted conversations and expired items left behind.
+
+It goes by the table's stream: a conversation whose row was marked, and items that DynamoDB removed
+because their time was up, whose object it does not know.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -14,42 +18,61 @@ from aws_lambda_powertools.utilities.batch import (
     EventType,
     process_partial_response,
 )
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import (
+    DynamoDBRecordEventName,
+)
 
 from conversations.payloads import PayloadBucket
-from conversations.store import Store
+from conversations.purging import purge_conversation
+from conversations.transactions import Table
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import (
+        DynamoDBRecord,
+        StreamRecord,
+    )
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 
+RESERVE_MS = 30_000
+"""What must be left of the time-out for one more step of a purge."""
+
+
 @functools.cache
-def store() -> Store:
-    """The store of this execution environment, made by its first record."""
-    bucket = PayloadBucket(
-        os.environ["PAYLOAD_BUCKET"],
-        functools.cache(lambda: boto3.client("s3")),
-        ThreadPoolExecutor(max_workers=8),
-    )
-    return Store(
-        boto3.client("dynamodb"), os.environ["CONVERSATIONS_TABLE"], bucket, ThreadPoolExecutor()
-    )
+def table() -> Table:
+    """The table, met by this execution environment's first record."""
+    return Table(boto3.client("dynamodb"), os.environ["CONVERSATIONS_TABLE"])
 
 
-def record_handler(record: DynamoDBRecord) -> None:
-    """Purge the conversation whose row has been marked as deleted."""
-    keys = record.dynamodb.keys if record.dynamodb else {}
-    owner, _, conversation_id = keys["pk"].partition("/")
-    store().purge_conversation(owner, conversation_id)
-    logger.info("conversation purged", conversation_id=conversation_id)
+@functools.cache
+def bucket() -> PayloadBucket:
+    """The bucket, likewise."""
+    client = boto3.client("s3")
+    return PayloadBucket(os.environ["PAYLOAD_BUCKET"], lambda: client, ThreadPoolExecutor())
+
+
+def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> None:
+    """Purge the conversation that was marked as deleted, or the object of an expired item."""
+    change = cast("StreamRecord", record.dynamodb)
+    if record.event_name is DynamoDBRecordEventName.REMOVE:
+        bucket().remove([change.old_image["object"]])
+        return
+    pk = change.keys["pk"]
+    is_done = purge_conversation(
+        table(),
+        bucket(),
+        pk,
+        lambda: lambda_context.get_remaining_time_in_millis() > RESERVE_MS,
+    )
+    logger.info("purge", conversation_id=pk.partition("/")[2], is_done=is_done)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Purge one conversation a record; a record that fails is sent again, with those behind it."""
+    """Work off records of the stream; one that fails is sent again, with those behind it."""
     return process_partial_response(
         event=event, record_handler=record_handler, processor=processor, context=context
     )

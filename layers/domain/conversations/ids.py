@@ -84,6 +84,12 @@ def entry_keys(batch: int, size: int) -> list[str]:
     return [base64.b32hexencode(raw)[:_KEY_LENGTH].decode().lower() for raw in raws]
 
 
+def keys_of_batch(last_key: str) -> list[str]:
+    """All keys of the batch that ends with *last_key*."""
+    number = _number(last_key)
+    return entry_keys(number >> 16, (number & 0xFFFF) + 1)
+
+
 def generated_id(item_type: str, key: str) -> str:
     """The id of an item that came without one: OpenAI's prefix for its type, and its key."""
     return f"{_PREFIXES.get(item_type, 'item')}_{key}"

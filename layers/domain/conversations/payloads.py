@@ -7,13 +7,16 @@ cheaper place long before it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import uuid
 import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from conversations.errors import RequestTooLargeError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from conversations.errors import RequestTooLargeError, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,8 +72,15 @@ def decode(payload: Payload) -> str:
 class PayloadBucket:
     """The bucket of spilled payloads; its client is made when the first one is met."""
 
-    def __init__(self, name: str, client: Callable[[], S3Client], executor: Executor) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: Callable[[], S3Client],
+        executor: Executor,
+        spill_bytes: int = SPILL_BYTES,
+    ) -> None:
         self._name = name
+        self._spill_bytes = spill_bytes
         self._client = client
         self._executor = executor
 
@@ -83,7 +93,7 @@ class PayloadBucket:
         return self._in_parallel(
             lambda payload: self._put(payload, folder),
             payloads,
-            [len(payload.data) > SPILL_BYTES for payload in payloads],
+            [len(payload.data) > self._spill_bytes for payload in payloads],
         )
 
     def fetch(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -93,10 +103,26 @@ class PayloadBucket:
         )
 
     def discard(self, payloads: Sequence[Payload]) -> None:
-        """Delete the objects of payloads whose rows are known not to have been written."""
-        for payload in payloads:
-            if payload.object_key is not None:
-                self._client().delete_object(Bucket=self._name, Key=payload.object_key)
+        """Remove the objects of payloads whose rows are known not to be there.
+
+        A failure is passed over: what stays is listed by `conversations objects orphans`.
+        """
+        with contextlib.suppress(BotoCoreError, ClientError, ServerError):
+            self.remove([payload.object_key for payload in payloads if payload.object_key])
+
+    def remove(self, object_keys: Sequence[str]) -> None:
+        """Remove up to 1,000 objects; one that is gone already is no error.
+
+        Raises:
+            ServerError: some are still there.
+        """
+        if object_keys:
+            answer = self._client().delete_objects(
+                Bucket=self._name,
+                Delete={"Objects": [{"Key": key} for key in object_keys], "Quiet": True},
+            )
+            if answer.get("Errors"):
+                raise ServerError(f"{len(answer['Errors'])} objects could not be removed.")
 
     def _in_parallel(
         self,

@@ -1,12 +1,19 @@
 """The rows of the conversations table, and what is read out of them.
 
     pk                   sk                  holds
-    owner/conversation   c                   created_at, updated_at (ms), metadata, last_key,
-                                             item_count; owner (for the index by-owner)
-    owner/conversation   i#<entry key>       type, id if it was given, position, batch_size,
-                                             codec, size, and data or object (a bucket's key)
-    owner/conversation   p#<client id>       key: the entry key of the item with that id
+    owner/conversation   c                   created_at, updated_at (ms), metadata, item_count;
+                                             last_key and those of the three batches before it;
+                                             last_body (SHA-256); owner (for the index by-owner);
+                                             deleted_at (ms)
+    owner/conversation   i#<entry key>       type, id if it was given, codec, size, and data or
+                                             object (a bucket's key)
+    owner/conversation   p#<item id>         key: the entry key of the item with that id; for the
+                                             ids of clients, and of deleted items for ever
+    owner/conversation   k#<SHA-256 of key>  of an append with an Idempotency-Key: body (SHA-256),
+                                             last_key; expires after 24 hours
+    owner/               k#<SHA-256 of key>  the same of a create: body, conversation, created_at
 
+Each row may have expires_at (s): by then it is treated as gone, whenever DynamoDB removes it.
 The owner is part of the partition key, so whoever asks with another owner misses, on every path.
 An item's JSON is kept without its id, so that a batch may be given other keys, and generated ids
 with them, without being encoded again.
@@ -14,7 +21,9 @@ with them, without being encoded again.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -33,6 +42,15 @@ CONVERSATION_SK = "c"
 """The sort key of a conversation's own row."""
 ITEM_PREFIX = "i#"
 """What the sort keys of items begin with."""
+BY_OWNER = "by-owner"
+"""The index of live conversations by owner and updated_at."""
+RECENT_BATCHES = ("last_key", "before_1", "before_2", "before_3")
+"""Where a conversation's row keeps the last keys of its latest batches, the newest first."""
+IS_LIVE = (
+    "attribute_exists(pk) AND attribute_not_exists(deleted_at)"
+    " AND (attribute_not_exists(expires_at) OR expires_at > :seconds)"
+)
+"""The condition under which a conversation is there for its owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +128,37 @@ def primary_key(pk: str, sk: str) -> Row:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
+def number(value: int) -> AttributeValueTypeDef:
+    """A number as DynamoDB takes it."""
+    return {"N": str(value)}
+
+
+def text_map(pairs: Mapping[str, str]) -> AttributeValueTypeDef:
+    """Metadata as DynamoDB takes it."""
+    return {"M": {name: {"S": value} for name, value in pairs.items()}}
+
+
 def conversation_row(conversation: Conversation, last_key: str, count: int) -> Row:
     """The row of a new conversation of *count* items; *last_key* is empty where there are none."""
-    now: AttributeValueTypeDef = {"N": str(conversation.created_at)}
     return {
         **primary_key(partition(conversation.owner, conversation.conversation_id), CONVERSATION_SK),
         "owner": {"S": conversation.owner},
-        "created_at": now,
-        "updated_at": now,
-        "metadata": {"M": {name: {"S": value} for name, value in conversation.metadata.items()}},
+        "created_at": number(conversation.created_at),
+        "updated_at": number(conversation.created_at),
+        "metadata": text_map(conversation.metadata),
+        "item_count": number(count),
+        **{name: {"S": ""} for name in (*RECENT_BATCHES, "last_body")},
         "last_key": {"S": last_key},
-        "item_count": {"N": str(count)},
     }
 
 
-def item_row(pk: str, key: str, place: tuple[int, int], draft: Draft, payload: Payload) -> Row:
-    """The row of an item; *place* is its position in its batch and the batch's size."""
+def item_row(pk: str, key: str, draft: Draft, payload: Payload) -> Row:
+    """The row of an item."""
     row: Row = {
         **primary_key(pk, item_sk(key)),
         "type": {"S": draft.item_type},
-        "position": {"N": str(place[0])},
-        "batch_size": {"N": str(place[1])},
         "codec": {"S": payload.codec},
-        "size": {"N": str(payload.size)},
+        "size": number(payload.size),
     }
     if draft.given_id is not None:
         row["id"] = {"S": draft.given_id}
@@ -144,8 +170,49 @@ def item_row(pk: str, key: str, place: tuple[int, int], draft: Draft, payload: P
 
 
 def pointer_row(pk: str, item_id: str, key: str) -> Row:
-    """The row that claims a client's id for the item with an entry *key*."""
+    """The row that claims an id for the item with an entry *key*."""
     return {**primary_key(pk, pointer_sk(item_id)), "key": {"S": key}}
+
+
+def tombstone(row: Row) -> Row:
+    """What stays of a deleted item: the pointer by which a cursor on it still works."""
+    pointer = pointer_row(row["pk"]["S"], cursor(row), entry_key(row))
+    return pointer | ({"expires_at": row["expires_at"]} if "expires_at" in row else {})
+
+
+def memory_row(pk: str, key: str, body: str, answer: Row) -> Row:
+    """The row that remembers the *answer* to a request with an idempotency *key*."""
+    sk = f"k#{hashlib.sha256(key.encode()).hexdigest()}"
+    return {**primary_key(pk, sk), "body": {"S": body}, **answer}
+
+
+def expiry(now: int, seconds: int | None) -> Row:
+    """The attribute of a row written at *now*, in milliseconds, that lives so long; or none."""
+    return {} if seconds is None else {"expires_at": number(now // 1000 + seconds)}
+
+
+def is_live(row: Mapping[str, AttributeValueTypeDef]) -> bool:
+    """Whether a row is there for its owner: neither deleted nor expired."""
+    expires_at = row.get("expires_at")
+    return "deleted_at" not in row and (
+        expires_at is None or int(expires_at["N"]) > int(time.time())
+    )
+
+
+def recent_keys(row: Mapping[str, AttributeValueTypeDef]) -> list[list[str]]:
+    """The entry keys of a conversation's latest batches, whole, the newest batch first."""
+    last_keys = [row[name]["S"] for name in RECENT_BATCHES]
+    return [ids.keys_of_batch(last_key) for last_key in last_keys if last_key]
+
+
+def entry_key(row: Mapping[str, AttributeValueTypeDef]) -> str:
+    """The entry key of an item's row."""
+    return row["sk"]["S"].removeprefix(ITEM_PREFIX)
+
+
+def cursor(row: Mapping[str, AttributeValueTypeDef]) -> str:
+    """What `after` takes to go on behind the item of a row."""
+    return _draft(row).cursor_at(entry_key(row))
 
 
 def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:
@@ -171,7 +238,7 @@ def read_payload(row: Mapping[str, AttributeValueTypeDef]) -> Payload:
 
 def read_item(row: Mapping[str, AttributeValueTypeDef], text: str) -> StoredItem:
     """The item of an `item_row`, with its JSON fetched and decoded."""
-    return _draft(row, text).at(row["sk"]["S"].removeprefix(ITEM_PREFIX))
+    return _draft(row, text).at(entry_key(row))
 
 
 def sks_of(item_id: str) -> list[str]:
@@ -190,7 +257,7 @@ def find_item(found: Mapping[str, Row], item_id: str) -> Row | None:
     """The row of the item with that generated id, among rows by sort key."""
     key = ids.key_in(item_id)
     row = found.get(item_sk(key)) if key else None
-    return row if key and row and _draft(row).cursor_at(key) == item_id else None
+    return row if row and cursor(row) == item_id else None
 
 
 def _draft(row: Mapping[str, AttributeValueTypeDef], text: str = "") -> Draft:

@@ -1,81 +1,113 @@
 """Conversations and their items, kept in DynamoDB and S3.
 
-Every write is one transaction that moves the conversation's `last_key` forward: appends to one
-conversation are serialised, and a batch is there whole and in its order, or not at all. Reads are
-strongly consistent. `rows` draws the table.
+Every change is one transaction which includes the conversation's row: changes of one conversation
+are serialised, and a batch is there whole and in its order, or not at all. Reads are strongly
+consistent, but for the list of an owner's conversations. `rows` draws the table.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from conversations import ids, payloads, rows
-from conversations.errors import ApiError, ConversationNotFoundError, ItemNotFoundError
+from conversations.appends import Append, Create
+from conversations.changes import (
+    DELETIONS_AT_ONCE,
+    DeleteConversation,
+    DeleteItems,
+    UpdateMetadata,
+)
+from conversations.errors import ApiError
+from conversations.listing import ConversationListing, ItemListing, item_not_found
+from conversations.reading import find_items, read_conversation_with
 from conversations.rows import Conversation, Draft, StoredItem
-from conversations.transactions import Append, Create, conversation_not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, WriteRequestUnionTypeDef
-
+    from conversations.appends import Delivery
     from conversations.contract.items import Item
+    from conversations.listing import Order
     from conversations.payloads import Payload, PayloadBucket
     from conversations.rows import Row
-
-type Order = Literal["asc", "desc"]
+    from conversations.transactions import Table
 
 MAX_PAGE_BYTES = 4_500_000
 """JSON bytes at which a page ends early: Lambda answers 6 MB at most, escaping included."""
+SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class ItemPage:
-    """Some items in the order asked for; `has_more` is exact."""
+class Page[Entry]:
+    """Some entries in the order asked for; `has_more` is exact."""
 
-    items: list[StoredItem]
+    entries: list[Entry]
     has_more: bool
+    cursor: str
+    """What `after` takes to go on; empty where there was nothing."""
 
 
 class Store:
     """The conversations of all owners; every method sees one owner's."""
 
     def __init__(
-        self, dynamodb: DynamoDBClient, table: str, bucket: PayloadBucket, executor: Executor
+        self, table: Table, bucket: PayloadBucket, executor: Executor, retention_days: int = 0
     ) -> None:
-        self._dynamodb = dynamodb
         self._table = table
         self._bucket = bucket
         self._executor = executor
+        self._lifetime = retention_days * SECONDS_A_DAY or None
 
     def create_conversation(
         self,
         owner: str,
-        items: Sequence[Item] = (),
-        metadata: dict[str, str] | None = None,
+        items: Sequence[Item],
+        metadata: Mapping[str, str],
+        delivery: Delivery,
         conversation_id: str | None = None,
     ) -> Conversation:
         """Make a conversation that begins with *items*, in one transaction.
 
         *conversation_id* is for the local stack's documented example: one that is there already
         stays as it is.
+
+        Raises:
+            IdempotencyKeyReusedError: its key came with another body before.
         """
         conversation = Conversation(
             conversation_id or ids.new_conversation_id(),
             owner,
             created_at=time.time_ns() // 1_000_000,
-            metadata=metadata or {},
+            metadata=dict(metadata),
         )
-        pk = rows.partition(owner, conversation.conversation_id)
+        packed = self._pack(rows.partition(owner, conversation.conversation_id), items)
+        create = Create(self._table, conversation, packed, delivery, self._lifetime)
+        self._write(create, packed)
+        return create.conversation
+
+    def append_items(
+        self, owner: str, conversation_id: str, items: Sequence[Item], delivery: Delivery
+    ) -> list[StoredItem]:
+        """Put a batch of valid items behind all that is there: whole and in order, or not at all.
+
+        One round trip, whatever the conversation's length; payloads that spill to the bucket are
+        written before it. A repetition is answered as the first time, and writes nothing.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemAlreadyInConversationError: a client's id is taken.
+            IdempotencyKeyReusedError: its key came with another body before.
+            ConversationBusyError, OverloadedError: others, or AWS, were in the way too long.
+        """
+        pk = rows.partition(owner, conversation_id)
         packed = self._pack(pk, items)
-        self._commit(Create(self._dynamodb, self._table, conversation, packed), packed)
-        return conversation
+        append = Append(self._table, pk, packed, delivery, self._lifetime)
+        self._write(append, packed)
+        return append.items()
 
     def get_conversation(self, owner: str, conversation_id: str) -> Conversation:
         """The conversation itself.
@@ -83,29 +115,54 @@ class Store:
         Raises:
             ConversationNotFoundError: it is missing, deleted or another owner's.
         """
-        found = self._read(rows.partition(owner, conversation_id))
+        pk = rows.partition(owner, conversation_id)
+        found = read_conversation_with(self._table, pk)
         return rows.read_conversation(found[rows.CONVERSATION_SK])
 
-    def append_items(
-        self, owner: str, conversation_id: str, items: Sequence[Item]
-    ) -> list[StoredItem]:
-        """Put a batch of valid items behind all that is there: whole and in order, or not at all.
-
-        One round trip, whatever the conversation's length; payloads that spill to the bucket are
-        written before it.
+    def update_metadata(
+        self, owner: str, conversation_id: str, changes: Mapping[str, str | None]
+    ) -> Conversation:
+        """Set pairs of the metadata, and remove those whose value is None.
 
         Raises:
             ConversationNotFoundError: it is missing, deleted or another owner's.
-            ItemAlreadyInConversationError: a client's id is taken.
-            ConversationBusyError, OverloadedError: others, or AWS, were in the way too long.
+            InvalidRequestError: there would be more than 16 pairs.
         """
-        pk = rows.partition(owner, conversation_id)
-        packed = self._pack(pk, items)
-        return self._commit(Append(self._dynamodb, self._table, pk, packed), packed)
+        update = UpdateMetadata(self._table, self.get_conversation(owner, conversation_id), changes)
+        update.commit()
+        return update.conversation
+
+    def delete_conversation(self, owner: str, conversation_id: str) -> None:
+        """End a conversation for everybody at once; what it holds is purged later.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+        """
+        DeleteConversation(self._table, rows.partition(owner, conversation_id)).commit()
+
+    def list_conversations(
+        self,
+        owner: str,
+        *,
+        after: str | None,
+        limit: int,
+        order: Order,
+        metadata: Mapping[str, str],
+    ) -> Page[Conversation]:
+        """The owner's conversations by their last change, those with all pairs of *metadata*.
+
+        The index behind it follows a change within a second or so. A page that would take too
+        many reads ends early.
+
+        Raises:
+            ConversationNotFoundError: there is no conversation *after*.
+        """
+        listing = ConversationListing(self._table, owner, order, metadata)
+        return Page(*listing.read(after, limit))
 
     def list_items(
         self, owner: str, conversation_id: str, *, after: str | None, limit: int, order: Order
-    ) -> ItemPage:
+    ) -> Page[StoredItem]:
         """Up to *limit* items behind the item *after*, or from the beginning of *order*.
 
         A page whose JSON would pass `MAX_PAGE_BYTES` ends earlier.
@@ -114,14 +171,10 @@ class Store:
             ConversationNotFoundError: it is missing, deleted or another owner's.
             ItemNotFoundError: the conversation never had an item *after*.
         """
-        pk = rows.partition(owner, conversation_id)
-        guess = ids.key_in(after) if after else None
-        start = self._executor.submit(self._start_of_page, pk, after)
-        found = self._query(pk, guess, limit + 1, order) if guess or after is None else []
-        if (key := start.result()) != guess:
-            found = self._query(pk, key, limit + 1, order)
-        page = _cut(found[:limit])
-        return ItemPage(self._unpack(page), has_more=len(found) > len(page))
+        listing = ItemListing(self._table, rows.partition(owner, conversation_id), after, order)
+        found = listing.read(limit + 1, self._executor)
+        page = self._unpack(_cut(found[:limit]))
+        return Page(page, len(found) > len(page), page[-1].cursor if page else "")
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
         """One item, by the id it is shown with (an `item_reference`: by its cursor).
@@ -131,46 +184,33 @@ class Store:
             ItemNotFoundError: the conversation has no such item.
         """
         pk = rows.partition(owner, conversation_id)
-        found = self._read(pk, *rows.sks_of(item_id))
-        row = rows.find_item(found, item_id)
-        if row is None and (key := rows.find_pointer(found, item_id)):
-            row = self._read(pk, rows.item_sk(key)).get(rows.item_sk(key))
+        row = find_items(self._table, pk, [item_id]).get(item_id)
         if row is None:
-            raise _item_not_found(item_id, param="item_id")
+            raise item_not_found(item_id, param="item_id")
         return self._unpack([row])[0]
 
-    def purge_conversation(self, owner: str, conversation_id: str) -> None:
-        """Remove all that a deleted conversation left, but its own row; safe to repeat.
+    def delete_items(
+        self, owner: str, conversation_id: str, item_ids: Sequence[str], *, param: str
+    ) -> Conversation:
+        """Delete items; if one of them is not there, none.
 
-        Nothing is appended to a deleted conversation, so one pass is enough. One that is not
-        deleted stays as it is.
+        *param* is the path of an id in the request, with braces for its place. Up to 49 go in one
+        transaction; more in several, each of which is done or not.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemNotFoundError: the conversation has no such item.
         """
         pk = rows.partition(owner, conversation_id)
-        with contextlib.suppress(ConversationNotFoundError):
-            self._read(pk)
-            return
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk > :conversation",
-            ExpressionAttributeValues={
-                ":pk": {"S": pk},
-                ":conversation": {"S": rows.CONVERSATION_SK},
-            },
-            ConsistentRead=True,
-        )
-        for page in pages:
-            for left in itertools.batched(page["Items"], 25, strict=False):
-                self._purge(left)
-
-    def _purge(self, left: Sequence[Row]) -> None:
-        """Remove up to 25 rows (`BatchWriteItem`'s limit), their objects first."""
-        self._bucket.discard([rows.read_payload(row) for row in left if "codec" in row])
-        requests: list[WriteRequestUnionTypeDef] = [
-            {"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in left
-        ]
-        while requests:
-            answer = self._dynamodb.batch_write_item(RequestItems={self._table: requests})
-            requests = [*answer["UnprocessedItems"].get(self._table, [])]
+        found = find_items(self._table, pk, [*dict.fromkeys(item_ids)])
+        for place, item_id in enumerate(item_ids):
+            if item_id not in found:
+                raise item_not_found(item_id, param=param.format(place))
+        doomed = [*found.values()]
+        for batch in itertools.batched(doomed, DELETIONS_AT_ONCE, strict=False):
+            DeleteItems(self._table, pk, batch).commit()
+        self._bucket.discard([rows.read_payload(row) for row in doomed])
+        return self.get_conversation(owner, conversation_id)
 
     def _pack(self, pk: str, items: Sequence[Item]) -> list[tuple[Draft, Payload]]:
         drafts = [Draft.of(item) for item in items]
@@ -180,13 +220,17 @@ class Store:
         ]
         return list(zip(drafts, self._bucket.spill(encoded, pk), strict=True))
 
-    def _commit(self, write: Append, packed: Sequence[tuple[Draft, Payload]]) -> list[StoredItem]:
+    def _write(self, change: Append, packed: Sequence[tuple[Draft, Payload]]) -> None:
+        """Commit, and remove the objects of what was not, or already, written."""
+        spilled = [payload for _, payload in packed]
         try:
-            return write.commit()
+            change.commit()
         except ApiError:
-            if not write.may_be_written:
-                self._bucket.discard([payload for _, payload in packed])
+            if not change.may_be_written:
+                self._bucket.discard(spilled)
             raise
+        if change.is_repetition:
+            self._bucket.discard(spilled)
 
     def _unpack(self, page: Sequence[Row]) -> list[StoredItem]:
         fetched = self._bucket.fetch([rows.read_payload(row) for row in page])
@@ -195,66 +239,8 @@ class Store:
             for row, payload in zip(page, fetched, strict=True)
         ]
 
-    def _start_of_page(self, pk: str, after: str | None) -> str | None:
-        """The entry key behind which a page begins; sees to it that the conversation is there."""
-        if after is None:
-            self._read(pk)
-            return None
-        found = self._read(pk, *rows.sks_of(after))
-        if rows.find_item(found, after):
-            return ids.key_in(after)
-        if key := rows.find_pointer(found, after):
-            return key
-        raise _item_not_found(after, param="after")
-
-    def _read(self, pk: str, *sks: str) -> dict[str, Row]:
-        """The conversation's own row and the rows at *sks*, by sort key; missing ones left out.
-
-        Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
-        """
-        keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, *sks)]
-        found: dict[str, Row] = {}
-        while keys:
-            answer = self._dynamodb.batch_get_item(
-                RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
-            )
-            found |= {row["sk"]["S"]: row for row in answer["Responses"][self._table]}
-            keys = answer["UnprocessedKeys"].get(self._table, {"Keys": []})["Keys"]
-        if "deleted_at" in found.get(rows.CONVERSATION_SK, {"deleted_at": {}}):
-            raise conversation_not_found(pk)
-        return found
-
-    def _query(self, pk: str, after: str | None, count: int, order: Order) -> list[Row]:
-        """The next *count* rows of items behind an entry key, in as many reads as that takes."""
-        request: QueryInputTypeDef = {
-            "TableName": self._table,
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :items)",
-            "ExpressionAttributeValues": {
-                ":pk": {"S": pk},
-                ":items": {"S": rows.ITEM_PREFIX},
-            },
-            "ConsistentRead": True,
-            "ScanIndexForward": order == "asc",
-        }
-        start = rows.primary_key(pk, rows.item_sk(after)) if after else None
-        found: list[Row] = []
-        while True:
-            request["Limit"] = count - len(found)
-            if start:
-                request["ExclusiveStartKey"] = start
-            answer = self._dynamodb.query(**request)
-            found += answer["Items"]
-            start = answer.get("LastEvaluatedKey")
-            if start is None or len(found) >= count:
-                return found
-
 
 def _cut(page: list[Row]) -> list[Row]:
     """As many rows as one answer can carry; one always fits."""
     sizes = itertools.accumulate(rows.read_payload(row).size for row in page)
     return [row for row, total in zip(page, sizes, strict=True) if total <= MAX_PAGE_BYTES]
-
-
-def _item_not_found(item_id: str, *, param: str) -> ItemNotFoundError:
-    return ItemNotFoundError(f"Item '{item_id}' was not found in the conversation.", param=param)

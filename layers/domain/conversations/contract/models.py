@@ -6,10 +6,12 @@ from typing import Annotated, NotRequired, TypedDict
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
-from conversations.contract.fields import STRICT, ListOf
+from conversations.contract.fields import STRICT, Id, ListOf
 from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, complete
 from conversations.contract.validation import parse
+from conversations.errors import InvalidRequestError
 
+MAX_DELETED_ITEMS = 100
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY_LENGTH = 64
 MAX_METADATA_VALUE_LENGTH = 512
@@ -41,7 +43,16 @@ class UpdateConversation(TypedDict):
     metadata: Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_at_most_16)] | None
 
 
+@with_config(STRICT)
+class DeleteItems(TypedDict):
+    """The body of a deletion of items."""
+
+    item_ids: Annotated[ListOf[Id], Field(min_length=1, max_length=MAX_DELETED_ITEMS)]
+
+
 _UPDATE = TypeAdapter(UpdateConversation)
+_DELETE = TypeAdapter(DeleteItems)
+_METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
 
 
 @functools.cache
@@ -60,3 +71,20 @@ def parse_create(body: str | bytes | None) -> CreateConversation:
 def parse_update(body: str | bytes) -> UpdateConversation:
     """Read an update's body; whether the result is within 16 pairs only the store can know."""
     return parse(_UPDATE, body)
+
+
+def parse_deletion(body: str | bytes) -> list[str]:
+    """Read the body of a deletion of 1 to 100 items; an id may stand in it twice."""
+    return parse(_DELETE, body)["item_ids"]
+
+
+def parse_filter(text: str) -> dict[str, str]:
+    """Read a filter on metadata, written as a JSON object of strings."""
+    try:
+        return parse(_METADATA, text)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(
+            f"metadata is not a JSON object of strings: {error.message}",
+            code="invalid_value",
+            param="metadata",
+        ) from error

@@ -1,0 +1,123 @@
+"""What an HTTP request says beside its items: who it is for, and how it is to be answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, cast, get_args
+
+from conversations import ids
+from conversations.appends import Delivery
+from conversations.contract.models import parse_filter
+from conversations.errors import (
+    DelegationNotAllowedError,
+    InvalidRequestError,
+    RequestTooLargeError,
+)
+from conversations.listing import Order
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+"""What Lambda takes in one synchronous invocation; API Gateway lets 10 MB through to it."""
+END_USER_PATTERN = r"[ -~]{1,256}"
+IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
+LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
+"""What is no pair of metadata in the query of a list of conversations."""
+DEFAULT_LIMIT = 20
+
+
+class Request:
+    """A REST proxy event of API Gateway, read as far as it is asked.
+
+    Every method raises `InvalidRequestError` for a value that is wrong, naming it as the client
+    wrote it.
+    """
+
+    def __init__(self, event: APIGatewayProxyEvent) -> None:
+        self._event = event
+
+    def check_ids(self) -> None:
+        """See to it that the ids in the path may be ids at all."""
+        for name, value in self._event.path_parameters.items():
+            _valid_id(name, value)
+
+    def owner(self) -> str:
+        """Who the request is for: the key's account, or the end user that it speaks for."""
+        event = self._event
+        authorizer = event["requestContext"]["authorizer"]
+        end_user = event.headers.get("X-On-Behalf-Of")
+        if end_user is None:
+            return ids.owner_of(authorizer["account"], "")
+        if not re.fullmatch(END_USER_PATTERN, end_user):
+            raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable characters")
+        if authorizer["may_delegate"] != "true":
+            raise DelegationNotAllowedError(
+                "This key may not act on behalf of end users.", param="X-On-Behalf-Of"
+            )
+        return ids.owner_of(authorizer["account"], end_user)
+
+    def body(self) -> bytes:
+        """The body's bytes; none where there is none."""
+        event = self._event
+        text = event.body or ""
+        body = base64.b64decode(text) if event.is_base64_encoded else text.encode()
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestTooLargeError(
+                f"The body of {len(body)} bytes is over the limit of {MAX_BODY_BYTES} bytes."
+            )
+        return body
+
+    def delivery(self, body: bytes) -> Delivery:
+        """By what a repetition of the request will be known."""
+        headers = self._event.headers
+        key = headers.get("Idempotency-Key")
+        if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
+            raise _invalid("Idempotency-Key", key, "1 to 255 printable characters")
+        is_retry = headers.get("x-stainless-retry-count", "0") != "0"
+        return Delivery.of(body, key, is_retry=is_retry)
+
+    def after(self) -> str | None:
+        """The id that a page begins behind."""
+        after = self._event.query_string_parameters.get("after")
+        return None if after is None else _valid_id("after", after)
+
+    def limit(self, most: int) -> int:
+        """How many entries a page may have; 20 unless told."""
+        text = self._event.query_string_parameters.get("limit", str(DEFAULT_LIMIT))
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+            raise _invalid("limit", text, f"a whole number from 1 to {most}")
+        return int(text)
+
+    def order(self) -> Order:
+        """Which end a list begins with; ascending unless told."""
+        order = self._event.query_string_parameters.get("order", "asc")
+        if order not in get_args(Order.__value__):
+            raise _invalid("order", order, "'asc' or 'desc'")
+        return cast("Order", order)
+
+    def metadata_filter(self) -> dict[str, str]:
+        """The pairs of metadata asked for.
+
+        They come as a JSON object or, as the mka1 SDK sends a dict, each under its own name.
+        """
+        query = self._event.query_string_parameters
+        if "search" in query:
+            raise _invalid("search", query["search"], "something this service can do")
+        pairs = {name: value for name, value in query.items() if name not in LISTING_PARAMETERS}
+        return pairs | (parse_filter(query["metadata"]) if "metadata" in query else {})
+
+
+def _valid_id(name: str, value: str) -> str:
+    if not ids.is_id(value):
+        raise _invalid(name, value, "1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")
+    return value
+
+
+def _invalid(name: str, value: str, expected: str) -> InvalidRequestError:
+    shown = json.dumps(value[:100], ensure_ascii=False)
+    return InvalidRequestError(
+        f"{name} must be {expected}, not {shown}.", code="invalid_value", param=name
+    )

@@ -1,0 +1,24 @@
+"""How long and how often AWS is asked again."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RETRY_SECONDS = 3.0
+"""How long one request's calls are tried before the client is asked to come again."""
+FIRST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.5
+
+
+def pauses() -> Iterator[float | None]:
+    """For each try, the seconds to wait after it: full jitter; None after the last."""
+    deadline = time.monotonic() + RETRY_SECONDS
+    for attempt in itertools.count():
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
+        yield random.uniform(0, longest) if time.monotonic() < deadline else None  # noqa: S311 - jitter is no secret
