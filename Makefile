@@ -8,6 +8,7 @@ ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
 export UV_CUSTOM_COMPILE_COMMAND := make lock

@@ -124,6 +124,14 @@ def test_an_item_of_one_conversation_may_be_posted_to_another(
     assert client.get(f"{other}/items/{item['id']}").json() == item
 
 
+def test_a_reference_keeps_even_the_placeholder(client: httpx.Client, conversation: str) -> None:
+    reference = {"type": "item_reference", "id": PLACEHOLDER_ID}
+
+    answer = client.post(f"{conversation}/items", json={"items": [reference]})
+
+    assert answer.json()["data"] == [reference]
+
+
 def test_references_may_repeat_and_are_read_by_their_cursor(
     client: httpx.Client, conversation: str
 ) -> None:
@@ -169,15 +177,36 @@ def test_a_body_over_6_mb_is_too_large(client: httpx.Client, conversation: str) 
     assert client.get(f"{conversation}/items").json()["data"] == []
 
 
-def test_an_item_that_no_answer_could_carry_is_too_large(
-    client: httpx.Client, conversation: str
+@pytest.mark.parametrize(
+    ("batch", "param"),
+    [
+        ([HELLO, {**HELLO, "content": "x", "k": [9e15] * 340_000}], "items[1]"),
+        ([{**HELLO, "content": "x", "k": [9e15] * 200_000}] * 2, "items"),
+    ],
+    ids=["one item", "all together"],
+)
+def test_what_no_answer_could_carry_is_too_large(
+    batch: list[Json], param: str, client: httpx.Client, conversation: str
 ) -> None:
-    batch = [HELLO, {**HELLO, "content": "x" * 4_600_000}]
+    """What comes in always goes out, but for numbers that grow when they are written again."""
+    body = json.dumps({"items": batch}).replace("9000000000000000.0", "9e15")
 
-    answer = client.post(f"{conversation}/items", json={"items": batch})
+    answer = client.post(f"{conversation}/items", content=body)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (413, "items[1]")
+    assert (answer.status_code, error_of(answer)["param"]) == (413, param)
     assert client.get(f"{conversation}/items").json()["data"] == []
+
+
+@pytest.mark.parametrize("path", ["{}/items", "/conversations"])
+def test_two_ids_may_look_like_one_place(
+    path: str, client: httpx.Client, conversation: str
+) -> None:
+    key = "06f1e2v9m0c8i4a7k3p5s1q2to"
+    batch = [{**HELLO, "id": f"msg_{key}"}, {**HELLO, "id": f"fc_{key}"}]
+
+    answer = client.post(path.format(conversation), json={"items": batch})
+
+    assert answer.status_code == 200
 
 
 def test_writers_at_the_same_time_neither_mix_nor_lose(

@@ -146,6 +146,15 @@ def test_an_odd_end_user_is_refused_by_name(
     assert (answer.status_code, error_of(answer)["param"]) == (400, "X-On-Behalf-Of")
 
 
+def test_two_end_users_are_not_one(base_url: str, issue_key: IssueKey) -> None:
+    key = issue_key(may_delegate=True)
+    headers = [("Authorization", f"Bearer {key}"), *[("X-On-Behalf-Of", "ann")] * 2]
+
+    answer = httpx.post(f"{base_url}/conversations", headers=headers)
+
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "X-On-Behalf-Of")
+
+
 @pytest.mark.parametrize(
     "authorization",
     [

@@ -202,14 +202,15 @@ def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"run:\n\t@cd {ROOT} && exec {' '.join(command(tmp_path, '--quiet'))}\n")
     with subprocess.Popen(  # noqa: S603 - our own command
-        ["make", "-f", str(makefile), "run"],  # noqa: S607 - wherever it is
+        ["make", "--no-print-directory", "-f", str(makefile), "run"],  # noqa: S607 - wherever it is
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as make:
-        stack = Process(make)
-        assert stack.ask("GET").status_code == 200
-        make.kill()
+        try:
+            assert Process(make).ask("GET").status_code == 200
+        finally:
+            make.kill()
 
         # Its standard output closes when the last of its processes is gone.
         make.communicate(timeout=20)

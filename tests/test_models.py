@@ -79,6 +79,23 @@ def test_metadata_beyond_limits_is_refused(metadata: object, param: str, code: s
         assert (refused.value.param, refused.value.code) == (param, code)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "param", "code"),
+    [
+        ("k" * 65, {"a": 1}, f'metadata["{"k" * 64}…"]', "string_above_max_length"),
+        ("", {"a": 1}, 'metadata[""]', "string_below_min_length"),
+        ("type=x", 5, 'metadata["type=x"]', "invalid_type"),
+    ],
+)
+def test_an_odd_key_is_named_whatever_its_value(
+    key: str, value: object, param: str, code: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_create(json.dumps({"metadata": {key: value}}))
+
+    assert (refused.value.param, refused.value.code) == (param, code)
+
+
 def test_a_null_value_is_for_updates_only() -> None:
     body = '{"metadata":{"k":null}}'
 

@@ -132,15 +132,16 @@ def test_an_id_of_odd_characters_is_refused_by_name(
         assert (answer.status_code, error_of(answer)["param"]) == (400, param), path
 
 
+@pytest.mark.parametrize(("text", "most"), [("x" * 1_400_000, 4), ('"' * 700_000, 2)])
 def test_a_page_ends_before_it_is_too_large_for_an_answer(
-    client: httpx.Client, conversation: str
+    text: str, most: int, client: httpx.Client, conversation: str
 ) -> None:
-    item = {**HELLO, "content": "x" * 1_000_000}
     for _ in range(6):
-        client.post(f"{conversation}/items", json={"items": [item]}).raise_for_status()
+        body = {"items": [{**HELLO, "content": text}]}
+        client.post(f"{conversation}/items", json=body).raise_for_status()
 
     first = client.get(f"{conversation}/items").json()
     rest = client.get(f"{conversation}/items", params={"after": first["last_id"]}).json()
 
-    assert (len(first["data"]), first["has_more"]) == (4, True)
-    assert (len(rest["data"]), rest["has_more"]) == (2, False)
+    assert (len(first["data"]), first["has_more"]) == (most, True)
+    assert (len(rest["data"]), rest["has_more"]) == (6 - most, False)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, override
 
 from conversations import ids, rows
 from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
+from conversations.reading import by_sk
 from conversations.transactions import Change, has_failed, read_settled
 
 if TYPE_CHECKING:
@@ -88,11 +89,12 @@ class Append(Change):
 
     @override
     def _was_written(self) -> bool:
+        """Read with the conversation's row: an append is no news before listings go by it."""
         key = self._keys[0]
         cursor = self._items[0][0].cursor_at(key)
-        sks = (rows.item_sk(key), rows.pointer_sk(cursor))
-        found = read_settled(self._table, [rows.primary_key(self._pk, sk) for sk in sks])
-        return any("type" in row or row["key"]["S"] == key for row in found)
+        sks = (rows.CONVERSATION_SK, rows.item_sk(key), rows.pointer_sk(cursor))
+        found = by_sk(read_settled(self._table, [rows.primary_key(self._pk, sk) for sk in sks]))
+        return rows.item_sk(key) in found or rows.find_pointer(found, cursor) == key
 
     def _is_written(self, row: Row) -> bool:
         """Whether the batch is there, by this request or by one that it repeats."""
@@ -175,13 +177,16 @@ class Append(Change):
 
     def _puts(self) -> Iterator[tuple[int, TransactWriteItemTypeDef]]:
         """The actions that write the items, each with the place of its item in the batch."""
+        checked: set[str] = set()
         for place, ((draft, payload), key) in enumerate(zip(self._items, self._keys, strict=True)):
             row = rows.item_row(self._pk, key, draft, payload) | self._expiry
             yield place, {"Put": {"TableName": self._table.name, "Item": row}}
             if draft.claimed_id is not None:
                 pointer = rows.pointer_row(self._pk, draft.claimed_id, key)
                 yield place, self._put_new(pointer | self._expiry)
-                if own_key := ids.key_in(draft.claimed_id):
+                own_key = ids.key_in(draft.claimed_id)
+                if own_key and own_key not in checked:
+                    checked.add(own_key)
                     yield place, self._check_free(own_key)
 
     def _check_free(self, key: str) -> TransactWriteItemTypeDef:

@@ -8,9 +8,9 @@ cheaper place long before it.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import uuid
 import zlib
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -19,8 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from conversations.errors import RequestTooLargeError, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
+    from datetime import datetime
 
     from mypy_boto3_s3.client import S3Client
 
@@ -30,8 +31,8 @@ COMPRESS_BYTES = 700
 """Below this an item's row rounds up to the same write unit, compressed or not."""
 COMPRESS_RATIO = 0.9
 SPILL_BYTES = 16 * 1024
-MAX_ITEM_BYTES = 4_500_000
-"""What still fits one answer of Lambda (6 MB, with the JSON escaped once more)."""
+MAX_CARRIED_BYTES = 6_000_000
+"""What items may take in one answer: Lambda's limit is 6,291,456 bytes for the whole of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Payload:
 
     codec: Codec
     size: int
-    """Bytes of the JSON before compression: what a reader will have to carry."""
+    """Bytes that the JSON takes in an answer of Lambda, which escapes its quotes once more."""
     data: bytes = b""
     object_key: str | None = None
 
@@ -52,16 +53,17 @@ def encode(text: str, *, param: str) -> Payload:
         RequestTooLargeError: the item could be stored but never be read again.
     """
     raw = text.encode()
-    if len(raw) > MAX_ITEM_BYTES:
+    size = len(raw) + raw.count(b'"') + raw.count(b"\\")
+    if size > MAX_CARRIED_BYTES:
         raise RequestTooLargeError(
-            f"{param} has {len(raw)} bytes of JSON, over the limit of {MAX_ITEM_BYTES}.",
+            f"{param} would have {size} bytes in an answer, over the limit of {MAX_CARRIED_BYTES}.",
             param=param,
         )
     if len(raw) >= COMPRESS_BYTES:
         packed = zlib.compress(raw)
         if len(packed) <= COMPRESS_RATIO * len(raw):
-            return Payload("zlib", len(raw), packed)
-    return Payload("json", len(raw), raw)
+            return Payload("zlib", size, packed)
+    return Payload("json", size, raw)
 
 
 def decode(payload: Payload) -> str:
@@ -88,19 +90,34 @@ class PayloadBucket:
         """Put the large ones into *folder*, in parallel, and give all of them back in order.
 
         An object is there when this returns; its name holds nothing of its row, so that the row
-        can still be given another key.
+        can still be given another key. If one cannot be put, none stays.
         """
-        return self._in_parallel(
-            lambda payload: self._put(payload, folder),
-            payloads,
-            [len(payload.data) > self._spill_bytes for payload in payloads],
-        )
+        places = [
+            f"{folder}/{uuid.uuid4()}" if len(payload.data) > self._spill_bytes else None
+            for payload in payloads
+        ]
+        puts = [
+            self._executor.submit(self._put, payload, place)
+            for payload, place in zip(payloads, places, strict=True)
+            if place
+        ]
+        wait(puts)
+        spilled = [
+            Payload(payload.codec, payload.size, object_key=place) if place else payload
+            for payload, place in zip(payloads, places, strict=True)
+        ]
+        try:
+            for put in puts:
+                put.result()
+        except (BotoCoreError, ClientError):
+            self.discard(spilled)
+            raise
+        return spilled
 
     def fetch(self, payloads: Sequence[Payload]) -> list[Payload]:
         """The payloads with their data, in order; what spilled is read in parallel."""
-        return self._in_parallel(
-            self._get, payloads, [payload.object_key is not None for payload in payloads]
-        )
+        fetched = self._executor.map(self._get, (one for one in payloads if one.object_key))
+        return [next(fetched) if one.object_key else one for one in payloads]
 
     def discard(self, payloads: Sequence[Payload]) -> None:
         """Remove the objects of payloads whose rows are known not to be there.
@@ -124,24 +141,15 @@ class PayloadBucket:
             if answer.get("Errors"):
                 raise ServerError(f"{len(answer['Errors'])} objects could not be removed.")
 
-    def _in_parallel(
-        self,
-        move: Callable[[Payload], Payload],
-        payloads: Sequence[Payload],
-        is_moved: Sequence[bool],
-    ) -> list[Payload]:
-        if not any(is_moved):
-            return list(payloads)
-        moved = self._executor.map(move, itertools.compress(payloads, is_moved))
-        return [
-            next(moved) if moves else payload
-            for payload, moves in zip(payloads, is_moved, strict=True)
-        ]
+    def list_older_than(self, moment: datetime) -> Iterator[str]:
+        """The keys of all objects that were there before *moment*."""
+        for page in self._client().get_paginator("list_objects_v2").paginate(Bucket=self._name):
+            for stored in page.get("Contents", []):
+                if stored["LastModified"] < moment:
+                    yield stored["Key"]
 
-    def _put(self, payload: Payload, folder: str) -> Payload:
-        object_key = f"{folder}/{uuid.uuid4()}"
+    def _put(self, payload: Payload, object_key: str) -> None:
         self._client().put_object(Bucket=self._name, Key=object_key, Body=payload.data)
-        return Payload(payload.codec, payload.size, object_key=object_key)
 
     def _get(self, payload: Payload) -> Payload:
         answer = self._client().get_object(Bucket=self._name, Key=payload.object_key or "")

@@ -65,13 +65,13 @@ def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> dict[str, Row]
     Raises:
         ConversationNotFoundError: it is missing, deleted or another owner's.
     """
-    sks = [sk for item_id in item_ids for sk in rows.sks_of(item_id)]
+    sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.sks_of(item_id))
     first = read_conversation_with(table, pk, sks)
     found = _items_among(first, item_ids, lambda keys: read_rows(table, keys), pk)
     absent = [item_id for item_id in item_ids if item_id not in found]
     if absent:
-        keys = [rows.primary_key(pk, sk) for item_id in absent for sk in rows.sks_of(item_id)]
-        settled = by_sk(read_settled_rows(table, keys))
+        sks = dict.fromkeys(sk for item_id in absent for sk in rows.sks_of(item_id))
+        settled = by_sk(read_settled_rows(table, [rows.primary_key(pk, sk) for sk in sks]))
         found |= _items_among(settled, absent, lambda keys: read_settled_rows(table, keys), pk)
     return found
 
@@ -95,6 +95,6 @@ def _items_among(
         if item_id not in items and (key := rows.find_pointer(found, item_id))
     }
     if keys:
-        pointed = by_sk(read([rows.primary_key(pk, sk) for sk in keys.values()]))
+        pointed = by_sk(read([rows.primary_key(pk, sk) for sk in set(keys.values())]))
         items |= {item_id: pointed[sk] for item_id, sk in keys.items() if sk in pointed}
     return items

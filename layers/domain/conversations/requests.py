@@ -48,9 +48,12 @@ class Request:
         """Who the request is for: the key's account, or the end user that it speaks for."""
         event = self._event
         authorizer = event["requestContext"]["authorizer"]
-        end_user = event.headers.get("X-On-Behalf-Of")
-        if end_user is None:
+        named = event.multi_value_headers.get("X-On-Behalf-Of", [])
+        if not named:
             return ids.owner_of(authorizer["account"], "")
+        end_user = ", ".join(named)
+        if len(named) > 1:
+            raise _invalid("X-On-Behalf-Of", end_user, "one end user")
         if not re.fullmatch(END_USER_PATTERN, end_user):
             raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable characters")
         if authorizer["may_delegate"] != "true":

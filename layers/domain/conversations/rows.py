@@ -89,7 +89,7 @@ class Draft:
         given_id = fields.pop("id", None)
         return cls(
             item_type=str(fields["type"]),
-            given_id=None if given_id in (None, PLACEHOLDER_ID) else str(given_id),
+            given_id=None if given_id is None or _is_placeholder(item) else str(given_id),
             text=json.dumps(fields, ensure_ascii=False, separators=(",", ":")),
         )
 
@@ -258,6 +258,10 @@ def find_item(found: Mapping[str, Row], item_id: str) -> Row | None:
     key = ids.key_in(item_id)
     row = found.get(item_sk(key)) if key else None
     return row if row and cursor(row) == item_id else None
+
+
+def _is_placeholder(item: Item) -> bool:
+    return item["type"] != "item_reference" and item.get("id") == PLACEHOLDER_ID
 
 
 def _draft(row: Mapping[str, AttributeValueTypeDef], text: str = "") -> Draft:

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from conversations import ids, payloads, rows
 from conversations.appends import Append, Create
 from conversations.changes import (
@@ -20,7 +22,7 @@ from conversations.changes import (
     DeleteItems,
     UpdateMetadata,
 )
-from conversations.errors import ApiError
+from conversations.errors import ApiError, RequestTooLargeError
 from conversations.listing import ConversationListing, ItemListing, item_not_found
 from conversations.reading import find_items, read_conversation_with
 from conversations.rows import Conversation, Draft, StoredItem
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from conversations.rows import Row
     from conversations.transactions import Table
 
-MAX_PAGE_BYTES = 4_500_000
-"""JSON bytes at which a page ends early: Lambda answers 6 MB at most, escaping included."""
 SECONDS_A_DAY = 86_400
 
 
@@ -165,7 +165,7 @@ class Store:
     ) -> Page[StoredItem]:
         """Up to *limit* items behind the item *after*, or from the beginning of *order*.
 
-        A page whose JSON would pass `MAX_PAGE_BYTES` ends earlier.
+        A page ends earlier where it would not fit one answer of Lambda.
 
         Raises:
             ConversationNotFoundError: it is missing, deleted or another owner's.
@@ -218,6 +218,13 @@ class Store:
             payloads.encode(draft.text, param=f"items[{place}]")
             for place, draft in enumerate(drafts)
         ]
+        size = sum(payload.size for payload in encoded)
+        if size > payloads.MAX_CARRIED_BYTES:
+            raise RequestTooLargeError(
+                f"The answer to these items would have {size} bytes, over the limit of"
+                f" {payloads.MAX_CARRIED_BYTES}. Send them in smaller batches.",
+                param="items",
+            )
         return list(zip(drafts, self._bucket.spill(encoded, pk), strict=True))
 
     def _write(self, change: Append, packed: Sequence[tuple[Draft, Payload]]) -> None:
@@ -225,7 +232,7 @@ class Store:
         spilled = [payload for _, payload in packed]
         try:
             change.commit()
-        except ApiError:
+        except (ApiError, ClientError):
             if not change.may_be_written:
                 self._bucket.discard(spilled)
             raise
@@ -243,4 +250,6 @@ class Store:
 def _cut(page: list[Row]) -> list[Row]:
     """As many rows as one answer can carry; one always fits."""
     sizes = itertools.accumulate(rows.read_payload(row).size for row in page)
-    return [row for row, total in zip(page, sizes, strict=True) if total <= MAX_PAGE_BYTES]
+    return [
+        row for row, total in zip(page, sizes, strict=True) if total <= payloads.MAX_CARRIED_BYTES
+    ]

@@ -96,12 +96,17 @@ def _located(body: object, error: ErrorDetails) -> Fault:
         if isinstance(value, list) and isinstance(step, int):
             path.append(step)
             value = value[step]
-        elif isinstance(value, dict) and isinstance(step, str) and not step.startswith(LABELS):
+        elif step == "[key]" and not (isinstance(value, dict) and step in value):
+            value = path[-1]
+        elif isinstance(value, dict) and isinstance(step, str) and _is_key(step, value):
             path.append(step)
             value = value.get(step)
-        elif step == "[key]":
-            value = path[-1]
     return Fault(tuple(path), value, error)
+
+
+def _is_key(step: str, value: dict[str, object]) -> bool:
+    """Whether a step is a key, there or missing, and not the label of a union's member."""
+    return step in value or not step.startswith(LABELS)
 
 
 def _place(body: object, path: Path) -> list[int]:
