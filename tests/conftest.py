@@ -24,17 +24,26 @@ COUNTED = {
         "invalid bodies refused by HTTP, nothing stored"
     ),
     "test_clients.py::": "calls by the real SDKs",
+    "test_isolation.py::": "routes tried by strangers",
     "test_template.py::": "facts of the template",
 }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count what the contract was tried with."""
-    passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
-    counts = Counter(name for nodeid in passed for part, name in COUNTED.items() if part in nodeid)
+    """Count what the contract and the store were tried with."""
+    passed = terminalreporter.stats.get("passed", [])
+    counts = Counter(
+        name for report in passed for part, name in COUNTED.items() if part in report.nodeid
+    )
+    recorded: Counter[str] = Counter()
+    for report in passed:
+        for name, value in report.user_properties:
+            recorded.update({name: value} if isinstance(value, int) else {})
     terminalreporter.section("proven")
     for name in COUNTED.values():
-        terminalreporter.write_line(f"{counts[name]:6} {name}")
+        terminalreporter.write_line(f"{counts[name]:8} {name}")
+    for name, count in recorded.items():
+        terminalreporter.write_line(f"{count:8} {name}")
 
 
 class IssueKey(Protocol):

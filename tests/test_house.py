@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "payloads": {"errors"},
     "rows": {"contract", "ids", "payloads"},
     "transactions": {"errors", "retries", "rows"},
-    "appends": {"errors", "ids", "payloads", "rows", "transactions"},
+    "appends": {"errors", "ids", "payloads", "reading", "rows", "transactions"},
     "changes": {"contract", "errors", "rows", "transactions"},
     "reading": {"rows", "transactions"},
     "listing": {"errors", "ids", "reading", "rows", "transactions"},

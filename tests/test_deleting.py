@@ -1,0 +1,201 @@
+"""Deleting items and conversations through HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from wire import HELLO, Json, error_of
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@pytest.fixture
+def ids(client: httpx.Client, conversation: str) -> list[str]:
+    """The ids of six items, every other one the client's own."""
+    batch = [{**HELLO, "id": f"own_{place}"} if place % 2 else HELLO for place in range(6)]
+    page = client.post(f"{conversation}/items", json={"items": batch}).json()
+    return [item["id"] for item in page["data"]]
+
+
+def delete(client: httpx.Client, conversation: str, item_ids: object) -> httpx.Response:
+    return client.request(
+        "DELETE", f"{conversation}/items", json={"item_ids": item_ids}, timeout=60
+    )
+
+
+def ids_left(client: httpx.Client, conversation: str, **query: str) -> list[str]:
+    page = client.get(f"{conversation}/items", params={"limit": "100", **query}).json()
+    return [item["id"] for item in page["data"]]
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_one_item_is_deleted_and_the_conversation_answered(
+    place: int, client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    answer = client.delete(f"{conversation}/items/{ids[place]}")
+
+    assert answer.status_code == 200
+    assert answer.json() == client.get(conversation).json()
+    assert client.get(f"{conversation}/items/{ids[place]}").status_code == 404
+    assert ids_left(client, conversation) == [*ids[:place], *ids[place + 1 :]]
+
+
+def test_many_items_are_deleted_and_the_conversation_answered(
+    client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    answer = delete(client, conversation, [ids[4], ids[0], ids[1]])
+
+    assert answer.status_code == 200
+    assert answer.json() == client.get(conversation).json()
+    assert ids_left(client, conversation) == [ids[2], ids[3], ids[5]]
+
+
+@pytest.mark.parametrize("count", [1, 50, 100])
+def test_up_to_100_items_go_in_one_request(
+    count: int, client: httpx.Client, conversation: str
+) -> None:
+    batches = [{"items": [HELLO] * 20}] * 5
+    pages = [client.post(f"{conversation}/items", json=batch).json() for batch in batches]
+    ids = [item["id"] for page in pages for item in page["data"]]
+
+    delete(client, conversation, ids[:count]).raise_for_status()
+
+    assert ids_left(client, conversation) == ids[count:]
+
+
+def test_an_unknown_id_is_named_and_nothing_deleted(
+    client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    answer = delete(client, conversation, [ids[0], ids[1], "nope", ids[2]])
+
+    assert (answer.status_code, error_of(answer)["code"]) == (404, "item_not_found")
+    assert error_of(answer)["param"] == "item_ids[2]"
+    assert "'nope'" in error_of(answer)["message"]
+    assert ids_left(client, conversation) == ids
+
+
+def test_an_unknown_one_among_100_deletes_nothing(client: httpx.Client, conversation: str) -> None:
+    """More than one transaction holds: the first must not be sent."""
+    batches = [{"items": [HELLO] * 20}] * 5
+    pages = [client.post(f"{conversation}/items", json=batch).json() for batch in batches]
+    ids = [item["id"] for page in pages for item in page["data"]]
+
+    answer = delete(client, conversation, [*ids[:99], "nope"])
+
+    assert error_of(answer)["param"] == "item_ids[99]"
+    assert ids_left(client, conversation) == ids
+
+
+def test_an_id_that_stands_twice_is_deleted_once(
+    client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    delete(client, conversation, [ids[0], ids[1], ids[0], ids[1]]).raise_for_status()
+
+    assert ids_left(client, conversation) == ids[2:]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_is_deleted_cannot_be_deleted_again(
+    place: int, client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    path = f"{conversation}/items/{ids[place]}"
+    client.delete(path).raise_for_status()
+
+    one, many = client.delete(path), delete(client, conversation, [ids[5], ids[place]])
+
+    assert (one.status_code, error_of(one)["param"]) == (404, "item_id")
+    assert (many.status_code, error_of(many)["param"]) == (404, "item_ids[1]")
+    assert ids[5] in ids_left(client, conversation)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_deleted_id_is_never_free_again(
+    place: int, client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
+
+    answer = client.post(
+        f"{conversation}/items", json={"items": [HELLO, {**HELLO, "id": ids[place]}]}
+    )
+
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "items[1].id")
+    assert error_of(answer)["code"] == "item_already_in_conversation"
+    assert len(ids_left(client, conversation)) == 5
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_cursor_on_a_deleted_item_keeps_its_place(
+    place: int, client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
+
+    behind = ids_left(client, conversation, after=ids[place])
+    before = ids_left(client, conversation, after=ids[place], order="desc")
+
+    assert (behind, before) == (ids[place + 1 :], ids[:place][::-1])
+
+
+def test_cursors_work_when_everything_is_deleted(
+    client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    delete(client, conversation, ids).raise_for_status()
+
+    assert [ids_left(client, conversation, after=cursor) for cursor in ids] == [[]] * 6
+
+
+def test_a_reference_is_deleted_by_its_cursor_and_alone(
+    client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    reference = {"type": "item_reference", "id": ids[0]}
+    page = client.post(f"{conversation}/items", json={"items": [reference]}).json()
+
+    client.delete(f"{conversation}/items/{page['last_id']}").raise_for_status()
+
+    assert ids_left(client, conversation) == ids
+    assert ids_left(client, conversation, after=page["last_id"], order="desc") == ids[::-1]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "item_ids"),
+        ({"item_ids": None}, "item_ids"),
+        ({"item_ids": "a"}, "item_ids"),
+        ({"item_ids": []}, "item_ids"),
+        ({"item_ids": [f"id_{place}" for place in range(101)]}, "item_ids"),
+        ({"item_ids": ["a", "a b"]}, "item_ids[1]"),
+        ({"item_ids": [5]}, "item_ids[0]"),
+        ({"item_ids": ["x" * 65]}, "item_ids[0]"),
+        ([], None),
+    ],
+    ids=str,
+)
+def test_a_wrong_list_of_ids_is_refused_by_the_path_of_its_fault(
+    body: Json, param: str | None, client: httpx.Client, conversation: str
+) -> None:
+    answer = client.request("DELETE", f"{conversation}/items", json=body)
+
+    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+
+
+def test_no_body_is_refused(client: httpx.Client, conversation: str, ids: list[str]) -> None:
+    answer = client.delete(f"{conversation}/items")
+
+    assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_json")
+    assert ids_left(client, conversation) == ids
+
+
+def test_a_deleted_conversation_is_answered_so(client: httpx.Client, conversation: str) -> None:
+    conversation_id = conversation.rpartition("/")[2]
+
+    answer = client.delete(conversation)
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "id": conversation_id,
+        "object": "conversation.deleted",
+        "deleted": True,
+    }
+    assert client.delete(conversation).status_code == 404

@@ -1,0 +1,113 @@
+"""Items that are too large for a row, through HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from wire import HELLO, Json, error_of
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.stack import LocalStack
+
+
+def image(size: int, seed: int) -> Json:
+    """A message with *size* bytes of an image that does not compress."""
+    pixels = base64.b64encode(random.Random(seed).randbytes(size * 3 // 4)).decode()  # noqa: S311 - no secret
+    part = {
+        "type": "input_image",
+        "detail": "auto",
+        "image_url": f"data:image/png;base64,{pixels}",
+    }
+    return {"type": "message", "role": "user", "content": [part]}
+
+
+def count_objects(stack: LocalStack) -> int:
+    with stack.engine.turn:
+        bucket = stack.template.name("PayloadBucket")
+        return stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"]
+
+
+def test_20_items_with_5_mb_of_images_come_back_equal(
+    client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    batch = [image(250_000, seed) for seed in range(20)]
+
+    answer = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
+    page = client.get(f"{conversation}/items").json()
+
+    assert [item["content"] for item in answer] == [item["content"] for item in batch]
+    assert (page["data"], page["has_more"]) == (answer, False)
+    assert count_objects(stack) == 20
+
+
+@pytest.mark.parametrize("size", [15_000, 16_000, 17_000, 400_000, 4_400_000])
+def test_an_item_on_either_side_of_a_threshold_comes_back_equal(
+    size: int, client: httpx.Client, conversation: str
+) -> None:
+    item = image(size, seed=size)
+
+    [answer] = client.post(f"{conversation}/items", json={"items": [item]}).json()["data"]
+
+    assert answer == {"id": answer["id"], **item}
+    assert client.get(f"{conversation}/items/{answer['id']}").json() == answer
+
+
+def test_one_item_over_the_limit_stores_nothing_of_its_batch(
+    client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    """A number of five characters that JSON writes back with 19."""
+    numbers = ",".join(["1e15"] * 320_000)
+    items = [image(100_000, seed=1), HELLO, {**HELLO, "x": "numbers"}]
+    body = json.dumps({"items": items}).replace('"numbers"', f"[{numbers}]")
+
+    answer = client.post(f"{conversation}/items", content=body)
+
+    assert (answer.status_code, error_of(answer)["param"]) == (413, "items[2]")
+    assert client.get(f"{conversation}/items").json()["data"] == []
+    assert count_objects(stack) == 0
+
+
+def test_the_object_of_a_deleted_item_goes_with_it(
+    client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    batch = [image(100_000, seed) for seed in range(3)]
+    data = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
+
+    client.delete(f"{conversation}/items/{data[1]['id']}").raise_for_status()
+
+    assert count_objects(stack) == 2
+    assert client.get(f"{conversation}/items").json()["data"] == [data[0], data[2]]
+
+
+def test_a_repetition_leaves_no_second_object(
+    client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    answers = [
+        client.post(
+            f"{conversation}/items",
+            json={"items": [image(100_000, seed=1)]},
+            headers={"Idempotency-Key": "k1"},
+        )
+        for _ in range(2)
+    ]
+
+    assert answers[0].content == answers[1].content
+    assert count_objects(stack) == 1
+
+
+def test_a_deleted_conversations_objects_are_purged(
+    client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    batch = [image(20_000, seed) for seed in range(20)]
+    client.post(f"{conversation}/items", json={"items": batch}).raise_for_status()
+
+    client.delete(conversation).raise_for_status()
+    stack.drain_streams()
+
+    assert count_objects(stack) == 0

@@ -1,0 +1,273 @@
+"""What expired is gone for its owner, whenever DynamoDB removes it."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from wire import HELLO, Json
+
+from conversations import ids
+from conversations.appends import Delivery
+from conversations.errors import ApiError, ConversationNotFoundError
+from conversations.payloads import PayloadBucket
+from conversations.store import Store
+from conversations.transactions import Table
+from functions.purge import app as purge
+from local.patterns import matches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from conversations.contract.items import Item
+    from conversations.rows import StoredItem
+    from local.stack import LocalStack
+
+OWNER = ids.owner_of("acme", "")
+DAY = 24 * 3600
+LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
+CONTEXT = cast(
+    "LambdaContext",
+    SimpleNamespace(function_name="test", get_remaining_time_in_millis=lambda: 300_000),
+)
+
+
+@pytest.fixture
+def store(stack: LocalStack) -> Iterator[Store]:
+    """A store that keeps what it is given for a day."""
+    with ThreadPoolExecutor(1) as executor, stack.engine.turn:
+        name = stack.template.name("PayloadBucket")
+        bucket = PayloadBucket(name, lambda: stack.resources.s3, executor)
+        table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
+        yield Store(table, bucket, executor, retention_days=1)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Turn the clock to so many seconds after the test's beginning."""
+    start = time.time()
+
+    def turn(seconds: float) -> None:
+        monkeypatch.setattr(time, "time", lambda: start + seconds)
+        monkeypatch.setattr(time, "time_ns", lambda: int((start + seconds) * 10**9))
+
+    turn(0)
+    return turn
+
+
+def append(store: Store, conversation_id: str, *items: Json, key: str | None = None) -> list[str]:
+    delivery = Delivery(str(items), key)
+    batch = cast("list[Item]", list(items))
+    appended = store.append_items(OWNER, conversation_id, batch, delivery)
+    return [item.cursor for item in appended]
+
+
+def create(store: Store, *items: Json) -> str:
+    batch = cast("list[Item]", list(items))
+    return store.create_conversation(OWNER, batch, {}, Delivery("made")).conversation_id
+
+
+def listed(store: Store, conversation_id: str, **query: Any) -> list[StoredItem]:
+    query = {"after": None, "limit": 100, "order": "asc", **query}
+    return store.list_items(OWNER, conversation_id, **query).entries
+
+
+def rows(stack: LocalStack) -> list[Any]:
+    table = stack.template.name("ConversationsTable")
+    return stack.resources.dynamodb.scan(TableName=table)["Items"]
+
+
+def test_every_row_says_when_it_expires(
+    store: Store, stack: LocalStack, later: Callable[[float], None]
+) -> None:
+    later(0)
+    now = int(time.time())
+    made = create(store, HELLO)
+    append(store, made, {**HELLO, "id": "mine"}, key="k1")
+
+    expiries = {row["sk"]["S"][:2]: int(row["expires_at"]["N"]) - now for row in rows(stack)}
+
+    assert expiries == {"c": DAY, "i#": DAY, "p#": DAY, "k#": DAY}
+
+
+def test_the_tables_time_to_live_goes_by_that_attribute(stack: LocalStack) -> None:
+    table = stack.template.name("ConversationsTable")
+
+    with stack.engine.turn:
+        answer = stack.resources.dynamodb.describe_time_to_live(TableName=table)
+
+    assert answer["TimeToLiveDescription"] == {
+        "AttributeName": "expires_at",
+        "TimeToLiveStatus": "ENABLED",
+    }
+
+
+def test_without_retention_nothing_expires_but_what_remembers_a_key(
+    stack: LocalStack, store: Store
+) -> None:
+    forever = Store(store._table, store._bucket, store._executor)  # noqa: SLF001 - the same but for its retention
+    made = create(forever, {**HELLO, "id": "mine"})
+    append(forever, made, HELLO, key="k1")
+
+    assert {row["sk"]["S"][:2] for row in rows(stack) if "expires_at" in row} == {"k#"}
+
+
+def test_an_item_is_shown_until_its_time_is_up(
+    store: Store, stack: LocalStack, later: Callable[[float], None]
+) -> None:
+    made = create(store)
+    append(store, made, HELLO, {**HELLO, "id": "old"})
+    later(DAY / 2)
+    young = append(store, made, {**HELLO, "id": "young"})
+
+    later(DAY - 10)
+    before = [item.cursor for item in listed(store, made)]
+    later(DAY + 10)
+    after = [item.cursor for item in listed(store, made)]
+
+    assert (before[1:], after) == (["old", "young"], young)
+    assert [item.cursor for item in listed(store, made, order="desc", limit=1)] == young
+    assert sum(row["sk"]["S"].startswith("i#") for row in rows(stack)) == 3
+
+
+def test_an_expired_item_is_neither_read_nor_deleted(
+    store: Store, later: Callable[[float], None]
+) -> None:
+    made = create(store)
+    generated, own = append(store, made, HELLO, {**HELLO, "id": "old"})
+    later(DAY / 2)
+    append(store, made, HELLO)
+    later(DAY + 10)
+
+    for item_id in (generated, own):
+        with pytest.raises(ApiError, match="was not found"):
+            store.get_item(OWNER, made, item_id)
+        with pytest.raises(ApiError, match="was not found"):
+            store.delete_items(OWNER, made, [item_id], param="item_id")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_pages_are_full_and_exact_among_expired_items(
+    order: str, limit: int, store: Store, later: Callable[[float], None]
+) -> None:
+    made = create(store)
+    append(store, made, *[HELLO] * 6)
+    later(DAY / 2)
+    young = append(store, made, *[HELLO] * 5)
+    later(DAY + 10)
+
+    seen: list[str] = []
+    after, has_more = None, True
+    while has_more:
+        page = store.list_items(OWNER, made, after=after, limit=limit, order=cast("Any", order))
+        seen += [item.cursor for item in page.entries]
+        after, has_more = page.cursor, page.has_more
+        assert has_more == (len(seen) < 5)
+
+    assert seen == (young if order == "asc" else young[::-1])
+
+
+def test_an_expired_conversation_is_gone_on_every_path(
+    store: Store, stack: LocalStack, later: Callable[[float], None]
+) -> None:
+    made = create(store, {**HELLO, "id": "old"})
+    later(DAY + 10)
+
+    for refused in (
+        lambda: store.get_conversation(OWNER, made),
+        lambda: store.update_metadata(OWNER, made, {"k": "v"}),
+        lambda: append(store, made, HELLO),
+        lambda: listed(store, made),
+        lambda: store.get_item(OWNER, made, "old"),
+        lambda: store.delete_items(OWNER, made, ["old"], param="item_id"),
+        lambda: store.delete_conversation(OWNER, made),
+    ):
+        with pytest.raises(ConversationNotFoundError):
+            refused()
+    assert len(rows(stack)) == 3
+
+
+def test_an_expired_conversation_is_left_out_of_the_list(
+    store: Store, later: Callable[[float], None]
+) -> None:
+    create(store)
+    later(DAY / 2)
+    young = create(store)
+    later(DAY + 10)
+
+    page = store.list_conversations(OWNER, after=None, limit=1, order="asc", metadata={})
+
+    assert [entry.conversation_id for entry in page.entries] == [young]
+    assert page.has_more is False
+
+
+def test_an_append_prolongs_its_conversation(store: Store, later: Callable[[float], None]) -> None:
+    made = create(store)
+    for days in (0.9, 1.8, 2.7):
+        later(days * DAY)
+        append(store, made, HELLO)
+
+    assert len(listed(store, made)) == 2
+
+
+def test_a_tombstone_expires_with_its_item(
+    store: Store, stack: LocalStack, later: Callable[[float], None]
+) -> None:
+    later(0)
+    made = create(store, HELLO)
+    [item] = listed(store, made)
+    store.delete_items(OWNER, made, [item.cursor], param="item_id")
+
+    [tombstone] = [row for row in rows(stack) if row["sk"]["S"].startswith("p#")]
+    assert int(tombstone["expires_at"]["N"]) == int(time.time()) + DAY
+
+
+def removal(row: Any, **who: Json) -> Json:
+    """The stream's record of a row that was removed."""
+    change = {"Keys": {"pk": row["pk"], "sk": row["sk"]}, "OldImage": row, "SequenceNumber": "1"}
+    return {"eventName": "REMOVE", "eventSource": "aws:dynamodb", "dynamodb": change, **who}
+
+
+BY_TIME = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+
+
+def is_delivered(stack: LocalStack, record: Json) -> bool:
+    """Whether the template's filters let a record through to the purge."""
+    [subscription] = stack.template.functions["PurgeFunction"].subscriptions
+    return any(matches(json.loads(pattern), record) for pattern in subscription.filters)
+
+
+def test_the_object_of_an_item_that_expired_is_removed(store: Store, stack: LocalStack) -> None:
+    made = create(store, LARGE, HELLO, {**LARGE, "id": "other"})
+    first, *_ = [row for row in rows(stack) if "object" in row]
+    record = removal(first, **BY_TIME)
+    assert is_delivered(stack, record)
+
+    answers = [purge.lambda_handler({"Records": [record]}, CONTEXT) for _ in range(2)]
+
+    bucket = stack.template.name("PayloadBucket")
+    left = [entry["Key"] for entry in stack.resources.s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert answers == [{"batchItemFailures": []}] * 2
+    assert len(left) == 1
+    assert first["object"]["S"] not in left
+    assert made in first["object"]["S"]
+
+
+def test_only_what_expired_with_an_object_is_brought_to_the_purge(
+    store: Store, stack: LocalStack
+) -> None:
+    create(store, LARGE, HELLO)
+    by_us = [is_delivered(stack, removal(row)) for row in rows(stack)]
+    by_time = [
+        "object" in row for row in rows(stack) if is_delivered(stack, removal(row, **BY_TIME))
+    ]
+
+    assert by_us == [False] * 3
+    assert by_time == [True]
