@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import random
+    from collections.abc import Callable, Iterator, Mapping
 
     from botocore.client import BaseClient
+    from botocore.model import OperationModel
 
 type Parsed = dict[str, Any]
 
@@ -68,3 +71,92 @@ class Faults:
     def _lose(self, **_: object) -> None:
         if error := next(self._after, None):
             raise error
+
+
+BEFORE: dict[str, list[Exception | Parsed]] = {
+    "TransactWriteItems": [
+        refusal(CANCELED, "TransactionConflict", "None"),
+        refusal(CANCELED, "None", "ThrottlingError"),
+        refusal("TransactionInProgressException"),
+    ],
+    "TransactGetItems": [refusal(CANCELED, "TransactionConflict", "None")],
+}
+"""What an operation may meet instead of AWS, beside what all may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to one call."""
+
+    what: Exception | Parsed
+    is_after: bool = False
+    """Whether AWS has done it all the same."""
+
+
+READS = {"GetItem", "BatchGetItem", "TransactGetItems", "Query", "GetObject"}
+"""Of these it is all one whether AWS did it before it failed."""
+
+
+def faults_of(operation: str) -> list[Fault]:
+    """All that may happen to a call of an operation."""
+    failed = refusal("InternalServerError")
+    if operation in READS:
+        refused = [*BEFORE.get(operation, []), refusal("ThrottlingException"), lost_answer()]
+        return [*(Fault(what) for what in refused), Fault(failed, is_after=True)]
+    refused = [*BEFORE.get(operation, []), refusal("ThrottlingException"), failed, lost_answer()]
+    return [
+        *(Fault(what) for what in refused),
+        Fault(lost_answer(), is_after=True),
+        Fault(failed, is_after=True),
+    ]
+
+
+class FaultPlan:
+    """Which of the calls that follow, of several clients, meet a fault."""
+
+    def __init__(self, *clients: BaseClient) -> None:
+        self.calls: list[str] = []
+        self._is_on = False
+        self._injected = 0
+        self._choose: Callable[[int, str], Fault | None] = lambda *_: None
+        self._now: Fault | None = None
+        for client in clients:
+            service = client.meta.service_model.service_id.hyphenize()
+            client.meta.events.register(f"before-call.{service}", self._before)
+            client.meta.events.register(f"after-call.{service}", self._after)
+
+    def meet(self, faults: Mapping[int, Fault]) -> None:
+        """Begin to count calls, and let those in these places meet their faults."""
+        self._begin(lambda place, _: faults.get(place))
+
+    def rain(self, dice: random.Random, share: float) -> None:
+        """Let a share of the calls meet any fault."""
+        self._begin(lambda _, call: dice.choice(faults_of(call)) if dice.random() < share else None)
+
+    def stop(self) -> int:
+        """Be well again; how many faults there were."""
+        self._is_on = False
+        return self._injected
+
+    def _begin(self, choose: Callable[[int, str], Fault | None]) -> None:
+        self._is_on, self._choose = True, choose
+        self.calls, self._injected = [], 0
+
+    def _before(self, model: OperationModel, **_: object) -> None:
+        if not self._is_on:
+            return
+        self._now = self._choose(len(self.calls), model.name)
+        self.calls.append(model.name)
+        if self._now and not self._now.is_after:
+            self._strike(model)
+
+    def _after(self, model: OperationModel, **_: object) -> None:
+        if self._is_on and self._now and self._now.is_after:
+            self._strike(model)
+
+    def _strike(self, model: OperationModel) -> NoReturn:
+        fault, self._now = cast("Fault", self._now), None
+        self._injected += 1
+        if isinstance(fault.what, Exception):
+            raise fault.what
+        raise ClientError(cast("Any", fault.what), model.name)

@@ -18,6 +18,7 @@ from conversations.errors import (
     ConversationBusyError,
     ConversationNotFoundError,
     ItemAlreadyInConversationError,
+    ItemNotFoundError,
     OverloadedError,
 )
 from conversations.payloads import PayloadBucket
@@ -231,3 +232,22 @@ def test_objects_of_a_batch_that_may_be_written_stay(
 
     assert len(objects(stack)) == 1
     assert len(texts(store, conversation_id)) == 1
+
+
+def test_a_large_deletion_that_stopped_half_way_can_be_finished(
+    store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = [{**HELLO, "id": f"n{place}"} for place in range(60)]
+    for part in itertools.batched(named, 20, strict=True):
+        append(store, conversation_id, *part)
+    doomed = [item["id"] for item in named[:55]]
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
+
+    writes.before(None, refusal("ThrottlingException"))
+    with pytest.raises(OverloadedError):
+        store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
+    store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
+
+    assert len(texts(store, conversation_id)) == 5
+    with pytest.raises(ItemNotFoundError):
+        store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")

@@ -1,18 +1,26 @@
-"""The operator's command line: `conversations keys create|list|revoke`."""
+"""The operator's command line: `conversations keys ...` and `conversations objects ...`."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import boto3
 import click
 
 from conversations.api_keys import SCOPES, ApiKey, ApiKeys, Scope
+from conversations.payloads import PayloadBucket
+from conversations.purging import find_orphans
+from conversations.transactions import Table
 
 SECONDS_A_DAY = 86_400
+REMOVED_AT_ONCE = 1_000
+"""Objects that S3 removes in one request."""
 
 
 @click.group()
@@ -28,7 +36,9 @@ def keys(context: click.Context, stack: str | None, table: str | None) -> None:
     """Issue API keys, list them and revoke them."""
     if (stack is None) == (table is None):
         raise click.UsageError("Give either --stack or --table.")
-    context.obj = ApiKeys(boto3.client("dynamodb"), table or _table_of(cast("str", stack)))
+    context.obj = ApiKeys(
+        boto3.client("dynamodb"), table or _outputs_of(cast("str", stack))["ApiKeysTableName"]
+    )
 
 
 @keys.command()
@@ -88,12 +98,50 @@ def revoke(api_keys: ApiKeys, key_id: str) -> None:
     click.echo(json.dumps(_fields(record)))
 
 
-def _table_of(stack: str) -> str:
+@main.group()
+def objects() -> None:
+    """Look after the bucket of payloads that are too large for a row."""
+
+
+@objects.command()
+@click.option("--stack", help="The CloudFormation stack, whose outputs name table and bucket.")
+@click.option("--table", help="The table of conversations itself.")
+@click.option("--bucket", help="The bucket itself.")
+@click.option(
+    "--hours",
+    type=click.IntRange(1),
+    default=24,
+    show_default=True,
+    help="The least age of an object: a younger one may belong to a request under way.",
+)
+@click.option("--delete", "deletes", is_flag=True, help="Remove them as well.")
+def orphans(
+    stack: str | None,
+    table: str | None,
+    bucket: str | None,
+    hours: int,
+    deletes: bool,  # noqa: FBT001 - click's flag
+) -> None:
+    """Show the keys of objects that no row names, one a line."""
+    if (table is None) != (bucket is None) or (stack is None) == (table is None):
+        raise click.UsageError("Give either --stack, or --table and --bucket.")
+    outputs = _outputs_of(stack) if stack else {}
+    s3 = boto3.client("s3")
+    with ThreadPoolExecutor(1) as executor:
+        payloads = PayloadBucket(bucket or outputs["PayloadBucketName"], lambda: s3, executor)
+        conversations = Table(boto3.client("dynamodb"), table or outputs["ConversationsTableName"])
+        moment = datetime.now(UTC) - timedelta(hours=hours)
+        found = find_orphans(conversations, payloads, moment)
+        for batch in itertools.batched(found, REMOVED_AT_ONCE, strict=False):
+            click.echo("\n".join(batch))
+            if deletes:
+                payloads.remove(batch)
+
+
+def _outputs_of(stack: str) -> dict[str, str]:
     answer = boto3.client("cloudformation").describe_stacks(StackName=stack)
     outputs: list[dict[str, str]] = answer["Stacks"][0].get("Outputs", [])
-    return next(
-        output["OutputValue"] for output in outputs if output["OutputKey"] == "ApiKeysTableName"
-    )
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
 
 def _fields(record: ApiKey) -> dict[str, object]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, override
 
 from conversations import ids, rows
 from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
-from conversations.reading import by_sk
 from conversations.transactions import Change, has_failed, read_settled
 
 if TYPE_CHECKING:
@@ -79,7 +78,11 @@ class Append(Change):
             if has_failed(memory):
                 self._recall(memory["Item"])
                 return True
-        if has_failed(head) and self._is_written(row):
+        if has_failed(head):
+            is_written = self._is_written(row)
+        else:
+            is_written = self.may_be_written and self._was_written()
+        if is_written:
             return True
         self._refuse_taken_ids(others)
         if has_failed(head):
@@ -93,7 +96,8 @@ class Append(Change):
         key = self._keys[0]
         cursor = self._items[0][0].cursor_at(key)
         sks = (rows.CONVERSATION_SK, rows.item_sk(key), rows.pointer_sk(cursor))
-        found = by_sk(read_settled(self._table, [rows.primary_key(self._pk, sk) for sk in sks]))
+        settled = read_settled(self._table, [rows.primary_key(self._pk, sk) for sk in sks])
+        found = {row["sk"]["S"]: row for row in settled}
         return rows.item_sk(key) in found or rows.find_pointer(found, cursor) == key
 
     def _is_written(self, row: Row) -> bool:

@@ -1,15 +1,19 @@
-"""What a deleted conversation left behind is removed: rows, pointers, objects."""
+"""What is left behind is found and removed: rows, pointers, objects."""
 
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 from conversations import rows
+from conversations.errors import OverloadedError
 from conversations.reading import read_settled_rows
+from conversations.retries import pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
 
@@ -52,6 +56,31 @@ def purge_conversation(
     return True
 
 
+def find_orphans(table: Table, bucket: PayloadBucket, moment: datetime) -> Iterator[str]:
+    """The keys of objects older than *moment* that no row names.
+
+    They are what an append left whose outcome stayed unknown, or whose clean-up failed. An object
+    is there before its row: *moment* must lie further back than any request lasts.
+    """
+    folders = itertools.groupby(bucket.list_older_than(moment), lambda key: key.rpartition("/")[0])
+    for pk, keys in folders:
+        named = _named_objects(table, pk)
+        yield from (key for key in keys if key not in named)
+
+
+def _named_objects(table: Table, pk: str) -> set[str]:
+    """The objects of all rows of a conversation, also of rows that are no longer shown."""
+    pages = table.dynamodb.get_paginator("query").paginate(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :items)",
+        ProjectionExpression="#object",
+        ExpressionAttributeNames={"#object": "object"},
+        ExpressionAttributeValues={":pk": {"S": pk}, ":items": {"S": rows.ITEM_PREFIX}},
+        ConsistentRead=True,
+    )
+    return {row["object"]["S"] for page in pages for row in page["Items"] if "object" in row}
+
+
 def _wait_for_appends(table: Table, pk: str, conversation: Row) -> None:
     """See to it that no row of an append appears behind the purge.
 
@@ -70,9 +99,14 @@ def _remove(table: Table, bucket: PayloadBucket, left: Sequence[Row]) -> None:
     requests: list[WriteRequestUnionTypeDef] = [
         {"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in left
     ]
-    while requests:
+    for pause in pauses():
         answer = table.dynamodb.batch_write_item(RequestItems={table.name: requests})
         requests = [*answer["UnprocessedItems"].get(table.name, [])]
+        if not requests:
+            return
+        if pause is None:
+            raise OverloadedError(f"{len(requests)} rows could not be removed.")
+        time.sleep(pause)
 
 
 def _go_on_later(table: Table, key: Row) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 from conversations import rows
+from conversations.errors import OverloadedError
+from conversations.retries import pauses
 from conversations.transactions import conversation_not_found, read_settled
 
 if TYPE_CHECKING:
@@ -24,14 +27,25 @@ def read_rows(table: Table, keys: Iterable[Row]) -> list[Row]:
     """The rows at *keys*, strongly consistent, in no order; missing and expired ones left out."""
     found: list[Row] = []
     for batch in itertools.batched(keys, READ_AT_ONCE, strict=False):
-        wanted: list[Row] = [*batch]
-        while wanted:
-            answer = table.dynamodb.batch_get_item(
-                RequestItems={table.name: {"Keys": wanted, "ConsistentRead": True}}
-            )
-            found += answer["Responses"][table.name]
-            wanted = [*answer["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]]
+        found += _read_batch(table, [*batch])
     return [row for row in found if rows.is_live(row)]
+
+
+def _read_batch(table: Table, keys: list[Row]) -> list[Row]:
+    """The rows at up to `READ_AT_ONCE` keys; what DynamoDB leaves out is asked for again."""
+    found: list[Row] = []
+    for pause in pauses():
+        answer = table.dynamodb.batch_get_item(
+            RequestItems={table.name: {"Keys": keys, "ConsistentRead": True}}
+        )
+        found += answer["Responses"][table.name]
+        keys = [*answer["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]]
+        if not keys:
+            break
+        if pause is None:
+            raise OverloadedError("The table is asked too much. Send the request again.")
+        time.sleep(pause)
+    return found
 
 
 def read_settled_rows(table: Table, keys: Iterable[Row]) -> list[Row]:

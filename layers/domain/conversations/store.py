@@ -24,7 +24,7 @@ from conversations.changes import (
 )
 from conversations.errors import ApiError, RequestTooLargeError
 from conversations.listing import ConversationListing, ItemListing, item_not_found
-from conversations.reading import find_items, read_conversation_with
+from conversations.reading import by_sk, find_items, read_conversation_with, read_rows
 from conversations.rows import Conversation, Draft, StoredItem
 
 if TYPE_CHECKING:
@@ -195,7 +195,8 @@ class Store:
         """Delete items; if one of them is not there, none.
 
         *param* is the path of an id in the request, with braces for its place. Up to 49 go in one
-        transaction; more in several, each of which is done or not.
+        transaction; more in several, each of which is done or not: sent again, such a request
+        passes over what it deleted before.
 
         Raises:
             ConversationNotFoundError: it is missing, deleted or another owner's.
@@ -203,14 +204,26 @@ class Store:
         """
         pk = rows.partition(owner, conversation_id)
         found = find_items(self._table, pk, [*dict.fromkeys(item_ids)])
+        done = self._deleted_before(pk, item_ids, found)
         for place, item_id in enumerate(item_ids):
-            if item_id not in found:
+            if item_id not in found and item_id not in done:
                 raise item_not_found(item_id, param=param.format(place))
         doomed = [*found.values()]
         for batch in itertools.batched(doomed, DELETIONS_AT_ONCE, strict=False):
             DeleteItems(self._table, pk, batch).commit()
         self._bucket.discard([rows.read_payload(row) for row in doomed])
         return self.get_conversation(owner, conversation_id)
+
+    def _deleted_before(
+        self, pk: str, item_ids: Sequence[str], found: Mapping[str, Row]
+    ) -> set[str]:
+        """The ids that a request of several transactions may have deleted at an earlier try."""
+        absent = [item_id for item_id in item_ids if item_id not in found]
+        if not found or not absent or len(item_ids) <= DELETIONS_AT_ONCE:
+            return set()
+        keys = [rows.primary_key(pk, rows.pointer_sk(item_id)) for item_id in set(absent)]
+        pointers = by_sk(read_rows(self._table, keys))
+        return {item_id for item_id in absent if rows.pointer_sk(item_id) in pointers}
 
     def _pack(self, pk: str, items: Sequence[Item]) -> list[tuple[Draft, Payload]]:
         drafts = [Draft.of(item) for item in items]

@@ -1,0 +1,180 @@
+"""Request units of DynamoDB, by its documented rules, from what is really sent.
+
+A write unit is a begun 1 KB of the larger of a row's old and new self, a read unit a begun 4 KB,
+half of one where the read is eventually consistent; both count twice in a transaction. A change of
+the index is a unit for the entry that goes and one for that which comes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from botocore.model import OperationModel
+
+    from local.resources import Resources
+
+    type Row = dict[str, Any]
+    type Rows = dict[tuple[str, str], Row]
+
+WRITE_BYTES = 1024
+READ_BYTES = 4096
+
+
+class Cost(NamedTuple):
+    """What one operation asked of AWS."""
+
+    calls: tuple[str, ...]
+    """The DynamoDB operations, in order."""
+    request_bytes: int
+    """Of the DynamoDB requests' bodies."""
+    write_units: float
+    read_units: float
+    s3_requests: int
+
+
+class Meter:
+    """Records what a store asks of DynamoDB and S3."""
+
+    def __init__(self, resources: Resources, table: str) -> None:
+        self._resources = resources
+        self._table = table
+        self._is_on = False
+        self._before: Rows = {}
+        self._write_units = self._read_units = 0.0
+        self._calls: list[tuple[str, int]] = []
+        self._s3_requests = 0
+        events = resources.dynamodb.meta.events
+        events.register("provide-client-params.dynamodb", self._note)
+        events.register("before-call.dynamodb", self._measure)
+        events.register("after-call.dynamodb", self._charge)
+        resources.s3.meta.events.register("before-call.s3", self._count)
+
+    def cost_of(self, operation: Callable[[], object]) -> Cost:
+        """Run an operation and say what it cost."""
+        self._write_units = self._read_units = self._s3_requests = 0
+        self._calls = []
+        self._before = self._rows()
+        self._is_on = True
+        operation()
+        self._is_on = False
+        names = tuple(name for name, _ in self._calls)
+        total = sum(size for _, size in self._calls)
+        return Cost(names, total, self._write_units, self._read_units, self._s3_requests)
+
+    def _note(self, params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+        context["params"] = params
+
+    def _count(self, **_: object) -> None:
+        self._s3_requests += self._is_on
+
+    def _measure(self, model: OperationModel, params: dict[str, Any], **_: object) -> None:
+        if self._is_on:
+            self._calls.append((model.name, len(params["body"])))
+
+    def _charge(
+        self,
+        model: OperationModel,
+        parsed: dict[str, Any],
+        context: dict[str, Any],
+        **_: object,
+    ) -> None:
+        if not self._is_on:
+            return
+        params = context["params"]
+        twice = 2 if model.name.startswith("Transact") else 1
+        if model.name == "Query":
+            self._read_units += self._units_of_query(params, parsed["Items"])
+        elif model.name in {"TransactWriteItems", "BatchWriteItem", "UpdateItem"}:
+            self._write_units += self._units_of_writes([*_written(model.name, params)], twice)
+        else:
+            sizes = [self._size(self._before, key) for key in _read(model.name, params)]
+            self._read_units += sum(twice * _units(size, READ_BYTES) for size in sizes)
+
+    def _units_of_query(self, params: dict[str, Any], found: list[Row]) -> float:
+        """Of the rows as they are in the table, however little of them is asked for."""
+        if "IndexName" in params:
+            return _units(sum(map(row_bytes, found)), READ_BYTES) / 2
+        size = sum(self._size(self._before, _key(row)) for row in found)
+        return _units(size, READ_BYTES)
+
+    def _units_of_writes(self, keys: list[tuple[str, str]], twice: int) -> int:
+        self._is_on = False
+        before, after = self._before, self._rows()
+        self._is_on, self._before = True, after
+        return sum(
+            twice * _units(max(self._size(before, key), self._size(after, key)))
+            + _index_units(before.get(key, {}), after.get(key, {}))
+            for key in keys
+        )
+
+    def _rows(self) -> Rows:
+        pages = self._resources.dynamodb.get_paginator("scan").paginate(TableName=self._table)
+        found = cast("Iterable[Row]", (row for page in pages for row in page["Items"]))
+        return {_key(row): row for row in found}
+
+    @staticmethod
+    def _size(present: Rows, key: tuple[str, str]) -> int:
+        return row_bytes(present.get(key, {}))
+
+
+def row_bytes(row: Mapping[str, Any]) -> int:
+    """The size of a row as DynamoDB counts it: names and values."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in row.items())
+
+
+def _value_bytes(value: Mapping[str, Any]) -> int:
+    [(kind, content)] = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "N":
+            return len(content) // 2 + 2
+        case "B":
+            return len(bytes(content))
+        case _:
+            return 3 + len(content) + row_bytes(content)
+
+
+def _units(size: int, step: int = WRITE_BYTES) -> int:
+    return max(1, math.ceil(size / step))
+
+
+def _index_units(before: Row, after: Row) -> int:
+    """What the index by-owner adds: its entries are keys alone, well under 1 KB."""
+    entries = [
+        (row["owner"], row["updated_at"]) if "owner" in row else None for row in (before, after)
+    ]
+    return 0 if entries[0] == entries[1] else sum(entry is not None for entry in entries)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["pk"]["S"], row["sk"]["S"]
+
+
+def _written(name: str, params: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """The keys of the rows that a request writes."""
+    match name:
+        case "TransactWriteItems":
+            bodies = (next(iter(action.values())) for action in params["TransactItems"])
+            return (_key(body.get("Item") or body["Key"]) for body in bodies)
+        case "BatchWriteItem":
+            [requests] = params["RequestItems"].values()
+            return (_key(request["DeleteRequest"]["Key"]) for request in requests)
+        case _:
+            return [_key(params["Key"])]
+
+
+def _read(name: str, params: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """The keys of the rows that a request reads; a row that is missing costs a unit as well."""
+    match name:
+        case "TransactGetItems":
+            return (_key(action["Get"]["Key"]) for action in params["TransactItems"])
+        case "BatchGetItem":
+            [request] = params["RequestItems"].values()
+            return map(_key, request["Keys"])
+        case _:
+            return [_key(params["Key"])]

@@ -1,0 +1,197 @@
+"""What each operation of the store costs in DynamoDB's request units: `docs/storage.md` holds it.
+
+The real store runs on moto, and every request it sends is recorded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from benchmarks.metering import Meter
+from conversations import ids, rows
+from conversations.appends import Delivery
+from conversations.payloads import PayloadBucket
+from conversations.purging import DELETED_AT_ONCE, purge_conversation
+from conversations.store import Store
+from conversations.transactions import Table
+from local.engines import running_engine
+from local.resources import Resources
+from local.template import TEMPLATE, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
+
+    from benchmarks.metering import Cost
+    from conversations.contract.items import Item
+    from conversations.rows import StoredItem
+
+INCOMPRESSIBLE_BYTES = 4096
+OWNER = ids.owner_of("acme", "")
+_SENTENCE = "The kettle was on, the cat was out, and nobody had read the letter yet. "
+_HEADER = ("operation", "calls", "write units", "read units", "S3 requests")
+
+
+def batch(count: int, size: int = 300, *, are_named: bool = False) -> list[Item]:
+    """Messages of about *size* bytes of text that compresses like prose, or not if it is large."""
+    text = (_SENTENCE * (size // len(_SENTENCE) + 1))[:size]
+    if size > INCOMPRESSIBLE_BYTES:
+        text = random.Random(0).randbytes(size // 2).hex()  # noqa: S311 - the same each time
+    message = {"type": "message", "role": "user", "content": text}
+    named = [{**message, "id": f"client-{number}"} for number in range(count)]
+    return cast("list[Item]", named if are_named else [message] * count)
+
+
+class Workload:
+    """A store on a table, and what is asked of it."""
+
+    def __init__(
+        self, template: Template, resources: Resources, threads: ThreadPoolExecutor
+    ) -> None:
+        self._table = Table(resources.dynamodb, template.name("ConversationsTable"))
+        name = template.name("PayloadBucket")
+        self._bucket = PayloadBucket(name, lambda: resources.s3, threads)
+        self.store = Store(self._table, self._bucket, threads)
+        self.meter = Meter(resources, self._table.name)
+        self._deliveries = 0
+
+    def conversation(self, *batches: list[Item]) -> str:
+        """The id of a new conversation with these items."""
+        made = self.store.create_conversation(OWNER, [], {"topic": "demo"}, self._delivery())
+        for items in batches:
+            self.append(made.conversation_id, items)
+        return made.conversation_id
+
+    def append(self, conversation_id: str, items: list[Item], key: str | None = None) -> list[str]:
+        """The ids of what is appended."""
+        delivery = self._delivery(key)
+        appended = self.store.append_items(OWNER, conversation_id, items, delivery)
+        return [item.cursor for item in appended]
+
+    def fill(self, conversation_id: str, count: int) -> None:
+        """Put items before the first without a transaction, which moto is slow at."""
+        pk = rows.partition(OWNER, conversation_id)
+        puts: list[WriteRequestUnionTypeDef] = [
+            {
+                "PutRequest": {
+                    "Item": {
+                        **rows.primary_key(pk, rows.item_sk(key)),
+                        "type": {"S": "message"},
+                        "codec": {"S": "json"},
+                        "size": {"N": "2"},
+                        "data": {"B": b"{}"},
+                    }
+                }
+            }
+            for key in ids.entry_keys(1 << 64, count)
+        ]
+        for some in itertools.batched(puts, DELETED_AT_ONCE, strict=False):
+            self._table.dynamodb.batch_write_item(RequestItems={self._table.name: some})
+
+    def page(self, conversation_id: str, limit: int, after: str | None = None) -> list[StoredItem]:
+        """The newest items, or those before *after*."""
+        listed = self.store.list_items(
+            OWNER, conversation_id, after=after, limit=limit, order="desc"
+        )
+        return listed.entries
+
+    def costs(self) -> dict[str, Cost]:
+        """Each operation of `docs/storage.md` with its cost."""
+        return {**self._costs_of_appends(), **self._costs_of_reads(), **self._costs_of_changes()}
+
+    def _costs_of_appends(self) -> dict[str, Cost]:
+        cost = self.meter.cost_of
+        into = self.conversation(batch(2))
+        return {
+            "create, empty": cost(self.conversation),
+            "append 1 message of 300 B": cost(lambda: self.append(into, batch(1))),
+            "append 2 messages of 300 B": cost(lambda: self.append(into, batch(2))),
+            "append 8 messages of 2 KB, compressed": cost(
+                lambda: self.append(into, batch(8, 2000))
+            ),
+            "append 20 messages of 300 B": cost(lambda: self.append(into, batch(20))),
+            "the same with clients' ids": cost(
+                lambda: self.append(into, batch(20, are_named=True))
+            ),
+            "append 2 with an Idempotency-Key": cost(lambda: self.append(into, batch(2), "key")),
+            "append 1 of 100 KB, in an object": cost(lambda: self.append(into, batch(1, 100_000))),
+        }
+
+    def _costs_of_reads(self) -> dict[str, Cost]:
+        cost, store = self.meter.cost_of, self.store
+        into = self.conversation(*(batch(20) for _ in range(6)), batch(1, are_named=True))
+        [made] = self.append(into, batch(1))
+
+        return {
+            "list the newest 20": cost(lambda: self.page(into, 20)),
+            "list 20 behind a generated id": cost(lambda: self.page(into, 20, made)),
+            "list 20 behind a client's id": cost(lambda: self.page(into, 20, "client-0")),
+            "list 100": cost(lambda: self.page(into, 100)),
+            "get an item by its generated id": cost(lambda: store.get_item(OWNER, into, made)),
+            "get an item by a client's id": cost(lambda: store.get_item(OWNER, into, "client-0")),
+            "get a conversation": cost(lambda: store.get_conversation(OWNER, into)),
+        }
+
+    def _costs_of_changes(self) -> dict[str, Cost]:
+        cost, store = self.meter.cost_of, self.store
+        into = self.conversation(batch(20), batch(5))
+        [made] = self.append(into, batch(1))
+        for _ in range(20):
+            self.conversation()
+        pk = rows.partition(OWNER, into)
+        return {
+            "list 20 conversations": cost(
+                lambda: store.list_conversations(
+                    OWNER, after=None, limit=20, order="desc", metadata={}
+                )
+            ),
+            "change metadata": cost(lambda: store.update_metadata(OWNER, into, {"a": "b"})),
+            "delete an item": cost(
+                lambda: store.delete_items(OWNER, into, [made], param="item_id")
+            ),
+            "delete a conversation": cost(lambda: store.delete_conversation(OWNER, into)),
+            "purge its 25 items and a tombstone": cost(
+                lambda: purge_conversation(self._table, self._bucket, pk, lambda: True)
+            ),
+        }
+
+    def _delivery(self, key: str | None = None) -> Delivery:
+        self._deliveries += 1
+        return Delivery(str(self._deliveries), idempotency_key=key)
+
+
+def table_of(costs: Mapping[str, Cost]) -> str:
+    """The costs as a table of Markdown."""
+    lines = [_HEADER, ("---", "---", "---:", "---:", "---:")]
+    for operation, cost in costs.items():
+        calls = ", ".join(
+            f"{cost.calls.count(name)} {name}" if cost.calls.count(name) > 1 else name
+            for name in sorted({*cost.calls})
+        )
+        units = (f"{cost.write_units:g}", f"{cost.read_units:g}")
+        lines.append((operation, calls, *units, str(cost.s3_requests)))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Print the table that `docs/storage.md` holds."""
+    template = Template.loaded(TEMPLATE, {})
+    with (
+        tempfile.TemporaryDirectory() as data,
+        running_engine("moto", Path(data)),
+        closing(Resources(template)) as resources,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        resources.create()
+        print(table_of(Workload(template, resources, threads).costs()), end="")  # noqa: T201 - a command's output
+
+
+if __name__ == "__main__":
+    main()

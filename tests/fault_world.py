@@ -1,0 +1,123 @@
+"""A store with one conversation, in a table that is quick to make anew, and faults for it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+from faults import FaultPlan
+from wire import HELLO
+
+from conversations import ids, rows
+from conversations.appends import Delivery
+from conversations.errors import ApiError
+from conversations.payloads import PayloadBucket
+from conversations.purging import purge_conversation
+from conversations.store import Store
+from conversations.transactions import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conversations.contract.items import Item
+    from local.stack import LocalStack
+
+OWNER = ids.owner_of("acme", "")
+SPILL_BYTES = 2000
+TABLE_PROPERTIES = {"AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema"}
+LARGE = "".join(f"{number:x}" for number in range(3_000))
+FAILURES = (ApiError, BotoCoreError, ClientError)
+"""What the handler answers with an error of the contract, a 500 or a 503."""
+
+
+class Inline(Executor):
+    """Runs at once, so that the calls of an operation have an order."""
+
+    def submit[**P, T](
+        self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(work(*args, **kwargs))
+        except FAILURES as error:
+            future.set_exception(error)
+        return future
+
+
+class World:
+    """A store, a table and a bucket, and one conversation in it.
+
+    The table is the template's without its stream, which moto would copy with every transaction.
+    """
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.dynamodb, self.s3 = stack.resources.dynamodb, stack.resources.s3
+        self.table = Table(self.dynamodb, "faults")
+        properties = dict(stack.template.tables["ConversationsTable"])
+        self.properties = {name: properties[name] for name in properties.keys() & TABLE_PROPERTIES}
+        self.bucket_name = stack.template.name("PayloadBucket")
+        self.bucket = PayloadBucket(self.bucket_name, lambda: self.s3, Inline(), SPILL_BYTES)
+        self.store = Store(self.table, self.bucket, Inline())
+        self.plan = FaultPlan(self.dynamodb, self.s3)
+        self.create_table()
+
+    def create_table(self) -> None:
+        request: Any = {"TableName": self.table.name, **self.properties}
+        self.dynamodb.create_table(**request)
+        made = self.store.create_conversation(
+            OWNER, items(("first", "first"), ("large", LARGE)), {"a": "1"}, Delivery("begin")
+        )
+        self.conversation_id = made.conversation_id
+        self.pk = rows.partition(OWNER, made.conversation_id)
+
+    def drop_table(self) -> None:
+        self.plan.stop()
+        self.dynamodb.delete_table(TableName=self.table.name)
+        self.bucket.remove([*self.objects()])
+
+    def rows(self) -> list[dict[str, Any]]:
+        scanned: Any = self.dynamodb.scan(TableName=self.table.name)["Items"]
+        return cast("list[dict[str, Any]]", scanned)
+
+    def objects(self) -> set[str]:
+        listed = self.s3.list_objects_v2(Bucket=self.bucket_name)
+        return {entry["Key"] for entry in listed.get("Contents", [])}
+
+    def names(self, limit: int = 3) -> list[str]:
+        """The ids of all items, read page by page to the end, each with its payload."""
+        found: list[str] = []
+        after = None
+        while True:
+            page = self.store.list_items(
+                OWNER, self.conversation_id, after=after, limit=limit, order="asc"
+            )
+            found += [json.loads(item.json)["id"] for item in page.entries]
+            after = page.cursor or after
+            if not page.has_more:
+                return found
+
+    def append(self, delivery: Delivery, *names: str) -> None:
+        batch = items(*((name, LARGE if name.startswith("large") else name) for name in names))
+        self.store.append_items(OWNER, self.conversation_id, batch, delivery)
+
+    def delete(self, *names: str) -> None:
+        self.store.delete_items(OWNER, self.conversation_id, names, param="item_ids[{}]")
+
+    def purge(self) -> None:
+        purge_conversation(self.table, self.bucket, self.pk, lambda: True)
+
+    def check(self) -> None:
+        """What holds at every moment of a conversation that is not deleted, whatever happened."""
+        present, objects = self.rows(), self.objects()
+        for head in present:
+            if head["sk"]["S"] == "c" and "deleted_at" not in head:
+                kept = [row for row in present if row["pk"] == head["pk"] and "codec" in row]
+                assert {row["object"]["S"] for row in kept if "object" in row} <= objects
+                assert int(head["item_count"]["N"]) == len(kept)
+
+
+def items(*named: tuple[str, str]) -> list[Item]:
+    batch = [{**HELLO, "id": name, "content": content} for name, content in named]
+    return cast("list[Item]", batch)

@@ -1,0 +1,215 @@
+"""Store code as an actor: run again with the answers that it had, up to the call without one."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import ClientError, ConnectionClosedError
+from dynamodb_model import Answer, Model, Request
+
+from conversations import ids, retries, rows, store, transactions
+from conversations.payloads import PayloadBucket
+from conversations.transactions import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+    type Row = dict[str, Any]
+    type Histories = tuple[tuple[Answer, ...], ...]
+    """The answers so far in an operation: to its own calls, and to those of its other threads."""
+
+TRIES = 3
+"""How often a call is tried before the store gives up."""
+MOMENT = 1_800_000_000
+
+
+class Record(NamedTuple):
+    """How an operation ended."""
+
+    kind: str
+    """done, or the error's name."""
+    value: Any
+    begun: frozenset[tuple[int, int]]
+    """The operations that were acknowledged when this one began, by actor and number."""
+
+
+class Actor(NamedTuple):
+    """One client: it does one operation after another, and remembers how they ended."""
+
+    name: str
+    act: Callable[[Session, tuple[Record, ...]], tuple[str, Any]]
+    is_done: Callable[[tuple[Record, ...]], bool] = bool
+    clock: int = MOMENT
+    may_begin: Callable[[Row], bool] = bool
+    """Whether the conversation's row as it stands lets the actor begin."""
+
+
+class Position(NamedTuple):
+    """Where an actor is."""
+
+    memory: tuple[Record, ...] = ()
+    begun: frozenset[tuple[int, int]] | None = None
+    histories: Histories = ((),)
+
+
+class SuspendedError(BaseException):
+    """There is no answer yet."""
+
+
+class Session:
+    """One run of an operation, fed with the answers that it had: the client of its store."""
+
+    def __init__(self, model: Model, actor: Actor, number: int, position: Position) -> None:
+        self._model = model
+        self._number = number
+        self._position = position
+        self._actor = actor
+        self._thread = 0
+        self._read = [0] * 8
+        self._threads = 1
+        self._slept = 0.0
+        self._drawn = 0
+        self.pending: list[tuple[int, int]] = []
+        self.table = Table(self, "conversations")  # type: ignore[arg-type] # has what is called
+        self.bucket = PayloadBucket("payloads", _no_bucket, self)  # type: ignore[arg-type]
+        self.store = store.Store(self.table, self.bucket, self)  # type: ignore[arg-type]
+
+    def run(self) -> tuple[str, Any] | None:
+        """How the operation ends; None while it waits for what is `pending`."""
+        global _current  # noqa: PLW0603 - the clock and the dice that are patched in
+        _current = self
+        try:
+            return self._actor.act(self, self._position.memory)
+        except SuspendedError:
+            return None
+
+    def submit(self, work: Callable[[], Any]) -> Promise:
+        """Do *work* as another thread would: it waits for its own answers."""
+        outer, self._thread = self._thread, self._threads
+        self._threads += 1
+        try:
+            return Promise(work(), None)
+        except (SuspendedError, Exception) as error:  # noqa: BLE001 - as an executor does
+            return Promise(None, error)
+        finally:
+            self._thread = outer
+
+    map = staticmethod(map)
+    """Nothing spills to the bucket here, so there is nothing to do in parallel."""
+
+    def __getattr__(self, operation: str) -> Callable[..., Row]:
+        return lambda **arguments: self._call(Request(operation, arguments))
+
+    def get_paginator(self, operation: str) -> Session:
+        assert operation == "query"
+        return self
+
+    def paginate(self, **arguments: Any) -> Iterator[Row]:
+        while True:
+            page = self._call(Request("query", dict(arguments)))
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _call(self, request: Request) -> Row:
+        histories, thread = self._position.histories, self._thread
+        place = self._read[thread]
+        if thread < len(histories) and place < len(histories[thread]):
+            self._read[thread] += 1
+            return self._told(request, histories[thread][place])
+        self.pending.append((thread, self._model.requests.number(request)))
+        raise SuspendedError
+
+    def _told(self, request: Request, answer: Answer) -> Row:
+        match answer.kind:
+            case "lost":
+                raise ConnectionClosedError(endpoint_url="https://aws.invalid")
+            case "error":
+                raise ClientError(_refusal(answer.details[0]), request.operation)
+            case "cancelled":
+                reasons = [
+                    {"Code": code} | ({"Item": self._model.rows.values[row]} if row else {})
+                    for code, row in answer.details
+                ]
+                refusal = _refusal("TransactionCanceledException")
+                raise ClientError(refusal | {"CancellationReasons": reasons}, request.operation)
+        return self._read_rows(request, [self._model.rows.values[row] for row in answer.details])
+
+    def _read_rows(self, request: Request, found: list[Row]) -> Row:
+        there = [row for row in found if row]
+        match request.operation:
+            case "get_item":
+                return {"Item": found[0]} if there else {}
+            case "batch_get_item":
+                [name] = request.arguments["RequestItems"]
+                return {"Responses": {name: there}, "UnprocessedKeys": {}}
+            case "transact_get_items":
+                return {"Responses": [{"Item": row} if row else {} for row in found]}
+            case "query":
+                more = len(found) == request.arguments.get("Limit")
+                last = {"LastEvaluatedKey": {k: found[-1][k] for k in ("pk", "sk")}} if more else {}
+                return {"Items": found, **last}
+        return {"UnprocessedItems": {}}
+
+    def sleep(self, _seconds: float) -> None:
+        self._slept += retries.RETRY_SECONDS / (TRIES - 1)
+
+    def monotonic(self) -> float:
+        return self._slept
+
+    def time(self) -> float:
+        return float(self._actor.clock)
+
+    def time_ns(self) -> int:
+        return self._actor.clock * 10**9
+
+    def randbits(self, bits: int) -> int:
+        """Numbers of its own for each actor, operation and draw."""
+        self._drawn += 1
+        seed = f"{self._actor.name} {len(self._position.memory)} {self._drawn}"
+        return random.Random(seed).getrandbits(bits)  # noqa: S311 - decides nothing secret
+
+    def uuid4(self) -> str:
+        return f"{self._number}-{len(self._position.memory)}-{self.randbits(64)}"
+
+
+class Promise(NamedTuple):
+    """What an executor gives."""
+
+    value: Any
+    error: BaseException | None
+
+    def result(self) -> Any:
+        if self.error:
+            raise self.error
+        return self.value
+
+
+_current: Session
+
+
+class _Now:
+    """The clock and the dice of whoever is running, in place of three modules."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_current, name)
+
+
+def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time and chance become the running actor's own."""
+    for module in (retries, transactions, rows, store):
+        monkeypatch.setattr(module, "time", _Now())
+    monkeypatch.setattr(ids, "secrets", _Now())
+    monkeypatch.setattr(transactions, "uuid", _Now())
+
+
+def _refusal(code: str) -> Any:
+    return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+
+def _no_bucket() -> Any:
+    raise AssertionError

@@ -1,0 +1,313 @@
+"""One fault at every call of every operation, and many at random: what is left of the promises.
+
+Each operation runs once for every call it makes and every fault that call may meet; transactions,
+which the store tries again, both with time for that and without. Then its client
+sends the same request again, as clients do.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import ClientError
+from fault_world import FAILURES, LARGE, OWNER, World, items
+from faults import Fault, faults_of, refusal
+
+from conversations import retries, rows
+from conversations.appends import Delivery
+from conversations.errors import ConversationNotFoundError, ItemNotFoundError
+from conversations.purging import purge_conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.stack import LocalStack
+
+CLIENT_TRIES = 3
+
+
+@pytest.fixture
+def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with stack.engine.turn:
+        world = World(stack)
+        yield world
+        world.drop_table()
+
+
+class Scenario:
+    """One request: how it is sent, and what must be true before and after it succeeded."""
+
+    def prepare(self, world: World) -> None:
+        """What is there before it."""
+
+    def send(self, world: World) -> None:
+        raise NotImplementedError
+
+    def check_failed(self, world: World) -> None:
+        """After a failure of unknown outcome: nothing, or all of it."""
+        assert world.names() == ["first", "large"]
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["first", "large"]
+
+
+class Append(Scenario):
+    """A batch of four, two of them spilled."""
+
+    delivery = Delivery("append", idempotency_key="mine")
+    batch = ("a", "large_b", "large_c", "d")
+
+    def send(self, world: World) -> None:
+        world.append(self.delivery, *self.batch)
+
+    def check_failed(self, world: World) -> None:
+        assert world.names() in (["first", "large"], ["first", "large", *self.batch])
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["first", "large", *self.batch]
+
+
+class MarkedAppend(Append):
+    """The same without a key, by a client that marks its retries."""
+
+    delivery = Delivery("append", is_retry=True)
+
+
+class Create(Scenario):
+    def send(self, world: World) -> None:
+        batch = items(("a", "a"), ("b", LARGE))
+        delivery = Delivery("create", idempotency_key="mine")
+        self.made = world.store.create_conversation(OWNER, batch, {}, delivery)
+
+    def check_done(self, world: World) -> None:
+        made = [row["pk"]["S"] for row in world.rows() if row["sk"]["S"] == "c"]
+        assert sorted(made) == sorted([world.pk, rows.partition(OWNER, self.made.conversation_id)])
+        page = world.store.list_items(
+            OWNER, self.made.conversation_id, after=None, limit=9, order="asc"
+        )
+        assert [entry.cursor for entry in page.entries] == ["a", "b"]
+
+
+class DeleteItems(Scenario):
+    def send(self, world: World) -> None:
+        try:
+            world.delete("large", "first")
+        except ItemNotFoundError:
+            assert not world.names()  # it was done the time before
+
+    def check_failed(self, world: World) -> None:
+        assert world.names() in (["first", "large"], [])
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == []
+
+
+class DeleteConversation(Scenario):
+    def send(self, world: World) -> None:
+        try:
+            world.store.delete_conversation(OWNER, world.conversation_id)
+        except ConversationNotFoundError:
+            self.check_done(world)
+
+    def check_failed(self, world: World) -> None:
+        [head] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        if "deleted_at" not in head:
+            super().check_done(world)
+
+    def check_done(self, world: World) -> None:
+        with pytest.raises(ConversationNotFoundError):
+            world.names()
+
+
+class UpdateMetadata(Scenario):
+    def send(self, world: World) -> None:
+        world.store.update_metadata(OWNER, world.conversation_id, {"a": None, "b": "2"})
+
+    def check_failed(self, world: World) -> None:
+        kept = world.store.get_conversation(OWNER, world.conversation_id)
+        assert kept.metadata in ({"a": "1"}, {"b": "2"})
+
+    def check_done(self, world: World) -> None:
+        kept = world.store.get_conversation(OWNER, world.conversation_id)
+        assert kept.metadata == {"b": "2"}
+
+
+class Listing(Scenario):
+    def send(self, world: World) -> None:
+        assert world.names(limit=1) == ["first", "large"]
+
+
+class GetItem(Scenario):
+    def send(self, world: World) -> None:
+        item = world.store.get_item(OWNER, world.conversation_id, "large")
+        assert json.loads(item.json)["content"] == LARGE
+
+
+class GetMissingItem(Scenario):
+    def send(self, world: World) -> None:
+        with pytest.raises(ItemNotFoundError):
+            world.store.get_item(OWNER, world.conversation_id, "missing")
+
+
+class ListConversations(Scenario):
+    def send(self, world: World) -> None:
+        page = world.store.list_conversations(
+            OWNER, after=world.conversation_id, limit=2, order="asc", metadata={}
+        )
+        assert page.entries == []
+
+
+class Purge(Scenario):
+    def prepare(self, world: World) -> None:
+        world.store.delete_conversation(OWNER, world.conversation_id)
+
+    def send(self, world: World) -> None:
+        world.purge()
+
+    def check_failed(self, world: World) -> None:
+        """Only less and less is left; `World.check` sees to the objects."""
+
+    def check_done(self, world: World) -> None:
+        assert [row["sk"]["S"] for row in world.rows()] == ["c"]
+        assert world.objects() == set()
+
+
+class PurgeOutOfTime(Purge):
+    """It marks the conversation's row; what is left goes with the mark's record."""
+
+    def send(self, world: World) -> None:
+        assert not purge_conversation(world.table, world.bucket, world.pk, lambda: False)
+
+    def check_done(self, world: World) -> None:
+        [head] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        assert head["purges"]["N"] in {"1", "2"}
+        world.purge()
+        super().check_done(world)
+
+
+SCENARIOS: list[type[Scenario]] = [
+    Append,
+    MarkedAppend,
+    Create,
+    DeleteItems,
+    DeleteConversation,
+    UpdateMetadata,
+    Listing,
+    GetItem,
+    GetMissingItem,
+    ListConversations,
+    Purge,
+    PurgeOutOfTime,
+]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_fault_at_any_call_breaks_no_promise(
+    scenario: type[Scenario],
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    calls = calls_of(scenario(), world)
+    faults = [
+        (seconds, place, fault)
+        for place, call in enumerate(calls)
+        for fault in faults_of(call)
+        for seconds in ((0.0, 3.0) if call.startswith("Transact") else (0.0,))
+    ]
+    for seconds, place, fault in faults:
+        monkeypatch.setattr(retries, "RETRY_SECONDS", seconds)
+        request = scenario()
+        world.drop_table()
+        world.create_table()
+        request.prepare(world)
+        world.plan.meet({place: fault})
+        has_failed = fails(request, world)
+        assert world.plan.stop() == 1
+
+        world.check()
+        if has_failed:
+            request.check_failed(world)
+            request.send(world)
+        request.check_done(world)
+        world.check()
+
+    record_property("faults", len(faults))
+    assert faults
+
+
+def calls_of(request: Scenario, world: World) -> list[str]:
+    request.prepare(world)
+    world.plan.meet({})
+    request.send(world)
+    calls = [*world.plan.calls]
+    world.plan.stop()
+    request.check_done(world)
+    return calls
+
+
+def fails(request: Scenario, world: World) -> bool:
+    """Send it once, with the faults that are planned."""
+    try:
+        request.send(world)
+    except FAILURES:
+        return True
+    return False
+
+
+def test_a_batch_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
+    before = world.objects()
+    world.plan.meet({1: Fault(refusal("SlowDown"))})
+
+    with pytest.raises(ClientError):
+        world.append(Delivery("append"), "large_a", "large_b", "large_c")
+
+    assert world.objects() == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_sequence_of_faults_breaks_a_promise(
+    seed: int, world: World, record_property: Callable[[str, object], None]
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - the same each time
+    expected = ["first", "large"]
+    injected = 0
+
+    for number in range(15):
+        kept = [name for name in expected if dice.random() < 0.1][:3]
+        batch = [
+            f"{dice.choice(('small', 'large'))}{number}.{n}" for n in range(dice.randint(1, 4))
+        ]
+        delivery = Delivery(f"body {number}", idempotency_key=f"key {number}")
+        wants_deletion = bool(kept) and dice.random() < 0.4
+        world.plan.rain(dice, share=0.3)
+        is_acknowledged = False
+        for _ in range(CLIENT_TRIES):
+            try:
+                if wants_deletion:
+                    world.delete(*kept)
+                else:
+                    world.append(delivery, *batch)
+            except ItemNotFoundError:
+                assert wants_deletion
+                is_acknowledged = True
+                break
+            except FAILURES:
+                continue
+            is_acknowledged = True
+            break
+        injected += world.plan.stop()
+
+        now = world.names(limit=7)
+        done = [n for n in expected if n not in kept] if wants_deletion else [*expected, *batch]
+        assert now == done or (not is_acknowledged and now == expected)
+        expected = now
+        world.check()
+
+    record_property("faults", injected)
+    assert injected > 10

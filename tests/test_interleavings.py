@@ -1,0 +1,114 @@
+"""The store under every order of events that DynamoDB leaves open, and under random ones.
+
+`INTERLEAVINGS_SECONDS=600 .venv/bin/pytest tests/test_interleavings.py` walks at random for so
+long; what is enumerated is enumerated whole in any case. `stories.EXPLORED` counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sessions import patch
+from stories import Story, appender, deleter, ender, lister, purger
+
+from conversations import ids, listing, purging
+from conversations.appends import Append
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conversations.rows import Row
+
+RANDOM_SECONDS = float(os.environ.get("INTERLEAVINGS_SECONDS", "4"))
+ONE = appender("appender A", "a", None)
+OTHER = appender("appender B", None, None)
+STORIES = {
+    "two appenders, two faults": Story(OTHER, appender("appender C", None, None), faults=2),
+    "two appenders, a token forgotten": Story(ONE, OTHER, faults=1, remembers_tokens=False),
+    "two appenders, a lister": Story(ONE, OTHER, lister("asc", 2)),
+    "an appender, a lister back": Story(ONE, lister("desc", 1), faults=1),
+    "an appender, a lister, two faults": Story(OTHER, lister("asc", 2), faults=2),
+    "an appender, a lister, a deleter": Story(OTHER, lister("desc", 2), deleter("first")),
+    "an appender, a deleter, a fault": Story(ONE, deleter("first"), faults=1),
+    "a lister, a deleter, two faults": Story(lister("asc", 1), deleter("first"), faults=2),
+    "an appender, an end, a purge": Story(ONE, ender(), purger()),
+    "an end and a purge, two faults": Story(OTHER, ender(), purger(), faults=2),
+}
+
+
+@pytest.fixture(autouse=True)
+def _time_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    patch(monkeypatch)
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_every_interleaving_keeps_what_is_promised(
+    story: Story, record_property: Callable[[str, object], None]
+) -> None:
+    count, states = story.explore()
+
+    record_property("interleavings", count)
+    record_property("states", states)
+
+
+def test_random_schedules_of_many_writers_keep_what_is_promised(
+    record_property: Callable[[str, object], None],
+) -> None:
+    writers = [appender(f"appender {name}", None, name, times=2) for name in "ABCD"]
+    listers = [lister("asc", 2), lister("desc", 3)]
+    end = time.monotonic() + RANDOM_SECONDS
+    for seed in itertools.count():
+        story = Story(*writers, *listers, deleter("first"), faults=4)
+        story.walk(seed)
+        if seed >= 20 and time.monotonic() > end:
+            record_property("random schedules", seed + 1)
+            return
+
+
+def blind_keys(append: Append, row: Row, reasons: Any) -> bool:
+    """Takes new keys after a lost answer, without a look at the table."""
+    append._keys = ids.entry_keys(ids.batch_after(row["last_key"]["S"]), 2)  # noqa: SLF001
+    append._try_anew()  # noqa: SLF001
+    return not reasons
+
+
+FLAWS: dict[str, tuple[object, str, object, Story]] = {
+    "pages of what a query sees": (
+        listing.ItemListing,
+        "_settle",
+        lambda _self, _row, _key, found, count: found[:count],
+        Story(OTHER, lister("asc", 1)),
+    ),
+    "new keys after a lost answer": (
+        Append,
+        "_is_done",
+        blind_keys,
+        Story(ONE, OTHER, faults=1, remembers_tokens=False),
+    ),
+    "an append told before listings go by it": (
+        Append,
+        "_look_up",
+        lambda _self, _trouble: None,
+        Story(OTHER, lister("desc", 1), faults=1),
+    ),
+    "a purge that does not wait": (
+        purging,
+        "_wait_for_appends",
+        lambda _table, _pk, _row: None,
+        Story(OTHER, ender(), purger()),
+    ),
+}
+
+
+@pytest.mark.parametrize(("target", "name", "flaw", "story"), FLAWS.values(), ids=FLAWS)
+def test_the_search_finds(
+    target: object, name: str, flaw: object, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target, name, flaw)
+
+    with pytest.raises(AssertionError, match=r"passed over|half|not shown|not there|twice|left by"):
+        story.explore()

@@ -1,0 +1,63 @@
+"""What the store asks of DynamoDB, as `docs/storage.md` says it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.metering import row_bytes
+from benchmarks.request_units import Workload, batch, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.stack import LocalStack
+
+PAGE = Path(__file__).parents[1] / "docs" / "storage.md"
+
+
+@pytest.fixture
+def workload(stack: LocalStack) -> Iterator[Workload]:
+    with ThreadPoolExecutor(1) as threads, stack.engine.turn:
+        yield Workload(stack.template, stack.resources, threads)
+
+
+def test_the_page_holds_the_costs_of_today(workload: Workload) -> None:
+    assert table_of(workload.costs()) in PAGE.read_text()
+
+
+def test_an_append_costs_the_same_however_long_the_conversation_is(workload: Workload) -> None:
+    costs = []
+    for count in (10, 1000):
+        into = workload.conversation(batch(1))
+        workload.fill(into, count)
+        costs.append(workload.meter.cost_of(lambda: workload.append(into, batch(20))))  # noqa: B023 - called at once
+
+    short, long = costs
+    assert short == long
+    assert short.calls == ("TransactWriteItems",)
+    assert short.request_bytes > 20 * 300
+
+
+def test_a_page_costs_the_same_however_long_the_conversation_is(workload: Workload) -> None:
+    costs = []
+    for count in (100, 1000):
+        into = workload.conversation(batch(1))
+        workload.fill(into, count)
+        costs.append(
+            workload.meter.cost_of(
+                lambda: workload.page(into, 20)  # noqa: B023 - called at once
+            )
+        )
+
+    short, long = costs
+    assert (short.read_units, sorted(short.calls)) == (long.read_units, sorted(long.calls))
+
+
+def test_a_row_is_as_large_as_dynamodb_counts_it() -> None:
+    row = {"name": {"S": "é"}, "n": {"N": "1234"}, "m": {"M": {"k": {"S": "v"}}}, "b": {"B": b"12"}}
+
+    assert row_bytes(row) == (4 + 2) + (1 + 4) + (1 + 3 + 1 + 2) + (1 + 2)
