@@ -16,6 +16,8 @@ from runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 from local.intrinsics import mapping
 from local.template import Template
 
+pytestmark = pytest.mark.xdist_group("build")  # its fixture is dear
+
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = Template().functions
 LAMBDA_RUNTIME = ("awslambdaric", "boto3")

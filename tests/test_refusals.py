@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from local.stack import LocalStack
 
 
+pytestmark = pytest.mark.xdist_group("refusals")  # its fixture is dear
+
+
 @pytest.fixture(scope="module")
 def items(running_stack: LocalStack) -> Iterator[httpx.Client]:
     """A client whose base URL is the items of an empty conversation."""
