@@ -10,8 +10,10 @@ from typing import Final
 
 from conversations.api_keys import ApiKeys
 from conversations.appends import Delivery
+from conversations.errors import ConversationNotFoundError
 from conversations.ids import owner_of
 from conversations.payloads import PayloadBucket
+from conversations.rows import CONVERSATION_SK, partition, primary_key
 from conversations.store import Store
 from conversations.transactions import Table
 from local.errors import UnusableKeyError
@@ -53,15 +55,22 @@ def issue_key(stack: LocalStack, chosen: str | None, memory: Path) -> str:
 
 
 def hold_documented_conversation(stack: LocalStack) -> None:
-    """Have the documentation's conversation in the key's account; if it is there, as it is."""
+    """Have the documentation's conversation in the key's account.
+
+    If it is there, it stays as it is; if it was deleted, it is made anew.
+    """
     resources, name = stack.resources, stack.template.name
+    owner, table = owner_of(ACCOUNT, ""), Table(resources.dynamodb, name("ConversationsTable"))
     with ThreadPoolExecutor(max_workers=1) as executor, stack.engine.turn:
         bucket = PayloadBucket(name("PayloadBucket"), lambda: resources.s3, executor)
-        table = Table(resources.dynamodb, name("ConversationsTable"))
-        delivery = Delivery.of(b"", is_retry=False)
-        Store(table, bucket, executor).create_conversation(
-            owner_of(ACCOUNT, ""), [], {}, delivery, CONVERSATION_ID
-        )
+        store = Store(table, bucket, executor)
+        try:
+            store.get_conversation(owner, CONVERSATION_ID)
+        except ConversationNotFoundError:
+            key = primary_key(partition(owner, CONVERSATION_ID), CONVERSATION_SK)
+            table.dynamodb.delete_item(TableName=table.name, Key=key)
+            delivery = Delivery.of(b"", is_retry=False)
+            store.create_conversation(owner, [], {}, delivery, CONVERSATION_ID)
 
 
 def read_documented_conversation(url: str, key: str) -> None:

@@ -271,9 +271,9 @@ class StoreMachine(StoreAndList):
 
 
 def test_the_store_and_a_plain_list_never_differ(
-    running_stack: LocalStack, record_property: Callable[[str, object], None]
+    stack: LocalStack, record_property: Callable[[str, object], None]
 ) -> None:
-    StoreMachine.stack = running_stack
+    StoreMachine.stack = stack
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(

@@ -1,0 +1,32 @@
+"""What a local stack holds from the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+from wire import HELLO
+
+from local import welcome
+
+if TYPE_CHECKING:
+    from conftest import IssueKey
+
+    from local.stack import LocalStack
+
+
+def test_the_documented_conversation_is_kept_and_comes_back_when_deleted(
+    stack: LocalStack, base_url: str, issue_key: IssueKey
+) -> None:
+    headers = {"Authorization": f"Bearer {issue_key(welcome.ACCOUNT)}"}
+    url = f"{base_url}/conversations/{welcome.CONVERSATION_ID}"
+
+    welcome.hold_documented_conversation(stack)
+    httpx.post(f"{url}/items", json={"items": [HELLO]}, headers=headers).raise_for_status()
+    welcome.hold_documented_conversation(stack)
+    assert len(httpx.get(f"{url}/items", headers=headers).json()["data"]) == 1
+
+    httpx.delete(url, headers=headers).raise_for_status()
+    stack.drain_streams()
+    welcome.hold_documented_conversation(stack)
+    assert httpx.get(f"{url}/items", headers=headers).json()["data"] == []
