@@ -10,12 +10,16 @@ What is guaranteed is there: conditions, all or nothing, one transaction at a ti
   and the same token is answered TransactionInProgress;
 - a request whose answer is lost arrives at any later moment, or never.
 
+One thing is taken for granted which is not documented: a transaction is visible as a whole before
+the fourth one behind it commits. What the store knows of its latest batches goes no further back.
+
 A state is small, immutable and hashable: rows, requests and tables are numbers of interned values.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expressions import holds, updated
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 type Row = dict[str, Any]
 type Key = tuple[str, str]
 
+UNDER_WAY = 4
+"""How many transactions, counted from the newest, may be under way."""
 NONE, FAILED, CONFLICT = "None", "ConditionalCheckFailed", "TransactionConflict"
 
 
@@ -53,6 +59,11 @@ class Flight(NamedTuple):
     request: int
     caller: tuple[int, int] | None
     """Who waits for the answer, if anybody still does."""
+    younger: int = 0
+    """How many transactions were committed since."""
+
+
+_token = operator.attrgetter("token")
 
 
 class Database(NamedTuple):
@@ -93,12 +104,16 @@ class Model:
         self._remembers_tokens = remembers_tokens
         self.keys_of = functools.cache(self._keys_of)
         self.written = functools.cache(self._written)
-        self.next_row = functools.cache(self._next_row)
+        self._is_behind = functools.cache(self._lies_behind)
         self._prepared = functools.cache(self._prepare)
 
     def row(self, table: int, key: Key) -> int:
         """The number of the row at a key, 0 if there is none."""
         return self.tables.values[table].get(key, 0)
+
+    def is_held_up(self, base: Database) -> bool:
+        """Whether a transaction has to wait for the end of an older one."""
+        return any(flight.younger == UNDER_WAY - 1 for flight in base.flights)
 
     def commit(
         self, base: Database, number: int, caller: tuple[int, int] | None
@@ -118,44 +133,71 @@ class Model:
         if locked.isdisjoint(self.keys_of(number)):
             if writes is None:
                 return base, [Answer("cancelled", reasons)]
-            return base._replace(flights=(*base.flights, Flight(writes, token, number, caller))), []
+            older = (flight._replace(younger=flight.younger + 1) for flight in base.flights)
+            flights = (*older, Flight(writes, token, number, caller))
+            return base._replace(flights=tuple(sorted(flights, key=_token))), []
         return base, _conflicts([key in locked for key in self.keys_of(number)], reasons)
 
-    def apply(self, base: Database, flight: Flight, place: int) -> tuple[Database, bool]:
-        """Make one more row of a transaction visible; whether it was the last."""
-        key, row = flight.rest[place]
-        rest = (*flight.rest[:place], *flight.rest[place + 1 :])
+    def show(self, base: Database, key: Key) -> tuple[Database, Flight | None]:
+        """Make the row that is under way to a key visible; the transaction, if that ends it."""
+        [flight] = [flight for flight in base.flights if key in dict(flight.rest)]
+        rest = tuple((other, row) for other, row in flight.rest if other != key)
         others = tuple(other for other in base.flights if other is not flight)
-        table = self.written(base.table, key, row)
+        base = base._replace(table=self.written(base.table, key, dict(flight.rest)[key]))
         if rest:
             flights = (*others, flight._replace(rest=rest))
-            return base._replace(table=table, flights=flights), False
+            return base._replace(flights=tuple(sorted(flights, key=_token))), None
         tokens = base.tokens
         if self._remembers_tokens:
             tokens |= {(flight.token, flight.request)}
-        return base._replace(table=table, flights=others, tokens=tokens), True
+        return self._forget(base._replace(flights=others, tokens=tokens)), flight
+
+    def _forget(self, base: Database) -> Database:
+        """Leave out what can do nothing any more when it arrives.
+
+        A conversation's `last_key` only grows and its end is for ever, so a condition on its row
+        that has failed fails for ever; and what has a token that is remembered was done.
+        """
+        if not base.late:
+            return base
+        known = dict(base.tokens)
+        tokens = [self.requests.values[late].arguments["ClientRequestToken"] for late in base.late]
+        late = tuple(
+            late
+            for late, token in zip(base.late, tokens, strict=True)
+            if token not in known and self._prepared(late, base.table)[0][0][0] != FAILED
+        )
+        return base._replace(late=late)
 
     def settled(self, base: Database) -> Database:
         """The state when all that is committed is visible."""
         while base.flights:
-            base, _ = self.apply(base, base.flights[0], 0)
+            base, _ = self.show(base, base.flights[0].rest[0][0])
         return base
 
-    def _next_row(self, table: int, number: int, last: int) -> int:
-        """The row with which a query goes on behind its *last* one, 0 if there is none."""
+    def behind(self, base: Database, number: int, last: int) -> list[Key]:
+        """The keys that a query may come to behind its *last* row, in its order."""
+        keys = base.locked().union(self.tables.values[base.table])
+        ascending = self.requests.values[number].arguments.get("ScanIndexForward", True)
+        return sorted(
+            (key for key in keys if self._is_behind(number, last, key)), reverse=not ascending
+        )
+
+    def touches(self, number: int, key: Key) -> bool:
+        """Whether a request reads or changes a row."""
+        if self.requests.values[number].operation == "query":
+            return self._is_behind(number, 0, key)
+        return key in self.keys_of(number)
+
+    def _lies_behind(self, number: int, last: int, key: Key) -> bool:
         arguments = self.requests.values[number].arguments
-        key = self.rows.values[last] if last else arguments.get("ExclusiveStartKey")
-        start = key["sk"]["S"] if key else None
-        ascending = arguments.get("ScanIndexForward", True)
-        found = {
-            sk: row
-            for (pk, sk), row in self.tables.values[table].items()
-            if (start is None or (sk > start if ascending else sk < start))
-            and holds(
-                arguments["KeyConditionExpression"], {"pk": {"S": pk}, "sk": {"S": sk}}, arguments
-            )
-        }
-        return found[(min if ascending else max)(found)] if found else 0
+        start = self.rows.values[last] if last else arguments.get("ExclusiveStartKey")
+        place = {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+        if not holds(arguments["KeyConditionExpression"], place, arguments):
+            return False
+        if start is None or key[1] == start["sk"]["S"]:
+            return start is None
+        return bool((key[1] > start["sk"]["S"]) == arguments.get("ScanIndexForward", True))
 
     def _keys_of(self, number: int) -> list[Key]:
         """The keys that a request is about, in its order."""

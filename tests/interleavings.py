@@ -1,26 +1,31 @@
-"""Every order in which actors' calls, DynamoDB's own steps and faults can come about.
+"""Actors on one table: every step that their calls, DynamoDB and faults can take from a state.
 
 An actor is real store code. It is not suspended in a thread: what it does next depends on nothing
 but the answers it had, so it is run again from the start of its operation with these, up to the
-first call without one. Two orders that lead to the same state, answers included, have the same
-future, which is gone through once; their number is still counted.
+first call without one.
+
+Of orders that nobody can tell apart, one is gone through. A row that is under way becomes visible
+when somebody reads it, or meets it with a transaction, or at the end of its transaction; and a
+call that reads several rows reads them at once, except for what is about to change.
 """
 
 from __future__ import annotations
 
-import gc
 import itertools
-import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynamodb_model import CONFLICT, NONE, Answer, Database, Interned, Model
 from sessions import Actor, Position, Record, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
+
+    from dynamodb_model import Key
 
     type Step = tuple[tuple[Any, ...], State]
     """What happens, for people, and where it leads."""
+    type Reading = tuple[State, tuple[int, ...], bool]
+    """Where reading leads, the rows that were read so far, and whether that is all."""
 
 
 class State(NamedTuple):
@@ -31,7 +36,8 @@ class State(NamedTuple):
     progress: tuple[tuple[tuple[int, int], tuple[int, ...]], ...] = ()
     """What calls that read several rows have read so far, by actor and thread."""
     faults: int = 0
-    acked: frozenset[tuple[int, int]] = frozenset()
+    acked: frozenset[tuple[str, Any]] = frozenset()
+    """What was acknowledged so far, by the actor's name."""
 
 
 class World:
@@ -41,9 +47,9 @@ class World:
         self.model = model
         self.actors = actors
         self._head = head
-        self._places = [Interned(Position(), key=lambda position: position) for _ in actors]
+        self._places = [Interned(Position(), key=_alike) for _ in actors]
         self._pending: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        self._moves: dict[tuple[int, int, int, Answer], tuple[int, int | None]] = {}
+        self._moves: dict[tuple[int, int, int, Answer], tuple[int, Any]] = {}
 
     def start(self, base: Database, faults: int) -> State:
         return State(base, (0,) * len(self.actors), faults=faults)
@@ -60,24 +66,52 @@ class World:
         """Every step that may come next."""
         base = state.base
         for flight in base.flights:
-            for place, (key, _) in enumerate(flight.rest):
-                applied, is_last = self.model.apply(base, flight, place)
-                moved = state._replace(base=applied)
-                if is_last and flight.caller:
-                    moved = self._tell(moved, *flight.caller, Answer("rows"))
-                yield (flight.token, "shows", key[1]), moved
+            keys = [key for key, _ in flight.rest]
+            yield (flight.token, "is there"), self._show(state, keys)
         for late in dict.fromkeys(base.late):
             rest = [*base.late]
             rest.remove(late)
-            arrived, _ = self.model.commit(base._replace(late=tuple(rest)), late, None)
-            yield (late, "arrives late"), state._replace(base=arrived)
-        flying = {flight.caller for flight in base.flights}
+            for label, shown in self._meet(
+                state._replace(base=base._replace(late=tuple(rest))), late
+            ):
+                if not self.model.is_held_up(shown.base):
+                    arrived, _ = self.model.commit(shown.base, late, None)
+                    yield (late, "arrives late", *label), shown._replace(base=arrived)
+        yield from self.calls(state)
+
+    def calls(self, state: State) -> Iterator[Step]:
+        """Every step of the actors themselves."""
+        flying = {flight.caller for flight in state.base.flights}
         for number, actor in enumerate(self.actors):
             for thread, request in self._waiting(state, number):
                 if (number, thread) not in flying:
                     operation = self.model.requests.values[request].operation
                     for label, after in self._call(state, number, thread, request):
                         yield (actor.name, operation, *label), after
+
+    def calls_apart(self, state: State, changing: frozenset[Key]) -> Iterator[Step]:
+        """The steps of a call that reads nothing of what is *changing*."""
+        for number, _ in enumerate(self.actors):
+            for thread, request in self._waiting(state, number):
+                if not any(self.model.touches(request, key) for key in changing):
+                    yield from self._call(state, number, thread, request)
+                    return
+
+    def _show(self, state: State, keys: Iterable[Key]) -> State:
+        """Make rows visible that are under way, and tell the writer of the last that all are."""
+        for key in keys:
+            base, ended = self.model.show(state.base, key)
+            state = state._replace(base=base)
+            if ended and ended.caller:
+                state = self._tell(state, *ended.caller, Answer("rows"))
+        return state
+
+    def _meet(self, state: State, request: int) -> Iterator[Step]:
+        """How far what is under way to a request's rows may be when it arrives."""
+        locked = state.base.locked().intersection(self.model.keys_of(request))
+        for count in range(len(locked) + 1):
+            for keys in itertools.combinations(sorted(locked), count):
+                yield tuple(f"{sk} is there" for _, sk in keys), self._show(state, keys)
 
     def _waiting(self, state: State, number: int) -> list[tuple[int, int]]:
         """The calls that an actor has sent or is about to send."""
@@ -97,21 +131,24 @@ class World:
     def _call(self, state: State, number: int, thread: int, request: int) -> Iterator[Step]:
         places = self._places[number]
         position = places.values[state.positions[number]]
-        if position.begun is None:
+        if position.begun is None and self.actors[number].is_reader:
             begun = places.number(position._replace(begun=state.acked))
             state = state._replace(positions=_with(state.positions, number, begun))
         operation = self.model.requests.values[request].operation
-        if operation == "transact_write_items":
-            base, answers = self.model.commit(state.base, request, (number, thread))
-            if not answers:
-                yield ("commits",), state._replace(base=base)
-        elif operation == "transact_get_items":
-            answers = [self._read_settled(state, request)]
-        else:
+        if not operation.startswith("transact"):
             yield from self._step(state, number, thread, request)
             return
-        for answer in answers:
-            yield (answer,), self._tell(state, number, thread, answer)
+        for label, met in self._meet(state, request):
+            if operation == "transact_get_items":
+                answers = self._read_settled(met, number, request)
+            else:
+                if self.model.is_held_up(met.base):
+                    continue
+                base, answers = self.model.commit(met.base, request, (number, thread))
+                if not answers:
+                    yield (*label, "commits"), met._replace(base=base)
+            for answer in answers:
+                yield (*label, answer), self._tell(met, number, thread, answer)
         if state.faults:
             yield from self._fail(state._replace(faults=state.faults - 1), number, thread, request)
 
@@ -128,56 +165,96 @@ class World:
             state = state._replace(base=state.base._replace(late=late))
         yield ("fault", "lost"), self._tell(state, number, thread, Answer("lost"))
 
-    def _read_settled(self, state: State, request: int) -> Answer:
+    def _read_settled(self, state: State, number: int, request: int) -> list[Answer]:
         keys = self.model.keys_of(request)
         locked = state.base.locked()
-        if not locked.isdisjoint(keys):
-            told = tuple((CONFLICT if key in locked else NONE, 0) for key in keys)
-            return Answer("cancelled", told)
-        return Answer("rows", tuple(self.model.row(state.base.table, key) for key in keys))
+        if locked.isdisjoint(keys):
+            return [Answer("rows", tuple(self.model.row(state.base.table, key) for key in keys))]
+        told = tuple((CONFLICT if key in locked else NONE, 0) for key in keys)
+        return [] if self.actors[number].waits else [Answer("cancelled", told)]
 
     def _step(self, state: State, number: int, thread: int, request: int) -> Iterator[Step]:
-        """One row of a call that touches several, each at a moment of its own."""
-        operation, arguments = self.model.requests.values[request]
+        """Some or all of the rows of a call that touches several, each at a moment of its own."""
+        operation = self.model.requests.values[request].operation
         progress = dict(state.progress)
         so_far = progress.pop((number, thread), ())
-        table = state.base.table
-        if operation == "query":
-            row = self.model.next_row(table, request, so_far[-1] if so_far else 0)
-            seen = (*so_far, row) if row else so_far
-            is_last = not row or len(seen) == arguments.get("Limit")
-            yield self._progress(state, progress, (number, thread), seen, is_last=is_last)
-            return
-        keys = self.model.keys_of(request)
-        if operation in {"get_item", "batch_get_item"}:
-            for place, key in enumerate(keys):
-                so_far = so_far or (-1,) * len(keys)
-                if so_far[place] == -1:
-                    seen = _with(so_far, place, self.model.row(table, key))
-                    is_last = -1 not in seen
-                    yield self._progress(state, progress, (number, thread), seen, is_last=is_last)
-            return
-        assert operation == "batch_write_item"
-        key = keys[len(so_far)]
-        if key not in state.base.locked():
-            base = state.base._replace(table=self.model.written(table, key, 0))
-            moved, seen = state._replace(base=base), (*so_far, 0)
-            is_last = len(seen) == len(keys)
-            yield self._progress(moved, progress, (number, thread), seen, is_last=is_last)
+        state = state._replace(progress=tuple(sorted(progress.items())))
+        steps = {"query": self._scan, "batch_write_item": self._remove}.get(operation, self._read)
+        for after, seen, is_last in steps(state, request, so_far):
+            if is_last:
+                yield (seen,), self._tell(after, number, thread, Answer("rows", seen))
+            else:
+                others = (*after.progress, ((number, thread), seen))
+                yield (seen,), after._replace(progress=tuple(sorted(others)))
 
-    def _progress(
-        self,
-        state: State,
-        others: dict[tuple[int, int], tuple[int, ...]],
-        who: tuple[int, int],
-        seen: tuple[int, ...],
-        *,
-        is_last: bool,
-    ) -> Step:
-        if is_last:
-            state = state._replace(progress=tuple(sorted(others.items())))
-            return (seen,), self._tell(state, *who, Answer("rows", seen))
-        return (seen,), state._replace(progress=tuple(sorted({**others, who: seen}.items())))
+    def _scan(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
+        """A query: to its end, or as far as it sees what is about to change."""
+        limit = self.model.requests.values[request].arguments.get("Limit")
+        for after, row, is_passing in self._next_rows(state, request, seen[-1] if seen else 0):
+            found = (*seen, row) if row else seen
+            if not row or len(found) == limit:
+                yield after, found, True
+            else:
+                if is_passing:
+                    yield after, found, False
+                yield from self._scan(after, request, found)
+
+    def _next_rows(
+        self, state: State, request: int, last: int
+    ) -> Iterator[tuple[State, int, bool]]:
+        """The rows with which a query may go on behind its *last* one, 0 for none."""
+        passing = self._passing(state)
+        is_passing = False
+        for key in self.model.behind(state.base, request, last):
+            is_passing |= key in passing
+            moments = self._moments(state, key)
+            found = [self.model.row(moment.base.table, key) for moment in moments]
+            for after, row in zip(moments, found, strict=True):
+                if row:
+                    yield after, row, is_passing
+            if 0 not in found:
+                return
+            state = moments[found.index(0)]
+        yield state, 0, False
+
+    def _read(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
+        """A read by keys: all that are left, or one that is about to change."""
+        keys = self.model.keys_of(request)
+        seen = seen or (-1,) * len(keys)
+        left = [place for place, row in enumerate(seen) if row == -1]
+        for place in left if len(left) > 1 else []:
+            if keys[place] in self._passing(state):
+                row = self.model.row(state.base.table, keys[place])
+                yield state, _with(seen, place, row), False
+        ends = [(state, seen)]
+        for place in left:
+            ends = [
+                (after, _with(so_far, place, self.model.row(after.base.table, keys[place])))
+                for before, so_far in ends
+                for after in self._moments(before, keys[place])
+            ]
+        yield from ((after, found, True) for after, found in ends)
+
+    def _remove(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
+        """The next row of a deletion by keys, when no transaction is under way on it."""
+        keys = self.model.keys_of(request)
+        key = keys[len(seen)]
+        [*_, after] = self._moments(state, key)
+        base = after.base._replace(table=self.model.written(after.base.table, key, 0))
+        yield after._replace(base=base), (*seen, 0), len(seen) + 1 == len(keys)
+
+    def _moments(self, state: State, key: Key) -> list[State]:
+        """Before and, if a change of a row is under way, after it."""
+        return [state, *([self._show(state, [key])] if key in state.base.locked() else [])]
+
+    def _passing(self, state: State) -> set[Key]:
+        """The rows that the next step of another may change: what a read must not be late for."""
+        passing = state.base.locked()
+        for number in range(len(self.actors)):
+            for _, request in self._waiting(state, number):
+                if self.model.requests.values[request].operation == "batch_write_item":
+                    passing.update(self.model.keys_of(request))
+        return passing
 
     def _tell(self, state: State, number: int, thread: int, answer: Answer) -> State:
         """Let an actor have an answer, and go on to its next call."""
@@ -185,13 +262,11 @@ class World:
         if moved not in self._moves:
             self._moves[moved] = self._move(*moved)
         place, done = self._moves[moved]
-        return state._replace(
-            positions=_with(state.positions, number, place),
-            acked=state.acked if done is None else state.acked | {(number, done)},
-        )
+        acked = state.acked if done is None else state.acked | {(self.actors[number].name, done)}
+        return state._replace(positions=_with(state.positions, number, place), acked=acked)
 
-    def _move(self, number: int, place: int, thread: int, answer: Answer) -> tuple[int, int | None]:
-        """Where an answer brings an actor, and which of its operations is done by that."""
+    def _move(self, number: int, place: int, thread: int, answer: Answer) -> tuple[int, Any]:
+        """Where an answer brings an actor, and what is acknowledged by that."""
         places = self._places[number]
         position = places.values[place]
         histories = [*position.histories, *[()] * (thread + 1 - len(position.histories))]
@@ -200,63 +275,17 @@ class World:
         session = Session(self.model, self.actors[number], number, position)
         outcome = session.run()
         if outcome is None:
-            place = places.number(position)
+            place = places.number(position._replace(standing=session.standing))
             self._pending[number, place] = session.pending
             return place, None
         record = Record(*outcome, begun=position.begun or frozenset())
-        done = len(position.memory) if record.kind == "done" else None
-        return places.number(Position((*position.memory, record))), done
+        memory = (*position.memory, record)
+        done = record.value if record.kind == "done" and not self.actors[number].is_reader else None
+        return places.number(Position(memory)), done
 
 
-class Search:
-    """Goes through every state that can be reached, and checks those where all is over."""
-
-    def __init__(self, world: World, check: Callable[[State], None]) -> None:
-        self._world = world
-        self._check = check
-        self._counts: dict[State, int] = {}
-        self._path: list[tuple[Any, ...]] = []
-
-    def run(self, state: State) -> tuple[int, int]:
-        """How many interleavings there are from a state, and of how many states."""
-        gc.disable()  # a search makes no cycles, and millions of tuples
-        try:
-            return self._count(state), len(self._counts)
-        finally:
-            gc.enable()
-
-    def _count(self, state: State) -> int:
-        if state in self._counts:
-            return self._counts[state]
-        count = 0
-        if self._world.is_over(state):
-            self._checked(state)
-            count = 1
-        if not count or state.base.late:
-            for label, after in self._world.steps(state):
-                self._path.append(label)
-                count += self._count(after)
-                self._path.pop()
-        self._counts[state] = count
-        return count
-
-    def _checked(self, state: State) -> None:
-        try:
-            self._check(state)
-        except AssertionError as error:
-            error.add_note("\n".join(map(str, self._path)))
-            raise
-
-
-def walk(world: World, state: State, check: Callable[[State], None], seed: int) -> int:
-    """One interleaving by chance, checked at its end; how many steps it took."""
-    chance = random.Random(seed)  # noqa: S311 - decides nothing secret
-    for taken in itertools.count():
-        if world.is_over(state):
-            check(state)
-            return taken
-        _, state = chance.choice([*world.steps(state)])
-    raise AssertionError
+def _alike(position: Position) -> Hashable:
+    return position.memory, position.begun, position.standing
 
 
 def _with[Value](values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 from dynamodb_model import Answer, Model, Request
+from standing import UnknownStandingError, standing
 
 from conversations import ids, retries, rows, store, transactions
 from conversations.payloads import PayloadBucket
 from conversations.transactions import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     import pytest
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     type Histories = tuple[tuple[Answer, ...], ...]
     """The answers so far in an operation: to its own calls, and to those of its other threads."""
 
-TRIES = 3
-"""How often a call is tried before the store gives up."""
 MOMENT = 1_800_000_000
 
 
@@ -32,8 +31,8 @@ class Record(NamedTuple):
     kind: str
     """done, or the error's name."""
     value: Any
-    begun: frozenset[tuple[int, int]]
-    """The operations that were acknowledged when this one began, by actor and number."""
+    begun: frozenset[tuple[str, Any]]
+    """What was acknowledged when this one began, by the actor's name."""
 
 
 class Actor(NamedTuple):
@@ -43,6 +42,13 @@ class Actor(NamedTuple):
     act: Callable[[Session, tuple[Record, ...]], tuple[str, Any]]
     is_done: Callable[[tuple[Record, ...]], bool] = bool
     clock: int = MOMENT
+    is_reader: bool = False
+    """Whether it changes nothing, and what was acknowledged before it began matters."""
+    waits: bool = False
+    """Whether it is told of no conflict when it reads: to be told and to read again, or to have
+    read later, is one, but that it may give up."""
+    tries: int = 3
+    """How often it sends a call before it gives up."""
     may_begin: Callable[[Row], bool] = bool
     """Whether the conversation's row as it stands lets the actor begin."""
 
@@ -51,8 +57,10 @@ class Position(NamedTuple):
     """Where an actor is."""
 
     memory: tuple[Record, ...] = ()
-    begun: frozenset[tuple[int, int]] | None = None
+    begun: frozenset[tuple[str, Any]] | None = None
     histories: Histories = ((),)
+    standing: Hashable = None
+    """What its future depends on, of all that it was answered."""
 
 
 class SuspendedError(BaseException):
@@ -73,6 +81,7 @@ class Session:
         self._slept = 0.0
         self._drawn = 0
         self.pending: list[tuple[int, int]] = []
+        self.standing: Hashable = None
         self.table = Table(self, "conversations")  # type: ignore[arg-type] # has what is called
         self.bucket = PayloadBucket("payloads", _no_bucket, self)  # type: ignore[arg-type]
         self.store = store.Store(self.table, self.bucket, self)  # type: ignore[arg-type]
@@ -83,7 +92,12 @@ class Session:
         _current = self
         try:
             return self._actor.act(self, self._position.memory)
-        except SuspendedError:
+        except SuspendedError as error:
+            try:
+                dice = (self._drawn, self._slept, self._threads)
+                self.standing = (dice, standing(error, __file__, (Session, Model, Actor)))
+            except UnknownStandingError:
+                self.standing = self._position.histories
             return None
 
     def submit(self, work: Callable[[], Any]) -> Promise:
@@ -156,7 +170,7 @@ class Session:
         return {"UnprocessedItems": {}}
 
     def sleep(self, _seconds: float) -> None:
-        self._slept += retries.RETRY_SECONDS / (TRIES - 1)
+        self._slept += retries.RETRY_SECONDS / (self._actor.tries - 1)
 
     def monotonic(self) -> float:
         return self._slept

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError, HTTPClientError
 from dynamodb_model import Database, Flight, Model
-from interleavings import Search, State, World, walk
+from interleavings import State, World
+from searches import Search, Watch, view_of, walk
 from sessions import MOMENT, Actor, Record, Session
 from wire import HELLO
 
@@ -18,7 +20,7 @@ from conversations.payloads import Payload
 from conversations.purging import purge_conversation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from conversations.contract.items import Item
     from conversations.listing import Order
@@ -32,8 +34,8 @@ PK = rows.partition(OWNER, CONVERSATION)
 HEAD = (PK, rows.CONVERSATION_SK)
 SECOND = ids.generated_id("message", ids.entry_keys((MOMENT - 9) * 1000 << 64, 2)[1])
 """The id of the first batch's second item; that of its first is `first`."""
-LEFT = {"first": ["1"], SECOND: ["0"]}
-"""The places that stay in the first batch when an item is deleted."""
+LEFT = {"first": ["2:1"], SECOND: ["2:0"]}
+"""What stays of the first batch, size and place, when an item is deleted."""
 EXPLORED: dict[str, int] = {"interleavings": 0, "states": 0, "random schedules": 0}
 
 
@@ -47,7 +49,7 @@ def outcome(act: Callable[[], Any]) -> tuple[str, Any]:
 def appender(name: str, *given_ids: str | None, key: str | None = None, times: int = 1) -> Actor:
     def act(session: Session, memory: Memory) -> tuple[str, Any]:
         batch = [
-            {**HELLO, "content": f"{name} {len(memory)} {place}"}
+            {**HELLO, "content": f"{name} {len(memory)} {len(given_ids)}:{place}"}
             | ({"id": f"{given}{len(memory)}"} if given else {})
             for place, given in enumerate(given_ids)
         ]
@@ -77,7 +79,7 @@ def lister(order: Order, limit: int) -> Actor:
     def is_done(memory: Memory) -> bool:
         return bool(memory) and not (memory[-1].kind == "done" and memory[-1].value[1])
 
-    return Actor(f"lister {order} {limit}", act, is_done)
+    return Actor(f"lister {order} {limit}", act, is_done, is_reader=True)
 
 
 def deleter(item_id: str) -> Actor:
@@ -109,10 +111,19 @@ def purger() -> Actor:
 class Story:
     """Some actors on a conversation that has a batch of two, and what must be true of it."""
 
-    def __init__(self, *actors: Actor, faults: int = 0, remembers_tokens: bool = True) -> None:
+    def __init__(
+        self,
+        *actors: Actor,
+        readers: Sequence[Actor] = (),
+        faults: int = 0,
+        remembers_tokens: bool = True,
+        may_stay: Sequence[str] = (),
+    ) -> None:
         self.model = Model(remembers_tokens=remembers_tokens)
         self.world = World(self.model, [*actors], HEAD)
         self.actors = actors
+        self.readers = readers
+        self._may_stay = {rows.CONVERSATION_SK, *may_stay}
         self.start = self.world.start(self._first_batch(), faults)
 
     def _first_batch(self) -> Database:
@@ -120,7 +131,7 @@ class Story:
         conversation = rows.Conversation(CONVERSATION, OWNER, MOMENT * 1000, {})
         keys = ids.entry_keys((MOMENT - 9) * 1000 << 64, 2)
         drafts = [
-            rows.Draft.of(cast("Item", {**HELLO, "content": f"first 0 {place}"} | given))
+            rows.Draft.of(cast("Item", {**HELLO, "content": f"first 0 2:{place}"} | given))
             for place, given in enumerate(({"id": "first"}, {}))
         ]
         written: list[Row] = [
@@ -136,8 +147,17 @@ class Story:
         return self.model.settled(Database(flights=(Flight(numbers, "", 0, None),)))
 
     def explore(self) -> tuple[int, int]:
-        """Go through all interleavings: how many there are, of how many states."""
-        count, states = Search(self.world, self.check).run(self.start)
+        """Go through all interleavings: how many there are, of how many states.
+
+        With *readers*, each of them reads all that can be seen while the actors do theirs.
+        """
+        search = Search(self.world, self.check)
+        count, states = search.run(self.start)
+        for reader in self.readers:
+            world = World(self.model, [reader._replace(waits=True)], HEAD)
+            watch = Watch(world, search, functools.partial(self._check_reading, world))
+            readings, seen = watch.run(view_of(self.start))
+            count, states = count + readings, states + seen
         EXPLORED["interleavings"] += count
         EXPLORED["states"] += states
         return count, states
@@ -149,25 +169,44 @@ class Story:
     def check(self, state: State) -> None:
         """What must be true when all is over."""
         base = self.model.settled(state.base)
-        numbers = self.model.tables.values[base.table]
-        table = {sk: self.model.rows.values[number] for (_, sk), number in numbers.items()}
+        table = self._rows(base)
         memories = [self.world.memory(state, number) for number in range(len(self.actors))]
-        ended = "deleted_at" in table[rows.CONVERSATION_SK]
         for actor, memory in zip(self.actors, memories, strict=True):
             if actor.name == "purger" and memory and memory[-1].kind == "done":
-                assert [*table] == [rows.CONVERSATION_SK], "left by the purge"
+                self._check_purged(table)
                 return
-        there = [table[sk] for sk in sorted(table) if sk.startswith(rows.ITEM_PREFIX)]
-        items = [rows.read_item(row, bytes(row["data"]["B"]).decode()) for row in there]
-        final = [(item.cursor, item.json) for item in items]
-        doomed = {actor.name[8:] for actor in self.actors if actor.name.startswith("deleter ")}
-        self._check_table(table, final, doomed)
+        final = self._items(table)
+        self._check_table(table, final, self._doomed())
         for actor, memory in zip(self.actors, memories, strict=True):
             for place, record in enumerate(memory):
-                if not actor.name.startswith("lister"):
+                if not actor.is_reader:
                     self._check_change(actor.name, place, record, final)
-            if actor.name.startswith("lister") and not ended:
-                self._check_pages("asc" in actor.name, memory, final, memories)
+            if actor.is_reader and "deleted_at" not in table[rows.CONVERSATION_SK]:
+                self._check_pages("asc" in actor.name, memory, final)
+
+    def _check_reading(self, world: World, state: State) -> None:
+        """What must be true of what a reader saw when all is over."""
+        table = self._rows(self.model.settled(state.base))
+        if "deleted_at" not in table[rows.CONVERSATION_SK]:
+            [reader] = world.actors
+            self._check_pages("asc" in reader.name, world.memory(state, 0), self._items(table))
+
+    def _rows(self, base: Database) -> dict[str, Row]:
+        numbers = self.model.tables.values[base.table]
+        return {sk: self.model.rows.values[number] for (_, sk), number in numbers.items()}
+
+    def _items(self, table: dict[str, Row]) -> list[tuple[str, str]]:
+        """The cursors and the JSON of all items that are there, in order."""
+        there = [table[sk] for sk in sorted(table) if sk.startswith(rows.ITEM_PREFIX)]
+        items = [rows.read_item(row, bytes(row["data"]["B"]).decode()) for row in there]
+        return [(item.cursor, item.json) for item in items]
+
+    def _doomed(self) -> set[str]:
+        return {actor.name[8:] for actor in self.actors if actor.name.startswith("deleter ")}
+
+    def _check_purged(self, table: dict[str, Row]) -> None:
+        """What comes after the purge is swept up when the conversation's row goes."""
+        assert {sk[:2] for sk in table} <= self._may_stay, "left by the purge"
 
     def _check_table(
         self, table: dict[str, Row], final: list[tuple[str, str]], doomed: set[str]
@@ -180,8 +219,10 @@ class Story:
         ]
         assert len({batch for batch, _ in groups}) == len(groups), "there twice, or torn"
         for batch, places in groups:
-            [left] = [kept for item, kept in LEFT.items() if item in doomed] or [["0", "1"]]
-            assert places == (left if batch == "first 0" else ["0", "1"]), "there twice, or torn"
+            size = int(places[0].partition(":")[0])
+            whole = [f"{size}:{place}" for place in range(size)]
+            [left] = [kept for item, kept in LEFT.items() if item in doomed] or [whole]
+            assert places == (left if batch == "first 0" else whole), "there twice, or torn"
         head = table[rows.CONVERSATION_SK]
         assert int(head["item_count"]["N"]) == len(final)
         if SECOND not in doomed:
@@ -200,7 +241,7 @@ class Story:
         if name.startswith("appender") and record.kind == "done":
             assert record.value[0] in final, "acknowledged, and not there"
             at = final.index(record.value[0])
-            assert tuple(final[at : at + 2]) == record.value
+            assert tuple(final[at : at + len(record.value)]) == record.value
         expected = {"done", "ConversationBusyError", "OverloadedError", "ConversationNotFoundError"}
         assert record.kind in expected | {"ConnectionClosedError", "ClientError"}, (name, place)
 
@@ -209,7 +250,6 @@ class Story:
         ascending: bool,  # noqa: FBT001 - one of two orders
         memory: Memory,
         final: list[tuple[str, str]],
-        memories: list[Memory],
     ) -> None:
         """The pages joined have no gap, no half batch, and all that was there before."""
         pages = [record for record in memory if record.kind == "done"]
@@ -223,10 +263,10 @@ class Story:
         end = order.index(kept[-1]) + 1 if kept else start
         assert kept == order[start:end], "an item was passed over"
         for record in pages:
-            for number, place in record.begun:
-                if self.actors[number].name.startswith("deleter"):
+            for name, value in record.begun:
+                if name.startswith("deleter"):
                     shown = [cursor for cursor, _ in record.value[0]]
-                    assert memories[number][place].value not in shown, "deleted, and shown"
+                    assert value not in shown, "deleted, and shown"
         if pages[-1].value[1]:
             return
         if not ascending:
@@ -236,9 +276,9 @@ class Story:
             if _content(item[1]).rpartition(" ")[0] in batches:
                 assert item in seen, "half a batch"
         record = pages[-1] if ascending else pages[0]
-        for number, place in record.begun:
-            if self.actors[number].name.startswith("appender"):
-                for item in memories[number][place].value:
+        for name, value in record.begun:
+            if name.startswith("appender"):
+                for item in value:
                     assert item in seen, "acknowledged before, and not shown"
 
 

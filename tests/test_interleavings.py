@@ -12,8 +12,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sessions
 from sessions import patch
-from stories import Story, appender, deleter, ender, lister, purger
+from standing import UnknownStandingError
+from stories import SECOND, Story, appender, deleter, ender, lister, purger
 
 from conversations import ids, listing, purging
 from conversations.appends import Append
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
 RANDOM_SECONDS = float(os.environ.get("INTERLEAVINGS_SECONDS", "4"))
 ONE = appender("appender A", "a", None)
 OTHER = appender("appender B", None, None)
+KEYED = appender("appender A", None, None, key="k")
+HURRIED = [actor._replace(tries=2) for actor in (ONE, OTHER, deleter("first"))]
+"""Two appenders and a deleter that give up sooner, for there are many ways to wait."""
+LISTERS = (lister("asc", 3), lister("desc", 3))
 STORIES = {
+    "two appenders, a deleter, listers, two faults": Story(*HURRIED, readers=LISTERS, faults=2),
     "two appenders, two faults": Story(OTHER, appender("appender C", None, None), faults=2),
     "two appenders, a token forgotten": Story(ONE, OTHER, faults=1, remembers_tokens=False),
     "two appenders, a lister": Story(ONE, OTHER, lister("asc", 2)),
@@ -35,8 +42,13 @@ STORIES = {
     "an appender, a lister, a deleter": Story(OTHER, lister("desc", 2), deleter("first")),
     "an appender, a deleter, a fault": Story(ONE, deleter("first"), faults=1),
     "a lister, a deleter, two faults": Story(lister("asc", 1), deleter("first"), faults=2),
+    "five batches while a lister reads": Story(
+        appender("appender A", None, None, None, times=5), readers=[lister("asc", 3)]
+    ),
     "an appender, an end, a purge": Story(ONE, ender(), purger()),
     "an end and a purge, two faults": Story(OTHER, ender(), purger(), faults=2),
+    "an end, a purge, a key": Story(KEYED, ender(), purger(), may_stay=["k#"]),
+    "an end, a purge, a deleter": Story(deleter(SECOND), ender(), purger(), may_stay=["p#"]),
 }
 
 
@@ -76,12 +88,51 @@ def blind_keys(append: Append, row: Row, reasons: Any) -> bool:
     return not reasons
 
 
+def ends_of(story: Story, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """What the lister of a story may have been told, and what is there then."""
+    ends: set[str] = set()
+    monkeypatch.setattr(
+        story,
+        "_check_pages",
+        lambda _, memory, final: ends.add(repr([final, *(record[:2] for record in memory)])),
+    )
+    story.explore()
+    return ends
+
+
+def test_a_reader_apart_sees_all_that_it_may_see_among_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    among = ends_of(Story(ONE, deleter("first"), lister("asc", 2)), monkeypatch)
+    apart = ends_of(Story(ONE, deleter("first"), readers=[lister("asc", 2)]), monkeypatch)
+
+    assert {end for end in among if "OverloadedError" not in end} <= apart
+
+
+def test_runs_that_stand_alike_go_on_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    merged = ends_of(Story(OTHER, deleter("first"), lister("asc", 2)), monkeypatch)
+    monkeypatch.setattr(sessions, "standing", refuse_to_look)
+    apart = ends_of(Story(OTHER, deleter("first"), lister("asc", 2)), monkeypatch)
+
+    assert merged == apart
+
+
+def refuse_to_look(error: BaseException, *_: object) -> None:
+    raise UnknownStandingError(error)
+
+
 FLAWS: dict[str, tuple[object, str, object, Story]] = {
     "pages of what a query sees": (
         listing.ItemListing,
         "_settle",
-        lambda _self, _row, _key, found, count: found[:count],
-        Story(OTHER, lister("asc", 1)),
+        lambda _self, _row, _key, found, count, **_: found[:count],
+        Story(OTHER, readers=[lister("asc", 1)]),
+    ),
+    "pages of a query that ran too early": (
+        listing.Window,
+        "is_proven",
+        lambda window, found, recent: not window.missing(found, recent[-1] if recent else []),
+        Story(appender("appender A", None, None, None, times=5), readers=[lister("asc", 3)]),
     ),
     "new keys after a lost answer": (
         Append,

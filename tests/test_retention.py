@@ -271,3 +271,21 @@ def test_only_what_expired_with_an_object_is_brought_to_the_purge(
 
     assert by_us == [False] * 3
     assert by_time == [True]
+
+
+def test_what_came_after_the_purge_goes_with_the_deleted_conversations_row(
+    store: Store, stack: LocalStack
+) -> None:
+    made, kept = create(store, HELLO), create(store, HELLO)
+    store.delete_conversation(OWNER, made)
+    [head] = [row for row in rows(stack) if "deleted_at" in row]
+    late = {"pk": head["pk"], "sk": {"S": "p#late"}, "key": {"S": "0"}}
+    table = stack.template.name("ConversationsTable")
+    stack.resources.dynamodb.put_item(TableName=table, Item=late)
+    stack.resources.dynamodb.delete_item(TableName=table, Key={"pk": head["pk"], "sk": head["sk"]})
+    record = removal(head, **BY_TIME)
+    assert is_delivered(stack, record)
+
+    purge.lambda_handler({"Records": [record]}, CONTEXT)
+
+    assert {row["pk"]["S"] for row in rows(stack)} == {f"{OWNER}/{kept}"}

@@ -1,7 +1,8 @@
 """The purge function: removes what deleted conversations and expired items left behind.
 
-It goes by the table's stream: a conversation whose row was marked, and items that DynamoDB removed
-because their time was up, whose object it does not know.
+It goes by the table's stream: a conversation whose row was marked, and what DynamoDB removed when
+its time was up: items, whose object it does not know, and the rows of deleted conversations, behind
+which the last leftovers are swept up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 )
 
 from conversations.payloads import PayloadBucket
-from conversations.purging import purge_conversation
+from conversations.purging import purge_conversation, remove_all_but_head
 from conversations.transactions import Table
 
 if TYPE_CHECKING:
@@ -56,12 +57,16 @@ def bucket() -> PayloadBucket:
 
 
 def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> None:
-    """Purge the conversation that was marked as deleted, or the object of an expired item."""
+    """Purge the conversation that was marked as deleted, or what its or an item's end left."""
     change = cast("StreamRecord", record.dynamodb)
-    if record.event_name is DynamoDBRecordEventName.REMOVE:
+    is_end = record.event_name is DynamoDBRecordEventName.REMOVE
+    if is_end and "object" in change.old_image:
         bucket().remove([change.old_image["object"]])
         return
     pk = change.keys["pk"]
+    if is_end:
+        remove_all_but_head(table(), bucket(), pk, lambda: True)
+        return
     is_done = purge_conversation(
         table(),
         bucket(),

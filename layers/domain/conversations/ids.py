@@ -90,6 +90,14 @@ def keys_of_batch(last_key: str) -> list[str]:
     return entry_keys(number >> 16, (number & 0xFFFF) + 1)
 
 
+def time_of(key: str) -> float:
+    """When a key was made, in seconds since the epoch, by the clock of whoever made it.
+
+    A key that had to sort after another one's tells that one's time.
+    """
+    return (_number(key) >> 80) / 1000
+
+
 def generated_id(item_type: str, key: str) -> str:
     """The id of an item that came without one: OpenAI's prefix for its type, and its key."""
     return f"{_PREFIXES.get(item_type, 'item')}_{key}"

@@ -57,12 +57,13 @@ class ItemListing:
         """
         guess = ids.key_in(self._after) if self._after else None
         start = executor.submit(self._start)
-        can_begin = guess is not None or self._after is None
-        found = self._query(guess, count) if can_begin else []
+        is_early = self._after is None or (guess is not None and not rows.is_young(guess))
+        found = self._query(guess, count) if is_early else []
         conversation, key = start.result()
-        if key != guess:
+        if key != guess or not is_early:
             found = self._query(key, count)
-        return self._settle(conversation, key, found, count)
+            is_early = False
+        return self._settle(conversation, key, found, count, is_early=is_early)
 
     def _start(self) -> tuple[Row, str | None]:
         """The conversation's row, and the entry key behind which the page begins."""
@@ -85,14 +86,17 @@ class ItemListing:
         return rows.entry_key(row) if row else rows.find_pointer(found, after)
 
     def _settle(
-        self, conversation: Row, key: str | None, found: list[Row], count: int
+        self, conversation: Row, key: str | None, found: list[Row], count: int, *, is_early: bool
     ) -> list[Row]:
-        """Make of what the query saw what a reader may rely on."""
+        """Make of what the query saw what a reader may rely on.
+
+        A query that ran *is_early*, beside the read of the conversation's row, is repeated if it
+        may have seen a part of a batch that is none of the latest any more.
+        """
         last_key = conversation["last_key"]["S"]
         recent = rows.recent_keys(conversation)
         window = Window(key, last_key, self._order, count)
-        oldest = recent[-1] if len(recent) == len(rows.RECENT_BATCHES) else []
-        if window.is_behind(found) or window.missing(found, oldest):
+        if is_early and not window.is_proven(found, recent):
             found = self._query(window.start, count)
         seen = {rows.entry_key(row): row for row in found if rows.entry_key(row) <= last_key}
         for batch in recent:
@@ -139,13 +143,26 @@ class Window(NamedTuple):
     @property
     def start(self) -> str | None:
         """Where a query begins that sees nothing that came after the conversation's row."""
-        if self.key is None and self.order == "desc":
-            return self.last_key + _BEHIND_ALL
-        return self.key
+        return self.last_key + _BEHIND_ALL if self._is_first() else self.key
 
-    def is_behind(self, found: Sequence[Row]) -> bool:
-        """Whether rows took places in the page that came after the conversation's row."""
-        return self.order == "desc" and any(rows.entry_key(row) > self.last_key for row in found)
+    def is_proven(self, found: Sequence[Row], recent: Sequence[Sequence[str]]) -> bool:
+        """Whether a query that ran at any time saw all that is older than the *recent* batches.
+
+        It did if it began with the newest of these, or if a batch that is none of them is too old
+        to be on its way. One that saw what came later has no place for all that it should see.
+        """
+        begins = rows.entry_key(found[0]) if found and self._is_first() else ""
+        if begins > self.last_key:
+            return False
+        if len(recent) < len(rows.RECENT_BATCHES) or begins >= recent[0][0]:
+            return True
+        is_full = self.order == "asc" and len(found) >= self.size
+        newest = rows.entry_key(found[-1]) if is_full else self.key or self.last_key
+        return not rows.is_young(min(newest, recent[-1][0]))
+
+    def _is_first(self) -> bool:
+        """Whether the page begins with the conversation's newest item."""
+        return self.key is None and self.order == "desc"
 
     def missing(self, found: Sequence[Row], batch: Iterable[str]) -> list[str]:
         """The keys of a batch which the page should hold and does not."""

@@ -39,6 +39,19 @@ def purge_conversation(
     if conversation is None or "deleted_at" not in conversation:
         return conversation is None
     _wait_for_appends(table, pk, conversation)
+    if remove_all_but_head(table, bucket, pk, has_time):
+        return True
+    _go_on_later(table, key)
+    return False
+
+
+def remove_all_but_head(
+    table: Table, bucket: PayloadBucket, pk: str, has_time: Callable[[], bool]
+) -> bool:
+    """Remove every row of a conversation but its own, and every object; True if none is left.
+
+    For a conversation that is deleted, and for what came late, when its own row is gone too.
+    """
     pages = table.dynamodb.get_paginator("query").paginate(
         TableName=table.name,
         KeyConditionExpression="pk = :pk AND sk > :conversation",
@@ -50,7 +63,6 @@ def purge_conversation(
     left = itertools.chain.from_iterable(page["Items"] for page in pages)
     for batch in itertools.batched(left, DELETED_AT_ONCE, strict=False):
         if not has_time():
-            _go_on_later(table, key)
             return False
         _remove(table, bucket, batch)
     return True
@@ -82,10 +94,11 @@ def _named_objects(table: Table, pk: str) -> set[str]:
 
 
 def _wait_for_appends(table: Table, pk: str, conversation: Row) -> None:
-    """See to it that no row of an append appears behind the purge.
+    """See to it that no item appears behind the purge.
 
     Nothing is appended to a deleted conversation, but rows of its last batches may still be on
-    their way; a pointer as much as the item that names it.
+    their way; a pointer as much as the item that names it. What else may come, the pointer of an
+    item deleted just before or the memory of an append, goes when the conversation's row does.
     """
     for keys in rows.recent_keys(conversation):
         found = read_settled_rows(table, [rows.primary_key(pk, rows.item_sk(key)) for key in keys])

@@ -46,6 +46,9 @@ BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
 RECENT_BATCHES = ("last_key", "before_1", "before_2", "before_3")
 """Where a conversation's row keeps the last keys of its latest batches, the newest first."""
+YOUNG_SECONDS = 61 * 60
+"""The age by its key at which an item's batch is surely there as a whole: a minute for DynamoDB to
+end a transaction, and an hour by which the clocks of two writers may differ."""
 IS_LIVE = (
     "attribute_exists(pk) AND attribute_not_exists(deleted_at)"
     " AND (attribute_not_exists(expires_at) OR expires_at > :seconds)"
@@ -197,6 +200,11 @@ def is_live(row: Mapping[str, AttributeValueTypeDef]) -> bool:
     return "deleted_at" not in row and (
         expires_at is None or int(expires_at["N"]) > int(time.time())
     )
+
+
+def is_young(key: str) -> bool:
+    """Whether of batches up to that with an entry *key* some rows may still be on their way."""
+    return ids.time_of(key) > time.time() - YOUNG_SECONDS
 
 
 def recent_keys(row: Mapping[str, AttributeValueTypeDef]) -> list[list[str]]:
