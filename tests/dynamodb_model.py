@@ -104,6 +104,7 @@ class Model:
         self._remembers_tokens = remembers_tokens
         self.keys_of = functools.cache(self._keys_of)
         self.written = functools.cache(self._written)
+        self.show = functools.cache(self._shown)
         self._is_behind = functools.cache(self._lies_behind)
         self._prepared = functools.cache(self._prepare)
 
@@ -138,7 +139,7 @@ class Model:
             return base._replace(flights=tuple(sorted(flights, key=_token))), []
         return base, _conflicts([key in locked for key in self.keys_of(number)], reasons)
 
-    def show(self, base: Database, key: Key) -> tuple[Database, Flight | None]:
+    def _shown(self, base: Database, key: Key) -> tuple[Database, Flight | None]:
         """Make the row that is under way to a key visible; the transaction, if that ends it."""
         [flight] = [flight for flight in base.flights if key in dict(flight.rest)]
         rest = tuple((other, row) for other, row in flight.rest if other != key)

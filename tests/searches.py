@@ -54,9 +54,11 @@ class Search:
             count = 1
         if not count or state.base.late:
             for label, after in self._world.steps(state):
-                ahead = self._look(after)
-                if ahead != view:
-                    self.views[view][ahead] = None
+                ahead = view
+                if after.base is not state.base or after.acked is not state.acked:
+                    ahead = self._look(after)
+                    if ahead != view:
+                        self.views[view][ahead] = None
                 self._path.append(label)
                 count += self._count(after, ahead)
                 self._path.pop()
