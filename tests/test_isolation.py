@@ -9,6 +9,7 @@ import pytest
 from wire import HELLO, Json, error_of
 
 from conversations import ids
+from conversations.requests import MKA1_PREFIX, PREFIXES
 from local.template import TEMPLATE, Route, Template
 
 if TYPE_CHECKING:
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
 
     from local.stack import LocalStack
 
-PREFIX = "/api/v1/llm"
-CONVERSATIONS = f"{PREFIX}/conversations"
+CONVERSATIONS = "/conversations"
 CONVERSATION = f"{CONVERSATIONS}/{{conversation_id}}"
 ITEMS = f"{CONVERSATION}/items"
 ITEM = f"{ITEMS}/{{item_id}}"
-SAMPLES: dict[tuple[str, str], Json | None] = {
+BODIES: dict[tuple[str, str], Json | None] = {
     ("POST", CONVERSATIONS): {"items": [HELLO]},
     ("GET", CONVERSATIONS): None,
     ("GET", CONVERSATION): None,
@@ -36,6 +36,11 @@ SAMPLES: dict[tuple[str, str], Json | None] = {
     ("DELETE", ITEM): None,
 }
 """A body for each route, with which its conversation's owner succeeds."""
+SAMPLES = {
+    (method, f"{prefix}{path}"): body
+    for prefix in PREFIXES
+    for (method, path), body in BODIES.items()
+}
 ROUTES = [
     pytest.param(route, id=f"{route.method} {route.path}")
     for route in Template.loaded(TEMPLATE, {}).api.routes
@@ -44,7 +49,7 @@ PRIVATE = "Only Ann may read this."
 
 
 @pytest.fixture
-def callers(base_url: str, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
+def callers(stack: LocalStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
     """Ann, an end user of acme; and those who are not."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
     headers = {
@@ -55,8 +60,7 @@ def callers(base_url: str, issue_key: IssueKey) -> Iterator[dict[str, httpx.Clie
         "another account's Ann": {"Authorization": f"Bearer {other}", "X-On-Behalf-Of": "ann"},
     }
     clients = {
-        name: httpx.Client(base_url=base_url.removesuffix(PREFIX), headers=header)
-        for name, header in headers.items()
+        name: httpx.Client(base_url=stack.url, headers=header) for name, header in headers.items()
     }
     yield clients
     for client in clients.values():
@@ -73,7 +77,7 @@ def hers(ann: httpx.Client) -> str:
     """The id of Ann's conversation."""
     item = {**HELLO, "id": "first", "content": PRIVATE}
     body = {"items": [item], "metadata": {"topic": "Ann's"}}
-    conversation_id: str = ann.post(CONVERSATIONS, json=body).json()["id"]
+    conversation_id: str = ann.post(f"{MKA1_PREFIX}{CONVERSATIONS}", json=body).json()["id"]
     return conversation_id
 
 
@@ -119,7 +123,7 @@ def test_a_stranger_finds_nothing_and_changes_nothing(
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_deleted_conversation_is_gone_at_once(route: Route, ann: httpx.Client, hers: str) -> None:
-    ann.delete(CONVERSATION.format(conversation_id=hers)).raise_for_status()
+    ann.delete(f"{MKA1_PREFIX}/conversations/{hers}").raise_for_status()
 
     answer = ask(ann, route, hers)
 
@@ -131,7 +135,7 @@ def assert_shows_nothing(
 ) -> None:
     """What a route says of a conversation that is not the caller's, as of a *missing* one."""
     assert PRIVATE not in answer.text
-    if route.path != CONVERSATIONS:
+    if not route.path.endswith(CONVERSATIONS):
         assert (answer.status_code, error_of(answer)["code"]) == (404, "conversation_not_found")
         assert answer.text == missing.text.replace("conv_none", conversation_id)
     elif route.method == "GET":
@@ -141,10 +145,11 @@ def assert_shows_nothing(
         assert answer.json()["id"] != conversation_id
 
 
+@pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_stranger_cannot_page_from_anothers_cursor(
-    callers: dict[str, httpx.Client], hers: str
+    prefix: str, callers: dict[str, httpx.Client], hers: str
 ) -> None:
-    answer = callers["another end user"].get(CONVERSATIONS, params={"after": hers})
+    answer = callers["another end user"].get(f"{prefix}{CONVERSATIONS}", params={"after": hers})
 
     assert (answer.status_code, error_of(answer)["param"]) == (404, "after")
 

@@ -30,7 +30,7 @@ from conversations.errors import (
     ServerError,
 )
 from conversations.payloads import PayloadBucket
-from conversations.requests import Request
+from conversations.requests import PREFIXES, Request
 from conversations.store import Store
 from conversations.transactions import THROTTLED, Table
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from conversations.rows import Conversation, StoredItem
 
-CONVERSATIONS = "/api/v1/llm/conversations"
+CONVERSATIONS = "/conversations"
 CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
 ITEMS = f"{CONVERSATION}/items"
 ITEM = f"{ITEMS}/<item_id>"
@@ -58,7 +58,7 @@ AWS_CLIENT = Config(
 )
 """Two full time-outs and the store's own retries fit into the function's time-out."""
 
-app = APIGatewayRestResolver()
+app = APIGatewayRestResolver(strip_prefixes=[*PREFIXES])
 logger = Logger()
 
 

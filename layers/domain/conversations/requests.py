@@ -27,6 +27,10 @@ IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
 LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
 """What is no pair of metadata in the query of a list of conversations."""
 DEFAULT_LIMIT = 20
+MKA1_PREFIX = "/api/v1/llm"
+OPENAI_PREFIX = "/v1"
+PREFIXES = (MKA1_PREFIX, OPENAI_PREFIX)
+"""What stands before every route: the same ones, in the manner of mka1 or of OpenAI."""
 
 
 class Request:
@@ -38,6 +42,11 @@ class Request:
 
     def __init__(self, event: APIGatewayProxyEvent) -> None:
         self._event = event
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether it came in by OpenAI's prefix."""
+        return self._event.path.startswith(f"{OPENAI_PREFIX}/")
 
     def check_ids(self) -> None:
         """See to it that the ids in the path may be ids at all."""
@@ -95,8 +104,9 @@ class Request:
         return int(text)
 
     def order(self) -> Order:
-        """Which end a list begins with; ascending unless told."""
-        order = self._event.query_string_parameters.get("order", "asc")
+        """Which end a list begins with; unless told, the newest for OpenAI, the oldest for mka1."""
+        default = "desc" if self.is_openai else "asc"
+        order = self._event.query_string_parameters.get("order", default)
         if order not in get_args(Order.__value__):
             raise _invalid("order", order, "'asc' or 'desc'")
         return cast("Order", order)
