@@ -87,17 +87,22 @@ def append_example(url: str, key: str) -> str:
 
 
 def pasted_lines(url: str, key: str) -> str:
-    """A line of curl and one of Python that append the example again."""
+    """A line of curl, and one of Python for each SDK, that append the example again."""
     curl = [
         *("curl", _items_url(url), "-H", f"Authorization: Bearer {key}"),
         *("-H", "Content-Type: application/json", "-d", json.dumps(_EXAMPLE)),
     ]
-    code = (
+    mka1 = (
         f'from mka1 import SDK; print(SDK(bearer_auth={json.dumps(key)}, server_url="{url}")'
         f'.llm.conversations.create_items(conversation_id="{CONVERSATION_ID}",'
         f" items={json.dumps(_EXAMPLE['items'])}))"
     )
-    return f"{shlex.join(curl)}\n{shlex.join(['.venv/bin/python', '-c', code])}"
+    openai = (
+        f'from openai import OpenAI; print(OpenAI(api_key={json.dumps(key)}, base_url="{url}/v1")'
+        f'.conversations.items.create("{CONVERSATION_ID}", items={json.dumps(_EXAMPLE["items"])}))'
+    )
+    commands = [curl, *([".venv/bin/python", "-c", code] for code in (mka1, openai))]
+    return "\n".join(map(shlex.join, commands))
 
 
 def _items_url(url: str) -> str:

@@ -109,6 +109,11 @@ def _items(union: object) -> list[Json]:
     return [sample for sample in _samples(union) if isinstance(sample, dict)]
 
 
+def is_answerable(item: Json) -> bool:
+    """Not an output of no call: openai's type allows it, but no model could place it."""
+    return item.get("type") != "function_call_output" or not {"call_id", "name"}.isdisjoint(item)
+
+
 OPENAI_ITEMS = _items(ResponseInputItemParam)
 """What the openai SDK sends."""
 

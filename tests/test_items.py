@@ -8,7 +8,7 @@ import pytest
 from contract_cases import EXAMPLES, INVALID, Json, answered, body_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS
+from sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
 
 from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, Batch, parse_batch
 from conversations.errors import InvalidRequestError
@@ -62,11 +62,6 @@ def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: li
         [parsed] = parse_batch(body_of(item))["items"]
 
         assert json.dumps(parsed) == json.dumps(answered(item))
-
-
-def is_answerable(item: Json) -> bool:
-    """Not an output of no call: openai's type allows it, but no model could place it."""
-    return item.get("type") != "function_call_output" or not {"call_id", "name"}.isdisjoint(item)
 
 
 def test_only_one_shape_of_the_sdks_is_left_out() -> None:

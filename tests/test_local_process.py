@@ -132,6 +132,7 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
     assert shown[0] == f"POST {ITEMS}\n"
     assert json.loads(answers[0])["data"][0]["id"].startswith("msg_")
     assert b"What is the weather today?" in answers[1]
+    assert b"ResponseInputText" in answers[2]
 
 
 def test_key_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from conversations.rows import Conversation, StoredItem
+    from conversations.views import View
 
 CONVERSATIONS = "/conversations"
 CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
@@ -143,16 +144,18 @@ def delete_conversation(conversation_id: str) -> Response[str]:
 def append_items(conversation_id: str) -> Response[str]:
     """Append a batch of 1..20 items, all or none, in their order."""
     body = request().body()
-    items = parse_batch(body)["items"]
+    batch = parse_batch(body)
+    view = request().view(batch.get("include"))
     appended = store().append_items(
-        request().owner(), conversation_id, items, request().delivery(body)
+        request().owner(), conversation_id, batch["items"], request().delivery(body)
     )
-    return _json(_items_json(appended, has_more=False))
+    return _json(_items_json(appended, view, has_more=False))
 
 
 @app.get(ITEMS)
 def list_items(conversation_id: str) -> Response[str]:
     """A page of items, in the order they were appended or the reverse."""
+    view = request().view()
     page = store().list_items(
         request().owner(),
         conversation_id,
@@ -160,7 +163,7 @@ def list_items(conversation_id: str) -> Response[str]:
         limit=request().limit(MAX_PAGE_ITEMS),
         order=request().order(),
     )
-    return _json(_items_json(page.entries, has_more=page.has_more))
+    return _json(_items_json(page.entries, view, has_more=page.has_more))
 
 
 @app.delete(ITEMS)
@@ -175,8 +178,9 @@ def delete_items(conversation_id: str) -> Response[str]:
 @app.get(ITEM)
 def get_item(conversation_id: str, item_id: str) -> Response[str]:
     """Read one item."""
+    view = request().view()
     item = store().get_item(request().owner(), conversation_id, item_id)
-    return _json(item.json)
+    return _json(view.show(item.json))
 
 
 @app.delete(ITEM)
@@ -255,10 +259,10 @@ def _conversation_json(conversation: Conversation) -> str:
     )
 
 
-def _items_json(page: Sequence[StoredItem], *, has_more: bool) -> str:
-    """A page of items: joined as they are kept, not encoded again."""
+def _items_json(page: Sequence[StoredItem], view: View, *, has_more: bool) -> str:
+    """A page of items: where the view is what is kept, joined and not encoded again."""
     ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
-    return _list_json([item.json for item in page], *ends, has_more=has_more)
+    return _list_json([view.show(item.json) for item in page], *ends, has_more=has_more)
 
 
 def _list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:

@@ -16,8 +16,11 @@ from conversations.errors import (
     RequestTooLargeError,
 )
 from conversations.listing import Order
+from conversations.views import HEAVY_FIELDS, View
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
@@ -26,6 +29,8 @@ END_USER_PATTERN = r"[ -~]{1,256}"
 IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
 LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
 """What is no pair of metadata in the query of a list of conversations."""
+INCLUDE_PARAMETERS = ("include", "include[]")
+"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times."""
 DEFAULT_LIMIT = 20
 MKA1_PREFIX = "/api/v1/llm"
 OPENAI_PREFIX = "/v1"
@@ -110,6 +115,20 @@ class Request:
         if order not in get_args(Order.__value__):
             raise _invalid("order", order, "'asc' or 'desc'")
         return cast("Order", order)
+
+    def view(self, included: Sequence[str] | None = None) -> View:
+        """How the answer shows its items, with the fields that body and query ask for by `include`.
+
+        A value that asks for nothing is wrong under OpenAI's prefix, where it is one of a few, and
+        passed over under mka1's, where it is any text.
+        """
+        asked = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
+        query = self._event.multi_value_query_string_parameters
+        asked += [(name, value) for name in INCLUDE_PARAMETERS for value in query.get(name, ())]
+        for name, value in asked:
+            if self.is_openai and value not in HEAVY_FIELDS:
+                raise _invalid(name, value, f"one of {', '.join(HEAVY_FIELDS)}")
+        return View(self.is_openai, frozenset(value for _, value in asked if value in HEAVY_FIELDS))
 
     def metadata_filter(self) -> dict[str, str]:
         """The pairs of metadata asked for.
