@@ -1,12 +1,13 @@
 """API Gateway REST as an ASGI application.
 
-The order of checks is AWS's: route, token, policy, size, function. Not here: the stage's throttle
-and usage plans (every request is let in), request validators, VTL, access logs in CloudWatch.
+The order of checks is AWS's: route, throttle, token, policy, size, function. Not here: usage
+plans, request validators, VTL, access logs in CloudWatch.
 """
 
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -19,6 +20,7 @@ from local.intrinsics import JsonObject
 from local.responses import Answer, GatewayError, check_responses, gateway_answer
 from local.routes import RouteMatch, match_route
 from local.template import Api
+from local.throttle import TokenBucket
 
 # Any: the edge of ASGI, whose messages are dictionaries of whatever their type says.
 type Message = MutableMapping[str, Any]
@@ -41,14 +43,20 @@ class ClientGoneError(Exception):
 class Gateway:
     """The API of the template in front of functions that are invoked by logical id."""
 
-    def __init__(self, api: Api, functions: Mapping[str, Invoke]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        functions: Mapping[str, Invoke],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         check_responses(api)
         self._api = api
         self._functions = functions
         self._authorizers = {
-            name: TokenAuthorizer(definition, functions[definition.function])
+            name: TokenAuthorizer(definition, functions[definition.function], clock)
             for name, definition in api.authorizers.items()
         }
+        self._bucket = TokenBucket(api.throttle, clock) if api.throttle else None
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="gateway")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -75,12 +83,17 @@ class Gateway:
         context = request_context(request, self._api, match.route if match else None)
         try:
             known = _known(match)
+            self._throttle()
             await self._authorize(request, known, context)
             body = await _read_body(request, receive)
             event = proxy_event(request, context, self._api, known.parameters, body)
             return await self._integrate(known, event)
         except GatewayError as error:
             return gateway_answer(error.kind, self._api, request, context)
+
+    def _throttle(self) -> None:
+        if self._bucket and not self._bucket.take():
+            raise GatewayError("THROTTLED")
 
     async def _authorize(self, request: Request, match: RouteMatch, context: JsonObject) -> None:
         if match.route.authorizer is not None:

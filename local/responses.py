@@ -22,6 +22,7 @@ _DEFAULTS: Final[Mapping[str, tuple[int, str | None]]] = {
     "INTEGRATION_FAILURE": (502, "Internal server error"),
     "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
     "REQUEST_TOO_LARGE": (413, "Request Too Long"),
+    "THROTTLED": (429, "Too Many Requests"),
     "UNAUTHORIZED": (401, "Unauthorized"),
 }
 _PLAIN: Final = GatewayResponse(

@@ -1,7 +1,8 @@
 """The template's stack, running on this machine."""
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -10,6 +11,7 @@ from local.engines import Engine, EngineName, changed_environment, running_engin
 from local.errors import TemplateError
 from local.functions import LambdaFunction
 from local.gateway import Gateway
+from local.intrinsics import Json
 from local.resources import Resources
 from local.server import Server, bind_loopback
 from local.streams import Deliveries, Stream, StreamPump
@@ -22,7 +24,12 @@ class LocalStack:
     """API, functions, tables, buckets and streams, made by `start`."""
 
     def __init__(
-        self, template: Template, engine: Engine, resources: Resources, bound: socket.socket
+        self,
+        template: Template,
+        engine: Engine,
+        resources: Resources,
+        bound: socket.socket,
+        clock: Callable[[], float],
     ) -> None:
         self.template = template
         self.engine = engine
@@ -35,7 +42,7 @@ class LocalStack:
             for name, function in template.functions.items()
         }
         invoke = {name: function.invoke for name, function in self._functions.items()}
-        self._gateway = Gateway(template.api, invoke)
+        self._gateway = Gateway(template.api, invoke, clock)
         self._server = Server(self._gateway, bound)
         with engine.turn:
             self._pump = StreamPump(self._open_streams, engine.turn)
@@ -50,23 +57,27 @@ class LocalStack:
         port: int = 0,
         template: Path = TEMPLATE,
         data: Path = DATA,
+        parameters: Mapping[str, Json] | None = None,
         overrides: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Iterator[Self]:
         """Run the stack until the block is left; port 0 is any free one.
 
-        *overrides* are environment variables that hold against the template's.
+        *parameters* are the template's; *overrides* are environment variables that hold against
+        those of the template. The *clock*, in seconds, is the gateway's: its throttle and its
+        authorizers' caches go by it.
 
         Raises:
             LocalStackError: it cannot run; the message says why.
         """
         with ExitStack() as exits:
             bound = exits.enter_context(bind_loopback(host, port))
-            read = Template.loaded(template, {})
+            read = Template.loaded(template, parameters or {})
             running = exits.enter_context(running_engine(engine, data))
             variables = _environment(read.functions.values())
             exits.enter_context(changed_environment({**variables, **(overrides or {})}))
             resources = exits.enter_context(closing(Resources(read)))
-            stack = cls(read, running, resources, bound)
+            stack = cls(read, running, resources, bound, clock)
             exits.callback(stack._stop)
             stack._run()
             yield stack

@@ -55,6 +55,14 @@ class GatewayResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttle:
+    """Requests that the stage lets in: *rate* a second, and *burst* at once."""
+
+    rate: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """The REST API with its one stage."""
 
@@ -64,6 +72,7 @@ class Api:
     routes: Sequence[Route]
     authorizers: Mapping[str, Authorizer]
     responses: Mapping[str, GatewayResponse]
+    throttle: Throttle | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,7 @@ class Template:
                 kind: _gateway_response(mapping(given))
                 for kind, given in section(properties, "GatewayResponses").items()
             },
+            throttle=_throttle(items(properties.get("MethodSettings") or [])),
         )
 
     @cached_property
@@ -228,6 +238,18 @@ def _events(properties: JsonObject, kind: str) -> Iterator[JsonObject]:
     for event in section(properties, "Events").values():
         if mapping(event)["Type"] == kind:
             yield section(mapping(event), "Properties")
+
+
+def _throttle(settings: Sequence[Json]) -> Throttle | None:
+    """The limits of all methods; AWS could give each method its own."""
+    for setting in map(mapping, settings):
+        if (setting["ResourcePath"], setting["HttpMethod"]) != ("/*", "*"):
+            raise TemplateError("The local gateway knows settings of all methods at once only.")
+        return Throttle(
+            rate=float(as_text(setting["ThrottlingRateLimit"])),
+            burst=float(as_text(setting["ThrottlingBurstLimit"])),
+        )
+    return None
 
 
 def _gateway_response(given: JsonObject) -> GatewayResponse:

@@ -172,6 +172,14 @@ def test_authorizer_of_another_type_is_refused(tmp_path: Path) -> None:
         Template.loaded(tmp_path / "template.yaml", {})
 
 
+def test_throttle_of_a_single_method_is_refused(tmp_path: Path) -> None:
+    text = TEMPLATE.read_text().replace("ResourcePath: /*", "ResourcePath: /~1conversations")
+    (tmp_path / "template.yaml").write_text(text)
+
+    with pytest.raises(TemplateError, match="all methods"):
+        Template.loaded(tmp_path / "template.yaml", {})
+
+
 def test_arn_of_nothing_is_refused(tmp_path: Path) -> None:
     text = APP.read_text().replace("!GetAtt GateFunction.Arn", "arn:aws:lambda:elsewhere")
     (tmp_path / "template.yaml").write_text(text)
