@@ -207,7 +207,7 @@ def unknown_route(_: Exception) -> Response[str]:
 
 def refuse(error: ApiError) -> Response[str]:
     """Tell the client what it did, in the one envelope."""
-    return _json(json.dumps(error.envelope()), error.status, dict(error.headers))
+    return _json(json.dumps(error.envelope()), error.kind.statuses[0], dict(error.kind.headers))
 
 
 def fail(error: Exception) -> Response[str]:

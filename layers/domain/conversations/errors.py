@@ -1,25 +1,24 @@
-"""What a client is told when a request fails: one tree of errors, one envelope.
+"""What a client is told when a request fails: one table, one tree of errors, one envelope.
 
 ApiError
-├── InvalidRequestError             400  invalid_json, invalid_type, invalid_value, ... (ErrorCode)
+├── InvalidRequestError             invalid_json, invalid_type, ... (InvalidRequestCode)
 │   └── ItemAlreadyInConversationError
-├── AuthenticationError             401  invalid_api_key
-├── DelegationNotAllowedError       403  delegation_not_allowed
-├── ConversationNotFoundError       404  conversation_not_found
-├── ItemNotFoundError               404  item_not_found
-├── RouteNotFoundError              404  route_not_found
-├── ConversationBusyError           409  conversation_busy
-├── RequestTooLargeError            413  request_too_large
-├── IdempotencyKeyReusedError       422  idempotency_key_reused
-├── ServerError                     500  server_error
-└── OverloadedError                 503  overloaded
+├── DelegationNotAllowedError       delegation_not_allowed
+├── ConversationNotFoundError       conversation_not_found
+├── ItemNotFoundError               item_not_found
+├── RouteNotFoundError              route_not_found
+├── ConversationBusyError           conversation_busy
+├── RequestTooLargeError            request_too_large
+├── IdempotencyKeyReusedError       idempotency_key_reused
+├── ServerError                     server_error
+└── OverloadedError                 overloaded
 
 What API Gateway itself refuses (no route, no key, no scope, the throttle) wears the same
-envelope through the `GatewayResponses` of `template.yaml`.
+envelope and codes of the same table, through the `GatewayResponses` of `template.yaml`.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, TypedDict
+from typing import Final, Literal, NamedTuple, TypedDict
 
 type InvalidRequestCode = Literal[
     "invalid_json",
@@ -33,6 +32,81 @@ type InvalidRequestCode = Literal[
     "string_below_min_length",
     "item_already_in_conversation",
 ]
+
+
+class ErrorKind(NamedTuple):
+    """A row of the table: what goes with a code."""
+
+    type: str
+    statuses: tuple[int, ...]
+    """The service's own first; API Gateway may answer with the others."""
+    when: str
+    headers: Mapping[str, str] = {}
+    """Beside `x-request-id`; API Gateway may give them other values."""
+
+
+_INVALID: Final = "invalid_request_error"
+_SOON: Final = {"Retry-After": "1"}
+
+ERRORS: Final[Mapping[str, ErrorKind]] = {
+    "invalid_json": ErrorKind(_INVALID, (400,), "The body is not JSON, or not UTF-8."),
+    "missing_required_parameter": ErrorKind(_INVALID, (400,), "A field is missing."),
+    "invalid_type": ErrorKind(_INVALID, (400,), "A field is of another JSON type."),
+    "invalid_value": ErrorKind(_INVALID, (400,), "A field, parameter or header has a wrong value."),
+    "unknown_item_type": ErrorKind(_INVALID, (400,), "There is no item type of that name."),
+    "array_above_max_length": ErrorKind(_INVALID, (400,), "An array has too many entries."),
+    "array_below_min_length": ErrorKind(_INVALID, (400,), "An array has too few entries."),
+    "string_above_max_length": ErrorKind(_INVALID, (400,), "A string is too long."),
+    "string_below_min_length": ErrorKind(_INVALID, (400,), "A string is empty and may not be."),
+    "item_already_in_conversation": ErrorKind(
+        _INVALID, (400,), "The conversation has, or had, an item of that id."
+    ),
+    "request_refused": ErrorKind(
+        _INVALID, (400, 403, 415), "API Gateway refused the request before the service saw it."
+    ),
+    "invalid_api_key": ErrorKind(
+        "authentication_error",
+        (401,),
+        "There is no key, or it is malformed, unknown, expired or revoked.",
+        {"WWW-Authenticate": "Bearer"},
+    ),
+    "insufficient_scope": ErrorKind(
+        "permission_error", (403,), "The key lacks the scope: read, write or delete."
+    ),
+    "delegation_not_allowed": ErrorKind(
+        "permission_error", (403,), "The key may not act on behalf of end users."
+    ),
+    "conversation_not_found": ErrorKind(
+        "not_found_error", (404,), "The conversation is missing, deleted or somebody else's."
+    ),
+    "item_not_found": ErrorKind("not_found_error", (404,), "The conversation has no such item."),
+    "route_not_found": ErrorKind("not_found_error", (404,), "No route has that path and method."),
+    "conversation_busy": ErrorKind(
+        "conflict_error",
+        (409,),
+        "Other writers were in the way for too long; nothing was written.",
+        _SOON,
+    ),
+    "request_too_large": ErrorKind(
+        _INVALID, (413,), "The body, or what it would add to an answer, is over the limit."
+    ),
+    "idempotency_key_reused": ErrorKind(
+        "idempotency_error",
+        (422,),
+        "The Idempotency-Key was used before with another body.",
+        {"x-should-retry": "false"},
+    ),
+    "rate_limit_exceeded": ErrorKind(
+        "rate_limit_error", (429,), "The stage, or the key's plan, lets no more in now.", _SOON
+    ),
+    "server_error": ErrorKind(
+        "server_error", (500, 502, 504), "The service failed; the request may have been done."
+    ),
+    "overloaded": ErrorKind(
+        "server_error", (503,), "AWS throttles the service, or does not answer it.", _SOON
+    ),
+}
+"""Every error there is, by its code."""
 
 
 class ErrorBody(TypedDict):
@@ -53,22 +127,24 @@ class ErrorEnvelope(TypedDict):
 class ApiError(Exception):
     """A request that failed in a way the client is told about; never raised directly."""
 
-    status: ClassVar[int]
-    type: ClassVar[str]
     code: str
-    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
 
+    @property
+    def kind(self) -> ErrorKind:
+        """The row of the table."""
+        return ERRORS[self.code]
+
     def envelope(self) -> ErrorEnvelope:
         """The answer's body; *param* is the path of the fault as the client wrote it, or null."""
         return {
             "error": {
                 "message": self.message,
-                "type": self.type,
+                "type": self.kind.type,
                 "param": self.param,
                 "code": self.code,
             }
@@ -77,9 +153,6 @@ class ApiError(Exception):
 
 class InvalidRequestError(ApiError):
     """The request is wrong and will stay wrong; nothing was stored."""
-
-    status = 400
-    type = "invalid_request_error"
 
     def __init__(self, message: str, *, code: InvalidRequestCode, param: str | None = None) -> None:
         super().__init__(message, param=param)
@@ -93,42 +166,25 @@ class ItemAlreadyInConversationError(InvalidRequestError):
         super().__init__(message, code="item_already_in_conversation", param=param)
 
 
-class AuthenticationError(ApiError):
-    """No key, or one that is malformed, unknown, expired or revoked: all are answered alike."""
-
-    status = 401
-    type = "authentication_error"
-    code = "invalid_api_key"
-
-
 class DelegationNotAllowedError(ApiError):
     """`X-On-Behalf-Of` was sent with a key that may not act for end users."""
 
-    status = 403
-    type = "permission_error"
     code = "delegation_not_allowed"
 
 
-class NotFoundError(ApiError):
-    """Missing, deleted or somebody else's: the three look the same; never raised directly."""
-
-    status = 404
-    type = "not_found_error"
-
-
-class ConversationNotFoundError(NotFoundError):
-    """The caller has no such conversation."""
+class ConversationNotFoundError(ApiError):
+    """The conversation is missing, deleted or somebody else's: the three look the same."""
 
     code = "conversation_not_found"
 
 
-class ItemNotFoundError(NotFoundError):
+class ItemNotFoundError(ApiError):
     """The conversation has no such item."""
 
     code = "item_not_found"
 
 
-class RouteNotFoundError(NotFoundError):
+class RouteNotFoundError(ApiError):
     """The path and method name no route."""
 
     code = "route_not_found"
@@ -137,41 +193,28 @@ class RouteNotFoundError(NotFoundError):
 class ConversationBusyError(ApiError):
     """The retry budget was spent against other writers; nothing was written."""
 
-    status = 409
-    type = "conflict_error"
     code = "conversation_busy"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
 class RequestTooLargeError(ApiError):
     """The body, or one item of it, is over the limit; nothing was stored."""
 
-    status = 413
-    type = "invalid_request_error"
     code = "request_too_large"
 
 
 class IdempotencyKeyReusedError(ApiError):
     """The `Idempotency-Key` was used before with another body."""
 
-    status = 422
-    type = "idempotency_error"
     code = "idempotency_key_reused"
-    headers: ClassVar[Mapping[str, str]] = {"x-should-retry": "false"}
 
 
 class ServerError(ApiError):
     """A fault of ours or of AWS that is not throttling."""
 
-    status = 500
-    type = "server_error"
     code = "server_error"
 
 
 class OverloadedError(ApiError):
     """AWS throttles us; the request may be sent again."""
 
-    status = 503
-    type = "server_error"
     code = "overloaded"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
