@@ -45,6 +45,10 @@ format: .venv/.installed ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+.PHONY: openapi
+openapi: .venv/.installed ## Write the OpenAPI documents anew
+	@$(BIN)/python -m openapi
+
 .PHONY: build
 build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 	@PATH="$(ROOT)/.tools/sam/bin:$$PATH" sam build
@@ -63,7 +67,7 @@ lock: $(UV) ## Resolve all dependencies anew
 
 .PHONY: clean
 clean: ## Remove what was installed and built; the local stack's data in .local stays
-	rm -rf .venv .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 
 .venv/.installed: requirements/dev.txt pyproject.toml | python
 	@$(UV) venv --quiet --allow-existing .venv

@@ -137,7 +137,13 @@ def test_every_module_is_shipped_with_its_bytecode(artefacts: Path) -> None:
 def test_function_artefact_is_its_module(function: str, artefacts: Path) -> None:
     names = {path.name for path in (artefacts / function).iterdir()}
 
-    assert names == {"app.py", "__pycache__"}
+    assert names - {"openapi"} == {"app.py", "__pycache__"}
+
+
+def test_the_api_ships_its_documents(artefacts: Path) -> None:
+    shipped = {path.name for path in (artefacts / "ApiFunction" / "openapi").iterdir()}
+
+    assert shipped == {"mka1.json", "openai.json"}
 
 
 def test_layer_leaves_boto3_to_the_runtime(artefacts: Path) -> None:

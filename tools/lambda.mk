@@ -9,5 +9,5 @@ compile = $(UV) run --quiet --no-project python -m compileall -q -f -j 0 \
 	--invalidation-mode unchecked-hash -s $(ARTIFACTS_DIR) -p $(1) $(ARTIFACTS_DIR)
 
 build-%Function: python
-	cp *.py $(ARTIFACTS_DIR)
+	cp -r $(wildcard *.py openapi) $(ARTIFACTS_DIR)
 	$(call compile,/var/task)

@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -49,6 +50,7 @@ CONVERSATIONS = "/conversations"
 CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
 ITEMS = f"{CONVERSATION}/items"
 ITEM = f"{ITEMS}/<item_id>"
+DOCUMENT = "/openapi.json"
 MAX_PAGE_ITEMS = 100
 MAX_PAGE_CONVERSATIONS = 50
 AWS_CLIENT = Config(
@@ -192,6 +194,12 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
     return _json(_conversation_json(conversation))
 
 
+@app.get(DOCUMENT)
+def send_document() -> Response[str]:
+    """This description of the API, for whoever asks."""
+    return _json(_document("openai.json" if request().is_openai else "mka1.json"))
+
+
 def unknown_route(_: Exception) -> Response[str]:
     """Answer for a path that no route matches.
 
@@ -238,7 +246,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     logger.info(
         "request",
         request_id=request_id,
-        key_id=event["requestContext"]["authorizer"]["key_id"],
+        key_id=event["requestContext"].get("authorizer", {}).get("key_id"),
         route=f"{event['httpMethod']} {event['resource']}",
         status=answer["statusCode"],
         duration_ms=round(1000 * (time.perf_counter() - started), 1),
@@ -270,6 +278,11 @@ def _list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more:
         f'{{"object":"list","data":[{",".join(entries)}],'
         f'"first_id":"{first_id}","last_id":"{last_id}","has_more":{json.dumps(has_more)}}}'
     )
+
+
+@functools.cache
+def _document(name: str) -> str:
+    return (Path(__file__).parent / "openapi" / name).read_text(encoding="utf-8")
 
 
 def _json(body: str, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:

@@ -1,0 +1,122 @@
+"""A face's document: its routes as the template has them, each with the handler's function."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from functions.api import app as api
+from local.template import Template
+from openapi import answers, examples, parameters
+from openapi.operations import OPERATIONS, TAGS, Operation
+from openapi.schemas import Json, answered_schemas, contract_schemas, ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from openapi.faces import Face
+
+FOLDER: Final = Path(api.__file__).parent / "openapi"
+_NAME: Final = re.compile(r"\{(\w+)\}")
+
+
+def write(face: Face) -> str:
+    """The document as it is committed."""
+    return json.dumps(document(face), indent=1, ensure_ascii=False) + "\n"
+
+
+def document(face: Face) -> Json:
+    """The document of a face."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "lambda-conversations",
+            "summary": face.summary,
+            "description": api.__doc__,
+            "version": importlib.metadata.version("lambda-conversations"),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        # Beside the document, whatever host and stage it was read from.
+        "servers": [{"url": f"../{face.prefix.rpartition('/')[2]}"}],
+        "security": [{"ApiKey": []}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": _paths(face),
+        "components": _components(),
+    }
+
+
+def handlers() -> dict[tuple[str, str], Callable[..., object]]:
+    """The handler's functions, by method and path without a prefix."""
+    resolver = api.app
+    routes = [*resolver._static_routes, *resolver._dynamic_routes]  # noqa: SLF001 - no other way to them
+    return {
+        (route.method, re.sub(r"<(\w+)>", r"{\1}", str(route.path))): route.func for route in routes
+    }
+
+
+def _paths(face: Face) -> Json:
+    paths: dict[str, Json] = defaultdict(dict)
+    known = handlers()
+    for method, path in _routes(face):
+        function = known[method, path]
+        paths[path][method.lower()] = _operation(face, path, function)
+    return paths
+
+
+def _routes(face: Face) -> Iterator[tuple[str, str]]:
+    for route in Template().api.routes:
+        if route.path.startswith(f"{face.prefix}/"):
+            yield route.method, route.path.removeprefix(face.prefix)
+
+
+def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
+    name = function.__name__
+    operation = OPERATIONS[name]
+    summary, _, description = (function.__doc__ or "").partition("\n\n")
+    written: Json = {
+        "operationId": face.operation_ids[name],
+        "tags": [operation.tag],
+        "summary": summary,
+    }
+    if description:
+        written["description"] = " ".join(description.split())
+    if operation.is_open:
+        written["security"] = []
+    in_path = [_parameter(found) for found in _NAME.findall(path)]
+    written["parameters"] = [*in_path, *operation.all_parameters(face)]
+    if operation.body:
+        written["requestBody"] = _body(name, operation, operation.body)
+    done = answers.success(operation.answer, "Done.", examples.ANSWERS[operation.answer])
+    written["responses"] = {"200": done, **answers.refusals(operation.refusals())}
+    return written
+
+
+def _parameter(name: str) -> Json:
+    return {"$ref": f"#/components/parameters/{name}"}
+
+
+def _body(name: str, operation: Operation, schema: str) -> Json:
+    shown = {key: {"value": value} for key, value in examples.BODIES[name].items()}
+    return {
+        "required": operation.is_body_required,
+        "content": {"application/json": {"schema": ref(schema), "examples": shown}},
+    }
+
+
+def _components() -> Json:
+    contract = contract_schemas()
+    done = answers.answer_schemas(api.MAX_PAGE_CONVERSATIONS, api.MAX_PAGE_ITEMS)
+    schemas = {**contract, **answered_schemas(contract), **done}
+    return {
+        "securitySchemes": {
+            "ApiKey": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer`"}
+        },
+        "parameters": parameters.PATH,
+        "headers": answers.HEADERS,
+        "examples": answers.error_examples(),
+        "schemas": dict(sorted(schemas.items())),
+    }

@@ -1,0 +1,62 @@
+"""What the documents show of a conversation: bodies, and the answers to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CONVERSATION_ID: Final = "conv_abc123"
+_QUESTION: Final = {"type": "message", "role": "user", "content": "What is the weather today?"}
+_CALL: Final = {
+    "type": "function_call",
+    "call_id": "call_1",
+    "name": "get_weather",
+    "arguments": '{"city": "Oslo"}',
+}
+_RESULT: Final = {"type": "function_call_output", "call_id": "call_1", "output": "-3 °C, snow"}
+_ANSWERED: Final = {"id": "msg_06f1e2v9m0c8i4a7k3p5s1q2to", **_QUESTION}
+_CONVERSATION: Final = {
+    "id": _CONVERSATION_ID,
+    "object": "conversation",
+    "created_at": 1763942400,
+    "deleted_at": None,
+    "metadata": {"topic": "weather"},
+    "identity": "b5a2c96250612366ea272ffac6d9744aaf4b45aacd96aa7cfcb931ee3b558259",
+}
+
+BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "create_conversation": {
+        "empty": {},
+        "begun": {"items": [_QUESTION], "metadata": {"topic": "weather"}},
+    },
+    "update_conversation": {
+        "set": {"metadata": {"topic": "weather"}},
+        "removed": {"metadata": {"topic": None}},
+    },
+    "append_items": {
+        "message": {"items": [_QUESTION]},
+        "tool": {"items": [_CALL, _RESULT]},
+    },
+    "delete_items": {"two": {"item_ids": [_ANSWERED["id"], "msg_mine"]}},
+}
+"""By the name of the handler's function, then by their own."""
+
+
+def _page(entry: Mapping[str, Any]) -> dict[str, Any]:
+    ends = {"first_id": entry["id"], "last_id": entry["id"], "has_more": False}
+    return {"object": "list", "data": [entry], **ends}
+
+
+ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "Conversation": {"conversation": _CONVERSATION},
+    "DeletedConversation": {
+        "deleted": {"id": _CONVERSATION_ID, "object": "conversation.deleted", "deleted": True}
+    },
+    "ConversationPage": {"page": _page(_CONVERSATION)},
+    "ItemPage": {"page": _page(_ANSWERED)},
+    "AnsweredItem": {"message": _ANSWERED},
+    "Document": {},
+}
+"""By the name of their schema, then by their own."""

@@ -1,0 +1,82 @@
+"""What a request says beside its body: in the path, the query and the headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, get_args
+
+from conversations.listing import Order
+from conversations.requests import DEFAULT_LIMIT
+from openapi.schemas import ID, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openapi.faces import Face
+
+# A header's value has no blanks at its ends: HTTP takes them away.
+_VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"
+_END_USER: Final = _VISIBLE.format(256 - 2)
+_KEY: Final = _VISIBLE.format(255 - 2)
+
+
+def _path(name: str, description: str) -> Json:
+    return _parameter("path", name, description, ID) | {"required": True}
+
+
+def _parameter(place: str, name: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": place, "description": description, "schema": schema}
+
+
+PATH: Final[Mapping[str, Json]] = {
+    "conversation_id": _path("conversation_id", "The conversation."),
+    "item_id": _path("item_id", "An item of the conversation."),
+}
+"""The parameters of paths, by name."""
+
+ON_BEHALF_OF: Final = _parameter(
+    "header",
+    "X-On-Behalf-Of",
+    "The end user for whom the request is made: each owns conversations of their own. The key must"
+    " be allowed to.",
+    {"type": "string", "pattern": _END_USER},
+)
+IDEMPOTENCY_KEY: Final = _parameter(
+    "header",
+    "Idempotency-Key",
+    "Names the request for 24 hours: sent again with the same key and body, it is answered as the"
+    " first time, and done once.",
+    {"type": "string", "pattern": _KEY},
+)
+RETRY_COUNT: Final = _parameter(
+    "header",
+    "x-stainless-retry-count",
+    "How often the SDK has sent the request before. Unless it is 0, a request whose body is that"
+    " of the conversation's last append is answered as that was, and not done again.",
+    {"type": "string"},
+)
+AFTER: Final = _parameter(
+    "query", "after", "The id that the page begins behind; a deleted one is good too.", ID
+)
+METADATA: Final[Json] = {
+    "name": "metadata",
+    "in": "query",
+    "description": "Only conversations that have all these pairs. A pair may also be given as a"
+    " parameter of its own: `?topic=weather`.",
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}}
+        }
+    },
+}
+
+
+def limit(most: int) -> Json:
+    """How many entries a page has."""
+    schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
+    return _parameter("query", "limit", "Entries of the page, at most.", schema)
+
+
+def order(face: Face) -> Json:
+    """Which end a list begins with."""
+    schema = {"enum": [*get_args(Order.__value__)], "default": face.order}
+    return _parameter("query", "order", "The oldest first, or the newest.", schema)

@@ -1,0 +1,139 @@
+"""The contract as JSON Schema: what Pydantic says of it, and what the contract says in code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from conversations import ids
+from conversations.contract.fields import STRICT
+from conversations.contract.items import AnyItem, Batch
+from conversations.contract.models import CreateConversation, DeleteItems, UpdateConversation
+from conversations.errors import ERRORS, ErrorEnvelope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+type Json = dict[str, Any]
+
+ITEM: Final = "Item"
+ID: Final[Json] = {"type": "string", "pattern": ids.ID_PATTERN}
+_BODIES: Final = (Batch, CreateConversation, UpdateConversation, DeleteItems, ErrorEnvelope)
+_PREFIX: Final = "#/components/schemas/"
+
+
+def _exactly_one(*names: str) -> Json:
+    """A string under one of the names; null counts as absent."""
+    return {"oneOf": [{"required": [n], "properties": {n: {"type": "string"}}} for n in names]}
+
+
+_EXACT: Final[Mapping[str, Json]] = {
+    "InputImage": _exactly_one("file_id", "image_url"),
+    "InputFile": _exactly_one("file_data", "file_id", "file_url"),
+    "NamedFunctionOutput": {"properties": {"call_id": False}},
+    "SealedReasoning": {
+        "properties": {"id": False, "encrypted_content": {"type": "string"}},
+        "required": ["encrypted_content"],
+    },
+    "SealedCompaction": {"not": {"required": ["id", "content"]}},
+    "ShellAction": {"properties": {"commands": False}},
+    "ItemReference": {
+        "anyOf": [
+            {"required": ["type"], "properties": {"type": {"const": "item_reference"}}},
+            {
+                "properties": {"type": {"type": "null"}},
+                "propertyNames": {"enum": ["id", "type", "response_id", "metadata"]},
+            },
+        ]
+    },
+    "ErrorBody": {
+        "properties": {
+            "type": {"enum": sorted({kind.type for kind in ERRORS.values()})},
+            "code": {"enum": [*ERRORS]},
+        }
+    },
+}
+"""The rules of `conversations.contract` that are functions: which shape of a type an item is of,
+and of which of several fields a part needs one."""
+
+
+class _Generator(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - its signature
+        """Only schemas that have a name of their own have a title."""
+        return False
+
+
+def ref(name: str) -> Json:
+    """A reference to a schema of the document."""
+    return {"$ref": f"{_PREFIX}{name}"}
+
+
+def contract_schemas() -> dict[str, Json]:
+    """The schemas of the bodies that a client sends, and of all that is in them, by name."""
+    adapters: list[Any] = [(ITEM, "validation", TypeAdapter(AnyItem, config=STRICT))]
+    adapters += [(body.__name__, "validation", TypeAdapter(body)) for body in _BODIES]
+    generated, common = TypeAdapter.json_schemas(
+        adapters, ref_template=f"{_PREFIX}{{model}}", schema_generator=_Generator
+    )
+    item = generated[cast("Any", (ITEM, "validation"))]
+    schemas = {
+        name: _merged(_replaced(schema, item, ref(ITEM)), _EXACT.get(name, {}))
+        for name, schema in common["$defs"].items()
+    }
+    title = {"title": ITEM, "description": "One entry of a conversation, by its `type`."}
+    return {ITEM: title | item, **schemas}
+
+
+def answered_schemas(schemas: Mapping[str, Json]) -> dict[str, Json]:
+    """The same schemas as they are in answers, where `include` may leave an image's URL out.
+
+    An item of an answer has its `id` and its `type`, whoever gave them.
+    """
+    bodies = {body.__name__ for body in _BODIES}
+    names = [name for name in schemas if name not in bodies and _reaches_image(schemas, name)]
+    answered = {name: {**schemas[name], "title": f"Answered{name}"} for name in names}
+    del answered["InputImage"]["oneOf"]
+    for name in names:
+        for inner in names:
+            answered[name] = _replaced(answered[name], ref(inner), ref(f"Answered{inner}"))
+    has_id = {"required": ["id", "type"], "properties": {"id": ID, "type": {"type": "string"}}}
+    answered[ITEM] |= {"type": "object", **has_id}
+    return {f"Answered{name}": schema for name, schema in answered.items()}
+
+
+def _reaches_image(schemas: Mapping[str, Json], name: str) -> bool:
+    return name == "InputImage" or any(
+        _reaches_image(schemas, inner) for inner in _references(schemas[name])
+    )
+
+
+def _references(value: object) -> Iterator[str]:
+    """The names of the schemas that a schema refers to."""
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"].removeprefix(_PREFIX)
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+
+
+def _replaced(value: Any, old: Json, new: Json) -> Any:  # noqa: ANN401 - whatever JSON there is
+    """The value with *new* wherever *old* stands in it."""
+    if value == old:
+        return new
+    if isinstance(value, dict):
+        return {name: _replaced(inner, old, new) for name, inner in value.items()}
+    return [_replaced(inner, old, new) for inner in value] if isinstance(value, list) else value
+
+
+def _merged(schema: Json, more: Json) -> Json:
+    """Both schemas in one: what *more* says of a property holds."""
+    merged = {**schema, **more}
+    if "properties" in more:
+        merged["properties"] = schema["properties"] | more["properties"]
+    if "required" in more:
+        merged["required"] = [*schema["required"], *more["required"]]
+    return merged

@@ -1,0 +1,200 @@
+"""The OpenAPI documents: made of what is there, valid, and saying neither more nor less."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import httpx
+import jsonschema_rs
+import meetkai_mka1
+import pytest
+from contract_cases import EXAMPLES, INVALID, answered
+from openapi_spec_validator import validate
+
+from conversations.errors import ERRORS
+from local.template import Template
+from openapi.document import FOLDER, handlers, write
+from openapi.faces import FACES, MKA1, Face
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.stack import LocalStack
+
+type Json = dict[str, Any]
+
+DOCUMENTS: dict[str, Json] = {
+    face.prefix: json.loads((FOLDER / face.file_name).read_text(encoding="utf-8")) for face in FACES
+}
+METHODS = ("get", "post", "delete")
+UNSAYABLE = {
+    "009-lone-surrogate.body",
+    "010-infinity.body",
+    "011-deep-nesting.body",
+    "011-deep-unknown.body",
+    "032-dup-ids.json",
+    "081-fs-score-huge.json",
+    "087-cu-whole-float.json",
+    "157-dup-ids-other-types.json",
+}
+"""Bodies that are refused for what no schema can say: of numbers, of depth, of two ids alike."""
+PAGE = {"object": "list", "first_id": "a", "last_id": "a", "has_more": False}
+
+
+@pytest.fixture(params=FACES, ids=lambda face: face.prefix)
+def face(request: pytest.FixtureRequest) -> Face:
+    found: Face = request.param
+    return found
+
+
+@pytest.fixture
+def document(face: Face) -> Json:
+    return DOCUMENTS[face.prefix]
+
+
+def operations(document: Json) -> Iterator[Json]:
+    for path in document["paths"].values():
+        yield from (path[method] for method in METHODS if method in path)
+
+
+def validator(schema: Json, document: Json) -> jsonschema_rs.Draft202012Validator:
+    """Of a schema that refers to others of the document."""
+    components = {"components": {"schemas": document["components"]["schemas"]}}
+    return jsonschema_rs.Draft202012Validator({**schema, **components})
+
+
+@cache
+def named(schema: str) -> jsonschema_rs.Draft202012Validator:
+    """Of one of the document's schemas, which both documents have."""
+    return validator({"$ref": f"#/components/schemas/{schema}"}, DOCUMENTS[MKA1.prefix])
+
+
+def media(document: Json) -> Iterator[tuple[Json, Json]]:
+    """The schemas of all bodies and answers, each with its examples."""
+    for operation in operations(document):
+        bodies = [*operation["responses"].values()]
+        bodies += [operation["requestBody"]] if "requestBody" in operation else []
+        for body in bodies:
+            found = body["content"]["application/json"]
+            yield found["schema"], found.get("examples", {})
+
+
+def test_it_is_fresh(face: Face) -> None:
+    committed = (FOLDER / face.file_name).read_text(encoding="utf-8")
+
+    assert committed == write(face), "run `make openapi`"
+
+
+def test_it_is_valid(document: Json) -> None:
+    validate(document)
+
+
+def test_template_document_and_handler_have_the_same_routes(face: Face, document: Json) -> None:
+    documented = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    routed = {
+        (route.method, route.path.removeprefix(face.prefix))
+        for route in Template().api.routes
+        if route.path.startswith(f"{face.prefix}/")
+    }
+
+    assert documented == routed == handlers().keys()
+
+
+def test_no_route_stands_outside_the_documents() -> None:
+    prefixes = tuple(f"{face.prefix}/" for face in FACES)
+
+    assert all(route.path.startswith(prefixes) for route in Template().api.routes)
+
+
+def test_it_is_sent_to_whoever_asks(face: Face, stack: LocalStack) -> None:
+    answer = httpx.get(f"{stack.url}{face.prefix}/openapi.json")
+
+    assert answer.status_code == 200
+    assert answer.text == (FOLDER / face.file_name).read_text(encoding="utf-8")
+    assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("root", ["http://127.0.0.1:8000", "https://x.execute-api.invalid/live"])
+def test_its_server_is_where_it_was_read(root: str, face: Face, document: Json) -> None:
+    [server] = document["servers"]
+
+    assert urljoin(f"{root}{face.prefix}/openapi.json", server["url"]) == f"{root}{face.prefix}"
+
+
+def test_operations_are_named_as_in_the_mka1_sdk() -> None:
+    source = Path(meetkai_mka1.__file__).with_name("conversations.py").read_text(encoding="utf-8")
+    ours = {operation["operationId"] for operation in operations(DOCUMENTS[MKA1.prefix])}
+
+    assert ours - {"openapi.retrieve"} == set(re.findall(r'operation_id="([\w.]+)"', source))
+
+
+@pytest.mark.parametrize(("item"), [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_its_items_are_those_of_the_contract(item: Json) -> None:
+    shown = answered(item) | {"id": item.get("id") or "msg_1"}
+
+    assert named("Batch").is_valid({"items": [item]})
+    assert named("ItemPage").is_valid({**PAGE, "data": [shown]})
+
+
+@pytest.mark.parametrize(
+    ("name", "body"), [pytest.param(name, body, id=name) for name, body, _ in INVALID]
+)
+def test_it_refuses_what_the_contract_refuses(name: str, body: bytes) -> None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return
+
+    assert named("Batch").is_valid(value) == (name in UNSAYABLE)
+
+
+def test_its_examples_are_of_their_schemas(document: Json) -> None:
+    shared = document["components"]["examples"]
+    tried = 0
+    for schema, examples in media(document):
+        for example in examples.values():
+            found = shared[example["$ref"].rpartition("/")[2]] if "$ref" in example else example
+            assert validator(schema, document).is_valid(found["value"]), found
+            tried += 1
+
+    assert tried > len(ERRORS)
+
+
+def test_it_has_every_error_under_its_statuses(document: Json) -> None:
+    documented = {
+        (int(status), code)
+        for operation in operations(document)
+        for status, response in operation["responses"].items()
+        if status != "200"
+        for code in response["content"]["application/json"]["examples"]
+    }
+
+    assert documented == {
+        (status, code) for code, kind in ERRORS.items() for status in kind.statuses
+    }
+
+
+def test_a_refusal_has_the_headers_of_its_errors(document: Json) -> None:
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            codes = response["content"]["application/json"]["examples"] if status != "200" else ()
+            headers = {name for code in codes for name in ERRORS[code].headers}
+            assert response["headers"].keys() == headers | {"x-request-id"}
+
+
+def test_its_parts_are_all_used(document: Json) -> None:
+    text = json.dumps(document)
+
+    for kind, parts in document["components"].items():
+        if kind != "securitySchemes":
+            for name in parts:
+                assert f'"#/components/{kind}/{name}"' in text
