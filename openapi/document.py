@@ -45,7 +45,7 @@ def document(face: Face) -> Json:
         "security": [{"ApiKey": []}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": _paths(face),
-        "components": _components(),
+        "components": _components(face),
     }
 
 
@@ -107,8 +107,10 @@ def _body(name: str, operation: Operation, schema: str) -> Json:
     }
 
 
-def _components() -> Json:
+def _components(face: Face) -> Json:
     contract = contract_schemas()
+    [values, _] = contract["Batch"]["properties"]["include"]["anyOf"]
+    values["items"] = parameters.included(face)
     done = answers.answer_schemas(api.MAX_PAGE_CONVERSATIONS, api.MAX_PAGE_ITEMS)
     schemas = {**contract, **answered_schemas(contract), **done}
     return {

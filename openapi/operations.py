@@ -72,8 +72,9 @@ class Operation:
         paging: list[Json] = []
         if self.most:
             paging = [parameters.AFTER, parameters.limit(self.most), parameters.order(face)]
+        heavy = parameters.include(face) if self.includes else []
         end_user = [] if self.is_open else [parameters.ON_BEHALF_OF]
-        return [*paging, *self.parameters, *end_user]
+        return [*paging, *heavy, *self.parameters, *end_user]
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {

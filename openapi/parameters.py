@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, get_args
 
 from conversations.listing import Order
-from conversations.requests import DEFAULT_LIMIT
+from conversations.requests import DEFAULT_LIMIT, INCLUDE_PARAMETERS
+from conversations.views import HEAVY_FIELDS
 from openapi.schemas import ID, Json
 
 if TYPE_CHECKING:
@@ -80,3 +81,18 @@ def order(face: Face) -> Json:
     """Which end a list begins with."""
     schema = {"enum": [*get_args(Order.__value__)], "default": face.order}
     return _parameter("query", "order", "The oldest first, or the newest.", schema)
+
+
+def include(face: Face) -> list[Json]:
+    """Which of the heavy fields are shown, by both of the SDKs' names; without any, all are."""
+    text = (
+        "Of the fields of items that may be heavy, show these and no others: "
+        f"{', '.join(f'`{name}`' for name in HEAVY_FIELDS)}. Without it, all are shown."
+    )
+    schema = {"type": "array", "items": included(face)}
+    return [_parameter("query", name, text, schema) for name in INCLUDE_PARAMETERS]
+
+
+def included(face: Face) -> Json:
+    """A value of `include`."""
+    return {"type": "string"} if face.include_is_open else {"enum": [*HEAVY_FIELDS]}
