@@ -49,6 +49,10 @@ format: .venv/.installed ## Rewrite the code in the project's format
 openapi: .venv/.installed ## Write the OpenAPI documents anew
 	@$(BIN)/python -m openapi
 
+.PHONY: fuzz
+fuzz: .venv/.installed ## Try the local stack with all that schemathesis makes of the documents (ARGS="-n 500")
+	@$(BIN)/python -m openapi.fuzzing $(ARGS)
+
 .PHONY: build
 build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 	@PATH="$(ROOT)/.tools/sam/bin:$$PATH" sam build

@@ -80,12 +80,12 @@ def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
     }
 
 
-def success(schema: str, description: str, examples: Mapping[str, Any]) -> Json:
+def success(schema: str, examples: Mapping[str, Any]) -> Json:
     """The answer of an operation that was done."""
     named = {name: {"value": value} for name, value in examples.items()}
     media: Json = {"schema": ref(schema)} | ({"examples": named} if named else {})
     return {
-        "description": description,
+        "description": "Done.",
         "headers": {"x-request-id": _header("x-request-id")},
         "content": {"application/json": media},
     }

@@ -90,9 +90,22 @@ def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
     written["parameters"] = [*in_path, *operation.all_parameters(face)]
     if operation.body:
         written["requestBody"] = _body(name, operation, operation.body)
-    done = answers.success(operation.answer, "Done.", examples.ANSWERS[operation.answer])
+    done = answers.success(operation.answer, examples.ANSWERS[operation.answer])
+    if operation.leads_to:
+        done["links"] = {next_: _link(face, next_) for next_ in operation.leads_to}
     written["responses"] = {"200": done, **answers.refusals(operation.refusals())}
     return written
+
+
+def _link(face: Face, name: str) -> Json:
+    """To an operation on the last item of an answer."""
+    return {
+        "operationId": face.operation_ids[name],
+        "parameters": {
+            "conversation_id": "$request.path.conversation_id",
+            "item_id": "$response.body#/last_id",
+        },
+    }
 
 
 def _parameter(name: str) -> Json:

@@ -60,6 +60,8 @@ class Operation:
     """Whether the query says which heavy fields are shown."""
     most: int | None = None
     """Entries of a page, if it is a list."""
+    leads_to: Sequence[str] = ()
+    """Functions that take an item that it answers."""
     is_open: bool = False
     """Whether it asks for no key."""
 
@@ -115,6 +117,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         body="Batch",
         parameters=(parameters.IDEMPOTENCY_KEY, parameters.RETRY_COUNT),
         includes=True,
+        leads_to=("get_item", "delete_item"),
     ),
     "list_items": Operation(
         ITEMS, "ItemPage", (*_PLACE, "item_not_found"), includes=True, most=MAX_PAGE_ITEMS

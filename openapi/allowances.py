@@ -1,0 +1,33 @@
+"""What schemathesis takes for a failure and is none; it loads this file by `schemathesis.toml`.
+
+A schema says what a request looks like, and nothing of the requests before it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import schemathesis
+from schemathesis.openapi.checks import RejectedPositiveData, UnsupportedMethodResponse
+
+if TYPE_CHECKING:
+    from schemathesis import Case, HookContext, Response
+    from schemathesis.core.failures import Failure
+
+_OF_STATE: Final = {"item_already_in_conversation", "idempotency_key_reused"}
+_UNSAYABLE: Final = ("is already the id of another item of this request", "at most 16 pairs")
+
+
+@schemathesis.hook
+def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:  # noqa: ARG001 - its signature
+    """Whether a failure is one."""
+    match failure:
+        case RejectedPositiveData():
+            error: dict[str, Any] = response.json()["error"]
+            return error["code"] not in _OF_STATE and not any(
+                text in error["message"] for text in _UNSAYABLE
+            )
+        case UnsupportedMethodResponse():
+            # API Gateway has one answer for an unknown path and for an unknown method.
+            return bool(response.json()["error"]["code"] != "route_not_found")
+    return True
