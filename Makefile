@@ -50,7 +50,7 @@ openapi: .venv/.installed ## Write the OpenAPI documents anew
 	@$(BIN)/python -m openapi
 
 .PHONY: fuzz
-fuzz: .venv/.installed ## Try the local stack with all that schemathesis makes of the documents (ARGS="-n 500")
+fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with all that schemathesis makes of the documents (ARGS="-n 500")
 	@$(BIN)/python -m openapi.fuzzing $(ARGS)
 
 .PHONY: build

@@ -1,10 +1,11 @@
-"""What schemathesis takes for a failure and is none; it loads this file by `schemathesis.toml`.
+"""What a schema cannot tell schemathesis, which loads this file by `schemathesis.toml`.
 
 A schema says what a request looks like, and nothing of the requests before it.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 import schemathesis
@@ -14,8 +15,23 @@ if TYPE_CHECKING:
     from schemathesis import Case, HookContext, Response
     from schemathesis.core.failures import Failure
 
+_ROOM: Final = 240
 _OF_STATE: Final = {"item_already_in_conversation", "idempotency_key_reused"}
 _UNSAYABLE: Final = ("is already the id of another item of this request", "at most 16 pairs")
+
+_COUNT: Final = itertools.count()
+
+
+@schemathesis.hook
+def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
+    """Give each valid request an Idempotency-Key of its own, where it has one.
+
+    schemathesis draws few, and the second request under one would get no further.
+    """
+    is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+    key = case.headers.get("Idempotency-Key", "")
+    if is_valid and 0 < len(key) < _ROOM:
+        case.headers["Idempotency-Key"] = f"{key}-{next(_COUNT)}"
 
 
 @schemathesis.hook
