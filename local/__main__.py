@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TextIO, get_args
 
-from local import welcome
+from local import docs, welcome
 from local.engines import EngineName
 from local.errors import EngineError, LocalStackError
 from local.stack import DATA, LocalStack
@@ -78,7 +78,10 @@ def _quiet_greeting(stack: LocalStack, key: str) -> str:
 def _greeting(stack: LocalStack, key: str) -> str:
     exchange = welcome.append_example(stack.url, key)
     lines = welcome.pasted_lines(stack.url, key)
-    return f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n\n{lines}\n\nCtrl-C ends it.\n"
+    return (
+        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\ndocs: {stack.url}{docs.PATH}\n\n{lines}\n\n"
+        "Ctrl-C ends it.\n"
+    )
 
 
 def _watch(stack: LocalStack, parent: int) -> NoReturn:

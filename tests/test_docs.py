@@ -1,0 +1,89 @@
+"""The page at `/docs`, as a browser shows it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from browser import CHROMIUM, Page, open_page
+
+from local import welcome
+from openapi.faces import FACES, Face
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import IssueKey
+
+    from local.stack import LocalStack
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+@pytest.fixture
+def page(stack: LocalStack) -> Iterator[Page]:
+    with open_page() as page:
+        page.do("Page.navigate", url=f"{stack.url}/docs")
+        page.wait_for("document.body && document.body.dataset.ready")
+        yield page
+
+
+def test_it_needs_nothing_from_elsewhere(stack: LocalStack) -> None:
+    answer = httpx.get(f"{stack.url}/docs")
+
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)=|https?:", answer.text)
+
+
+def test_it_is_not_part_of_the_api(stack: LocalStack) -> None:
+    assert httpx.post(f"{stack.url}/docs").status_code == 404
+    assert not [route for route in stack.template.api.routes if "docs" in route.path]
+
+
+@needs_chromium
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+def test_it_lists_every_operation_of_a_document(face: Face, page: Page) -> None:
+    url = f"{face.prefix}/openapi.json"
+    page.run(f"choice.value = '{url}'; choice.dispatchEvent(new Event('change')); 0")
+    page.wait_for(f"document.body.dataset.ready === '{url}'")
+
+    shown = page.run("[...document.querySelectorAll('article')].map((found) => found.id)")
+    assert set(shown) == set(face.operation_ids.values())
+    assert not page.problems
+
+
+@needs_chromium
+def test_it_shows_what_stands_in_the_document(page: Page) -> None:
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for("document.body.innerText.includes('What is the weather today?')")
+
+    for words in ("FunctionCallOutput", "Idempotency-Key", "maximum 100", "rate_limit_exceeded"):
+        assert page.run(f"document.body.textContent.includes('{words}')")
+    assert not page.problems
+
+
+@needs_chromium
+def test_it_tries_a_request_with_a_key(page: Page, stack: LocalStack, issue_key: IssueKey) -> None:
+    welcome.hold_documented_conversation(stack)
+    form = "document.getElementById('conversations.items.create').querySelector('form')"
+    page.run(f"document.getElementById('key').value = '{issue_key(welcome.ACCOUNT)}'")
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for(form)
+    page.run(f"{form}.requestSubmit()")
+    outcome = page.wait_for(f"{form}.parentNode.querySelector('pre')?.innerText")
+
+    assert '"object": "list"' in outcome
+    assert "What is the weather today?" in outcome
+
+
+@needs_chromium
+def test_it_shows_a_refusal(page: Page) -> None:
+    form = "document.getElementById('conversations.list').querySelector('form')"
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for(form)
+    page.run(f"{form}.requestSubmit()")
+
+    assert page.wait_for(f"{form}.parentNode.querySelector('.bad')?.innerText").startswith("401")
