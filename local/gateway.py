@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from local.authorizer import Invoke, TokenAuthorizer
+from local.encodings import decoded_body, encoded_answer
 from local.events import Request, proxy_event, request_context
 from local.functions import PAYLOAD_LIMIT, FunctionError
 from local.integration import proxy_answer
@@ -63,7 +64,7 @@ class Gateway:
         """Answer one HTTP request."""
         request = _request(scope)
         try:
-            answer = await self._answer(request, receive)
+            answer = await self._encode(await self._answer(request, receive), request)
         except ClientGoneError:
             return
         _logger.info("%s %s %d", request.method, request.raw_path, answer.status)
@@ -85,7 +86,7 @@ class Gateway:
             known = _known(match)
             self._throttle()
             await self._authorize(request, known, context)
-            body = await _read_body(request, receive)
+            body = await self._read(request, receive)
             event = proxy_event(request, context, self._api, known.parameters, body)
             return await self._integrate(known, event)
         except GatewayError as error:
@@ -94,6 +95,19 @@ class Gateway:
     def _throttle(self) -> None:
         if self._bucket and not self._bucket.take():
             raise GatewayError("THROTTLED")
+
+    async def _read(self, request: Request, receive: Receive) -> bytes:
+        """The body; as AWS has it, one that is smaller than what is compressed stays as it is."""
+        body = await _read_body(request, receive)
+        if len(body) < (self._api.minimum_compression_bytes or 0):
+            return body
+        return await self._run(decoded_body, body, request, BODY_LIMIT)
+
+    async def _encode(self, answer: Answer, request: Request) -> Answer:
+        minimum = self._api.minimum_compression_bytes
+        if minimum is None or len(answer.body) < minimum:
+            return answer
+        return await self._run(encoded_answer, answer, request)
 
     async def _authorize(self, request: Request, match: RouteMatch, context: JsonObject) -> None:
         if match.route.authorizer is not None:

@@ -24,6 +24,7 @@ _DEFAULTS: Final[Mapping[str, tuple[int, str | None]]] = {
     "REQUEST_TOO_LARGE": (413, "Request Too Long"),
     "THROTTLED": (429, "Too Many Requests"),
     "UNAUTHORIZED": (401, "Unauthorized"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "Unsupported Media Type"),
 }
 _PLAIN: Final = GatewayResponse(
     None, {}, {"application/json": '{"message":$context.error.messageString}'}

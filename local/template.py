@@ -73,6 +73,8 @@ class Api:
     authorizers: Mapping[str, Authorizer]
     responses: Mapping[str, GatewayResponse]
     throttle: Throttle | None
+    minimum_compression_bytes: int | None
+    """None if answers are never compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class Template:
         [logical_id] = self._ids("AWS::Serverless::Api")
         properties = self._properties(logical_id)
         auth = section(properties, "Auth")
+        minimum = properties.get("MinimumCompressionSize")
         return Api(
             name=logical_id,
             stage=as_text(properties["StageName"]),
@@ -147,6 +150,7 @@ class Template:
                 for kind, given in section(properties, "GatewayResponses").items()
             },
             throttle=_throttle(items(properties.get("MethodSettings") or [])),
+            minimum_compression_bytes=None if minimum is None else int(as_text(minimum)),
         )
 
     @cached_property

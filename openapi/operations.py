@@ -23,7 +23,13 @@ TAGS: Final = {
     DOCUMENT: "This description of the API.",
 }
 
-_OPEN: Final = ("request_refused", "request_too_large", "rate_limit_exceeded", "server_error")
+_OPEN: Final = (
+    "request_refused",
+    "request_too_large",
+    "unsupported_content_encoding",
+    "rate_limit_exceeded",
+    "server_error",
+)
 _ALWAYS: Final = (
     *_OPEN,
     "invalid_value",

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import json
 import socket
 from collections.abc import Iterator
@@ -245,6 +246,49 @@ def test_bodyless_status_leaves_the_connection_usable(visitor: httpx.Client) -> 
     assert visitor.get("/echo/a").status_code == 200
 
 
+def test_answer_is_packed_from_the_size_in_the_template(visitor: httpx.Client) -> None:
+    smaller = answered(visitor, statusCode=200, body="x" * 299)
+    large = answered(visitor, statusCode=200, body="x" * 300)
+
+    assert "content-encoding" not in smaller.headers
+    assert (large.headers["content-encoding"], large.text) == ("gzip", "x" * 300)
+
+
+def test_answer_in_a_coding_of_its_own_is_left_alone(visitor: httpx.Client) -> None:
+    packed = gzip.compress(bytes(range(256)) * 2)
+    encoded = {"body": base64.b64encode(packed).decode(), "isBase64Encoded": True}
+
+    answer = answered(visitor, statusCode=200, headers={"Content-Encoding": "gzip"}, **encoded)
+
+    assert answer.headers.get_list("content-encoding") == ["gzip"]
+    assert answer.content == bytes(range(256)) * 2
+
+
+@pytest.mark.parametrize(("size", "is_unpacked"), [(299, False), (300, True)])
+def test_body_is_unpacked_from_the_size_in_the_template(
+    visitor: httpx.Client, *, size: int, is_unpacked: bool
+) -> None:
+    body = "x" * (size - len(gzip.compress(b"x", 0)) + 1)
+    packed = gzip.compress(body.encode(), 0)
+
+    answer = visitor.post("/echo/a", content=packed, headers={"Content-Encoding": "gzip"})
+
+    assert len(packed) == size
+    assert (answer.json()["event"]["body"] == body) == is_unpacked
+
+
+def test_nothing_is_packed_unless_the_template_says_so(tmp_path: Path, app: LocalStack) -> None:
+    for name in ("echo", "gate", "listener"):
+        (tmp_path / name).symlink_to(APP.parent / name)
+    text = APP.read_text().replace("MinimumCompressionSize: 300", "")
+    (tmp_path / "template.yaml").write_text(text)
+
+    with LocalStack.start(template=tmp_path / "template.yaml") as plain:
+        answers = [httpx.get(f"{url}/open") for url in (plain.url, app.url)]
+
+    assert ["content-encoding" in answer.headers for answer in answers] == [False, True]
+
+
 def test_chunked_body_is_put_together(visitor: httpx.Client) -> None:
     event = visitor.post("/echo/a", content=iter([b"one ", b"two ", b"three"])).json()["event"]
 
@@ -275,9 +319,11 @@ def test_connection_is_kept_through_refusals(wire: socket.socket) -> None:
     head = said(wire, "HEAD /nowhere HTTP/1.1", "Host: x")
     options = said(wire, "OPTIONS * HTTP/1.1", "Host: x")
     refused = said(wire, "POST /answer HTTP/1.1", "Host: x", "Content-Length: 4", body=b"body")
+    bodyless = said(wire, "HEAD /echo/a HTTP/1.1", "Host: x", "Authorization: Bearer allow")
     good = said(wire, "GET /echo/a HTTP/1.1", "Host: x", "Authorization: Bearer allow")
 
-    assert [head[0], options[0], refused[0], good[0]] == [403, 403, 401, 200]
+    statuses = [head[0], options[0], refused[0], bodyless[0], good[0]]
+    assert statuses == [403, 403, 401, 200, 200]
 
 
 def test_pipelined_requests_are_answered_in_their_order(wire: socket.socket) -> None:

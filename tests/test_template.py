@@ -23,6 +23,7 @@ REFUSALS = {
     "INVALID_API_KEY": "invalid_api_key",
     "ACCESS_DENIED": "insufficient_scope",
     "REQUEST_TOO_LARGE": "request_too_large",
+    "UNSUPPORTED_MEDIA_TYPE": "unsupported_content_encoding",
     "THROTTLED": "rate_limit_exceeded",
     "QUOTA_EXCEEDED": "rate_limit_exceeded",
     "INTEGRATION_TIMEOUT": "server_error",

@@ -62,7 +62,7 @@ ERRORS: Final[Mapping[str, ErrorKind]] = {
         _INVALID, (400,), "The conversation has, or had, an item of that id."
     ),
     "request_refused": ErrorKind(
-        _INVALID, (400, 403, 415), "API Gateway refused the request before the service saw it."
+        _INVALID, (400, 403), "API Gateway refused the request before the service saw it."
     ),
     "invalid_api_key": ErrorKind(
         "authentication_error",
@@ -89,6 +89,9 @@ ERRORS: Final[Mapping[str, ErrorKind]] = {
     ),
     "request_too_large": ErrorKind(
         _INVALID, (413,), "The body, or what it would add to an answer, is over the limit."
+    ),
+    "unsupported_content_encoding": ErrorKind(
+        _INVALID, (415,), "The body is not what its Content-Encoding says."
     ),
     "idempotency_key_reused": ErrorKind(
         "idempotency_error",
