@@ -68,8 +68,9 @@ def _paths(face: Face) -> Json:
 
 
 def _routes(face: Face) -> Iterator[tuple[str, str]]:
+    """Methods and paths; HEAD goes without saying wherever there is GET."""
     for route in Template().api.routes:
-        if route.path.startswith(f"{face.prefix}/"):
+        if route.path.startswith(f"{face.prefix}/") and route.method != "HEAD":
             yield route.method, route.path.removeprefix(face.prefix)
 
 

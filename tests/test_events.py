@@ -68,7 +68,7 @@ def test_the_authorizer_opens_the_whole_stage_for_its_sample(
         {
             "Action": "execute-api:Invoke",
             "Effect": "Allow",
-            "Resource": [f"{stage}/GET/*", f"{stage}/POST/*"],
+            "Resource": [f"{stage}/GET/*", f"{stage}/HEAD/*", f"{stage}/POST/*"],
         }
     ]
 

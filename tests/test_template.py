@@ -115,7 +115,7 @@ def test_every_route_asks_for_a_key_but_the_documents() -> None:
 
 
 def test_every_route_names_its_method() -> None:
-    assert {route.method for route in API.routes} <= {"GET", "POST", "DELETE"}
+    assert {route.method for route in API.routes} <= {"GET", "HEAD", "POST", "DELETE"}
 
 
 @pytest.mark.parametrize(

@@ -238,9 +238,10 @@ app.exception_handler(Exception)(fail)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one REST proxy event of API Gateway."""
+    """Answer one REST proxy event of API Gateway, which leaves the body of a HEAD's answer out."""
     started = time.perf_counter()
-    answer = app.resolve(event, context)
+    is_head = event["httpMethod"] == "HEAD"
+    answer = app.resolve({**event, "httpMethod": "GET"} if is_head else event, context)
     request_id = event["requestContext"]["requestId"]
     answer["multiValueHeaders"]["x-request-id"] = [request_id]
     logger.info(

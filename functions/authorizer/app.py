@@ -19,7 +19,11 @@ from conversations.api_keys import ApiKey, ApiKeys, Scope
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-METHODS: dict[Scope, str] = {"read": "GET", "write": "POST", "delete": "DELETE"}
+METHODS: dict[Scope, tuple[str, ...]] = {
+    "read": ("GET", "HEAD"),
+    "write": ("POST",),
+    "delete": ("DELETE",),
+}
 """What each scope opens, on every route."""
 
 logger = Logger()
@@ -66,5 +70,6 @@ def _policy(request: APIGatewayAuthorizerTokenEvent, record: ApiKey) -> dict[str
         },
     )
     for scope in sorted(record.scopes):
-        policy.allow_route(METHODS[scope], "*")
+        for method in METHODS[scope]:
+            policy.allow_route(method, "*")
     return policy.asdict()

@@ -1,0 +1,77 @@
+"""HEAD, which no client of the contract sends and any client of HTTP may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from wire import HELLO
+
+from local.template import TEMPLATE, Template
+
+if TYPE_CHECKING:
+    from conftest import IssueKey
+
+    from local.stack import LocalStack
+
+ROUTES = Template(TEMPLATE).api.routes
+HEADS = [route.path for route in ROUTES if route.method == "HEAD"]
+OF_ITS_OWN = {"date", "x-request-id"}
+"""Headers that differ from answer to answer."""
+
+
+def url(stack: LocalStack, path: str, conversation_id: str) -> str:
+    return stack.url + path.format(conversation_id=conversation_id, item_id="first")
+
+
+def test_what_can_be_got_has_a_head() -> None:
+    assert set(HEADS) == {route.path for route in ROUTES if route.method == "GET"}
+
+
+@pytest.mark.parametrize("path", HEADS)
+def test_head_is_get_without_its_body(
+    path: str, stack: LocalStack, client: httpx.Client, conversation: str
+) -> None:
+    client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "first"}]})
+    address = url(stack, path, conversation.rpartition("/")[2])
+
+    head, got = client.head(address), client.get(address)
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert shown(head) == shown(got)
+
+
+@pytest.mark.parametrize("path", HEADS)
+def test_head_knows_no_conversation_of_another(
+    path: str, stack: LocalStack, client: httpx.Client, conversation: str, issue_key: IssueKey
+) -> None:
+    client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "first"}]})
+    stranger = {"Authorization": f"Bearer {issue_key('other')}"}
+    address = url(stack, path, conversation.rpartition("/")[2])
+
+    head, got = (httpx.request(method, address, headers=stranger) for method in ("HEAD", "GET"))
+
+    assert (head.status_code, shown(head)) == (got.status_code, shown(got))
+
+
+def shown(answer: httpx.Response) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name not in OF_ITS_OWN}
+
+
+@pytest.mark.parametrize(("scope", "status"), [("read", 200), ("write", 403)])
+def test_head_asks_for_the_scope_of_get(
+    scope: str, status: int, base_url: str, issue_key: IssueKey
+) -> None:
+    key = issue_key(scopes=frozenset({scope}))  # type: ignore[arg-type] # from a table
+
+    answer = httpx.head(f"{base_url}/conversations", headers={"Authorization": f"Bearer {key}"})
+
+    assert answer.status_code == status
+
+
+def test_head_of_what_cannot_be_got_is_refused_without_a_body(client: httpx.Client) -> None:
+    answer = client.head("/nowhere")
+
+    assert (answer.status_code, answer.content) == (404, b"")
+    assert answer.headers["x-request-id"]
