@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "CONVERSATIONS_TABLE": "conversations",
     "PAYLOAD_BUCKET": "payloads",
+    "CORS_ORIGINS": "",
     "RETENTION_DAYS": "0",
     "SPILL_BYTES": "16384",
     "POWERTOOLS_SERVICE_NAME": "conversations",

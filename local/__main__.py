@@ -50,8 +50,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--data", type=Path, default=DATA, help="what outlives a stop")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        dest="parameters",
+        metavar="NAME=VALUE",
+        type=_name_and_value,
+        help="a parameter of the template, such as CorsOrigins=http://localhost:5173",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the URL and the key, no more")
     return parser
+
+
+def _name_and_value(given: str) -> tuple[str, str]:
+    name, separator, value = given.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{given} is not NAME=VALUE")
+    return name, value
 
 
 def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
@@ -61,6 +77,7 @@ def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
         host=options.host,
         port=options.port,
         data=options.data,
+        parameters=dict(options.parameters),
         overrides=_QUIET if options.quiet else None,
     ) as stack:
         key = welcome.issue_key(stack, os.environ.get("API_KEY") or None, options.data / "api-key")

@@ -243,6 +243,10 @@ def _parameter_values(document: JsonObject, overrides: Mapping[str, Json]) -> Ma
         value = overrides.get(name, mapping(declaration).get("Default"))
         if value is None:
             raise TemplateError(f"The parameter {name} has no default and no value was given.")
+        pattern = mapping(declaration).get("AllowedPattern")
+        if pattern is not None and not re.fullmatch(as_text(pattern), as_text(value)):
+            rule = mapping(declaration).get("ConstraintDescription", f"It matches {pattern}.")
+            raise TemplateError(f"The parameter {name} cannot be {value!r}. {rule}")
         is_list = str(mapping(declaration)["Type"]) in {"CommaDelimitedList", "List<Number>"}
         values[name] = [*as_text(value).split(",")] if is_list else value
     return values

@@ -64,9 +64,9 @@ class LocalStack:
     ) -> Iterator[Self]:
         """Run the stack until the block is left; port 0 is any free one.
 
-        *parameters* are the template's; *overrides* are environment variables that hold against
-        those of the template. The *clock*, in seconds, is the gateway's: its throttle and its
-        authorizers' caches go by it.
+        *parameters* are the template's, where they are not at their defaults; *overrides* are
+        environment variables that hold against those of the template. The *clock*, in seconds, is
+        the gateway's: its throttle and its authorizers' caches go by it.
 
         Raises:
             LocalStackError: it cannot run; the message says why.

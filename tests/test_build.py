@@ -19,7 +19,7 @@ from local.template import Template
 pytestmark = pytest.mark.xdist_group("build")  # its fixture is dear
 
 ROOT = Path(__file__).parents[1]
-FUNCTIONS = Template().functions
+FUNCTIONS = Template(parameters={"CorsOrigins": "https://app.example.com"}).functions
 LAMBDA_RUNTIME = ("awslambdaric", "boto3")
 """What is there without the artefacts: the runtime client, and boto3 of the runtime's own."""
 MACHINES = {"aarch64": 0xB7, "x86_64": 0x3E}  # e_machine of an ELF header
@@ -98,6 +98,20 @@ def test_built_authorizer_refuses(artefacts: Path, lambda_runtime: Path) -> None
         pytest.raises(FunctionError, match='"errorMessage": "Unauthorized"'),
     ):
         api.invoke(event("authorizer", authorizationToken="Bearer lck_misspelt"))
+
+
+def test_built_preflight_lets_a_page_call(artefacts: Path, lambda_runtime: Path) -> None:
+    with running("PreflightFunction", artefacts, lambda_runtime) as api:
+        answer = api.invoke(event("preflight"))
+
+    assert answer["headers"] == {
+        "x-request-id": "0f4a7f0e-6d0b-4d5b-9d5c-3d9f6b2f7c11",
+        "Vary": "Origin",
+        "Access-Control-Allow-Origin": "https://app.example.com",
+        "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
+        "Access-Control-Allow-Headers": "Authorization, *",
+        "Access-Control-Max-Age": "7200",
+    }
 
 
 def test_built_purge_refuses_what_is_no_stream(artefacts: Path, lambda_runtime: Path) -> None:

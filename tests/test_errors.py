@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
-from unittest.mock import patch
 
 import openai
 import pytest
@@ -158,12 +157,16 @@ def test_a_wrong_request_is_told_what_is_wrong(
 
 @pytest.mark.parametrize("name", AWS)
 def test_what_aws_does_to_the_service_is_told(
-    name: str, sdk: OpenAI, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    stack: LocalStack,
+    sdk: OpenAI,
+    names: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     function, operation, fault = AWS[name]
     code = name.partition(" ")[0]
     monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
-    faults = Faults(client_of(function), operation)
+    faults = Faults(client_of(stack, function), operation)
     faults.before(fault)
     headers = {"Authorization": "Bearer another"} if function == "AuthorizerFunction" else {}
 
@@ -173,12 +176,12 @@ def test_what_aws_does_to_the_service_is_told(
     assert_told(error, code)
 
 
-def client_of(function: str) -> Any:
-    """The DynamoDB client that a function of the running stack uses."""
-    module = sys.modules[f"local.functions.{function}"]
+def client_of(stack: LocalStack, function: str) -> Any:
+    """The DynamoDB client that a function of the stack uses."""
+    handler = inspect.unwrap(stack._functions[function]._handler)  # noqa: SLF001 - the way to AWS
     if function == "ApiFunction":
-        return module.store()._table.dynamodb  # noqa: SLF001 - where AWS begins
-    return module.api_keys()._dynamodb  # noqa: SLF001 - as above
+        return handler.__globals__["store"]()._table.dynamodb  # noqa: SLF001 - as above
+    return handler.__globals__["api_keys"]()._dynamodb  # noqa: SLF001 - as above
 
 
 @pytest.fixture
@@ -194,10 +197,7 @@ def tight_stack(standing_clock: list[float], stack: LocalStack) -> Iterator[Loca
     It shares the engine with *stack*, so that it goes by the same keys.
     """
     limits = {"ThrottlingRateLimit": "0.1", "ThrottlingBurstLimit": "2"}
-    with (
-        patch.dict(sys.modules),
-        LocalStack.start(parameters=limits, clock=lambda: standing_clock[0]) as tight,
-    ):
+    with LocalStack.start(parameters=limits, clock=lambda: standing_clock[0]) as tight:
         yield tight
     del stack
 

@@ -11,8 +11,10 @@ import pytest
 
 from functions.api import app as api
 from functions.authorizer import app as authorizer
+from functions.preflight import app as preflight
 from functions.purge import app as purge
 from local import welcome
+from local.template import Template
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,8 +30,10 @@ def sample(name: str) -> Any:
     return json.loads((EVENTS / f"{name}.json").read_text())
 
 
-def test_there_is_a_sample_for_every_function(stack: LocalStack) -> None:
-    functions = {function.code.name for function in stack.template.functions.values()}
+def test_there_is_a_sample_for_every_function() -> None:
+    template = Template(parameters={"CorsOrigins": "*"})
+
+    functions = {function.code.name for function in template.functions.values()}
 
     assert {path.stem for path in EVENTS.iterdir()} == functions
 
@@ -76,6 +80,16 @@ def test_the_authorizer_opens_the_whole_stage_for_its_sample(
 def test_the_authorizer_knows_nobody_by_its_sample_alone(stack: LocalStack) -> None:
     with stack.engine.turn, pytest.raises(Exception, match=r"^Unauthorized$"):
         authorizer.lambda_handler(sample("authorizer"), CONTEXT)
+
+
+def test_the_preflight_lets_the_page_of_its_sample_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = sample("preflight")
+    monkeypatch.setenv("CORS_ORIGINS", event["headers"]["Origin"])
+
+    answer = preflight.lambda_handler(event, CONTEXT)
+
+    assert answer["statusCode"] == 204
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "https://app.example.com"
 
 
 def test_the_purge_repeats_its_sample_without_harm(stack: LocalStack) -> None:

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "ids": set[str](),
     "contract": {"errors", "ids"},
+    "cors": set[str](),
     "retries": set[str](),
     "payloads": {"errors"},
     "rows": {"contract", "ids", "payloads"},

@@ -152,6 +152,12 @@ def test_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert "is in use" in line
 
 
+def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
+    line = refused(tmp_path, "--engine", "moto", "--parameter", "CorsOrigins=localhost:5173")
+
+    assert "The parameter CorsOrigins cannot be 'localhost:5173'" in line
+
+
 def test_endpoint_has_to_be_named(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "aws-endpoint", AWS_ENDPOINT_URL="")
 

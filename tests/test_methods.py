@@ -1,4 +1,4 @@
-"""HEAD, which no client of the contract sends and any client of HTTP may."""
+"""HEAD and OPTIONS, which no client of the contract sends and any client of HTTP may."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from wire import HELLO
+from wire import HELLO, error_of
 
 from local.template import TEMPLATE, Template
 
@@ -19,6 +19,7 @@ ROUTES = Template(TEMPLATE).api.routes
 HEADS = [route.path for route in ROUTES if route.method == "HEAD"]
 OF_ITS_OWN = {"date", "x-request-id"}
 """Headers that differ from answer to answer."""
+PAGE = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
 
 
 def url(stack: LocalStack, path: str, conversation_id: str) -> str:
@@ -75,3 +76,23 @@ def test_head_of_what_cannot_be_got_is_refused_without_a_body(client: httpx.Clie
 
     assert (answer.status_code, answer.content) == (404, b"")
     assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", HEADS)
+def test_no_page_of_another_origin_may_call_by_default(path: str, stack: LocalStack) -> None:
+    answer = httpx.options(url(stack, path, "conv_abc123"), headers=PAGE)
+
+    assert (answer.status_code, error_of(answer)["code"]) == (404, "route_not_found")
+    assert not allowances(answer)
+
+
+def test_answers_say_nothing_of_pages_by_default(client: httpx.Client, base_url: str) -> None:
+    success = client.get("/conversations", headers=PAGE)
+    refusal = httpx.get(f"{base_url}/conversations", headers=PAGE)
+
+    assert (success.status_code, refusal.status_code) == (200, 401)
+    assert not allowances(success) + allowances(refusal)
+
+
+def allowances(answer: httpx.Response) -> list[str]:
+    return [name for name in answer.headers if name.startswith("access-control") or name == "vary"]

@@ -12,6 +12,7 @@ from local.template import TEMPLATE, Template
 DOCUMENT = read_document(TEMPLATE)
 RESOURCES = section(DOCUMENT, "Resources")
 TEMPLATE_AT_DEFAULTS = Template()
+TEMPLATE_WITH_CORS = Template(parameters={"CorsOrigins": "https://app.example.com"})
 API = TEMPLATE_AT_DEFAULTS.api
 
 REFUSALS = {
@@ -50,6 +51,7 @@ GRANTS = {
         "ApiKeysTable.Arn": {"dynamodb:GetItem"},
         "AuthorizerLogGroup.Arn": LOGGING,
     },
+    "PreflightFunction": {"PreflightLogGroup.Arn": LOGGING},
     "PurgeFunction": {
         "ConversationsTable.Arn": {
             "dynamodb:BatchWriteItem",
@@ -102,7 +104,7 @@ def grants(function: str) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("function", TEMPLATE_AT_DEFAULTS.functions)
+@pytest.mark.parametrize("function", TEMPLATE_WITH_CORS.functions)
 def test_function_may_do_what_it_does_and_nothing_else(function: str) -> None:
     assert grants(function) == GRANTS[function]
 
@@ -116,6 +118,20 @@ def test_every_route_asks_for_a_key_but_the_documents() -> None:
 
 def test_every_route_names_its_method() -> None:
     assert {route.method for route in API.routes} <= {"GET", "HEAD", "POST", "DELETE"}
+
+
+def test_every_path_answers_preflights_without_a_key_if_pages_may_call() -> None:
+    preflights = [route for route in TEMPLATE_WITH_CORS.api.routes if route.method == "OPTIONS"]
+
+    assert {route.path for route in preflights} == {route.path for route in API.routes}
+    assert {(route.function, route.authorizer) for route in preflights} == {
+        ("PreflightFunction", None)
+    }
+
+
+def test_a_change_of_origins_reaches_the_stage() -> None:
+    """SAM makes no new deployment for a parameter that only a condition depends on."""
+    assert at(properties("Api"), "AlwaysDeploy") is True
 
 
 @pytest.mark.parametrize(
@@ -174,6 +190,15 @@ def test_gateway_repeats_nothing_of_the_request(kind: str) -> None:
 @pytest.mark.parametrize("kind", API.responses)
 def test_refusal_of_the_gateway_carries_the_request_id(kind: str) -> None:
     assert API.responses[kind].headers["x-request-id"] == "context.requestId"
+
+
+@pytest.mark.parametrize("kind", API.responses)
+def test_refusal_of_the_gateway_can_be_read_by_pages_if_any_may_call(kind: str) -> None:
+    headers = TEMPLATE_WITH_CORS.api.responses[kind].headers
+
+    assert headers["Access-Control-Allow-Origin"] == "'*'"
+    assert headers["Access-Control-Expose-Headers"] == "'x-request-id, Retry-After'"
+    assert not [name for name in API.responses[kind].headers if name.startswith("Access")]
 
 
 @pytest.mark.parametrize("kind", ["THROTTLED", "QUOTA_EXCEEDED"])
@@ -264,7 +289,7 @@ def test_objects_live_as_long_as_the_table_can_go_back() -> None:
     }
 
 
-@pytest.mark.parametrize("function", TEMPLATE_AT_DEFAULTS.functions)
+@pytest.mark.parametrize("function", TEMPLATE_WITH_CORS.functions)
 def test_function_has_a_log_group_of_its_own_that_forgets(function: str) -> None:
     group = at(properties(function), "LoggingConfig", "LogGroup", "Ref")
 

@@ -18,11 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from conversations.contract.items import parse_batch
-from conversations.contract.models import (
-    parse_create,
-    parse_deletion,
-    parse_update,
-)
+from conversations.contract.models import parse_create, parse_deletion, parse_update
+from conversations.cors import answer_headers
 from conversations.errors import (
     ApiError,
     InvalidRequestError,
@@ -243,7 +240,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     is_head = event["httpMethod"] == "HEAD"
     answer = app.resolve({**event, "httpMethod": "GET"} if is_head else event, context)
     request_id = event["requestContext"]["requestId"]
-    answer["multiValueHeaders"]["x-request-id"] = [request_id]
+    origin = app.current_event.headers.get("Origin")
+    headers = {"x-request-id": request_id, **answer_headers(os.environ["CORS_ORIGINS"], origin)}
+    answer["multiValueHeaders"] |= {name: [value] for name, value in headers.items()}
     logger.info(
         "request",
         request_id=request_id,
