@@ -1,26 +1,22 @@
-"""Keys, and the operator's command line, on moto."""
+"""The table of keys, on moto."""
 
 from __future__ import annotations
 
-import json
 import re
+import time
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
+from botocore.exceptions import ClientError
+from faults import CANCELED, Faults, refusal
 
-from conversations.__main__ import main
-from conversations.api_keys import ApiKeys, hash_key
+from conversations.api_keys import ApiKey, ApiKeys
+from conversations.key_text import hash_key
 
 if TYPE_CHECKING:
     from local.stack import LocalStack
-
-
-def run(stack: LocalStack, *arguments: str) -> list[dict[str, object]]:
-    table = stack.template.name("ApiKeysTable")
-    result = CliRunner().invoke(main, ["keys", "--table", table, *arguments])
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.output.splitlines()]
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash(stack: LocalStack, api_keys: ApiKeys) -> None:
@@ -56,36 +52,71 @@ def test_an_account_is_an_id(api_keys: ApiKeys) -> None:
         api_keys.create(account="a:b", name="test")
 
 
-def test_the_command_line_creates_lists_and_revokes(stack: LocalStack, api_keys: ApiKeys) -> None:
-    [made] = run(
-        stack, "create", "--account", "acme", "--name", "ci", "--scope", "read", "--days", "1"
-    )
-    key = str(made.pop("key"))
-    verified = api_keys.verify(key)
-
-    assert verified is not None
-    assert (verified.scopes, verified.may_delegate) == (frozenset({"read"}), False)
-    assert run(stack, "list") == [made]
-    [revoked] = run(stack, "revoke", str(made["key_id"]))
-    assert revoked["revoked_at"]
-    assert run(stack, "revoke", str(made["key_id"])) == [revoked]
-    assert api_keys.verify(key) is None
+def test_a_key_has_a_scope(api_keys: ApiKeys) -> None:
+    with pytest.raises(ValueError, match="scope"):
+        api_keys.create(account="acme", name="test", scopes=frozenset())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["keys", "list"], "Give either --stack or --table."),
-        (["keys", "--table", "{table}", "revoke", "key_none"], "There is no key 'key_none'."),
-        (["keys", "--table", "{table}", "create", "--account", "a:b", "--name", "n"], "a:b"),
-    ],
-)
-def test_the_command_line_says_what_is_wrong(
-    arguments: list[str], message: str, stack: LocalStack
+def test_a_rotated_key_lives_as_long_as_the_old_one_was_given(
+    api_keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = stack.template.name("ApiKeysTable")
+    _, old = api_keys.create(account="acme", name="test", expires_at=int(time.time()) + 1_000)
+    later = SimpleNamespace(time=lambda: old.created_at + 600)
+    monkeypatch.setattr("conversations.api_keys.time", later)
 
-    result = CliRunner().invoke(main, [part.format(table=table) for part in arguments])
+    rotated = api_keys.rotate(old.key_id, overlap_seconds=86_400)
 
-    assert result.exit_code != 0
-    assert message in result.output
+    assert rotated is not None
+    assert rotated[1].expires_at == old.created_at + 600 + life_of(old)
+    assert api_keys.find(old.key_id) == replace(old, replaced_by=rotated[1].key_id)
+
+
+def test_of_two_rotations_at_once_one_is_done(stack: LocalStack, api_keys: ApiKeys) -> None:
+    _, old = api_keys.create(account="acme", name="test")
+    rivals = iter([lambda: api_keys.rotate(old.key_id, overlap_seconds=60)])
+    events, event = stack.resources.dynamodb.meta.events, "before-call.dynamodb.TransactWriteItems"
+
+    def let_a_rival_be_first(**_: object) -> None:
+        if rival := next(rivals, None):
+            rival()
+
+    events.register(event, let_a_rival_be_first)
+    rotated = api_keys.rotate(old.key_id, overlap_seconds=60)
+    events.unregister(event, let_a_rival_be_first)
+
+    assert rotated is None
+    assert len([*api_keys.all()]) == 2
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError"])
+def test_a_rotation_that_aws_cancels_is_no_refusal(
+    code: str, stack: LocalStack, api_keys: ApiKeys
+) -> None:
+    _, old = api_keys.create(account="acme", name="test")
+    faults = Faults(stack.resources.dynamodb, "TransactWriteItems")
+    faults.before(refusal(CANCELED, code, "None"))
+
+    with pytest.raises(ClientError, match=CANCELED):
+        api_keys.rotate(old.key_id, overlap_seconds=60)
+
+    assert [*api_keys.all()] == [old]
+
+
+@pytest.mark.parametrize("state", ["revoked", "expired", "rotated", "unknown"])
+def test_what_is_not_live_is_not_rotated(state: str, api_keys: ApiKeys) -> None:
+    past = int(time.time()) - 1 if state == "expired" else None
+    _, old = api_keys.create(account="acme", name="test", expires_at=past)
+    if state == "revoked":
+        api_keys.revoke(old.key_id)
+    if state == "rotated":
+        api_keys.rotate(old.key_id, overlap_seconds=60)
+    before = [*api_keys.all()]
+
+    key_id = "key_none" if state == "unknown" else old.key_id
+    assert api_keys.rotate(key_id, overlap_seconds=60) is None
+    assert [*api_keys.all()] == before
+
+
+def life_of(key: ApiKey) -> int:
+    assert key.expires_at is not None
+    return key.expires_at - key.created_at

@@ -34,8 +34,12 @@ MAY_IMPORT = {
     "store": {"contract", "errors", "ids", *STORAGE},
     "views": set[str](),
     "requests": {"appends", "contract", "errors", "ids", "listing", "views"},
-    "api_keys": {"ids"},
-    "__main__": {"api_keys", "payloads", "purging", "rows", "transactions"},
+    "key_text": set[str](),
+    "api_keys": {"ids", "key_text"},
+    "usage_plans": {"api_keys"},
+    "command_line": set[str](),
+    "key_commands": {"api_keys", "command_line", "usage_plans"},
+    "__main__": {"command_line", "key_commands", "payloads", "purging", "transactions"},
     "__init__": set[str](),
 }
 """The parts of `conversations` that each part may use; of itself, a package may use all."""
