@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from conversations.api_keys import UsageKey
 from functions.api import app as api
 from functions.authorizer import app as authorizer
 from functions.preflight import app as preflight
@@ -63,6 +64,7 @@ def test_the_authorizer_opens_the_whole_stage_for_its_sample(
 
     stage = event["methodArn"].partition("/POST/")[0]
     assert answer["principalId"] == "acme"
+    assert answer["usageIdentifierKey"] == unlimited_usage_key(stack)
     assert answer["context"] == {
         "account": "acme",
         "key_id": record.key_id,
@@ -75,6 +77,23 @@ def test_the_authorizer_opens_the_whole_stage_for_its_sample(
             "Resource": [f"{stage}/GET/*", f"{stage}/HEAD/*", f"{stage}/POST/*"],
         }
     ]
+
+
+def unlimited_usage_key(stack: LocalStack) -> str:
+    return stack.template.functions["AuthorizerFunction"].environment["UNLIMITED_USAGE_KEY"]
+
+
+def test_the_authorizer_names_the_count_of_a_key_with_a_plan(
+    stack: LocalStack, api_keys: ApiKeys
+) -> None:
+    event = sample("authorizer")
+    key = event["authorizationToken"].removeprefix("Bearer ")
+    usage = UsageKey(usage_key_id="a1b2c3d4e5", value="counted" * 3, plan="free")
+    with stack.engine.turn:
+        api_keys.create(account="acme", name="test", usage=usage, key=key)
+        answer = authorizer.lambda_handler(event, CONTEXT)
+
+    assert answer["usageIdentifierKey"] == "counted" * 3
 
 
 def test_the_authorizer_knows_nobody_by_its_sample_alone(stack: LocalStack) -> None:

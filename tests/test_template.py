@@ -89,6 +89,10 @@ def properties(logical_id: str) -> Json:
     return at(RESOURCES, logical_id, "Properties")
 
 
+def resolved(value: Json) -> Json:
+    return Intrinsics(DOCUMENT, {}).resolve(value)
+
+
 def grants(function: str) -> dict[str, set[str]]:
     """Actions by resource, of the role that is the function's own and has one inline policy."""
     role, _ = attribute(at(properties(function), "Role")).split(".")
@@ -114,6 +118,44 @@ def test_every_route_asks_for_a_key_but_the_documents() -> None:
 
     assert {route.authorizer for route in asking} == set(API.authorizers)
     assert len(API.authorizers) == 1
+
+
+def test_the_authorizer_alone_says_who_is_counted() -> None:
+    assert at(properties("Api"), "ApiKeySourceType") == "AUTHORIZER"
+    assert at(properties("Api"), "Auth", "ApiKeyRequired") is True
+
+
+@pytest.mark.parametrize("plan", section(section(DOCUMENT, "Mappings"), "Plans"))
+def test_a_plan_has_the_limits_of_its_tier(plan: str) -> None:
+    limits = section(section(section(DOCUMENT, "Mappings"), "Plans"), plan)
+    made = mapping(resolved(properties(f"{plan.title()}Plan")))
+
+    assert made["Throttle"] == {"RateLimit": limits["Rate"], "BurstLimit": limits["Burst"]}
+    assert made["Quota"] == {"Limit": limits["Quota"], "Period": "DAY"}
+    assert made["ApiStages"] == [{"ApiId": resolved({"Ref": "Api"}), "Stage": API.stage}]
+
+
+def test_the_stack_names_its_plans() -> None:
+    value = attribute(at(DOCUMENT, "Outputs", "UsagePlans", "Value"))
+    plans = section(section(DOCUMENT, "Mappings"), "Plans")
+
+    assert value.split() == [f"{plan}=${{{plan.title()}Plan}}" for plan in plans]
+
+
+def test_keys_without_a_plan_share_a_count_without_a_limit() -> None:
+    plan = mapping(resolved(properties("UnlimitedPlan")))
+    environment = TEMPLATE_AT_DEFAULTS.functions["AuthorizerFunction"].environment
+
+    assert not {"Throttle", "Quota"} & plan.keys()
+    assert plan["ApiStages"] == [{"ApiId": resolved({"Ref": "Api"}), "Stage": API.stage}]
+    assert properties("UnlimitedPlanKey") == {
+        "UsagePlanId": {"Ref": "UnlimitedPlan"},
+        "KeyId": {"Ref": "UnlimitedUsageKey"},
+        "KeyType": "API_KEY",
+    }
+    made = mapping(resolved(properties("UnlimitedUsageKey")))
+    assert made["Value"] == environment["UNLIMITED_USAGE_KEY"]
+    assert made["Enabled"] is True
 
 
 def test_every_route_names_its_method() -> None:

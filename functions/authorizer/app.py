@@ -68,7 +68,12 @@ def _policy(request: APIGatewayAuthorizerTokenEvent, record: ApiKey) -> dict[str
             "key_id": record.key_id,
             "may_delegate": record.may_delegate,
         },
+        usage_identifier_key=(
+            record.usage.value if record.usage else os.environ["UNLIMITED_USAGE_KEY"]
+        ),
     )
+    if not record.scopes:
+        policy.deny_all_routes()
     for scope in sorted(record.scopes):
         for method in METHODS[scope]:
             policy.allow_route(method, "*")
