@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from click.testing import CliRunner, Result
 from moto.core import set_initial_no_auth_action_count
 
 from conversations.__main__ import main
+from conversations.key_commands import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from conversations.api_keys import ApiKeys
     from local.stack import LocalStack
 
+GUIDE, README = (Path(__file__).parents[1] / name for name in ("docs/keys.md", "README.md"))
 ACME = ("--account", "acme", "--name", "ci")
 
 
@@ -375,3 +380,14 @@ def test_who_lacks_a_permission_is_told_which(monkeypatch: pytest.MonkeyPatch) -
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: These AWS credentials do not suffice: User: arn:")
     assert "is not authorized to perform: cloudformation:DescribeStacks" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    re.findall(r"conversations keys [^\n)|]*", "".join(map(Path.read_text, (README, GUIDE)))),
+)
+def test_a_documented_command_is_understood(line: str) -> None:
+    _, _, name, *arguments = shlex.split(line)
+
+    with keys.commands[name].make_context(name, arguments) as context:
+        assert context.params["stack"] == "lambda-conversations"
