@@ -125,6 +125,14 @@ def test_the_authorizer_alone_says_who_is_counted() -> None:
     assert at(properties("Api"), "Auth", "ApiKeyRequired") is True
 
 
+@pytest.mark.parametrize("function", ["ApiFunction", "PreflightFunction"])
+def test_a_route_is_open_to_all_or_counts_its_callers(function: str) -> None:
+    """Without an authorizer nobody says who is counted, so that such a route must count nobody."""
+    for event in section(mapping(properties(function)), "Events").values():
+        auth = section(mapping(at(event, "Properties")), "Auth")
+        assert (auth.get("Authorizer") == "NONE") == (auth.get("ApiKeyRequired") is False)
+
+
 @pytest.mark.parametrize("plan", section(section(DOCUMENT, "Mappings"), "Plans"))
 def test_a_plan_has_the_limits_of_its_tier(plan: str) -> None:
     limits = section(section(section(DOCUMENT, "Mappings"), "Plans"), plan)
