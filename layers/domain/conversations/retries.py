@@ -14,6 +14,8 @@ RETRY_SECONDS = 3.0
 """How long one request's calls are tried before the client is asked to come again."""
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.5
+_DICE = random.SystemRandom()
+"""Not seeded: environments restored from one snapshot must not throw the same."""
 
 
 def pauses() -> Iterator[float | None]:
@@ -21,4 +23,4 @@ def pauses() -> Iterator[float | None]:
     deadline = time.monotonic() + RETRY_SECONDS
     for attempt in itertools.count():
         longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
-        yield random.uniform(0, longest) if time.monotonic() < deadline else None  # noqa: S311 - jitter is no secret
+        yield _DICE.uniform(0, longest) if time.monotonic() < deadline else None
