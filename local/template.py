@@ -233,7 +233,8 @@ class Template:
     def _owner_of(self, arn: str) -> str:
         for kind in ("AWS::Serverless::Function", "AWS::DynamoDB::Table"):
             for logical_id in self._ids(kind):
-                if arn.removesuffix(":live") == self._intrinsics.arn(logical_id):
+                own = self._intrinsics.arn(logical_id)
+                if arn == own or arn.startswith(f"{own}:"):  # with a version or an alias
                     return logical_id
         raise TemplateError(f"{arn} is no function and no table of the stack {STACK_NAME}.")
 

@@ -26,6 +26,9 @@ COUNTED = {
     "test_clients.py::": "calls by the real SDKs",
     "test_isolation.py::": "routes tried by strangers",
     "test_template.py::": "facts of the template",
+    "test_deployed_template.py::": "facts of the stack that CloudFormation makes of it",
+    "e2e/test_routes.py::": "requests to the routes of the deployed stack",
+    "e2e/test_permissions.py::test_function_needs": "permissions taken away, and missed",
 }
 
 
@@ -40,10 +43,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             recorded.update({name: value} if isinstance(value, int) else {})
     terminalreporter.section("proven")
-    for name in COUNTED.values():
-        terminalreporter.write_line(f"{counts[name]:8} {name}")
-    for name, count in recorded.items():
+    for name, count in (counts + recorded).items():
         terminalreporter.write_line(f"{count:8} {name}")
+    show_grants(terminalreporter)
+
+
+def show_grants(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of who may do what, as `test_template.py` found it in the template."""
+    properties = (
+        given
+        for report in terminalreporter.stats.get("passed", [])
+        for given in report.user_properties
+    )
+    grants = sorted(tuple(value) for name, value in properties if name == "grant")
+    if grants:
+        terminalreporter.section("who may do what")
+    for function, action, resource in grants:
+        terminalreporter.write_line(f"{function:20}{action:30}{resource}")
 
 
 class IssueKey(Protocol):
