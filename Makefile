@@ -40,6 +40,10 @@ types: .venv/.installed ## Check types
 pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed ## Run the tests alone (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
+.PHONY: e2e
+e2e: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Build, deploy into MiniStack and try what was deployed (ARGS="-k name")
+	@$(BIN)/pytest tests/e2e $(ARGS)
+
 .PHONY: format
 format: .venv/.installed ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix

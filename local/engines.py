@@ -48,6 +48,14 @@ class Engine:
     has_ended: Callable[[], bool] = bool
 
 
+@dataclass(frozen=True, slots=True)
+class Ministack:
+    """A running MiniStack."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+
 @contextmanager
 def running_engine(name: EngineName, data: Path) -> Iterator[Engine]:
     """The engine, with the environment in which boto3 finds it and never AWS.
@@ -95,41 +103,58 @@ def _moto() -> Iterator[Engine]:
 
 
 def _ministack(data: Path) -> Iterator[Engine]:
-    if not MINISTACK.exists():
-        raise EngineError(
-            "MiniStack is not installed: `make run` installs it. The engine moto needs nothing "
-            "installed, and forgets everything when it ends."
-        )
     folder = data.absolute() / "ministack"
-    folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
-    child = _start_ministack(folder, port)
-    try:
-        _wait_until_it_listens(child, port, folder)
-        with changed_environment({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}):
-            yield Engine("ministack", has_ended=lambda: child.poll() is not None)
-    finally:
-        _stop(child)
-
-
-def _start_ministack(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    """MiniStack on its leash (`leash.py`): it saves and ends when our end of the pipe closes."""
-    leash = Path(__file__).with_name("leash.py")
     settings = {
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
+        **os.environ,
         "LOG_LEVEL": "WARNING",
         "PERSIST_STATE": "1",
         "S3_DATA_DIR": str(folder / "s3"),
         "S3_PERSIST": "1",
         "SERVICES": "dynamodb,dynamodbstreams,s3",
         "STATE_DIR": str(folder / "state"),
+    }
+    with (
+        running_ministack(folder, settings) as ministack,
+        changed_environment({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{ministack.port}"}),
+    ):
+        yield Engine("ministack", has_ended=lambda: ministack.process.poll() is not None)
+
+
+@contextmanager
+def running_ministack(folder: Path, environment: Mapping[str, str]) -> Iterator[Ministack]:
+    """MiniStack on a free port of this machine alone, its log and its waste in *folder*.
+
+    It runs on a leash (`leash.py`): it saves and ends when our end of the pipe closes.
+
+    Raises:
+        EngineError: it is not installed, or does not start.
+    """
+    if not MINISTACK.exists():
+        raise EngineError(
+            "MiniStack is not installed: `make run` installs it. The engine moto needs nothing "
+            "installed, and forgets everything when it ends."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    settings = {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
         "TMPDIR": str(folder / "tmp"),
     }
+    child = _start_ministack(folder, {**environment, **settings})
+    try:
+        _wait_until_it_listens(child, port, folder)
+        yield Ministack(port, child)
+    finally:
+        _stop(child)
+
+
+def _start_ministack(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    leash = Path(__file__).with_name("leash.py")
     with (folder / "ministack.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - both paths are our own
             [MINISTACK, "-I", leash, folder],
-            env={**os.environ, **settings},
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -1,0 +1,138 @@
+"""IAM is enforced, and a function needs each action that its role grants."""
+
+from __future__ import annotations
+
+import copy
+import json
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from e2e.waiting import is_soon
+
+from local.intrinsics import items, mapping, read_document, section
+from local.template import TEMPLATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from e2e.stacks import Stack
+
+NOT_ASKED_FOR = {
+    ("Log", "logs:CreateLogStream"),
+    ("Log", "logs:PutLogEvents"),
+    ("ReadStream", "dynamodb:DescribeStream"),
+    ("ReadStream", "dynamodb:GetRecords"),
+    ("ReadStream", "dynamodb:GetShardIterator"),
+    ("ReadStream", "dynamodb:ListStreams"),
+    ("ReportFailures", "sqs:SendMessage"),
+    ("RemoveRows", "dynamodb:UpdateItem"),
+}
+"""What Lambda does in the functions' names, which MiniStack does not ask IAM about; and what a
+purge does that runs out of time, for which a conversation must be larger than a test's."""
+
+
+def grants() -> Iterator[tuple[str, str, str]]:
+    """Role, statement and action, as the template has them."""
+    for role, resource in section(read_document(TEMPLATE), "Resources").items():
+        if mapping(resource)["Type"] != "AWS::IAM::Role" or "Condition" in mapping(resource):
+            continue
+        [policy] = items(section(mapping(resource), "Properties")["Policies"])
+        for statement in items(section(mapping(policy), "PolicyDocument")["Statement"]):
+            for action in items(mapping(statement)["Action"]):
+                yield role, str(mapping(statement)["Sid"]), str(action)
+
+
+@contextmanager
+def role_without(stack: Stack, role: str, sid: str, action: str) -> Iterator[None]:
+    """The deployed role, with one action less for a while."""
+    iam, name = stack.cloud.aws("iam"), stack.resource(role)
+    [policy] = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    granted = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+
+    def put(document: Any) -> None:
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+    lesser = copy.deepcopy(granted)
+    [statement] = [each for each in lesser["Statement"] if each["Sid"] == sid]
+    statement["Action"].remove(action)
+    lesser["Statement"] = [each for each in lesser["Statement"] if each["Action"]]
+    put(lesser)
+    try:
+        yield
+    finally:
+        put(granted)
+
+
+class HinderedError(Exception):
+    """The service failed at something."""
+
+
+def use_everything(stack: Stack, key: str) -> str:
+    """A conversation that was made, used in every way and deleted.
+
+    Raises:
+        HinderedError: at the first answer that is a failure of ours.
+    """
+
+    def ask(method: str, path: str, body: object = None, **headers: str) -> Any:
+        answer = stack.ask(method, CONVERSATIONS + path, key, body, **headers)
+        if answer.status_code >= 500:
+            raise HinderedError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json()
+
+    other = ask("POST", "", {"items": [MESSAGE]}, **{"Idempotency-Key": secrets.token_hex(8)})
+    copied = ask("GET", f"/{other['id']}/items")["data"]
+    conversation_id = str(ask("POST", "", {})["id"])
+    path = f"/{conversation_id}"
+    batch = {"items": [{**MESSAGE, "id": "mine"}, LARGE, *copied]}
+    ask("POST", f"{path}/items", batch)
+    ask("POST", f"{path}/items", batch)  # refused, after its payload was spilled
+    ask("POST", f"{path}/items", {"items": [MESSAGE]})
+    ask("GET", f"{path}/items")
+    ask("GET", f"{path}/items?after=mine")
+    ask("DELETE", f"{path}/items/mine")
+    ask("GET", f"{path}/items")  # looks again for the one that is missing
+    ask("POST", path, {"metadata": {"topic": "weather"}})
+    ask("GET", "")
+    ask("DELETE", path)
+    return conversation_id
+
+
+def is_purged(stack: Stack, conversation_id: str) -> bool:
+    return stack.rows(conversation_id) in ([], ["c"]) and not stack.objects(conversation_id)
+
+
+def is_hindered(stack: Stack, key: str) -> bool:
+    """Whether something fails, or is still not purged after a while."""
+    try:
+        conversation_id = use_everything(stack, key)
+    except HinderedError:
+        return True
+    return not is_soon(lambda: is_purged(stack, conversation_id), seconds=3)
+
+
+def test_functions_may_do_all_that_they_do(stack: Stack, key: str) -> None:
+    conversation_id = use_everything(stack, key)
+
+    assert is_soon(lambda: is_purged(stack, conversation_id), seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("role", "sid", "action"),
+    [grant for grant in grants() if grant[1:] not in NOT_ASKED_FOR],
+    ids=lambda part: part,
+)
+def test_function_needs_what_its_role_grants(
+    stack: Stack, key: str, role: str, sid: str, action: str
+) -> None:
+    fresh = stack.new_key() if role == "AuthorizerRole" else key  # no answer of it is cached
+
+    with role_without(stack, role, sid, action):
+        assert is_hindered(stack, fresh), "The role may lose it, or the test must do what needs it."
+
+    if role == "PurgeRole":  # the purge that failed is made up for
+        conversation_id = use_everything(stack, key)
+        assert is_soon(lambda: is_purged(stack, conversation_id), seconds=60)

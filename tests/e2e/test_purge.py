@@ -1,0 +1,29 @@
+"""What is deleted is gone from table and bucket, by way of the table's stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from e2e.waiting import is_soon
+
+if TYPE_CHECKING:
+    from e2e.stacks import Stack
+
+
+def test_deleted_conversation_leaves_nothing_of_its_content(stack: Stack, key: str) -> None:
+    conversation_id = stack.ask("POST", CONVERSATIONS, key, {}).json()["id"]
+    path = f"{CONVERSATIONS}/{conversation_id}"
+    appended = stack.ask("POST", f"{path}/items", key, {"items": [MESSAGE, LARGE]}).json()
+    assert [item["content"] for item in appended["data"]] == [
+        MESSAGE["content"],
+        LARGE["content"],
+    ]
+    assert len(stack.rows(conversation_id)) == 3
+    assert len(stack.objects(conversation_id)) == 1
+
+    assert stack.ask("DELETE", path, key).status_code == 200
+
+    assert stack.ask("GET", path, key).status_code == 404
+    assert is_soon(lambda: stack.rows(conversation_id) == ["c"], seconds=60)
+    assert stack.objects(conversation_id) == []

@@ -1,0 +1,81 @@
+"""Every route of the template, through the deployed gateway, authorizer and function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.stacks import CONVERSATIONS, MESSAGE
+
+from local.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+    from e2e.stacks import Stack
+
+    from local.template import Route
+
+    type KeyWith = Callable[..., str]
+
+ROUTES = Template().api.routes
+GUARDED = [route for route in ROUTES if route.authorizer]
+SCOPES = {"GET": "read", "HEAD": "read", "POST": "write", "DELETE": "delete"}
+
+
+def name(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def ask(
+    stack: Stack, route: Route, conversation_id: str, item_id: str, key: str | None
+) -> httpx.Response:
+    """The smallest request that the route accepts."""
+    bodies: dict[tuple[str, str], object] = {
+        ("POST", "items"): {"items": [MESSAGE]},
+        ("DELETE", "items"): {"item_ids": [item_id]},
+        ("POST", "{conversation_id}"): {"metadata": {"topic": "weather"}},
+        ("POST", "conversations"): {},
+    }
+    path = route.path.format(conversation_id=conversation_id, item_id=item_id)
+    body = bodies.get((route.method, route.path.rpartition("/")[2]))
+    return stack.ask(route.method, path, key, body)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name)
+def test_route_answers(stack: Stack, key: str, route: Route) -> None:
+    made = stack.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
+    items = stack.ask("GET", f"{CONVERSATIONS}/{made['id']}/items", key).json()
+    item_id = items["data"][0]["id"]
+
+    answer = ask(stack, route, made["id"], item_id, key if route.authorizer else None)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.content or route.method == "HEAD"
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name)
+def test_route_needs_a_key(stack: Stack, route: Route) -> None:
+    answer = ask(stack, route, "conv_1", "msg_1", None)
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name)
+def test_route_needs_its_scope(stack: Stack, key_with: KeyWith, route: Route) -> None:
+    others = sorted({*SCOPES.values()} - {SCOPES[route.method]})
+    lesser = key_with("--scope", others[0], "--scope", others[1])
+
+    answer = ask(stack, route, "conv_1", "msg_1", lesser)
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name)
+def test_its_scope_opens_a_route(stack: Stack, key_with: KeyWith, route: Route) -> None:
+    least = key_with("--scope", SCOPES[route.method])
+
+    answer = ask(stack, route, "conv_1", "msg_1", least)
+
+    assert answer.status_code in {200, 404}
