@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from local.stack import LocalStack
 
 GUIDE, README = (Path(__file__).parents[1] / name for name in ("docs/keys.md", "README.md"))
+STACKS = re.findall(
+    r'^stack_name = "(.+)"$', README.with_name("samconfig.toml").read_text(), re.MULTILINE
+)
 ACME = ("--account", "acme", "--name", "ci")
 
 
@@ -390,4 +393,4 @@ def test_a_documented_command_is_understood(line: str) -> None:
     _, _, name, *arguments = shlex.split(line)
 
     with keys.commands[name].make_context(name, arguments) as context:
-        assert context.params["stack"] == "lambda-conversations"
+        assert context.params["stack"] in STACKS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,6 @@ from e2e.stacks import Stack, build, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 RUNNING = pytest.StashKey[Cloud]()
 
@@ -26,8 +27,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+def cloud(pytestconfig: pytest.Config) -> Iterator[Cloud]:
+    # Not pytest's folders, which stay: MiniStack unpacks the layer for each worker.
+    with TemporaryDirectory() as folder, running_cloud(Path(folder)) as cloud:
         pytestconfig.stash[RUNNING] = cloud
         yield cloud
         del pytestconfig.stash[RUNNING]
