@@ -32,6 +32,8 @@ REFUSALS = {
     "DEFAULT_4XX": "request_refused",
     "DEFAULT_5XX": "server_error",
 }
+LONGEST_STATEMENT = 493
+"""Bytes that let API Gateway call a function by one route, under the longest names AWS allows."""
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 GRANTS = {
     "ApiFunction": {
@@ -131,6 +133,15 @@ def test_every_route_asks_for_a_key_but_the_documents() -> None:
 def test_the_authorizer_alone_says_who_is_counted() -> None:
     assert at(properties("Api"), "ApiKeySourceType") == "AUTHORIZER"
     assert at(properties("Api"), "Auth", "ApiKeyRequired") is True
+
+
+@pytest.mark.parametrize("function", ["ApiFunction", "PreflightFunction"])
+def test_a_function_has_room_for_the_permissions_of_its_routes(function: str) -> None:
+    """SAM makes a statement for each, and Lambda refuses a policy of more than 20 KB."""
+    routes = [route for route in TEMPLATE_WITH_CORS.api.routes if route.function == function]
+
+    assert routes
+    assert len(routes) * LONGEST_STATEMENT < 20_480
 
 
 @pytest.mark.parametrize("function", ["ApiFunction", "PreflightFunction"])
