@@ -66,6 +66,10 @@ build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 bench: .venv/.installed ## Measure the handler against its floor
 	@$(BIN)/python -m benchmarks
 
+.PHONY: cost
+cost: .venv/.installed ## Reckon what the service costs, as docs/cost.md holds it
+	@$(BIN)/python -m benchmarks.cost
+
 .PHONY: lock
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt

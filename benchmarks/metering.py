@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WRITE_BYTES = 1024
 READ_BYTES = 4096
+INDEX_BYTES = 100
+"""What DynamoDB adds to each row for storage."""
 
 
 class Cost(NamedTuple):
@@ -33,7 +35,11 @@ class Cost(NamedTuple):
     """Of the DynamoDB requests' bodies."""
     write_units: float
     read_units: float
-    s3_requests: int
+    s3_calls: tuple[str, ...]
+    row_bytes: int
+    """What the table grew by, with DynamoDB's 100 bytes for each row."""
+    object_bytes: int
+    """What was put into the bucket."""
 
 
 class Meter:
@@ -46,30 +52,44 @@ class Meter:
         self._before: Rows = {}
         self._write_units = self._read_units = 0.0
         self._calls: list[tuple[str, int]] = []
-        self._s3_requests = 0
+        self._s3_calls: list[str] = []
+        self._object_bytes = 0
         events = resources.dynamodb.meta.events
         events.register("provide-client-params.dynamodb", self._note)
         events.register("before-call.dynamodb", self._measure)
         events.register("after-call.dynamodb", self._charge)
+        resources.s3.meta.events.register("provide-client-params.s3.PutObject", self._weigh)
         resources.s3.meta.events.register("before-call.s3", self._count)
 
     def cost_of(self, operation: Callable[[], object]) -> Cost:
         """Run an operation and say what it cost."""
-        self._write_units = self._read_units = self._s3_requests = 0
-        self._calls = []
+        self._write_units = self._read_units = self._object_bytes = 0
+        self._calls, self._s3_calls = [], []
         self._before = self._rows()
+        kept = _stored(self._before)
         self._is_on = True
         operation()
         self._is_on = False
         names = tuple(name for name, _ in self._calls)
         total = sum(size for _, size in self._calls)
-        return Cost(names, total, self._write_units, self._read_units, self._s3_requests)
+        return Cost(
+            names,
+            total,
+            self._write_units,
+            self._read_units,
+            tuple(self._s3_calls),
+            _stored(self._rows()) - kept,
+            self._object_bytes,
+        )
 
     def _note(self, params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
         context["params"] = params
 
-    def _count(self, **_: object) -> None:
-        self._s3_requests += self._is_on
+    def _weigh(self, params: dict[str, Any], **_: object) -> None:
+        self._object_bytes += len(params["Body"]) * self._is_on
+
+    def _count(self, model: OperationModel, **_: object) -> None:
+        self._s3_calls += [model.name] * self._is_on
 
     def _measure(self, model: OperationModel, params: dict[str, Any], **_: object) -> None:
         if self._is_on:
@@ -124,6 +144,10 @@ class Meter:
 def row_bytes(row: Mapping[str, Any]) -> int:
     """The size of a row as DynamoDB counts it: names and values."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in row.items())
+
+
+def _stored(present: Rows) -> int:
+    return sum(row_bytes(row) + INDEX_BYTES for row in present.values())
 
 
 def _value_bytes(value: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import samples
-from benchmarks.metering import READ_BYTES, WRITE_BYTES, row_bytes
+from benchmarks.metering import INDEX_BYTES, READ_BYTES, WRITE_BYTES, row_bytes
 from benchmarks.prices import GIGABYTE, Prices
 from conversations import ids, rows
 from conversations.payloads import SPILL_BYTES, Payload, encode
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from conversations.contract.items import Item
 
 MILLION = 1_000_000
-INDEX_BYTES = 100
-"""What DynamoDB adds to each row for storage."""
 USES = ((0, 1), (2, 1), (10, 1), (50, 1), (2, 12), (10, 12), (50, 12))
 """Reads in an item's life, and the months it is kept."""
 PK = rows.partition(ids.owner_of("acme", ""), "conv_" + "0" * 26)
@@ -121,6 +119,11 @@ def row_overhead(item_id: str | None = None, *, object_key: str | None = None) -
 def write_units(size: int) -> int:
     """What a row with so much JSON costs in a transaction."""
     return 2 * math.ceil((size + row_overhead()) / WRITE_BYTES)
+
+
+def packed_bytes(text: str) -> int:
+    """The size in which the store keeps an item's JSON."""
+    return len(encode(text, param="item").data)
 
 
 def packing_table(times: Callable[[Item], tuple[str, ...]]) -> str:

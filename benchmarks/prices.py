@@ -18,7 +18,6 @@ class Prices(NamedTuple):
     function: dict[str, float]
     api_gateway: dict[str, float]
     cloudwatch: dict[str, float]
-    kms: dict[str, float]
     transfer: dict[str, float]
     agentcore: dict[str, float]
     assumed: dict[str, float]

@@ -176,7 +176,7 @@ def table_of(costs: Mapping[str, Cost]) -> str:
             for name in sorted({*cost.calls})
         )
         units = (f"{cost.write_units:g}", f"{cost.read_units:g}")
-        lines.append((operation, calls, *units, str(cost.s3_requests)))
+        lines.append((operation, calls, *units, str(len(cost.s3_calls))))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -1,0 +1,256 @@
+"""What the service costs by AWS's list prices: `docs/cost.md` holds what this prints.
+
+The real store runs on moto with the items of `benchmarks.samples`. Units, requests and bytes are
+those of what it really sends; how long Lambda bills is assumed, in `prices.toml`.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from benchmarks import samples
+from benchmarks.metering import WRITE_BYTES
+from benchmarks.payloads import MILLION, markdown, packed_bytes, row_overhead, write_units
+from benchmarks.prices import GIGABYTE, Prices
+from benchmarks.request_units import OWNER, Workload
+from conversations.appends import Delivery
+from conversations.rows import Draft
+from local.engines import running_engine
+from local.intrinsics import mapping, read_document, section
+from local.resources import Resources
+from local.template import TEMPLATE, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.metering import Cost
+    from conversations.contract.items import Item
+    from conversations.rows import StoredItem
+
+PAGE_ITEMS = 50
+TURN = "append a turn, 2 items"
+BATCH = "append an agent's batch, 8 items"
+COMPONENTS = ("API Gateway", "Lambda", "DynamoDB", "S3", "logs", "transfer")
+INDEX_UNITS = 2
+"""Of an append: the index's old entry goes, a new one comes."""
+MANAGED = {"AWS::CloudWatch::Alarm": "alarm_month", "AWS::CloudWatch::Dashboard": "dashboard_month"}
+"""What costs by the month, and its price."""
+
+
+class Operation(NamedTuple):
+    """What one request asks of AWS."""
+
+    cost: Cost
+    answer_bytes: int
+    """Of its items, each packed by itself: together they would gain by being samples."""
+
+
+class Bill(NamedTuple):
+    """What one request costs, in dollars, by component."""
+
+    gateway: float
+    function: float
+    dynamodb: float
+    s3: float
+    logs: float
+    transfer: float
+
+
+class Requests:
+    """The requests of `docs/cost.md`, made of a store."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+
+    def measured(self) -> dict[str, Operation]:
+        """Each request by its name."""
+        make, get = self._workload.conversation, self._workload.store.get_item
+        chat = make(*[samples.turn()] * math.ceil(PAGE_ITEMS / 2))
+        agent = make(*[samples.agent_batch()] * math.ceil(PAGE_ITEMS / 8))
+        [some] = self._workload.page(chat, 1)
+        reads = {
+            "list the last 50 of a chat": self._list(chat),
+            "list the last 50 of an agent": self._list(agent),
+            "get an item": self._measure(lambda: [get(OWNER, chat, some.cursor)]),
+        }
+        return {
+            "create a conversation": self._measure(self._create),
+            TURN: self._append(chat, samples.turn()),
+            BATCH: self._append(agent, samples.agent_batch()),
+            "the same with ids and an Idempotency-Key": self._append(agent, _named(), "key"),
+            "append an image of 220 KB": self._append(chat, [samples.image(220_000)]),
+            **reads,
+        }
+
+    def _create(self) -> list[StoredItem]:
+        self._workload.conversation()
+        return []
+
+    def _append(
+        self, conversation_id: str, items: Sequence[Item], key: str | None = None
+    ) -> Operation:
+        delivery = Delivery("0" * 64, key)
+        append = self._workload.store.append_items
+        return self._measure(lambda: append(OWNER, conversation_id, items, delivery))
+
+    def _list(self, conversation_id: str) -> Operation:
+        return self._measure(lambda: self._workload.page(conversation_id, PAGE_ITEMS))
+
+    def _measure(self, work: Callable[[], list[StoredItem]]) -> Operation:
+        answers: list[StoredItem] = []
+        cost = self._workload.meter.cost_of(lambda: answers.extend(work()))
+        return Operation(cost, sum(map(_packed_answer_bytes, answers)))
+
+
+def bill(prices: Prices, memory_mb: float, operation: Operation) -> Bill:
+    """The price of a warm request; a function waits for S3 while it reads or writes there."""
+    cost, assumed = operation.cost, prices.assumed
+    milliseconds = assumed["api_milliseconds"] + assumed["s3_milliseconds"] * bool(cost.s3_calls)
+    return Bill(
+        prices.api_gateway["request"],
+        prices.of_lambda(milliseconds, memory_mb),
+        cost.write_units * prices.dynamodb["write_unit"]
+        + cost.read_units * prices.dynamodb["read_unit"],
+        sum(prices.s3["put" if name == "PutObject" else "get"] for name in cost.s3_calls),
+        assumed["log_bytes"] / GIGABYTE * prices.cloudwatch["log_gigabyte"],
+        operation.answer_bytes / GIGABYTE * prices.transfer["gigabyte"],
+    )
+
+
+def bill_of_authorizing(prices: Prices, memory_mb: float) -> Bill:
+    """The price of asking the authorizer, whose answer API Gateway keeps for a minute."""
+    return Bill(
+        0,
+        prices.of_lambda(prices.assumed["authorizer_milliseconds"], memory_mb),
+        prices.dynamodb["read_unit"],
+        0,
+        prices.assumed["log_bytes"] / GIGABYTE * prices.cloudwatch["log_gigabyte"],
+        0,
+    )
+
+
+def kept_month(prices: Prices, cost: Cost) -> float:
+    """What the storage of an operation's result costs in a month."""
+    objects = cost.object_bytes / GIGABYTE * prices.s3["gigabyte_month"]
+    return prices.of_rows(cost.row_bytes, 1) + objects
+
+
+def bills_table(prices: Prices, template: Template, operations: dict[str, Operation]) -> str:
+    """Dollars for a million of each request, by component."""
+    lambdas = template.functions
+    lines: list[tuple[str, ...]] = [
+        ("a million times", *COMPONENTS, "**all**", "kept, a month"),
+        ("---", *["---:"] * 8),
+    ]
+    for name, operation in operations.items():
+        parts = bill(prices, lambdas["ApiFunction"].memory_mb, operation)
+        lines.append(_line(name, parts, kept_month(prices, operation.cost)))
+    key = bill_of_authorizing(prices, lambdas["AuthorizerFunction"].memory_mb)
+    lines.append(_line("a key's first request in a minute, in addition", key, 0))
+    return markdown(lines)
+
+
+def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
+    """Dollars for writing a million turns and batches, and what else could be written."""
+    pairs = (
+        (samples.turn(), operations[TURN].cost.write_units),
+        (samples.agent_batch(), operations[BATCH].cost.write_units),
+    )
+    unit, event = prices.dynamodb["write_unit"], prices.agentcore["event"]
+    ways: dict[str, list[float]] = {
+        "**a row for each item, in one transaction**": [ours * unit for _, ours in pairs],
+        "the same, not compressed": [plain_units(items, ours) * unit for items, ours in pairs],
+        "the batch packed into one row, in a transaction": [
+            packed_units(items, ours) * unit for items, ours in pairs
+        ],
+        "the same rows by `BatchWriteItem` and `UpdateItem`": [
+            (INDEX_UNITS + (ours - INDEX_UNITS) / 2) * unit for _, ours in pairs
+        ],
+        "the whole history in one row, at 50 items": [
+            history_units(items) * unit for items, _ in pairs
+        ],
+        "an object in S3 for each item": [len(items) * prices.s3["put"] for items, _ in pairs],
+        "AgentCore Memory, an event for each append": [event for _ in pairs],
+    }
+    header = (("writes of a million appends", "turn", "agent's batch"), ("---", "---:", "---:"))
+    return markdown([*header, *((way, *map(_dollars, costs)) for way, costs in ways.items())])
+
+
+def plain_units(items: Sequence[Item], ours: float) -> float:
+    """The write units of the append if nothing were compressed."""
+    plain = sum(write_units(len(Draft.of(item).text.encode())) for item in items)
+    return ours - _item_units(items) + plain
+
+
+def packed_units(items: Sequence[Item], ours: float) -> float:
+    """The write units of the append if its items shared one row."""
+    texts = ",".join(Draft.of(item).text for item in items)
+    return ours - _item_units(items) + write_units(packed_bytes(texts))
+
+
+def history_units(items: Sequence[Item]) -> int:
+    """The write units of a row that holds 50 such items, as they are, and is written anew."""
+    size = sum(len(Draft.of(item).text.encode()) for item in items) * PAGE_ITEMS / len(items)
+    return math.ceil((size + row_overhead()) / WRITE_BYTES)
+
+
+def idle_month(prices: Prices) -> float:
+    """What the template's resources cost in a month in which nothing is kept and nobody calls."""
+    resources = section(read_document(TEMPLATE), "Resources").values()
+    kinds = (str(mapping(resource)["Type"]) for resource in resources)
+    return sum(prices.cloudwatch[MANAGED[kind]] for kind in kinds if kind in MANAGED)
+
+
+def tables(template: Template, operations: dict[str, Operation]) -> str:
+    """All that `docs/cost.md` takes from here."""
+    prices = Prices.load()
+    idle = f"A month in which nobody calls costs {_dollars(idle_month(prices) / MILLION)}.\n"
+    parts = (bills_table(prices, template, operations), idle, ways_table(prices, operations))
+    return "\n".join(parts)
+
+
+def _packed_answer_bytes(item: StoredItem) -> int:
+    """An item's share of an answer; its id counts in full, or chance would decide over a byte."""
+    return len(item.cursor) + len(zlib.compress(item.json.replace(item.cursor, "").encode()))
+
+
+def _named() -> list[Item]:
+    """An agent's batch with ids of the client's."""
+    named = ({**item, "id": f"c-{place}"} for place, item in enumerate(samples.agent_batch()))
+    return cast("list[Item]", list(named))
+
+
+def _item_units(items: Sequence[Item]) -> int:
+    return sum(write_units(packed_bytes(Draft.of(item).text)) for item in items)
+
+
+def _line(name: str, parts: Bill, kept: float) -> tuple[str, ...]:
+    return (name, *map(_dollars, parts), f"**{_dollars(sum(parts))}**", _dollars(kept))
+
+
+def _dollars(one: float) -> str:
+    return f"${MILLION * one:.2f}"
+
+
+def main() -> None:
+    """Print the tables."""
+    template = Template.loaded(TEMPLATE, {})
+    with (
+        tempfile.TemporaryDirectory() as data,
+        running_engine("moto", Path(data)),
+        closing(Resources(template)) as resources,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        resources.create()
+        operations = Requests(Workload(template, resources, threads)).measured()
+        print(tables(template, operations), end="")  # noqa: T201 - a command's output
+
+
+if __name__ == "__main__":
+    main()

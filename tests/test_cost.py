@@ -1,0 +1,69 @@
+"""What the service costs, as `docs/cost.md` says it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks import samples
+from benchmarks.cost import (
+    Operation,
+    Requests,
+    bill,
+    history_units,
+    packed_units,
+    plain_units,
+    tables,
+)
+from benchmarks.prices import Prices
+from benchmarks.request_units import Workload
+from local.template import Template
+
+if TYPE_CHECKING:
+    from local.stack import LocalStack
+
+PAGE = (Path(__file__).parents[1] / "docs" / "cost.md").read_text()
+PRICES = Prices.load()
+
+
+@pytest.fixture(scope="module")
+def operations(running_stack: LocalStack) -> dict[str, Operation]:
+    running_stack.reset()
+    with ThreadPoolExecutor(1) as threads, running_stack.engine.turn:
+        workload = Workload(running_stack.template, running_stack.resources, threads)
+        return Requests(workload).measured()
+
+
+def test_the_page_holds_the_costs_of_today(operations: dict[str, Operation]) -> None:
+    parts = tables(Template(), operations).split("\n\n")
+
+    assert [part for part in parts if part not in PAGE] == []
+
+
+def test_each_request_is_charged_for_its_units(operations: dict[str, Operation]) -> None:
+    for operation in operations.values():
+        units = (operation.cost.write_units, operation.cost.read_units)
+        dynamodb = bill(PRICES, 1024, operation).dynamodb
+
+        assert dynamodb == pytest.approx(0.625e-6 * units[0] + 0.125e-6 * units[1])
+
+
+def test_an_image_is_charged_to_the_bucket(operations: dict[str, Operation]) -> None:
+    cost = operations["append an image of 220 KB"].cost
+
+    assert cost.s3_calls == ("PutObject",)
+    assert cost.row_bytes < 1024
+    assert cost.object_bytes > 200_000
+
+
+def test_a_packed_batch_is_the_cheapest_whole_one_and_a_plain_one_the_dearest() -> None:
+    batch = samples.agent_batch()
+
+    assert packed_units(batch, 28) < 28 < plain_units(batch, 28)
+
+
+def test_a_history_in_one_row_costs_a_unit_for_each_begun_kilobyte() -> None:
+    assert history_units([samples.question(3)]) == 3
