@@ -348,3 +348,13 @@ def test_snapshots_are_the_operators_choice(
 
     assert at(started, function, "Properties", "SnapStart") == {"ApplyOn": "PublishedVersions"}
     assert at(defaults, function, "Properties", "SnapStart") == {"ApplyOn": "None"}
+
+
+def test_web_acl_stands_before_the_stage(prod: JsonObject) -> None:
+    [stage] = of_kind(prod, "AWS::ApiGateway::Stage")
+    [association] = of_kind(prod, "AWS::WAFv2::WebACLAssociation").values()
+
+    arn, names = items(at(association, "ResourceArn", "Fn::Sub"))
+
+    assert names == {"Stage": {"Ref": stage}}
+    assert str(arn).endswith("::/restapis/${Api}/stages/${Stage}")

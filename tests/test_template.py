@@ -1,6 +1,7 @@
 """What `template.yaml` promises and no linter checks: who may do what, and what a refusal says."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -183,6 +184,20 @@ def test_keys_without_a_plan_share_a_count_without_a_limit() -> None:
     made = mapping(resolved(properties("UnlimitedUsageKey")))
     assert made["Value"] == environment["UNLIMITED_USAGE_KEY"]
     assert made["Enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("given", "is_there"),
+    [("", False), ("arn:aws:wafv2:us-east-1:123456789012:regional/webacl/front/1a2b-3c4d", True)],
+)
+def test_a_web_acl_stands_before_the_stage_if_one_is_given(given: str, *, is_there: bool) -> None:
+    resolve = Intrinsics(DOCUMENT, {"WebAclArn": given}).resolve
+    association = at(RESOURCES, "WebAclAssociation")
+    pattern = str(at(DOCUMENT, "Parameters", "WebAclArn", "AllowedPattern"))
+
+    assert re.fullmatch(pattern, given)
+    assert resolve({"Condition": at(association, "Condition")}) == is_there
+    assert at(resolve(at(association, "Properties")), "WebACLArn") == given
 
 
 def test_every_route_names_its_method() -> None:
