@@ -70,10 +70,17 @@ bench: .venv/.installed ## Measure the handler against its floor
 cost: .venv/.installed ## Reckon what the service costs, as docs/cost.md holds it
 	@$(BIN)/python -m benchmarks.cost
 
+.PHONY: audit
+audit: .tools/audit/.installed ## Look up known vulnerabilities of all locked packages, at OSV
+	@failed=0; for locked in requirements/*.txt layers/domain/requirements.txt tools/*/requirements.txt; do \
+		echo "$$locked"; \
+		.tools/audit/bin/pip-audit --strict --vulnerability-service osv --disable-pip --progress-spinner off -r $$locked || failed=1; \
+	done; exit $$failed
+
 .PHONY: lock
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
-	for in in layers/domain tools/sam tools/ministack; do \
+	for in in layers/domain tools/audit tools/sam tools/ministack; do \
 		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt \
 			$$([ $$in = layers/domain ] && echo -c requirements/dev.txt); done
 
