@@ -35,6 +35,20 @@ def test_a_deleted_conversation_leaves_its_own_row_alone(
     assert client.get(f"/conversations/{kept}/items").status_code == 200
 
 
+def test_the_row_of_a_deleted_conversation_keeps_nothing_of_its_metadata(
+    stack: LocalStack, client: httpx.Client, conversation: str
+) -> None:
+    client.post(conversation, json={"metadata": {"patient": "Ann"}}).raise_for_status()
+
+    client.delete(conversation).raise_for_status()
+
+    table = stack.template.name("ConversationsTable")
+    with stack.engine.turn:
+        [row] = stack.resources.dynamodb.scan(TableName=table)["Items"]
+    assert "deleted_at" in row
+    assert "Ann" not in str(row)
+
+
 def mark_deleted(stack: LocalStack, conversation_id: str) -> None:
     pk = rows.partition(ids.owner_of("acme", ""), conversation_id)
     with stack.engine.turn:

@@ -67,12 +67,15 @@ class DeleteItems(Change):
 
 
 class DeleteConversation(Change):
-    """The end of a conversation for everybody, at once; its purge follows from the stream."""
+    """The end of a conversation for everybody, at once; its purge follows from the stream.
+
+    What its row keeps until it expires says nothing of what the conversation was about.
+    """
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
         end = self._update(
-            "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner",
+            "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, metadata",
             "",
             {
                 ":now": rows.number(self._now),
