@@ -24,6 +24,7 @@ COUNTED = {
         "invalid bodies refused by HTTP, nothing stored"
     ),
     "test_clients.py::": "calls by the real SDKs",
+    "test_agents.py::": "facts of openai-agents' sessions",
     "test_isolation.py::": "routes tried by strangers",
     "test_template.py::": "facts of the template",
     "test_deployed_template.py::": "facts of the stack that CloudFormation makes of it",
