@@ -37,7 +37,7 @@ types: .venv/.installed ## Check types
 	@$(BIN)/mypy
 
 .PHONY: pytest
-pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed ## Run the tests alone (ARGS="-k name")
+pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed $(if $(shell which npm 2>/dev/null),.tools/openai-node/.installed) ## Run the tests alone (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
 .PHONY: e2e
@@ -103,3 +103,10 @@ clean: ## Remove what was installed and built; the local stack's data in .local 
 .tools/mka1-0.5.25/.installed: requirements/mka1-0.5.25.txt | python
 	@$(UV) pip install --quiet --no-deps --target $(@D) -r $<
 	@touch $@
+
+# OpenAI's client for Node, where there is npm. Without it, or without its registry, the tests that
+# drive it are skipped.
+.tools/openai-node/.installed: tools/openai-node/package.json tools/openai-node/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund --fetch-retries 0 && touch $@ \
+		|| echo "openai for Node could not be installed: its tests will be skipped."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import httpx
 import pytest
+from client_table import write_table
 
 from conversations.api_keys import SCOPES, ApiKeys, Scope
 from local.stack import LocalStack
@@ -46,6 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("proven")
     for name, count in (counts + recorded).items():
         terminalreporter.write_line(f"{count:8} {name}")
+    write_table(terminalreporter)
     show_grants(terminalreporter)
 
 

@@ -1,15 +1,17 @@
-"""The SDK documentation's own snippet, with the server's URL and a key added; prints the answer.
+"""The SDK documentation's own snippet, with the server's URL and a key added.
 
-A program of its own, because the SDK's two releases cannot live in one process.
+It prints the answers to both halves of the SDK. A program of its own, because the SDK's two
+releases cannot live in one process.
 """
 
 import asyncio
+import json
 import sys
 from typing import Any
 
 from mka1 import SDK
 
-url, key, mode = sys.argv[1:]
+url, key = sys.argv[1:]
 request = {
     "conversation_id": "conv_abc123",
     "items": [{"type": "message", "role": "user", "content": "What is the weather today?"}],
@@ -26,5 +28,5 @@ async def call_async() -> Any:
         return await sdk.llm.conversations.create_items_async(**request)
 
 
-page = call() if mode == "sync" else asyncio.run(call_async())
-sys.stdout.write(page.model_dump_json())
+pages = [call(), asyncio.run(call_async())]
+json.dump([json.loads(page.model_dump_json()) for page in pages], sys.stdout)

@@ -1,0 +1,43 @@
+"""The table of clients and operations, made of the results of `test_every_client.py`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+OPERATIONS = (
+    "create",
+    "list",
+    "get",
+    "update",
+    "delete",
+    "create_items",
+    "list_items",
+    "delete_items",
+    "get_item",
+    "delete_item",
+)
+"""As the mka1 SDK calls them. openai has all but two, under names of its own."""
+
+_CELL = re.compile(r"test_every_client\.py::test_(\w+)\[([^\]]+)\]")
+
+
+def write_table(terminal: pytest.TerminalReporter) -> None:
+    """Write a line for each client; a dash stands for what it does not have."""
+    cells: dict[str, dict[str, str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminal.stats.get(outcome, []):
+            found = _CELL.search(report.nodeid)
+            if found and found[1] in OPERATIONS:
+                cells.setdefault(found[2], {})[found[1]] = outcome
+    if not cells:
+        return
+    terminal.section("clients and operations")
+    width = max(map(len, cells))
+    terminal.write_line(" ".join([" " * width, *OPERATIONS]))
+    for client in sorted(cells):
+        line = [cells[client].get(name, "-").ljust(len(name)) for name in OPERATIONS]
+        terminal.write_line(" ".join([client.ljust(width), *line]).rstrip())
