@@ -25,6 +25,8 @@ from local.template import Template
 if TYPE_CHECKING:
     from local.stack import LocalStack
 
+pytestmark = pytest.mark.xdist_group("costs")
+
 PAGE = (Path(__file__).parents[1] / "docs" / "cost.md").read_text()
 PRICES = Prices.load()
 

@@ -29,8 +29,9 @@ RANDOM_SECONDS = float(os.environ.get("INTERLEAVINGS_SECONDS", "4"))
 ONE = appender("appender A", "a", None)
 OTHER = appender("appender B", None, None)
 KEYED = appender("appender A", None, None, key="k")
-HURRIED = [actor._replace(tries=2) for actor in (ONE, OTHER, deleter("first"))]
-"""Two appenders and a deleter that give up sooner, for there are many ways to wait."""
+HURRIED = [actor._replace(tries=2, waits=True) for actor in (ONE, OTHER, deleter("first"))]
+"""Two appenders and a deleter that give up sooner, and are not told of conflicts when they read:
+there are many ways to wait. The next stories have them."""
 LISTERS = (lister("asc", 3), lister("desc", 3))
 STORIES = {
     "two appenders, a deleter, listers, two faults": Story(*HURRIED, readers=LISTERS, faults=2),
