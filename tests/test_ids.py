@@ -1,5 +1,7 @@
 """Ids and entry keys."""
 
+import base64
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,14 @@ def test_keys_of_a_batch_sort_by_place(now: int) -> None:
 
     assert keys == sorted(set(keys))
     assert {len(key) for key in keys} == {26}
+
+
+@given(st.integers(0, 2**112 - 1), st.integers(1, 20))
+def test_a_key_is_the_batch_and_the_place_in_base32hex(batch: int, size: int) -> None:
+    keys = ids.entry_keys(batch, size)
+
+    decoded = [base64.b32hexdecode(f"{key.upper()}======") for key in keys]
+    assert [int.from_bytes(raw) for raw in decoded] == [batch << 16 | n for n in range(size)]
 
 
 @given(NOW, NOW)

@@ -6,6 +6,7 @@ the item's index in its batch. Keys sort as strings by arrival, and never repeat
 
 import base64
 import hashlib
+import itertools
 import re
 import secrets
 
@@ -13,6 +14,8 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 """What every id in a path, a query or a body may look like, ours and the client's."""
 
 _KEY_LENGTH = 26
+_PAIRS = ["".join(pair) for pair in itertools.product("0123456789abcdefghijklmnopqrstuv", repeat=2)]
+"""Ten bits in base32hex."""
 _GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
 _PREFIXES = {
     "message": "msg",
@@ -78,10 +81,13 @@ def batch_after(last_key: str) -> int:
 
 
 def entry_keys(batch: int, size: int) -> list[str]:
-    """The sort keys of a batch's items, in their order."""
-    first = batch << 16
-    raws = (number.to_bytes(16) for number in range(first, first + size))
-    return [base64.b32hexencode(raw)[:_KEY_LENGTH].decode().lower() for raw in raws]
+    """The sort keys of a batch's items, in their order.
+
+    They differ in their last four characters: two bits of the nonce, the index, two bits unused.
+    """
+    start = base64.b32hexencode((batch << 16).to_bytes(16)).decode().lower()[: _KEY_LENGTH - 4]
+    tails = range((batch & 0b11) << 18, ((batch & 0b11) << 18) + (size << 2), 1 << 2)
+    return [start + _PAIRS[tail >> 10] + _PAIRS[tail & 0x3FF] for tail in tails]
 
 
 def keys_of_batch(last_key: str) -> list[str]:
