@@ -132,7 +132,7 @@ FLAWS: dict[str, tuple[object, str, object, Story]] = {
     "pages of a query that ran too early": (
         listing.Window,
         "is_proven",
-        lambda window, found, recent: not window.missing(found, recent[-1] if recent else []),
+        lambda _window, _found, _recent: True,
         Story(appender("appender A", None, None, None, times=5), readers=[lister("asc", 3)]),
     ),
     "new keys after a lost answer": (

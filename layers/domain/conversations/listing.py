@@ -98,13 +98,18 @@ class ItemListing:
         window = Window(key, last_key, self._order, count)
         if is_early and not window.is_proven(found, recent):
             found = self._query(window.start, count)
-        seen = {rows.entry_key(row): row for row in found if rows.entry_key(row) <= last_key}
-        for batch in recent:
-            if missing := window.missing(found, batch):
-                keys = [rows.primary_key(self._pk, rows.item_sk(entry)) for entry in missing]
-                settled = read_settled_rows(self._table, keys)
-                seen |= {rows.entry_key(row): row for row in settled}
-        return [seen[entry] for entry in sorted(seen, reverse=self._order == "desc")][:count]
+        seen = {rows.entry_key(row): row for row in found}
+        end = next(reversed(seen)) if len(seen) >= count else None
+        missing = [
+            entry
+            for batch in recent
+            for entry in batch
+            if entry not in seen and window.holds(entry, end)
+        ]
+        keys = [rows.primary_key(self._pk, rows.item_sk(entry)) for entry in missing]
+        seen |= {rows.entry_key(row): row for row in read_settled_rows(self._table, keys)}
+        page = sorted((entry for entry in seen if entry <= last_key), reverse=self._order == "desc")
+        return [seen[entry] for entry in page[:count]]
 
     def _query(self, start: str | None, count: int) -> list[Row]:
         """The next *count* live rows behind an entry key, in as many reads as that takes."""
@@ -115,6 +120,8 @@ class ItemListing:
                 ":pk": {"S": self._pk},
                 ":items": {"S": rows.ITEM_PREFIX},
             },
+            "ProjectionExpression": rows.ITEM_PROJECTION,
+            "ExpressionAttributeNames": rows.ITEM_NAMES,
             "ConsistentRead": True,
             "ScanIndexForward": self._order == "asc",
         }
@@ -164,13 +171,8 @@ class Window(NamedTuple):
         """Whether the page begins with the conversation's newest item."""
         return self.key is None and self.order == "desc"
 
-    def missing(self, found: Sequence[Row], batch: Iterable[str]) -> list[str]:
-        """The keys of a batch which the page should hold and does not."""
-        end = rows.entry_key(found[-1]) if len(found) >= self.size else None
-        seen = {rows.entry_key(row) for row in found}
-        return [key for key in batch if key not in seen and self._holds(key, end)]
-
-    def _holds(self, key: str, end: str | None) -> bool:
+    def holds(self, key: str, end: str | None) -> bool:
+        """Whether an item belongs on the page, which is full up to *end* if it is not None."""
         if self.order == "asc":
             return (self.key or "") < key <= (end or self.last_key)
         return (end or "") <= key < (self.key or self.last_key + _BEHIND_ALL)

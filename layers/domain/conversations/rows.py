@@ -46,6 +46,9 @@ BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
 RECENT_BATCHES = ("last_key", "before_1", "before_2", "before_3")
 """Where a conversation's row keeps the last keys of its latest batches, the newest first."""
+ITEM_NAMES = {f"#{name}": name for name in ("type", "size", "data", "object")}
+ITEM_PROJECTION = f"sk, id, codec, expires_at, {', '.join(ITEM_NAMES)}"
+"""What a page needs of items' rows: all but the partition key, which may be half of a row."""
 YOUNG_SECONDS = 61 * 60
 """The age by its key at which an item's batch is surely there as a whole: a minute for DynamoDB to
 end a transaction, and an hour by which the clocks of two writers may differ."""
@@ -238,10 +241,15 @@ def read_payload(row: Mapping[str, AttributeValueTypeDef]) -> Payload:
     """Where and how the item's JSON is kept."""
     return Payload(
         codec=cast("Codec", row["codec"]["S"]),
-        size=int(row["size"]["N"]),
+        size=payload_size(row),
         data=bytes(row["data"]["B"]) if "data" in row else b"",
         object_key=row["object"]["S"] if "object" in row else None,
     )
+
+
+def payload_size(row: Mapping[str, AttributeValueTypeDef]) -> int:
+    """The bytes that the item's JSON takes in an answer."""
+    return int(row["size"]["N"])
 
 
 def read_item(row: Mapping[str, AttributeValueTypeDef], text: str) -> StoredItem:

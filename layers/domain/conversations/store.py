@@ -262,7 +262,7 @@ class Store:
 
 def _cut(page: list[Row]) -> list[Row]:
     """As many rows as one answer can carry; one always fits."""
-    sizes = itertools.accumulate(rows.read_payload(row).size for row in page)
+    sizes = itertools.accumulate(map(rows.payload_size, page))
     return [
         row for row, total in zip(page, sizes, strict=True) if total <= payloads.MAX_CARRIED_BYTES
     ]
