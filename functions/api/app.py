@@ -55,6 +55,7 @@ AWS_CLIENT = Config(
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     parameter_validation=False,
+    user_agent="lambda-conversations",
 )
 """Two full time-outs and the store's own retries fit into the function's time-out."""
 
