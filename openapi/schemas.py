@@ -60,6 +60,10 @@ and of which of several fields a part needs one."""
 
 
 class _Generator(GenerateJsonSchema):
+    def function_plain_schema(self, schema: Any) -> Json:  # noqa: ANN401 - Pydantic's own
+        """A member of a union that is built when it is first met."""
+        return self.generate_inner(schema["function"]["function"].adapter.core_schema)
+
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - its signature
         """Only schemas that have a name of their own have a title."""
         return False

@@ -8,11 +8,14 @@ from conversations.contract.paths import Path
 from conversations.contract.schemas import declared_part
 
 TOOL = {"name": "t", "input_schema": {"a": {"b": 1}}}
+POINT = {"x": {"y": 1}}
 BODY = {
     "items": [
         {"type": "mcp_list_tools", "tools": [TOOL], "x": {"y": 1}, "metadata": {"k": "v"}},
         {"type": "message", "content": "text"},
         {"type": "chat", "x": {"y": 1}},
+        {"type": "message", "content": [{"type": "input_text", "prompt_cache_breakpoint": POINT}]},
+        {"type": "computer_call", "action": {"type": "click", "x": {"y": 1}}},
     ]
 }
 
@@ -26,6 +29,8 @@ BODY = {
         (("items", 0, "x", "y"), 3),
         (("items", 1, "content"), 3),
         (("items", 2, "x", "y"), 2),
+        (("items", 3, "content", 0, "prompt_cache_breakpoint", "x", "y"), 6),
+        (("items", 4, "action", "x", "y"), 4),
         (("items",), 1),
         (("x", "y"), 1),
         ((), 0),

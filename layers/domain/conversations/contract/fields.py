@@ -1,9 +1,28 @@
 """The types that recur across items: ids, statuses, lists, and unions told apart by `type`."""
 
+import functools
 from collections.abc import Callable
-from typing import Annotated, Literal, NotRequired, TypedDict, TypeVar, get_args, get_origin
+from typing import (
+    Annotated,
+    Literal,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    override,
+)
 
-from pydantic import ConfigDict, FailFast, Field, GetCoreSchemaHandler, Tag
+from pydantic import (
+    ConfigDict,
+    FailFast,
+    Field,
+    GetCoreSchemaHandler,
+    Tag,
+    TypeAdapter,
+    with_config,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from conversations import ids
@@ -66,18 +85,55 @@ class OneOf:
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Build the lookup, with each member's label read off the member itself."""
-        choices = {_member_label(member): handler(member) for member in get_args(source)}
+        choices = {
+            _member_label(member): self._choice(member, handler) for member in get_args(source)
+        }
         return core_schema.tagged_union_schema(choices, self.choose)
+
+    def _choice(self, member: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler(member)
+
+
+class OneOfMany(OneOf):
+    """The same of many objects, each built when it is first met: a cold start meets few of them."""
+
+    @override
+    def _choice(self, member: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(Member(_plain(member)))
+
+
+class Member:
+    """Validates a value by an object's type, which is read as `STRICT` says."""
+
+    def __init__(self, declared: type) -> None:
+        self._declared = with_config(STRICT)(declared)
+
+    def __call__(self, value: object) -> object:
+        """The value, if it is valid.
+
+        Raises:
+            ValidationError: Pydantic takes its faults for those of the value's place.
+        """
+        return self.adapter.validate_python(value)
+
+    @functools.cached_property
+    def adapter(self) -> TypeAdapter[object]:
+        """What is built."""
+        return TypeAdapter(self._declared)
 
 
 def _member_label(member: object) -> str:
     for mark in getattr(member, "__metadata__", ()):
         if isinstance(mark, Tag):
             return mark.tag
-    plain = get_args(member)[0] if get_origin(member) is Annotated else member
+    plain = _plain(member)
     if isinstance(plain, type) and hasattr(plain, "__required_keys__"):
         return f"type={_literal(plain.__annotations__['type'])}"
     return _KINDS[get_origin(plain) or plain]
+
+
+def _plain(member: object) -> type:
+    return cast("type", get_args(member)[0] if get_origin(member) is Annotated else member)
 
 
 def _literal(annotation: object) -> object:

@@ -28,7 +28,7 @@ from conversations.contract.fields import (
     STRICT,
     Id,
     ListOf,
-    OneOf,
+    OneOfMany,
     Provenance,
     Status,
     label,
@@ -237,7 +237,7 @@ def _untyped(item: dict[str, object]) -> str:
     return "type="
 
 
-AnyItem = Annotated[Item, OneOf(_choose)]
+AnyItem = Annotated[Item, OneOfMany(_choose)]
 
 
 @with_config(STRICT)

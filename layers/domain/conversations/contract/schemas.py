@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import CoreSchema
 
+    from conversations.contract.fields import Member
     from conversations.contract.paths import Path
 
 
@@ -24,6 +25,7 @@ class _Node(TypedDict, total=False):
     items_schema: _Node
     choices: dict[str, _Node]
     discriminator: Callable[[object], str]
+    function: dict[str, object]
 
 
 def declared_part(contract: CoreSchema, value: object, path: Path) -> Path:
@@ -32,7 +34,7 @@ def declared_part(contract: CoreSchema, value: object, path: Path) -> Path:
     A key that the contract has no name for is still taken in, but nothing below it.
     """
     node = cast("_Node", contract)
-    definitions = {found["ref"]: found for found in node.get("definitions", [])}
+    definitions: dict[str, _Node] = {}
     for depth, step in enumerate(path):
         node = _resolved(node, value, definitions)
         if isinstance(step, str) and isinstance(value, dict) and "fields" in node:
@@ -47,13 +49,20 @@ def declared_part(contract: CoreSchema, value: object, path: Path) -> Path:
 
 
 def _resolved(node: _Node, value: object, definitions: dict[str, _Node]) -> _Node:
-    """The node that says what *value* holds, behind references, unions and wrappers."""
+    """The node that says what *value* holds, behind references, unions and wrappers.
+
+    *definitions* takes in those that are met on the way.
+    """
     while True:
+        definitions |= {found["ref"]: found for found in node.get("definitions", [])}
         if "schema_ref" in node:
             node = definitions[node["schema_ref"]]
         elif "choices" in node:
             node = node["choices"].get(node["discriminator"](value), {})
         elif "schema" in node:
             node = node["schema"]
+        elif "function" in node:
+            member = cast("Member", node["function"]["function"])
+            node = cast("_Node", member.adapter.core_schema)
         else:
             return node
