@@ -107,6 +107,14 @@ def test_an_odd_key_is_refused_by_name(key: bytes, client: httpx.Client, convers
     assert count_items(client, conversation) == 0
 
 
+def test_two_keys_are_refused(client: httpx.Client, conversation: str) -> None:
+    headers = [("Idempotency-Key", "one"), ("idempotency-key", "two")]
+    answer = client.post(f"{conversation}/items", json=BATCH, headers=headers)
+
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "Idempotency-Key")
+    assert count_items(client, conversation) == 0
+
+
 def test_a_key_of_255_characters_is_taken(client: httpx.Client, conversation: str) -> None:
     key = {"Idempotency-Key": "x" * 255}
 
@@ -231,7 +239,11 @@ def test_a_retry_of_a_deleted_item_is_answered_as_the_first_time(
     assert count_items(client, conversation) == 0
 
 
-@pytest.mark.parametrize("headers", [retried(0), {}], ids=["marked as none", "unmarked"])
+@pytest.mark.parametrize(
+    "headers",
+    [retried(0), {"x-stainless-retry-count": "no"}, {}],
+    ids=["marked as none", "marked with no number", "unmarked"],
+)
 def test_what_is_no_retry_is_appended_again(
     headers: dict[str, str], client: httpx.Client, conversation: str
 ) -> None:

@@ -78,6 +78,9 @@ def test_behind_the_last_item_there_is_nothing_more(
         ("after=a%20b", "after"),
         ("after=", "after"),
         ("after=" + "a" * 65, "after"),
+        ("limit=5&limit=6", "limit"),
+        ("order=asc&order=asc", "order"),
+        ("after=a&limit=5&after=b", "after"),
     ],
 )
 def test_a_wrong_query_value_is_refused_by_name(

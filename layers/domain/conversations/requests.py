@@ -62,12 +62,9 @@ class Request:
         """Who the request is for: the key's account, or the end user that it speaks for."""
         event = self._event
         authorizer = event["requestContext"]["authorizer"]
-        named = event.multi_value_headers.get("X-On-Behalf-Of", [])
-        if not named:
+        end_user = self._header("X-On-Behalf-Of")
+        if end_user is None:
             return ids.owner_of(authorizer["account"], "")
-        end_user = ", ".join(named)
-        if len(named) > 1:
-            raise _invalid("X-On-Behalf-Of", end_user, "one end user")
         if not re.fullmatch(END_USER_PATTERN, end_user):
             raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable characters")
         if authorizer["may_delegate"] != "true":
@@ -89,29 +86,31 @@ class Request:
 
     def delivery(self, body: bytes) -> Delivery:
         """By what a repetition of the request will be known."""
-        headers = self._event.headers
-        key = headers.get("Idempotency-Key")
+        key = self._header("Idempotency-Key")
         if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
             raise _invalid("Idempotency-Key", key, "1 to 255 printable characters")
-        is_retry = headers.get("x-stainless-retry-count", "0") != "0"
-        return Delivery.of(body, key, is_retry=is_retry)
+        count = self._event.headers.get("x-stainless-retry-count", "0")
+        return Delivery.of(body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None)
 
     def after(self) -> str | None:
         """The id that a page begins behind."""
-        after = self._event.query_string_parameters.get("after")
+        after = self._parameter("after")
         return None if after is None else _valid_id("after", after)
 
     def limit(self, most: int) -> int:
         """How many entries a page may have; 20 unless told."""
-        text = self._event.query_string_parameters.get("limit", str(DEFAULT_LIMIT))
+        text = self._parameter("limit")
+        if text is None:
+            return DEFAULT_LIMIT
         if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
             raise _invalid("limit", text, f"a whole number from 1 to {most}")
         return int(text)
 
     def order(self) -> Order:
         """Which end a list begins with; unless told, the newest for OpenAI, the oldest for mka1."""
-        default = "desc" if self.is_openai else "asc"
-        order = self._event.query_string_parameters.get("order", default)
+        order = self._parameter("order")
+        if order is None:
+            return "desc" if self.is_openai else "asc"
         if order not in get_args(Order.__value__):
             raise _invalid("order", order, "'asc' or 'desc'")
         return cast("Order", order)
@@ -135,11 +134,28 @@ class Request:
 
         They come as a JSON object or, as the mka1 SDK sends a dict, each under its own name.
         """
-        query = self._event.query_string_parameters
-        if "search" in query:
-            raise _invalid("search", query["search"], "something this service can do")
-        pairs = {name: value for name, value in query.items() if name not in LISTING_PARAMETERS}
-        return pairs | (parse_filter(query["metadata"]) if "metadata" in query else {})
+        search, text = self._parameter("search"), self._parameter("metadata")
+        if search is not None:
+            raise _invalid("search", search, "left out, because nothing here can search")
+        query = self._event.multi_value_query_string_parameters
+        pairs = {
+            name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
+        }
+        return pairs if text is None else pairs | parse_filter(text)
+
+    def _parameter(self, name: str) -> str | None:
+        """What the query says once, or not at all."""
+        return _single(name, self._event.multi_value_query_string_parameters.get(name, ()))
+
+    def _header(self, name: str) -> str | None:
+        """What the headers say once, or not at all."""
+        return _single(name, self._event.multi_value_headers.get(name, ()))
+
+
+def _single(name: str, values: Sequence[str]) -> str | None:
+    if len(values) > 1:
+        raise _invalid(name, ", ".join(values), "given once")
+    return values[0] if values else None
 
 
 def _valid_id(name: str, value: str) -> str:

@@ -83,8 +83,9 @@ def parse_filter(text: str) -> dict[str, str]:
     try:
         return parse(_METADATA, text)
     except InvalidRequestError as error:
+        detail = f": {error.message}" if error.param else "."
         raise InvalidRequestError(
-            f"metadata is not a JSON object of strings: {error.message}",
+            f"metadata must be a JSON object of strings{detail}",
             code="invalid_value",
             param="metadata",
         ) from error
