@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from contract_cases import EXAMPLES, Json, answered, body_of
@@ -58,6 +58,14 @@ ITEMS = st.builds(
     ),
 )
 """Items of every shape of the contract, with fields that it does not know."""
+OPENAIS_WORDS = {
+    "status": "completed",
+    "background": "auto",
+    "output_format": "png",
+    "quality": "auto",
+    "size": "auto",
+}
+"""A word of OpenAI's for each field in which mka1 takes any text."""
 CHOICES = st.frozensets(st.sampled_from([*HEAVY_FIELDS]))
 
 
@@ -89,6 +97,25 @@ def test_openai_reads_whatever_it_sends() -> None:
     unread = [item for item in OPENAI_ITEMS if not is_typed(as_openai(whole(item)))]
 
     assert {answered(item)["type"] for item in unread} == {"compaction_trigger", "item_reference"}
+
+
+def in_openais_words(value: Any) -> Any:
+    """The value, with OpenAI's words for any text, and whole numbers for bytes."""
+    if isinstance(value, list):
+        return [in_openais_words(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    words = {name: word for name, word in OPENAIS_WORDS.items() if value.get(name) == "text"}
+    whole_bytes = {"bytes": [int(byte) for byte in value["bytes"]]} if "bytes" in value else {}
+    return {name: in_openais_words(inner) for name, inner in value.items()} | words | whole_bytes
+
+
+def test_openai_reads_what_mka1_sends_in_openais_words() -> None:
+    shown = [as_openai(whole(in_openais_words(item))) for item in MKA1_ITEMS]
+    unread = [item for item in shown if not is_typed(item)]
+
+    types = {item["type"] for item in unread if "input_audio" not in str(item)}
+    assert types == {"item_reference", "output_audio", "shell_call_output"}
 
 
 @given(item=ITEMS)
