@@ -17,6 +17,7 @@ from conversations import errors, retries
 from conversations.errors import ERRORS, ApiError, InvalidRequestCode
 from local.gateway import BODY_LIMIT
 from local.stack import LocalStack
+from local.template import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -219,10 +220,46 @@ def test_the_throttle_lets_the_burst_in_and_then_its_rate(
     assert made.id
 
 
+def test_a_function_that_crashes_is_told(
+    sdk: OpenAI, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CORS_ORIGINS")
+    wrong = Wrong("server_error", "get", f"/conversations/{conversation}")
+
+    error = refused(sdk, wrong, {})
+
+    assert_told(error, "server_error")
+    assert error.status_code == 502
+
+
+@pytest.fixture
+def wordless_stack(tmp_path: Path, stack: LocalStack) -> Iterator[LocalStack]:
+    """The stack without words of its own for a missing scope.
+
+    It stands for a firewall, which the local stack does not have: both are left to `DEFAULT_4XX`.
+    """
+    for name in ("functions", "layers"):
+        (tmp_path / name).symlink_to(TEMPLATE.with_name(name))
+    text = TEMPLATE.read_text(encoding="utf-8").replace("ACCESS_DENIED:", "WAF_FILTERED:")
+    (tmp_path / TEMPLATE.name).write_text(text, encoding="utf-8")
+    with LocalStack.start(template=tmp_path / TEMPLATE.name) as wordless:
+        yield wordless
+    del stack
+
+
+def test_what_the_template_has_no_words_for_is_told(
+    wordless_stack: LocalStack, issue_key: IssueKey
+) -> None:
+    key, url = issue_key(scopes=frozenset({"write"})), f"{wordless_stack.url}/v1"
+    with OpenAI(api_key=key, base_url=url, max_retries=0) as sdk:
+        error = refused(sdk, Wrong("request_refused", "get", "/conversations"), {})
+
+    assert_told(error, "request_refused")
+
+
 def test_every_error_is_provoked() -> None:
     provoked = {wrong.code for wrong in WRONG} | {name.partition(" ")[0] for name in AWS}
 
-    # A firewall's refusal: there is none in front of the local stack.
     assert provoked | {"rate_limit_exceeded", "request_refused"} == ERRORS.keys()
 
 
