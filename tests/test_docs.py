@@ -66,6 +66,16 @@ def test_it_shows_what_stands_in_the_document(page: Page) -> None:
 
 
 @needs_chromium
+def test_it_fits_a_phone(page: Page) -> None:
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.do("Emulation.setDeviceMetricsOverride", **phone)
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for("document.querySelector('form')")
+
+    assert page.run("document.documentElement.scrollWidth") == phone["width"]
+
+
+@needs_chromium
 def test_it_tries_a_request_with_a_key(page: Page, stack: LocalStack, issue_key: IssueKey) -> None:
     welcome.hold_documented_conversation(stack)
     form = "document.getElementById('conversations.items.create').querySelector('form')"
