@@ -51,7 +51,7 @@ IDEMPOTENCY_KEY: Final = _parameter(
 RETRY_COUNT: Final = _parameter(
     "header",
     "x-stainless-retry-count",
-    "How often the SDK has sent the request before. Unless it is 0, a request whose body is that"
+    "How often the SDK has sent the request before. Above 0, a request whose body is that"
     " of the conversation's last append is answered as that was, and not done again.",
     {"type": "string"},
 )

@@ -20,7 +20,7 @@ from sdk_samples import MKA1_ITEMS, OPENAI_ITEMS
 from test_views import SAMPLES, whole
 
 from conversations.requests import PREFIXES
-from conversations.views import as_openai
+from conversations.views import MAX_ADDED_BYTES, as_openai
 
 if TYPE_CHECKING:
     from wire import Json
@@ -104,6 +104,10 @@ def test_it_names_what_v1_shows_otherwise() -> None:
     assert {row[0] for row in rows("`type` | under `/v1`")} == {
         item["type"] for item in [*SAMPLES, PICTURE] if as_openai(item) != item
     }
+
+
+def test_it_names_the_most_that_v1_adds() -> None:
+    assert f"{MAX_ADDED_BYTES:,} bytes longer" in PAGE
 
 
 def test_the_mka1_sdk_waits_5_seconds() -> None:
