@@ -10,6 +10,7 @@ from contract_cases import INVALID
 from wire import error_of
 
 from conversations.api_keys import ApiKeys
+from conversations.requests import MKA1_PREFIX, PREFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,26 +22,32 @@ pytestmark = pytest.mark.xdist_group("refusals")  # its fixture is dear
 
 
 @pytest.fixture(scope="module")
-def items(running_stack: LocalStack) -> Iterator[httpx.Client]:
-    """A client whose base URL is the items of an empty conversation."""
+def door(running_stack: LocalStack) -> Iterator[httpx.Client]:
+    """A client of the stack's root, with a key."""
     running_stack.reset()
     table = running_stack.template.name("ApiKeysTable")
     with running_stack.engine.turn:
         key, _ = ApiKeys(running_stack.resources.dynamodb, table).create(account="a", name="test")
     headers = {"Authorization": f"Bearer {key}"}
-    url = f"{running_stack.url}/api/v1/llm/conversations"
-    made = httpx.post(url, headers=headers).json()["id"]
-    with httpx.Client(base_url=f"{url}/{made}/items", headers=headers) as client:
+    with httpx.Client(base_url=running_stack.url, headers=headers) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def items(door: httpx.Client) -> str:
+    """The path of an empty conversation's items, behind either prefix."""
+    made = door.post(f"{MKA1_PREFIX}/conversations").json()["id"]
+    return f"/conversations/{made}/items"
 
 
 @pytest.mark.parametrize(
     ("body", "param"), [pytest.param(*case, id=name) for name, *case in INVALID]
 )
 def test_a_wrong_body_is_refused_by_the_path_of_its_fault(
-    body: bytes, param: str | None, items: httpx.Client
+    body: bytes, param: str | None, door: httpx.Client, items: str
 ) -> None:
-    answer = items.post("", content=body)
+    answers = [door.post(f"{prefix}{items}", content=body) for prefix in PREFIXES]
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
-    assert items.get("").json()["data"] == []
+    for answer in answers:
+        assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    assert door.get(f"{MKA1_PREFIX}{items}").json()["data"] == []
