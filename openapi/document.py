@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from openapi.faces import Face
 
 FOLDER: Final = Path(api.__file__).parent / "openapi"
+_ABOUT: Final = (
+    "Conversations and their items, in the order they were appended. What can be read with GET can"
+    " be asked for with HEAD. Answers come compressed to clients that accept gzip or deflate, and"
+    " bodies may be sent so. What is refused is refused in one shape, `ErrorEnvelope`; a parameter"
+    " other than `include` is refused if it is given twice."
+)
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -36,7 +42,7 @@ def document(face: Face) -> Json:
         "info": {
             "title": "lambda-conversations",
             "summary": face.summary,
-            "description": api.__doc__,
+            "description": f"{_ABOUT} {face.manner}",
             "version": importlib.metadata.version("lambda-conversations"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -91,7 +97,7 @@ def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
     written["parameters"] = [*in_path, *operation.all_parameters(face)]
     if operation.body:
         written["requestBody"] = _body(name, operation, operation.body)
-    done = answers.success(operation.answer, examples.ANSWERS[operation.answer])
+    done = answers.success(operation.answer, examples.answers(face)[operation.answer])
     if operation.leads_to:
         done["links"] = {next_: _link(face, next_) for next_ in operation.leads_to}
     written["responses"] = {"200": done, **answers.refusals(operation.refusals())}

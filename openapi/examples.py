@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from conversations.views import as_openai
+from openapi.faces import OPENAI
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from openapi.faces import Face
 
 _CONVERSATION_ID: Final = "conv_abc123"
 _QUESTION: Final = {"type": "message", "role": "user", "content": "What is the weather today?"}
@@ -16,7 +21,7 @@ _CALL: Final = {
     "arguments": '{"city": "Oslo"}',
 }
 _RESULT: Final = {"type": "function_call_output", "call_id": "call_1", "output": "-3 °C, snow"}
-_ANSWERED: Final = {"id": "msg_06f1e2v9m0c8i4a7k3p5s1q2to", **_QUESTION}
+_ANSWERED: Final[dict[str, object]] = {"id": "msg_06f1e2v9m0c8i4a7k3p5s1q2to", **_QUESTION}
 _CONVERSATION: Final = {
     "id": _CONVERSATION_ID,
     "object": "conversation",
@@ -49,14 +54,16 @@ def _page(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"object": "list", "data": [entry], **ends}
 
 
-ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "Conversation": {"conversation": _CONVERSATION},
-    "DeletedConversation": {
-        "deleted": {"id": _CONVERSATION_ID, "object": "conversation.deleted", "deleted": True}
-    },
-    "ConversationPage": {"page": _page(_CONVERSATION)},
-    "ItemPage": {"page": _page(_ANSWERED)},
-    "AnsweredItem": {"message": _ANSWERED},
-    "Document": {},
-}
-"""By the name of their schema, then by their own."""
+def answers(face: Face) -> Mapping[str, Mapping[str, Any]]:
+    """By the name of their schema, then by their own; items as the face shows them."""
+    item = as_openai(_ANSWERED) if face is OPENAI else _ANSWERED
+    return {
+        "Conversation": {"conversation": _CONVERSATION},
+        "DeletedConversation": {
+            "deleted": {"id": _CONVERSATION_ID, "object": "conversation.deleted", "deleted": True}
+        },
+        "ConversationPage": {"page": _page(_CONVERSATION)},
+        "ItemPage": {"page": _page(item)},
+        "AnsweredItem": {"message": item},
+        "Document": {},
+    }

@@ -19,6 +19,8 @@ class Face:
     file_name: str
     """Of the document, beside the function that sends it."""
     summary: str
+    manner: str
+    """In which items are shown."""
     order: str
     """Of a list, where the client names none."""
     include_is_open: bool
@@ -31,6 +33,7 @@ MKA1: Final = Face(
     prefix=MKA1_PREFIX,
     file_name="mka1.json",
     summary="The contract of the mka1 SDK.",
+    manner="Items come back as they were given.",
     order="asc",
     include_is_open=True,
     operation_ids={
@@ -51,6 +54,7 @@ OPENAI: Final = Face(
     prefix=OPENAI_PREFIX,
     file_name="openai.json",
     summary="OpenAI's Conversations API.",
+    manner="Items come back as they were given, and fit the types of OpenAI's SDK.",
     order="desc",
     include_is_open=False,
     operation_ids={

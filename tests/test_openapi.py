@@ -157,6 +157,20 @@ def test_it_refuses_what_the_contract_refuses(name: str, body: bytes) -> None:
     assert named("Batch").is_valid(value) == (name in UNSAYABLE)
 
 
+def test_its_example_of_an_append_is_what_happens(
+    face: Face, document: Json, stack: LocalStack, client: httpx.Client, conversation: str
+) -> None:
+    operation = document["paths"]["/conversations/{conversation_id}/items"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["examples"]["message"]
+    page = operation["responses"]["200"]["content"]["application/json"]["examples"]["page"]
+
+    answer = client.post(f"{stack.url}{face.prefix}{conversation}/items", json=body["value"])
+
+    documented = json.dumps(page["value"])
+    item_id = answer.json()["last_id"]
+    assert answer.json() == json.loads(documented.replace(page["value"]["last_id"], item_id))
+
+
 def test_its_examples_are_of_their_schemas(document: Json) -> None:
     shared = document["components"]["examples"]
     tried = 0
