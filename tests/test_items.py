@@ -121,6 +121,7 @@ def test_a_refusal_has_the_code_of_its_kind(body: str | bytes, code: str) -> Non
         ),
         (body_of({"type": "function_call"}), "items[0] lacks 'call_id', 'name', 'arguments'."),
         ("[]", "The body must be an object, not an array."),
+        (" \n", "The body is empty, and must be JSON."),
         ('{"items":[{"x":NaN}]}', "items[0].x must be a finite number."),
     ],
 )

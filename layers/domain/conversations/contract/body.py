@@ -32,6 +32,8 @@ def load(body: str | bytes) -> object:
         raw = body.encode() if isinstance(body, str) else body
     except UnicodeEncodeError as error:
         raise InvalidRequestError("The body is not UTF-8 text.", code="invalid_json") from error
+    if not raw.strip():
+        raise InvalidRequestError("The body is empty, and must be JSON.", code="invalid_json")
     try:
         value: object = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
