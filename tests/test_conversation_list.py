@@ -126,6 +126,7 @@ def test_a_page_has_20_unless_told_and_50_at_most(client: httpx.Client) -> None:
         ("metadata=", "metadata"),
         ("metadata={}&metadata={}", "metadata"),
         ("team=red&limit=5&team=blue", "team"),
+        ('team=red&metadata={"team":"blue"}', "team"),
     ],
 )
 def test_a_wrong_query_value_is_refused_by_name(

@@ -141,7 +141,10 @@ class Request:
         pairs = {
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
         }
-        return pairs if text is None else pairs | parse_filter(text)
+        parsed = {} if text is None else parse_filter(text)
+        for name in (name for name in pairs if name in parsed):
+            _single(name, (pairs[name], parsed[name]))
+        return pairs | parsed
 
     def _parameter(self, name: str) -> str | None:
         """What the query says once, or not at all."""
