@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "RETENTION_DAYS": "0",
     "SPILL_BYTES": "16384",
     "POWERTOOLS_SERVICE_NAME": "conversations",
+    "POWERTOOLS_METRICS_NAMESPACE": "Conversations",
 }
 
 

@@ -14,7 +14,8 @@ type JsonObject = dict[str, Json]
 
 REGION: Final = "us-east-1"
 ACCOUNT_ID: Final = "123456789012"
-STACK_NAME: Final = "local"
+STACK_NAME: Final = "local-stack"
+"""Not `local`: the functions log under this name, and this package under that one."""
 
 _PSEUDO_PARAMETERS: Final[Mapping[str, Json]] = {
     "AWS::AccountId": ACCOUNT_ID,
@@ -90,7 +91,7 @@ def read_document(path: Path) -> JsonObject:
 class Intrinsics:
     """A document's values with every function in them worked out.
 
-    Names and ARNs of resources are those AWS would give to a stack called `local`; an attribute
+    Names and ARNs of resources are those AWS would give to a stack of that name; an attribute
     that nothing here needs is only a recognisable word.
     """
 

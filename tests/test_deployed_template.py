@@ -37,10 +37,10 @@ CANARY = "Canary10Percent5Minutes"
 CHANGED: Mapping[str, Json] = {
     "Architecture": "x86_64",
     "CorsOrigins": "*",
-    "LogLevel": "DEBUG",
     "RetentionDays": "30",
     "SnapStart": "PublishedVersions",
     "SpillBytes": "2048",
+    "Tracing": "Active",
 }
 """Another value of each parameter that reaches a function."""
 
@@ -226,9 +226,14 @@ def statements(resources: JsonObject) -> Iterator[JsonObject]:
             yield from map(mapping, items(at(policy, "PolicyDocument", "Statement")))
 
 
+def always(resources: JsonObject) -> list[JsonObject]:
+    """Those that no condition decides about."""
+    return [statement for statement in statements(resources) if "Fn::If" not in statement]
+
+
 def test_no_role_names_a_wildcard(prod: JsonObject) -> None:
     """But for the objects of the one bucket, whose names nobody knows beforehand."""
-    granted = list(statements(prod))
+    granted = always(prod)
 
     assert granted
     for statement in granted:
@@ -238,14 +243,23 @@ def test_no_role_names_a_wildcard(prod: JsonObject) -> None:
         assert "*" not in resource.replace("${PayloadBucket.Arn}/*", "")
 
 
-def test_only_the_release_has_a_role_of_aws_making(prod: JsonObject) -> None:
+def test_what_is_granted_by_a_condition_is_tracing(prod: JsonObject) -> None:
+    conditional = [each["Fn::If"] for each in statements(prod) if "Fn::If" in each]
+
+    assert len(conditional) == len(FUNCTIONS)
+    for choice in conditional:
+        assert items(choice)[0] == "IsTraced"
+        assert at(choice, 1, "Action") == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+
+
+def test_only_api_gateways_log_and_the_release_have_policies_of_aws(prod: JsonObject) -> None:
     managed = {
         name: role["ManagedPolicyArns"]
         for name, role in of_kind(prod, "AWS::IAM::Role").items()
         if "ManagedPolicyArns" in role
     }
 
-    assert managed.keys() == {"CodeDeployServiceRole"}
+    assert managed.keys() == {"CodeDeployServiceRole", "GatewayLogRole"}
     assert "service-role/AWSCodeDeployRoleForLambda" in json.dumps(managed)
 
 
@@ -358,3 +372,25 @@ def test_web_acl_stands_before_the_stage(prod: JsonObject) -> None:
 
     assert names == {"Stage": {"Ref": stage}}
     assert str(arn).endswith("::/restapis/${Api}/stages/${Stage}")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_are_traced_if_the_operator_wants_it(
+    stacks: Stacks, defaults: JsonObject, function: str
+) -> None:
+    traced = stacks.resources({"Tracing": "Active"})
+
+    assert at(traced, function, "Properties", "TracingConfig") == {"Mode": "Active"}
+    assert at(defaults, function, "Properties", "TracingConfig") == {"Mode": "PassThrough"}
+
+
+def test_the_stage_writes_access_logs_and_is_traced_by_condition(prod: JsonObject) -> None:
+    [stage] = of_kind(prod, "AWS::ApiGateway::Stage").values()
+
+    assert items(at(stage, "AccessLogSetting", "Fn::If"))[0] == "HasAccessLogs"
+    assert at(stage, "TracingEnabled") == {"Fn::If": ["IsTraced", True, False]}
+
+
+def test_the_stack_has_room_for_more_resources(prod: JsonObject) -> None:
+    """CloudFormation takes 500 of them."""
+    assert len(prod) < 200

@@ -25,10 +25,10 @@ CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
 
 @pytest.fixture
 def reads(stack: LocalStack) -> Iterator[Faults]:
-    api.store.cache_clear()
+    api.dynamodb.cache_clear()
     with stack.engine.turn:
-        yield Faults(api.store()._table.dynamodb, "BatchGetItem")  # noqa: SLF001 - where AWS begins
-    api.store.cache_clear()
+        yield Faults(api.dynamodb(), "BatchGetItem")
+    api.dynamodb.cache_clear()
 
 
 def read() -> tuple[int, Any, Any]:
@@ -70,12 +70,12 @@ def test_a_fault_of_ours_tells_the_client_nothing_of_it(fault: Any, reads: Fault
 def test_the_log_holds_neither_content_nor_key(
     fault: Any, stack: LocalStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.store.cache_clear()
+    api.dynamodb.cache_clear()
     event = sample("api")
     with stack.engine.turn:
-        Faults(api.store()._table.dynamodb, "TransactWriteItems").before(fault)  # noqa: SLF001 - as above
+        Faults(api.dynamodb(), "TransactWriteItems").before(fault)
         answer = api.lambda_handler(event, CONTEXT)
-    api.store.cache_clear()
+    api.dynamodb.cache_clear()
 
     logged = str([vars(record) for record in caplog.records])
     assert answer["statusCode"] == (500 if fault else 404)

@@ -89,5 +89,5 @@ def test_table_of_another_template_is_refused(tmp_path: Path) -> None:
     with running_engine("moto", tmp_path) as engine, engine.turn:
         Resources(Template(APP)).create()
 
-        with pytest.raises(EngineError, match="local-NotesTable was made from another template"):
+        with pytest.raises(EngineError, match="NotesTable was made from another template"):
             Resources(Template(changed)).create()

@@ -95,8 +95,8 @@ def test_function_gets_headers_as_the_client_spelled_them(wire: socket.socket) -
 def test_function_gets_a_context(visitor: httpx.Client) -> None:
     context = visitor.get("/echo/a").json()["context"]
 
-    assert context["function_name"] == "local-EchoFunction"
-    assert context["invoked_function_arn"].endswith(":function:local-EchoFunction")
+    assert context["function_name"] == "local-stack-EchoFunction"
+    assert context["invoked_function_arn"].endswith(":function:local-stack-EchoFunction")
     assert context["memory_limit_in_mb"] == "128"
     assert len(context["aws_request_id"]) == 36
     assert 19_000 < context["remaining_ms"] <= 20_000

@@ -55,18 +55,18 @@ def resolved(path: Path, value: str) -> Json:
         ("!Ref Size", 3),
         ("!Ref Names", ["a", "b"]),
         ("!Ref AWS::Region", "us-east-1"),
-        ("!Ref Table", "local-Table"),
+        ("!Ref Table", "local-stack-Table"),
         ("!Ref Named", "red-things"),
-        ("!Ref Bucket", "local-bucket"),
+        ("!Ref Bucket", "local-stack-bucket"),
         ("!Ref Api.Stage", "red"),
         ("!Ref Function.Alias",
-         "arn:aws:lambda:us-east-1:123456789012:function:local-Function:Alias"),
-        ("!GetAtt Table.Arn", "arn:aws:dynamodb:us-east-1:123456789012:table/local-Table"),
-        ("!GetAtt [Bucket, Arn]", "arn:aws:s3:::local-bucket"),
-        ("!GetAtt Queue.Arn", "arn:aws:sqs:us-east-1:123456789012:local-Queue"),
+         "arn:aws:lambda:us-east-1:123456789012:function:local-stack-Function:Alias"),
+        ("!GetAtt Table.Arn", "arn:aws:dynamodb:us-east-1:123456789012:table/local-stack-Table"),
+        ("!GetAtt [Bucket, Arn]", "arn:aws:s3:::local-stack-bucket"),
+        ("!GetAtt Queue.Arn", "arn:aws:sqs:us-east-1:123456789012:local-stack-Queue"),
         ("!GetAtt Queue.QueueName", "Queue.QueueName"),
         ("!Sub '${Table}/${Table.Arn}/${!Literal}/${Size}'",
-         "local-Table/arn:aws:dynamodb:us-east-1:123456789012:table/local-Table/${Literal}/3"),
+         "local-stack-Table/arn:aws:dynamodb:us-east-1:123456789012:table/local-stack-Table/${Literal}/3"),
         ("!Sub ['${Own}-${Colour}', {Own: !Ref Size}]", "3-red"),
         ("!Join ['-', [a, !Ref Size, true]]", "a-3-true"),
         ("!Select [1, !Split [',', 'x,y']]", "y"),
@@ -148,7 +148,7 @@ def test_globals_lie_below_a_function() -> None:
     assert functions["EchoFunction"].timeout_seconds == 20
     assert functions["ListenerFunction"].timeout_seconds == 5
     assert functions["GateFunction"].memory_mb == 128
-    assert functions["GateFunction"].environment == {"HEARD_TABLE": "local-HeardTable"}
+    assert functions["GateFunction"].environment == {"HEARD_TABLE": "local-stack-HeardTable"}
     assert functions["GateFunction"].code == APP.parent / "gate"
 
 

@@ -36,6 +36,8 @@ REFUSALS = {
 LONGEST_STATEMENT = 493
 """Bytes that let API Gateway call a function by one route, under the longest names AWS allows."""
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+"""Only while requests are traced; X-Ray knows no resources."""
 GRANTS = {
     "ApiFunction": {
         "ConversationsTable.Arn": {
@@ -106,10 +108,22 @@ def grants(function: str) -> dict[str, set[str]]:
         "Policies",
     }
     statements = items(at(properties(role), "Policies", 0, "PolicyDocument", "Statement"))
+    always = [statement for statement in statements if "Fn::If" not in mapping(statement)]
     return {
         attribute(at(statement, "Resource")): set(map(str, items(at(statement, "Action"))))
-        for statement in statements
+        for statement in always
     }
+
+
+def grants_while_traced(function: str) -> dict[str, set[str]]:
+    """The same of what is granted by a condition, which is the same in each role."""
+    role, _ = attribute(at(properties(function), "Role")).split(".")
+    statements = items(at(properties(role), "Policies", 0, "PolicyDocument", "Statement"))
+    [[condition, statement, otherwise]] = [
+        items(at(each, "Fn::If")) for each in statements if "Fn::If" in mapping(each)
+    ]
+    assert (condition, otherwise) == ("IsTraced", {"Ref": "AWS::NoValue"})
+    return {str(at(statement, "Resource")): set(map(str, items(at(statement, "Action"))))}
 
 
 @pytest.mark.parametrize("function", TEMPLATE_WITH_CORS.functions)
@@ -117,8 +131,11 @@ def test_function_may_do_what_it_does_and_nothing_else(
     function: str, record_property: Callable[[str, object], None]
 ) -> None:
     granted = grants(function)
+    traced = grants_while_traced(function)
 
     assert granted == GRANTS[function]
+    assert traced == {"*": TRACING}
+    granted |= {"*, if Tracing is Active": traced["*"]}
     for resource, actions in granted.items():
         for action in actions:
             record_property("grant", [function, action, resource])
@@ -198,6 +215,118 @@ def test_a_web_acl_stands_before_the_stage_if_one_is_given(given: str, *, is_the
     assert re.fullmatch(pattern, given)
     assert resolve({"Condition": at(association, "Condition")}) == is_there
     assert at(resolve(at(association, "Properties")), "WebACLArn") == given
+
+
+@pytest.mark.parametrize(("given", "expected"), [("PassThrough", False), ("Active", True)])
+def test_tracing_is_the_operators_choice(given: str, *, expected: bool) -> None:
+    resolve = Intrinsics(DOCUMENT, {"Tracing": given}).resolve
+
+    assert at(resolve(properties("Api")), "TracingEnabled") is expected
+    for function in TEMPLATE_WITH_CORS.functions:
+        assert at(resolve(properties(function)), "Tracing") == given
+
+
+@pytest.mark.parametrize(
+    ("given", "writes", "makes_role"),
+    [("None", False, False), ("AccountRole", True, False), ("OwnRole", True, True)],
+)
+def test_access_logs_are_the_operators_choice(
+    given: str, *, writes: bool, makes_role: bool
+) -> None:
+    resolve = Intrinsics(DOCUMENT, {"AccessLogs": given}).resolve
+
+    assert ("AccessLogSetting" in mapping(resolve(properties("Api")))) == writes
+    assert resolve({"Condition": at(RESOURCES, "AccessLogGroup", "Condition")}) == writes
+    assert resolve({"Condition": at(RESOURCES, "GatewayAccount", "Condition")}) == makes_role
+    assert resolve({"Condition": at(RESOURCES, "GatewayLogRole", "Condition")}) == makes_role
+
+
+@pytest.mark.parametrize("shared", ["GatewayAccount", "GatewayLogRole"])
+def test_what_other_apis_of_the_account_use_outlives_the_stack(shared: str) -> None:
+    assert at(RESOURCES, shared, "DeletionPolicy") == "Retain"
+    assert at(RESOURCES, shared, "UpdateReplacePolicy") == "Retain"
+
+
+def test_an_access_log_holds_neither_keys_nor_queries() -> None:
+    api = Intrinsics(DOCUMENT, {"AccessLogs": "AccountRole"}).resolve(properties("Api"))
+    line = json.loads(str(at(api, "AccessLogSetting", "Format")))
+
+    assert set(line.values()) == {
+        "$context.requestId",
+        "$context.requestTime",
+        "$context.authorizer.key_id",
+        "$context.httpMethod",
+        "$context.resourcePath",
+        "$context.status",
+        "$context.responseLength",
+        "$context.responseLatency",
+        "$context.integrationLatency",
+        "$context.integration.status",
+        "$context.authorizer.latency",
+        "$context.authorizer.status",
+        "$context.error.responseType",
+    }
+
+
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1a2b-3c4d"
+URLS = ("ApiUrl", "OpenAiBaseUrl")
+EXECUTE_API = "https://local-stack-Api.execute-api.us-east-1.amazonaws.com/live"
+
+
+@pytest.mark.parametrize(
+    ("domain", "base_path", "root"),
+    [
+        ("", "", EXECUTE_API),
+        ("api.example.com", "", "https://api.example.com"),
+        ("api.example.com", "chat", "https://api.example.com/chat"),
+    ],
+)
+def test_the_stack_names_the_url_that_clients_use(domain: str, base_path: str, root: str) -> None:
+    given: dict[str, Json] = {"DomainName": domain, "BasePath": base_path}
+    resolve = Intrinsics(DOCUMENT, given).resolve
+    outputs = {name: at(resolve(section(DOCUMENT, "Outputs")), name, "Value") for name in URLS}
+
+    assert outputs == {"ApiUrl": root, "OpenAiBaseUrl": f"{root}/v1"}
+
+
+@pytest.mark.parametrize("base_path", ["", "chat"])
+def test_a_domain_of_the_operators_stands_before_the_stage(base_path: str) -> None:
+    given: dict[str, Json] = {
+        "DomainName": "api.example.com",
+        "CertificateArn": CERTIFICATE,
+        "BasePath": base_path,
+    }
+    resolve = Intrinsics(DOCUMENT, given).resolve
+
+    assert resolve(properties("Domain")) == {
+        "DomainName": "api.example.com",
+        "RegionalCertificateArn": CERTIFICATE,
+        "SecurityPolicy": "TLS_1_2",
+        "EndpointConfiguration": {"Types": ["REGIONAL"]},
+    }
+    mapped = mapping(resolve(properties("DomainMapping")))
+    assert mapped.get("BasePath") == (base_path or None)
+    assert mapped["Stage"] == API.stage
+
+
+def test_there_is_no_domain_by_default() -> None:
+    for name in ("Domain", "DomainMapping"):
+        assert at(RESOURCES, name, "Condition") == "HasDomain"
+    assert resolved({"Condition": "HasDomain"}) is False
+
+
+def test_a_domain_needs_its_certificate() -> None:
+    rule = at(DOCUMENT, "Rules", "DomainHasCertificate")
+
+    def holds(domain: str, certificate: str) -> bool:
+        given: dict[str, Json] = {"DomainName": domain, "CertificateArn": certificate}
+        resolve = Intrinsics(DOCUMENT, given).resolve
+        asked = resolve(at(rule, "RuleCondition"))
+        return not asked or bool(resolve(at(rule, "Assertions", 0, "Assert")))
+
+    assert holds("", "")
+    assert holds("api.example.com", CERTIFICATE)
+    assert not holds("api.example.com", "")
 
 
 def test_every_route_names_its_method() -> None:

@@ -9,7 +9,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -28,20 +28,16 @@ from conversations.errors import (
     ServerError,
 )
 from conversations.payloads import PayloadBucket
-from conversations.requests import PREFIXES, Request
+from conversations.requests import PREFIXES, Request, request_line, routed
 from conversations.store import Store
+from conversations.tally import Tally
 from conversations.transactions import THROTTLED, Table
+from conversations.views import conversation_json, items_json, list_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_s3.client import S3Client
-
-    from conversations.rows import Conversation, StoredItem
-    from conversations.views import View
 
 CONVERSATIONS = "/conversations"
 CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
@@ -64,14 +60,41 @@ logger = Logger()
 
 
 @functools.cache
+def dynamodb() -> DynamoDBClient:
+    """The client of this execution environment, made by its first request."""
+    client = boto3.client("dynamodb", config=AWS_CLIENT)
+    client.meta.events.register("needs-retry.dynamodb", count_resend)
+    return client
+
+
+@functools.cache
+def bucket() -> PayloadBucket:
+    """The bucket, likewise; its client is made when the first large item is met."""
+    client = functools.cache(lambda: boto3.client("s3", config=AWS_CLIENT))
+    spill_bytes = int(os.environ["SPILL_BYTES"])
+    return PayloadBucket(os.environ["PAYLOAD_BUCKET"], client, executor(), spill_bytes)
+
+
+@functools.cache
+def executor() -> ThreadPoolExecutor:
+    """The threads that wait for AWS beside the request's own."""
+    return ThreadPoolExecutor(max_workers=8)
+
+
 def store() -> Store:
-    """The store of this execution environment, made by its first request."""
-    executor = ThreadPoolExecutor(max_workers=8)
-    bucket = PayloadBucket(
-        os.environ["PAYLOAD_BUCKET"], _s3, executor, int(os.environ["SPILL_BYTES"])
-    )
-    table = Table(_dynamodb(), os.environ["CONVERSATIONS_TABLE"])
-    return Store(table, bucket, executor, int(os.environ["RETENTION_DAYS"]))
+    """All conversations, as this request may see them; what it does is counted."""
+    table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], tally())
+    return Store(table, bucket(), executor(), int(os.environ["RETENTION_DAYS"]))
+
+
+def count_resend(attempts: int, **_: object) -> None:
+    """Count what botocore sends again by itself."""
+    tally().retries += attempts > 1
+
+
+def tally() -> Tally:
+    """What the request that is being answered did so far."""
+    return cast("Tally", app.context["tally"])
 
 
 def request() -> Request:
@@ -79,9 +102,16 @@ def request() -> Request:
     return Request(app.current_event)
 
 
+def owner() -> str:
+    """Whose conversations it is about."""
+    tally().owner = found = request().owner()
+    return found
+
+
 def check_ids(resolver: APIGatewayRestResolver, route: NextMiddleware) -> Response[str]:
     """Refuse ids of odd characters in the path, before any route."""
     request().check_ids()
+    tally().conversation_id = app.current_event.path_parameters.get("conversation_id")
     return route(resolver)
 
 
@@ -94,48 +124,49 @@ def create_conversation() -> Response[str]:
     body = request().body()
     created = parse_create(body)
     conversation = store().create_conversation(
-        request().owner(),
+        owner(),
         created.get("items") or [],
         created.get("metadata") or {},
         request().delivery(body),
     )
-    return _json(_conversation_json(conversation))
+    tally().conversation_id = conversation.conversation_id
+    return _json(conversation_json(conversation))
 
 
 @app.get(CONVERSATIONS)
 def list_conversations() -> Response[str]:
     """A page of the caller's conversations, by their last change."""
     page = store().list_conversations(
-        request().owner(),
+        owner(),
         after=request().after(),
         limit=request().limit(MAX_PAGE_CONVERSATIONS),
         order=request().order(),
         metadata=request().metadata_filter(),
     )
-    entries = [_conversation_json(conversation) for conversation in page.entries]
+    entries = [conversation_json(conversation) for conversation in page.entries]
     first_id = page.entries[0].conversation_id if page.entries else ""
-    return _json(_list_json(entries, first_id, page.cursor, has_more=page.has_more))
+    return _json(list_json(entries, first_id, page.cursor, has_more=page.has_more))
 
 
 @app.get(CONVERSATION)
 def get_conversation(conversation_id: str) -> Response[str]:
     """Read a conversation without its items."""
-    conversation = store().get_conversation(request().owner(), conversation_id)
-    return _json(_conversation_json(conversation))
+    conversation = store().get_conversation(owner(), conversation_id)
+    return _json(conversation_json(conversation))
 
 
 @app.post(CONVERSATION)
 def update_conversation(conversation_id: str) -> Response[str]:
     """Merge pairs into a conversation's metadata; null removes one."""
     changes = parse_update(request().body())["metadata"] or {}
-    conversation = store().update_metadata(request().owner(), conversation_id, changes)
-    return _json(_conversation_json(conversation))
+    conversation = store().update_metadata(owner(), conversation_id, changes)
+    return _json(conversation_json(conversation))
 
 
 @app.delete(CONVERSATION)
 def delete_conversation(conversation_id: str) -> Response[str]:
     """End a conversation, at once and for everybody."""
-    store().delete_conversation(request().owner(), conversation_id)
+    store().delete_conversation(owner(), conversation_id)
     answer = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
     return _json(json.dumps(answer))
 
@@ -147,9 +178,9 @@ def append_items(conversation_id: str) -> Response[str]:
     batch = parse_batch(body)
     view = request().view(batch.get("include"))
     appended = store().append_items(
-        request().owner(), conversation_id, batch["items"], request().delivery(body)
+        owner(), conversation_id, batch["items"], request().delivery(body)
     )
-    return _json(_items_json(appended, view, has_more=False))
+    return _json(items_json(appended, view, has_more=False))
 
 
 @app.get(ITEMS)
@@ -157,39 +188,37 @@ def list_items(conversation_id: str) -> Response[str]:
     """A page of items, in the order they were appended or the reverse."""
     view = request().view()
     page = store().list_items(
-        request().owner(),
+        owner(),
         conversation_id,
         after=request().after(),
         limit=request().limit(MAX_PAGE_ITEMS),
         order=request().order(),
     )
-    return _json(_items_json(page.entries, view, has_more=page.has_more))
+    return _json(items_json(page.entries, view, has_more=page.has_more))
 
 
 @app.delete(ITEMS)
 def delete_items(conversation_id: str) -> Response[str]:
     """Delete 1..100 items, or none if one of them is not there."""
     conversation = store().delete_items(
-        request().owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
+        owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
     )
-    return _json(_conversation_json(conversation))
+    return _json(conversation_json(conversation))
 
 
 @app.get(ITEM)
 def get_item(conversation_id: str, item_id: str) -> Response[str]:
     """Read one item."""
     view = request().view()
-    item = store().get_item(request().owner(), conversation_id, item_id)
+    item = store().get_item(owner(), conversation_id, item_id)
     return _json(view.show(item.json))
 
 
 @app.delete(ITEM)
 def delete_item(conversation_id: str, item_id: str) -> Response[str]:
     """Delete one item."""
-    conversation = store().delete_items(
-        request().owner(), conversation_id, [item_id], param="item_id"
-    )
-    return _json(_conversation_json(conversation))
+    conversation = store().delete_items(owner(), conversation_id, [item_id], param="item_id")
+    return _json(conversation_json(conversation))
 
 
 @app.get(DOCUMENT)
@@ -213,6 +242,7 @@ def unknown_route(_: Exception) -> Response[str]:
 
 def refuse(error: ApiError) -> Response[str]:
     """Tell the client what it did, in the one envelope."""
+    tally().code = error.code
     return _json(json.dumps(error.envelope()), error.kind.statuses[0], dict(error.kind.headers))
 
 
@@ -220,6 +250,7 @@ def fail(error: Exception) -> Response[str]:
     """Tell the client that it was not its fault, and the log where: never what it was about."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
     if code in THROTTLED:
+        tally().add("Throttles")
         return refuse(OverloadedError("The service is asked too much. Send the request again."))
     logger.error(
         "request failed",
@@ -238,47 +269,16 @@ app.exception_handler(Exception)(fail)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one REST proxy event of API Gateway, which leaves the body of a HEAD's answer out."""
     started = time.perf_counter()
-    is_head = event["httpMethod"] == "HEAD"
-    answer = app.resolve({**event, "httpMethod": "GET"} if is_head else event, context)
+    done = Tally()
+    app.context["tally"] = done
+    answer = app.resolve(routed(event), context)
     request_id = event["requestContext"]["requestId"]
     origin = app.current_event.headers.get("Origin")
     headers = {"x-request-id": request_id, **answer_headers(os.environ["CORS_ORIGINS"], origin)}
     answer["multiValueHeaders"] |= {name: [value] for name, value in headers.items()}
-    logger.info(
-        "request",
-        request_id=request_id,
-        key_id=event["requestContext"].get("authorizer", {}).get("key_id"),
-        route=f"{event['httpMethod']} {event['resource']}",
-        status=answer["statusCode"],
-        duration_ms=round(1000 * (time.perf_counter() - started), 1),
-    )
+    duration_ms = round(1000 * (time.perf_counter() - started), 1)
+    logger.info("request", **request_line(event, answer, done), duration_ms=duration_ms)
     return answer
-
-
-def _conversation_json(conversation: Conversation) -> str:
-    return json.dumps(
-        {
-            "id": conversation.conversation_id,
-            "object": "conversation",
-            "created_at": conversation.created_at // 1000,
-            "deleted_at": None,
-            "metadata": conversation.metadata,
-            "identity": conversation.owner,
-        }
-    )
-
-
-def _items_json(page: Sequence[StoredItem], view: View, *, has_more: bool) -> str:
-    """A page of items: where the view is what is kept, joined and not encoded again."""
-    ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
-    return _list_json([view.show(item.json) for item in page], *ends, has_more=has_more)
-
-
-def _list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:
-    return (
-        f'{{"object":"list","data":[{",".join(entries)}],'
-        f'"first_id":"{first_id}","last_id":"{last_id}","has_more":{json.dumps(has_more)}}}'
-    )
 
 
 @functools.cache
@@ -288,12 +288,3 @@ def _document(name: str) -> str:
 
 def _json(body: str, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:
     return Response(status, content_types.APPLICATION_JSON, body, headers)
-
-
-def _dynamodb() -> DynamoDBClient:
-    return boto3.client("dynamodb", config=AWS_CLIENT)
-
-
-@functools.cache
-def _s3() -> S3Client:
-    return boto3.client("s3", config=AWS_CLIENT)

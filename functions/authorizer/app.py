@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,9 +16,12 @@ from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event i
 from botocore.config import Config
 
 from conversations.api_keys import ApiKey, ApiKeys, Scope
+from conversations.tally import Tally
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from conversations.tally import Metric
 
 METHODS: dict[Scope, tuple[str, ...]] = {
     "read": ("GET", "HEAD"),
@@ -39,7 +43,7 @@ def api_keys() -> ApiKeys:
 
 
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Answer one TOKEN authorizer event.
+    """Answer one TOKEN authorizer event, and tell the log by which key, or of one more refusal.
 
     The policy is for the whole stage, because API Gateway keeps it for the key's next requests
     too, whatever their method and path.
@@ -48,11 +52,29 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
         Exception: "Unauthorized", which is how API Gateway is told to answer 401.
     """
     request = APIGatewayAuthorizerTokenEvent(event)
-    record = api_keys().verify(request.authorization_token.partition(" ")[2])
+    record = _verify(request.authorization_token.partition(" ")[2])
     if record is None:
-        logger.info("key refused")
+        logger.info("key refused", **_counted("RefusedKeys"))
         raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway knows this one by its text
+    logger.info("key accepted", key_id=record.key_id)
     return _policy(request, record)
+
+
+def _verify(key: str) -> ApiKey | None:
+    """The key's record; where AWS fails us, that is counted, for Lambda counts refusals as well."""
+    try:
+        return api_keys().verify(key)
+    except Exception as error:
+        frames = traceback.format_tb(error.__traceback__)
+        counted = _counted("FailedAuthorizations")
+        logger.error("key not judged", error=type(error).__name__, frames=frames, **counted)  # noqa: TRY400 - its text may be anything
+        raise
+
+
+def _counted(metric: Metric) -> dict[str, Any]:
+    tally = Tally()
+    tally.add(metric)
+    return tally.embedded()
 
 
 def _policy(request: APIGatewayAuthorizerTokenEvent, record: ApiKey) -> dict[str, Any]:

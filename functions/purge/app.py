@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import os
+import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +27,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from conversations.payloads import PayloadBucket
 from conversations.purging import purge_conversation, remove_all_but_head
+from conversations.tally import Tally
 from conversations.transactions import Table
 
 if TYPE_CHECKING:
@@ -34,19 +37,19 @@ if TYPE_CHECKING:
         StreamRecord,
     )
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
-
 
 RESERVE_MS = 30_000
 """What must be left of the time-out for one more step of a purge."""
 
 
 @functools.cache
-def table() -> Table:
-    """The table, met by this execution environment's first record."""
-    return Table(boto3.client("dynamodb"), os.environ["CONVERSATIONS_TABLE"])
+def dynamodb() -> DynamoDBClient:
+    """The client of this execution environment, made by its first record."""
+    return boto3.client("dynamodb")
 
 
 @functools.cache
@@ -58,22 +61,47 @@ def bucket() -> PayloadBucket:
 
 def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> None:
     """Purge the conversation that was marked as deleted, or what its or an item's end left."""
+    started = time.perf_counter()
+    change = cast("StreamRecord", record.dynamodb)
+    owner, _, conversation_id = change.keys["pk"].partition("/")
+    done = Tally(owner, conversation_id)
+    ids = {"owner": owner, "conversation_id": conversation_id}
+    try:
+        is_done = purge(record, lambda_context, done)
+    except Exception as error:
+        frames = traceback.format_tb(error.__traceback__)
+        logger.error("purge failed", **ids, error=type(error).__name__, frames=frames)  # noqa: TRY400 - its text may be anything
+        raise
+    logger.info(
+        "purge",
+        **ids,
+        is_done=is_done,
+        rows=done.metrics.get("PurgedRows", 0),
+        retries=done.retries,
+        duration_ms=round(1000 * (time.perf_counter() - started), 1),
+        **done.embedded(),
+    )
+
+
+def purge(record: DynamoDBRecord, lambda_context: LambdaContext, done: Tally) -> bool:
+    """Do what a record asks for; whether all of it is done."""
     change = cast("StreamRecord", record.dynamodb)
     is_end = record.event_name is DynamoDBRecordEventName.REMOVE
     if is_end and "object" in change.old_image:
         bucket().remove([change.old_image["object"]])
-        return
-    pk = change.keys["pk"]
+        return True
+    pk, table = change.keys["pk"], Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], done)
     if is_end:
-        remove_all_but_head(table(), bucket(), pk, lambda: True)
-        return
+        return remove_all_but_head(table, bucket(), pk, lambda: True)
     is_done = purge_conversation(
-        table(),
+        table,
         bucket(),
         pk,
         lambda: lambda_context.get_remaining_time_in_millis() > RESERVE_MS,
     )
-    logger.info("purge", conversation_id=pk.partition("/")[2], is_done=is_done)
+    if is_done:
+        done.add("PurgeLag", time.time() - float(change.new_image["deleted_at"]) / 1000)
+    return is_done
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:

@@ -87,6 +87,7 @@ class Append(Change):
         self._refuse_taken_ids(others)
         if has_failed(head):
             self._keys = ids.entry_keys(ids.batch_after(row["last_key"]["S"]), len(self._items))
+            self._table.tally.add("Rekeys")
             self._try_anew()
         return False
 

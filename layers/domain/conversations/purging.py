@@ -112,11 +112,14 @@ def _remove(table: Table, bucket: PayloadBucket, left: Sequence[Row]) -> None:
     requests: list[WriteRequestUnionTypeDef] = [
         {"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in left
     ]
-    for pause in pauses():
+    for pause in pauses(table.tally):
+        sent = len(requests)
         answer = table.dynamodb.batch_write_item(RequestItems={table.name: requests})
         requests = [*answer["UnprocessedItems"].get(table.name, [])]
+        table.tally.add("PurgedRows", sent - len(requests))
         if not requests:
             return
+        table.tally.add("Throttles")
         if pause is None:
             raise OverloadedError(f"{len(requests)} rows could not be removed.")
         time.sleep(pause)

@@ -34,7 +34,7 @@ def read_rows(table: Table, keys: Iterable[Row]) -> list[Row]:
 def _read_batch(table: Table, keys: list[Row]) -> list[Row]:
     """The rows at up to `READ_AT_ONCE` keys; what DynamoDB leaves out is asked for again."""
     found: list[Row] = []
-    for pause in pauses():
+    for pause in pauses(table.tally):
         answer = table.dynamodb.batch_get_item(
             RequestItems={table.name: {"Keys": keys, "ConsistentRead": True}}
         )
@@ -42,6 +42,7 @@ def _read_batch(table: Table, keys: list[Row]) -> list[Row]:
         keys = [*answer["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]]
         if not keys:
             break
+        table.tally.add("Throttles")
         if pause is None:
             raise OverloadedError("The table is asked too much. Send the request again.")
         time.sleep(pause)

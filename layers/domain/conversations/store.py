@@ -158,7 +158,9 @@ class Store:
             ConversationNotFoundError: there is no conversation *after*.
         """
         listing = ConversationListing(self._table, owner, order, metadata)
-        return Page(*listing.read(after, limit))
+        page = Page(*listing.read(after, limit))
+        self._table.tally.items += len(page.entries)
+        return page
 
     def list_items(
         self, owner: str, conversation_id: str, *, after: str | None, limit: int, order: Order
@@ -211,6 +213,7 @@ class Store:
         doomed = [*found.values()]
         for batch in itertools.batched(doomed, DELETIONS_AT_ONCE, strict=False):
             DeleteItems(self._table, pk, batch).commit()
+        self._table.tally.items += len(doomed)
         self._bucket.discard([rows.read_payload(row) for row in doomed])
         return self.get_conversation(owner, conversation_id)
 
@@ -238,7 +241,12 @@ class Store:
                 f" {payloads.MAX_CARRIED_BYTES}. Send them in smaller batches.",
                 param="items",
             )
-        return list(zip(drafts, self._bucket.spill(encoded, pk), strict=True))
+        kept = self._bucket.spill(encoded, pk)
+        pairs = zip(encoded, kept, strict=True)
+        spilled = [len(whole.data) for whole, payload in pairs if payload.object_key]
+        self._table.tally.add("SpilledObjects", len(spilled))
+        self._table.tally.add("SpilledBytes", sum(spilled))
+        return list(zip(drafts, kept, strict=True))
 
     def _write(self, change: Append, packed: Sequence[tuple[Draft, Payload]]) -> None:
         """Commit, and remove the objects of what was not, or already, written."""
@@ -249,10 +257,18 @@ class Store:
             if not change.may_be_written:
                 self._bucket.discard(spilled)
             raise
+        tally = self._table.tally
+        tally.items += len(packed)
         if change.is_repetition:
+            tally.add("Replays")
             self._bucket.discard(spilled)
+        elif packed:
+            tally.add("Appends")
+            tally.add("AppendedItems", len(packed))
+            tally.add("AppendedBytes", sum(payload.size for payload in spilled))
 
     def _unpack(self, page: Sequence[Row]) -> list[StoredItem]:
+        self._table.tally.items += len(page)
         fetched = self._bucket.fetch([rows.read_payload(row) for row in page])
         return [
             rows.read_item(row, payloads.decode(payload))

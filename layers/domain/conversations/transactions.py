@@ -20,8 +20,9 @@ import contextlib
 import time
 import uuid
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, HTTPClientError
 
@@ -33,6 +34,7 @@ from conversations.errors import (
     OverloadedError,
 )
 from conversations.retries import pauses
+from conversations.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,11 +62,13 @@ _IN_PROGRESS = "TransactionInProgressException"
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
 
-class Table(NamedTuple):
-    """The table of conversations, and the client that reaches it."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table of conversations, the client that reaches it, and what is done with it."""
 
     dynamodb: DynamoDBClient
     name: str
+    tally: Tally = field(default_factory=Tally)
 
 
 class Change(ABC):
@@ -109,7 +113,7 @@ class Change(ABC):
             ConversationNotFoundError: nothing was written.
             ConversationBusyError, OverloadedError: nothing was written, unless `may_be_written`.
         """
-        for pause in pauses():
+        for pause in pauses(self._table.tally):
             trouble = self._try()
             if trouble is None:
                 return
@@ -136,6 +140,7 @@ class Change(ABC):
         if code == CANCELED:
             return self._cancellation(error)
         if code in THROTTLED:
+            self._table.tally.add("Throttles")
             return OverloadedError("The table is asked too much. Send the request again.")
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         if code == _IN_PROGRESS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -151,7 +156,9 @@ class Change(ABC):
             if self._is_done(reasons[0].get("Item", {}), reasons):
                 return None
         codes = {reason["Code"] for reason in reasons}
+        self._table.tally.add("Conflicts", CONFLICT in codes)
         if codes & THROTTLED:
+            self._table.tally.add("Throttles")
             return OverloadedError("The table is asked too much. Send the request again.")
         if codes & {_CONDITION_FAILED, CONFLICT}:
             return ConversationBusyError("Others write to this conversation. Try again.")
@@ -198,7 +205,7 @@ def read_settled(table: Table, keys: Sequence[Row]) -> list[Row]:
     Raises:
         OverloadedError: transactions on these rows did not come to an end.
     """
-    for pause in pauses():
+    for pause in pauses(table.tally):
         try:
             answer = table.dynamodb.transact_get_items(
                 TransactItems=[{"Get": {"TableName": table.name, "Key": key}} for key in keys]

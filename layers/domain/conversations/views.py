@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from conversations.rows import Conversation, StoredItem
+
     type Json = dict[str, object]
 
 HEAVY_FIELDS: dict[str, tuple[str, ...]] = {
@@ -87,6 +89,34 @@ def with_only(included: frozenset[str], item: Json) -> Json:
             continue
         item = {**item, path[0]: None} if name in REQUIRED_FIELDS else _without(item, path)
     return item
+
+
+def conversation_json(conversation: Conversation) -> str:
+    """A conversation as every answer shows it."""
+    return json.dumps(
+        {
+            "id": conversation.conversation_id,
+            "object": "conversation",
+            "created_at": conversation.created_at // 1000,
+            "deleted_at": None,
+            "metadata": conversation.metadata,
+            "identity": conversation.owner,
+        }
+    )
+
+
+def items_json(page: Sequence[StoredItem], view: View, *, has_more: bool) -> str:
+    """A page of items: where the view is what is kept, joined and not encoded again."""
+    ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
+    return list_json([view.show(item.json) for item in page], *ends, has_more=has_more)
+
+
+def list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:
+    """A page of entries that are JSON already."""
+    return (
+        f'{{"object":"list","data":[{",".join(entries)}],'
+        f'"first_id":"{first_id}","last_id":"{last_id}","has_more":{json.dumps(has_more)}}}'
+    )
 
 
 def _without(holder: Json, path: Sequence[str]) -> Json:
