@@ -19,12 +19,17 @@ class Site:
 
     def __init__(self, gateway: Gateway, api: Api) -> None:
         self._gateway = gateway
-        paths = (route.path for route in api.routes if route.path.endswith("/openapi.json"))
+        self._path = api.base_path + PATH
+        paths = (
+            api.base_path + route.path
+            for route in api.routes
+            if route.path.endswith("/openapi.json")
+        )
         self._documents = " ".join(dict.fromkeys(paths))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        if (scope["method"], scope["path"]) == ("GET", PATH):
+        if (scope["method"], scope["path"]) == ("GET", self._path):
             await self._send_page(send)
         else:
             await self._gateway(scope, receive, send)

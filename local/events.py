@@ -2,8 +2,8 @@
 
 The shapes are those of the developer guide: "Input format of a Lambda function for proxy
 integration" and "Input to an API Gateway Lambda authorizer". The API is called as through a
-custom domain with an empty base path, so no URL holds the stage, and only `requestContext.path`
-shows it.
+custom domain, so no URL holds the stage, and only `requestContext.path` shows it; the domain's base
+path is in `path` and nowhere else.
 """
 
 import base64
@@ -54,11 +54,13 @@ class Request:
 
     method: str
     raw_path: str
+    """Without the base path; empty where it is no path of the API."""
     query: str
     headers: Sequence[tuple[str, str]]
     """Names as the client spelled them, in its order."""
     client: str
     protocol: str = "HTTP/1.1"
+    base_path: str = ""
     received_at: float = field(default_factory=time.time)
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     extended_request_id: str = field(default_factory=_extended_request_id)
@@ -120,7 +122,7 @@ def proxy_event(
     text, is_base64 = _body_text(body)
     return {
         "resource": context["resourcePath"],
-        "path": request.path,
+        "path": request.base_path + request.path,
         "httpMethod": request.method,
         "headers": {name: values[-1] for name, values in headers.items()},
         "multiValueHeaders": {name: [*values] for name, values in headers.items()},

@@ -62,7 +62,7 @@ class Gateway:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        request = _request(scope)
+        request = _request(scope, self._api.base_path)
         try:
             answer = await self._encode(await self._answer(request, receive), request)
         except ClientGoneError:
@@ -135,11 +135,14 @@ def _known(match: RouteMatch | None) -> RouteMatch:
     return match
 
 
-def _request(scope: Message) -> Request:
+def _request(scope: Message, base_path: str) -> Request:
     raw_headers = scope["state"].get(RAW_HEADERS, scope["headers"])
+    raw_path = scope["raw_path"].decode("latin-1")
+    is_mapped = raw_path.startswith(f"{base_path}/")
     return Request(
         method=scope["method"],
-        raw_path=scope["raw_path"].decode("latin-1"),
+        raw_path=raw_path.removeprefix(base_path) if is_mapped else "",
+        base_path=base_path,
         query=scope["query_string"].decode("latin-1"),
         headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers],
         client=scope["client"][0],

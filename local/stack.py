@@ -86,7 +86,7 @@ class LocalStack:
     @property
     def url(self) -> str:
         """The root of the API, without a slash at the end."""
-        return self._server.url
+        return self._server.url + self.template.api.base_path
 
     def reset(self) -> None:
         """Begin again with empty tables and buckets, and with authorizers that know nobody."""

@@ -75,6 +75,8 @@ class Api:
     throttle: Throttle | None
     minimum_compression_bytes: int | None
     """None if answers are never compressed."""
+    base_path: str
+    """What a domain puts before every path: `/chat`, say, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Template:
             },
             throttle=_throttle(items(properties.get("MethodSettings") or [])),
             minimum_compression_bytes=None if minimum is None else int(as_text(minimum)),
+            base_path=self._base_path(),
         )
 
     @cached_property
@@ -206,6 +209,12 @@ class Template:
             bisects=as_text(event.get("BisectBatchOnFunctionError", False)) == "true",
             retries=int(as_text(event.get("MaximumRetryAttempts", -1))),
         )
+
+    def _base_path(self) -> str:
+        for logical_id in self._ids("AWS::ApiGateway::BasePathMapping"):
+            if given := self._properties(logical_id).get("BasePath"):
+                return f"/{as_text(given)}"
+        return ""
 
     def _routes(self, default_authorizer: Json) -> Iterator[Route]:
         for logical_id in self._ids("AWS::Serverless::Function"):

@@ -32,10 +32,14 @@ def purge_conversation(
 
     Stops when *has_time* says so, and marks the conversation's row, whose stream record is what
     the purge goes on from. True if nothing is left. One that is not deleted stays as it is.
+
+    Raises:
+        NewerRowError: it is of a newer release, which may keep more than this one would remove.
     """
     key = rows.primary_key(pk, rows.CONVERSATION_SK)
     answer = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
     conversation = answer.get("Item")
+    rows.check_version(conversation or {})
     if conversation is None or "deleted_at" not in conversation:
         return conversation is None
     _wait_for_appends(table, pk, conversation)
