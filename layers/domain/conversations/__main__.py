@@ -1,4 +1,4 @@
-"""The operator's command line: `conversations keys ...` and `conversations objects ...`."""
+"""The operator's command line: `conversations keys|objects|purges ...`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from conversations.command_line import Aws, asks_aws
 from conversations.key_commands import keys
 from conversations.payloads import PayloadBucket
-from conversations.purging import find_orphans
+from conversations.purging import find_orphans, find_unpurged, purge_again
 from conversations.transactions import Table
 
 REMOVED_AT_ONCE = 1_000
@@ -65,6 +65,39 @@ def orphans(
             click.echo("\n".join(batch))
             if deletes:
                 payloads.remove(batch)
+
+
+@main.group()
+def purges() -> None:
+    """Look after what deleted conversations leave behind."""
+
+
+@purges.command()
+@asks_aws
+@click.option("--table", help="The table of conversations itself, instead of --stack.")
+@click.option(
+    "--hours",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How long ago a conversation was deleted at least: a younger purge may be under way.",
+)
+@click.option("--again", "begins", is_flag=True, help="Begin their purges again as well.")
+def unfinished(
+    aws: Aws,
+    table: str | None,
+    hours: int,
+    begins: bool,  # noqa: FBT001 - click's flag
+) -> None:
+    """Show the deleted conversations of which something is left, one a line."""
+    if (aws.stack is None) == (table is None):
+        raise click.UsageError("Give either --stack or --table.")
+    name = table or aws.outputs()["ConversationsTableName"]
+    conversations = Table(aws.session.client("dynamodb"), name)
+    for pk in find_unpurged(conversations, datetime.now(UTC) - timedelta(hours=hours)):
+        click.echo(pk)
+        if begins:
+            purge_again(conversations, pk)
 
 
 if __name__ == "__main__":

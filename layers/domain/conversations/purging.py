@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ def purge_conversation(
     _wait_for_appends(table, pk, conversation)
     if remove_all_but_head(table, bucket, pk, has_time):
         return True
-    _go_on_later(table, key)
+    purge_again(table, pk)
     return False
 
 
@@ -70,6 +71,48 @@ def remove_all_but_head(
             return False
         _remove(table, bucket, batch)
     return True
+
+
+def purge_again(table: Table, pk: str) -> None:
+    """Mark a deleted conversation's row, whose stream record begins another purge."""
+    with contextlib.suppress(table.dynamodb.exceptions.ConditionalCheckFailedException):
+        table.dynamodb.update_item(
+            TableName=table.name,
+            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
+            UpdateExpression="ADD purges :one",
+            ConditionExpression="attribute_exists(deleted_at)",
+            ExpressionAttributeValues={":one": rows.number(1)},
+        )
+
+
+def find_unpurged(table: Table, moment: datetime) -> Iterator[str]:
+    """The partition keys of conversations deleted before *moment* of which something is left.
+
+    It reads the whole table.
+    """
+    pages = table.dynamodb.get_paginator("scan").paginate(
+        TableName=table.name,
+        FilterExpression="sk = :conversation AND deleted_at < :moment",
+        ProjectionExpression="pk",
+        ExpressionAttributeValues={
+            ":conversation": {"S": rows.CONVERSATION_SK},
+            ":moment": rows.number(int(moment.timestamp() * 1000)),
+        },
+    )
+    for page in pages:
+        for row in page["Items"]:
+            left = table.dynamodb.query(
+                TableName=table.name,
+                KeyConditionExpression="pk = :pk AND sk > :conversation",
+                ExpressionAttributeValues={
+                    ":pk": row["pk"],
+                    ":conversation": {"S": rows.CONVERSATION_SK},
+                },
+                Limit=1,
+                ConsistentRead=True,
+            )
+            if left["Items"]:
+                yield row["pk"]["S"]
 
 
 def find_orphans(table: Table, bucket: PayloadBucket, moment: datetime) -> Iterator[str]:
@@ -127,12 +170,3 @@ def _remove(table: Table, bucket: PayloadBucket, left: Sequence[Row]) -> None:
         if pause is None:
             raise OverloadedError(f"{len(requests)} rows could not be removed.")
         time.sleep(pause)
-
-
-def _go_on_later(table: Table, key: Row) -> None:
-    table.dynamodb.update_item(
-        TableName=table.name,
-        Key=key,
-        UpdateExpression="ADD purges :one",
-        ExpressionAttributeValues={":one": rows.number(1)},
-    )

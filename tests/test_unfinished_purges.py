@@ -1,0 +1,104 @@
+"""`conversations purges unfinished`: what the purge gave up is found, and purged after all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from faults import Faults, refusal
+from log_lines import module_of
+from test_purge import remaining
+from wire import HELLO
+
+from conversations import ids, rows
+from conversations.__main__ import main
+from conversations.purging import find_unpurged, purge_again
+from conversations.transactions import Table
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.stack import LocalStack
+
+LATER = timedelta(hours=1, minutes=1)
+
+
+@pytest.fixture
+def unpurged(stack: LocalStack, client: httpx.Client) -> str:
+    """The partition key of a deleted conversation whose purge was given up."""
+    batch = [HELLO, {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}]
+    made = client.post("/conversations", json={"items": batch}).json()["id"]
+    retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
+    purge = module_of("PurgeFunction").dynamodb
+    purge.cache_clear()
+    with stack.engine.turn:
+        Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
+    client.delete(f"/conversations/{made}").raise_for_status()
+    stack.drain_streams()
+    assert remaining(stack)["i", made] == 2
+    return rows.partition(ids.owner_of("acme", ""), made)
+
+
+@pytest.fixture(autouse=True)
+def an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            del tz
+            return datetime.now(UTC) + LATER
+
+    monkeypatch.setattr("conversations.__main__.datetime", Later)
+
+
+def run(stack: LocalStack, *arguments: str) -> list[str]:
+    table = stack.template.name("ConversationsTable")
+    with stack.engine.turn:
+        result = CliRunner().invoke(main, ["purges", "unfinished", "--table", table, *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def test_a_purge_that_was_given_up_is_found_and_done(stack: LocalStack, unpurged: str) -> None:
+    assert run(stack) == [unpurged]
+    assert run(stack, "--hours", "2") == []
+    stack.drain_streams()
+    assert run(stack, "--again") == [unpurged]
+    stack.drain_streams()
+
+    assert run(stack) == []
+    assert remaining(stack) == {("c", unpurged.partition("/")[2]): 1}
+    bucket = stack.template.name("PayloadBucket")
+    assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_what_is_live_or_purged_is_left_alone(
+    stack: LocalStack, client: httpx.Client, conversation: str
+) -> None:
+    client.post(f"{conversation}/items", json={"items": [HELLO]})
+    gone = client.post("/conversations", json={"items": [HELLO]}).json()["id"]
+    client.delete(f"/conversations/{gone}")
+    stack.drain_streams()
+
+    assert run(stack, "--again") == []
+    assert client.get(conversation).status_code == 200
+
+
+def test_a_row_that_is_gone_meanwhile_does_not_come_back(stack: LocalStack) -> None:
+    table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
+
+    with stack.engine.turn:
+        purge_again(table, "owner/conv_gone")
+        found = [*find_unpurged(table, datetime.now(UTC))]
+        left = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
+
+    assert (found, left) == ([], [])
+
+
+@pytest.mark.parametrize("options", [[], ["--stack", "s", "--table", "t"]], ids=" ".join)
+def test_the_command_wants_the_stack_or_the_table(options: list[str]) -> None:
+    result = CliRunner().invoke(main, ["purges", "unfinished", *options])
+
+    assert result.exit_code == 2
+    assert "Give either --stack or --table." in result.output
