@@ -21,6 +21,7 @@ from benchmarks.prices import GIGABYTE, Prices
 from benchmarks.request_units import OWNER, Workload
 from conversations.appends import Delivery
 from conversations.rows import Draft
+from conversations.tally import UNITS
 from local.engines import running_engine
 from local.intrinsics import mapping, read_document, section
 from local.resources import Resources
@@ -207,10 +208,19 @@ def idle_month(prices: Prices) -> float:
     return sum(prices.cloudwatch[MANAGED[kind]] for kind in kinds if kind in MANAGED)
 
 
+def metrics_month(prices: Prices) -> float:
+    """What the service's own metrics cost in a month in which all of them are written."""
+    return len(UNITS) * prices.cloudwatch["metric_month"]
+
+
 def tables(template: Template, operations: dict[str, Operation]) -> str:
     """All that `docs/cost.md` takes from here."""
     prices = Prices.load()
-    idle = f"A month in which nobody calls costs {_dollars(idle_month(prices) / MILLION)}.\n"
+    idle = (
+        f"A month in which nobody calls costs {_dollars(idle_month(prices) / MILLION)}. In one in which"
+        f" somebody does,\nthe service's own metrics cost {_dollars(metrics_month(prices) / MILLION)}"
+        " more, however many calls there are.\n"
+    )
     parts = (bills_table(prices, template, operations), idle, ways_table(prices, operations))
     return "\n".join(parts)
 

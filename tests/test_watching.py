@@ -86,6 +86,7 @@ def ask_for_everything(stack: LocalStack, client: httpx.Client, patch: pytest.Mo
     doomed = client.post("/conversations", json={"items": [HELLO]}).json()["id"]
     client.delete(f"/conversations/{doomed}")
     stack.drain_streams()
+    client.get("/conversations/none")
     path = f"/conversations/{client.post('/conversations').json()['id']}/items"
     for _ in range(2):
         client.post(path, json={"items": [LARGE]}, headers={"Idempotency-Key": "k"})
@@ -119,22 +120,26 @@ def metrics_in(log: Log) -> Iterator[Metric]:
                     yield Metric(directive["Namespace"], metric["Name"], pairs)
 
 
-@pytest.fixture(scope="module")
-def emitted(running_stack: LocalStack) -> frozenset[Metric]:
-    running_stack.reset()
-    keys = ApiKeys(running_stack.resources.dynamodb, Template().name("ApiKeysTable"))
-    with running_stack.engine.turn:
+def log_of_everything(stack: LocalStack) -> Log:
+    """The log of a stack of which everything was asked."""
+    stack.reset()
+    keys = ApiKeys(stack.resources.dynamodb, Template().name("ApiKeysTable"))
+    with stack.engine.turn:
         key, _ = keys.create(account="acme", name="test")
     headers = {"Authorization": f"Bearer {key}"}
-    base_url = f"{running_stack.url}/api/v1/llm"
     with (
         pytest.MonkeyPatch.context() as patch,
-        reading_log(running_stack) as log,
-        httpx.Client(base_url=base_url, headers=headers) as client,
+        reading_log(stack) as log,
+        httpx.Client(base_url=f"{stack.url}/api/v1/llm", headers=headers) as client,
     ):
         patch.setattr(retries, "FIRST_PAUSE_SECONDS", 0)
-        ask_for_everything(running_stack, client, patch)
-    return frozenset(metrics_in(log))
+        ask_for_everything(stack, client, patch)
+    return log
+
+
+@pytest.fixture(scope="module")
+def emitted(running_stack: LocalStack) -> frozenset[Metric]:
+    return frozenset(metrics_in(log_of_everything(running_stack)))
 
 
 @pytest.mark.parametrize("watched", [name for name in WATCHED if WATCHED[name].namespace == OURS])
