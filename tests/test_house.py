@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "ids": set[str](),
     "contract": {"errors", "ids"},
+    "clients": set[str](),
     "cors": set[str](),
     "tally": set[str](),
     "retries": {"tally"},

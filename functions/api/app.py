@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from conversations import clients
 from conversations.contract.items import parse_batch
 from conversations.contract.models import parse_create, parse_deletion, parse_update
 from conversations.cors import answer_headers
@@ -46,15 +45,6 @@ ITEM = f"{ITEMS}/<item_id>"
 DOCUMENT = "/openapi.json"
 MAX_PAGE_ITEMS = 100
 MAX_PAGE_CONVERSATIONS = 50
-AWS_CLIENT = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    parameter_validation=False,
-    user_agent="lambda-conversations",
-)
-"""Two full time-outs and the store's own retries fit into the function's time-out."""
-
 app = APIGatewayRestResolver(strip_prefixes=[*PREFIXES])
 logger = Logger()
 
@@ -62,7 +52,7 @@ logger = Logger()
 @functools.cache
 def dynamodb() -> DynamoDBClient:
     """The client of this execution environment, made by its first request."""
-    client = boto3.client("dynamodb", config=AWS_CLIENT)
+    client = clients.dynamodb()
     client.meta.events.register("needs-retry.dynamodb", count_resend)
     return client
 
@@ -70,7 +60,7 @@ def dynamodb() -> DynamoDBClient:
 @functools.cache
 def bucket() -> PayloadBucket:
     """The bucket, likewise; its client is made when the first large item is met."""
-    client = functools.cache(lambda: boto3.client("s3", config=AWS_CLIENT))
+    client = functools.cache(clients.s3)
     spill_bytes = int(os.environ["SPILL_BYTES"])
     return PayloadBucket(os.environ["PAYLOAD_BUCKET"], client, executor(), spill_bytes)
 

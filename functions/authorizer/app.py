@@ -7,14 +7,13 @@ import os
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.api_gateway_authorizer_event import (
     APIGatewayAuthorizerResponse,
     APIGatewayAuthorizerTokenEvent,
 )
-from botocore.config import Config
 
+from conversations import clients
 from conversations.api_keys import ApiKey, ApiKeys, Scope
 from conversations.tally import Tally
 
@@ -36,10 +35,7 @@ logger = Logger()
 @functools.cache
 def api_keys() -> ApiKeys:
     """The table of keys, made by this execution environment's first request."""
-    config = Config(
-        connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
-    )
-    return ApiKeys(boto3.client("dynamodb", config=config), os.environ["API_KEYS_TABLE"])
+    return ApiKeys(clients.dynamodb(), os.environ["API_KEYS_TABLE"])
 
 
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import contextlib
 import uuid
 import zlib
 from concurrent.futures import wait
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -35,8 +34,7 @@ MAX_CARRIED_BYTES = 6_000_000
 """What items may take in one answer: Lambda's limit is 6,291,456 bytes for the whole of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """One item's JSON as it is kept: *data* in the row, or in the object named *object_key*."""
 
     codec: Codec
@@ -153,4 +151,4 @@ class PayloadBucket:
 
     def _get(self, payload: Payload) -> Payload:
         answer = self._client().get_object(Bucket=self._name, Key=payload.object_key or "")
-        return replace(payload, data=answer["Body"].read())
+        return payload._replace(data=answer["Body"].read())

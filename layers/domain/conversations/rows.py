@@ -27,7 +27,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from conversations import ids
 from conversations.contract.items import PLACEHOLDER_ID, Item
@@ -75,8 +75,7 @@ class Conversation:
     metadata: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredItem:
+class StoredItem(NamedTuple):
     """An item as it is given back."""
 
     cursor: str
@@ -86,8 +85,7 @@ class StoredItem:
     """What came in, with `id` and `type`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An item before it has a place: its JSON without the id, and the id it was given, if any."""
 
     item_type: str
@@ -262,15 +260,10 @@ def read_payload(row: Mapping[str, AttributeValueTypeDef]) -> Payload:
     """Where and how the item's JSON is kept."""
     return Payload(
         codec=cast("Codec", row["codec"]["S"]),
-        size=payload_size(row),
+        size=int(row["size"]["N"]),
         data=bytes(row["data"]["B"]) if "data" in row else b"",
         object_key=row["object"]["S"] if "object" in row else None,
     )
-
-
-def payload_size(row: Mapping[str, AttributeValueTypeDef]) -> int:
-    """The bytes that the item's JSON takes in an answer."""
-    return int(row["size"]["N"])
 
 
 def read_item(row: Mapping[str, AttributeValueTypeDef], text: str) -> StoredItem:

@@ -175,7 +175,7 @@ class Store:
         """
         listing = ItemListing(self._table, rows.partition(owner, conversation_id), after, order)
         found = listing.read(limit + 1, self._executor)
-        page = self._unpack(_cut(found[:limit]))
+        page = self._unpack(found[:limit])
         return Page(page, len(found) > len(page), page[-1].cursor if page else "")
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
@@ -267,18 +267,13 @@ class Store:
             tally.add("AppendedItems", len(packed))
             tally.add("AppendedBytes", sum(payload.size for payload in spilled))
 
-    def _unpack(self, page: Sequence[Row]) -> list[StoredItem]:
-        self._table.tally.items += len(page)
-        fetched = self._bucket.fetch([rows.read_payload(row) for row in page])
+    def _unpack(self, found: Sequence[Row]) -> list[StoredItem]:
+        """The items of as many rows as one answer can carry; one always fits."""
+        kept = [rows.read_payload(row) for row in found]
+        sizes = itertools.accumulate(payload.size for payload in kept)
+        fitting = sum(total <= payloads.MAX_CARRIED_BYTES for total in sizes)
+        self._table.tally.items += fitting
         return [
             rows.read_item(row, payloads.decode(payload))
-            for row, payload in zip(page, fetched, strict=True)
+            for row, payload in zip(found, self._bucket.fetch(kept[:fitting]), strict=False)
         ]
-
-
-def _cut(page: list[Row]) -> list[Row]:
-    """As many rows as one answer can carry; one always fits."""
-    sizes = itertools.accumulate(map(rows.payload_size, page))
-    return [
-        row for row, total in zip(page, sizes, strict=True) if total <= payloads.MAX_CARRIED_BYTES
-    ]

@@ -1,0 +1,79 @@
+"""The clients of AWS, with what our functions ask of them.
+
+botocore takes each value of a request and of an answer through its model of DynamoDB, in Python,
+and looks for the tables that a request names by JMESPath: half of the CPU of an append, or of a
+page. What we give it, and what DynamoDB answers, is the JSON of the wire already, but for bytes,
+which go as base64. So it is handed past the model. Endpoints, signatures, retries and refusals are
+botocore's.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_s3.client import S3Client
+
+SETTINGS = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    tcp_keepalive=True,
+    parameter_validation=False,
+    # botocore puts its own together twice for each request, of a dozen parts that it cleans.
+    user_agent="lambda-conversations",
+)
+"""Two full time-outs and the store's own retries fit into the function's time-out."""
+_PARAMS = "conversations.params"
+
+
+def dynamodb() -> DynamoDBClient:
+    """A client of DynamoDB that takes and gives the same as boto3's, sets of bytes excepted."""
+    client = boto3.client("dynamodb", config=SETTINGS)
+    events = client.meta.events
+    events.register("provide-client-params.dynamodb", _take_params)  # type: ignore[arg-type] # its answer counts
+    events.register("before-call.dynamodb", _write_body)
+    events.register("before-parse.dynamodb", _read_body)
+    return client
+
+
+def s3() -> S3Client:
+    """A client of S3."""
+    return boto3.client("s3", config=SETTINGS)
+
+
+def _take_params(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Leave nothing for the model to look at, but a map whose keys it wants to see."""
+    context[_PARAMS] = params
+    return {name: {} for name in params if name == "RequestItems"}
+
+
+def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    params["body"] = json.dumps(context[_PARAMS], default=_base64, separators=(",", ":")).encode()
+
+
+def _read_body(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
+) -> None:
+    """Refusals are left to the model, which makes exceptions of them."""
+    if response_dict["status_code"] == HTTPStatus.OK:
+        customized_response_dict.update(json.loads(response_dict["body"], object_hook=_with_bytes))
+        response_dict["body"] = b"{}"
+
+
+def _base64(value: bytes) -> str:
+    return binascii.b2a_base64(value, newline=False).decode()
+
+
+def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
+    """A value of type B with its bytes; what a map holds under the name B is no string."""
+    if "B" in found and isinstance(found["B"], str):
+        return {"B": binascii.a2b_base64(found["B"])}
+    return found
