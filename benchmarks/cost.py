@@ -216,12 +216,12 @@ def metrics_month(prices: Prices) -> float:
 def tables(template: Template, operations: dict[str, Operation]) -> str:
     """All that `docs/cost.md` takes from here."""
     prices = Prices.load()
-    idle = (
-        f"A month in which nobody calls costs {_dollars(idle_month(prices) / MILLION)}. In one in which"
-        f" somebody does,\nthe service's own metrics cost {_dollars(metrics_month(prices) / MILLION)}"
-        " more, however many calls there are.\n"
+    idle, metrics = (_dollars(month(prices) / MILLION) for month in (idle_month, metrics_month))
+    months = (
+        f"A month in which nobody calls costs {idle}. In one in which somebody does,\n"
+        f"the service's own metrics cost {metrics} more, however many calls there are.\n"
     )
-    parts = (bills_table(prices, template, operations), idle, ways_table(prices, operations))
+    parts = (bills_table(prices, template, operations), months, ways_table(prices, operations))
     return "\n".join(parts)
 
 
