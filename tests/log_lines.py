@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
-import sys
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from local.stack import LocalStack
 
 
-def module_of(function: str) -> Any:
-    """The module that the local stack made of a function's file."""
-    return sys.modules[f"local.functions.{function}"]
+def module_of(stack: LocalStack, function: str) -> SimpleNamespace:
+    """What the module of a function of this stack holds; other stacks have modules of their own."""
+    handler: Any = inspect.unwrap(stack._functions[function]._handler)  # noqa: SLF001 - the way to AWS
+    return SimpleNamespace(**handler.__globals__)
 
 
 class Log:
@@ -36,7 +38,9 @@ class Log:
 @contextmanager
 def reading_log(stack: LocalStack) -> Iterator[Log]:
     log = Log()
-    handlers = {module_of(name).logger.registered_handler for name in stack.template.functions}
+    handlers = {
+        module_of(stack, name).logger.registered_handler for name in stack.template.functions
+    }
     streams = {handler: handler.setStream(log.text) for handler in handlers}
     try:
         yield log

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 import openai
 import pytest
 from faults import CANCELED, Faults, refusal
+from log_lines import module_of
 from openai import OpenAI
 from wire import HELLO, Json, error_of
 
@@ -179,10 +179,10 @@ def test_what_aws_does_to_the_service_is_told(
 
 def client_of(stack: LocalStack, function: str) -> Any:
     """The DynamoDB client that a function of the stack uses."""
-    handler = inspect.unwrap(stack._functions[function]._handler)  # noqa: SLF001 - the way to AWS
+    module = module_of(stack, function)
     if function == "ApiFunction":
-        return handler.__globals__["store"]()._table.dynamodb  # noqa: SLF001 - as above
-    return handler.__globals__["api_keys"]()._dynamodb  # noqa: SLF001 - as above
+        return module.dynamodb()
+    return module.api_keys()._dynamodb  # noqa: SLF001 - the way to AWS
 
 
 @pytest.fixture

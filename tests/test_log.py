@@ -40,7 +40,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def faults(stack: LocalStack, operation: str) -> Iterator[Faults]:
     """The faults of the API function's client, which is another one afterwards."""
-    dynamodb = module_of("ApiFunction").dynamodb
+    dynamodb = module_of(stack, "ApiFunction").dynamodb
     dynamodb.cache_clear()
     with stack.engine.turn:
         client = dynamodb()
@@ -219,7 +219,7 @@ def test_what_boto3_sends_again_by_itself_is_counted(
             raise failure
 
     with faults(stack, "BatchGetItem"):
-        events = module_of("ApiFunction").dynamodb().meta.events
+        events = module_of(stack, "ApiFunction").dynamodb().meta.events
         events.register_first("before-send.dynamodb", fail)
         answer = client.get(conversation)
 
@@ -240,14 +240,14 @@ def test_a_key_leaves_a_line_when_it_is_judged(
 
 
 def test_an_authorizer_that_fails_is_told_from_a_key_that_is_refused(
-    log: Log, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    log: Log, client: httpx.Client, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_KEYS_TABLE", "none")
-    module_of("AuthorizerFunction").api_keys.cache_clear()
+    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
 
     answer = client.get("/conversations")
 
-    module_of("AuthorizerFunction").api_keys.cache_clear()
+    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
     assert answer.status_code == 500
     [failed] = log.lines("key not judged")
     assert (failed["error"], failed["FailedAuthorizations"]) == ("ResourceNotFoundException", 1)
@@ -279,7 +279,7 @@ def test_a_purge_leaves_a_line(
 def test_a_purge_that_fails_is_told(
     log: Log, client: httpx.Client, conversation: str, stack: LocalStack
 ) -> None:
-    purge = module_of("PurgeFunction").dynamodb
+    purge = module_of(stack, "PurgeFunction").dynamodb
     purge.cache_clear()
     with stack.engine.turn:
         Faults(purge(), "GetItem").before(refusal("AccessDeniedException"))

@@ -31,7 +31,7 @@ def unpurged(stack: LocalStack, client: httpx.Client) -> str:
     batch = [HELLO, {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}]
     made = client.post("/conversations", json={"items": batch}).json()["id"]
     retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
-    purge = module_of("PurgeFunction").dynamodb
+    purge = module_of(stack, "PurgeFunction").dynamodb
     purge.cache_clear()
     with stack.engine.turn:
         Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))

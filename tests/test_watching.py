@@ -91,7 +91,7 @@ def ask_for_everything(stack: LocalStack, client: httpx.Client, patch: pytest.Mo
     for _ in range(2):
         client.post(path, json={"items": [LARGE]}, headers={"Idempotency-Key": "k"})
     with stack.engine.turn:
-        writes = Faults(module_of("ApiFunction").dynamodb(), "TransactWriteItems")
+        writes = Faults(module_of(stack, "ApiFunction").dynamodb(), "TransactWriteItems")
     reasons = [
         refusal(CANCELED, reason, "None") for reason in ("TransactionConflict", "Throttling")
     ]
@@ -103,10 +103,10 @@ def ask_for_everything(stack: LocalStack, client: httpx.Client, patch: pytest.Mo
         client.post(path, json={"items": [{**HELLO, "content": "late"}]})
     client.get("/conversations", headers={"Authorization": "Bearer unknown"})
     patch.setenv("API_KEYS_TABLE", "none")
-    module_of("AuthorizerFunction").api_keys.cache_clear()
+    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
     client.get("/conversations", headers={"Authorization": "Bearer another"})
-    module_of("AuthorizerFunction").api_keys.cache_clear()
-    module_of("ApiFunction").dynamodb.cache_clear()
+    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
+    module_of(stack, "ApiFunction").dynamodb.cache_clear()
 
 
 def metrics_in(log: Log) -> Iterator[Metric]:
