@@ -11,6 +11,8 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
+# Set in many images; each process that a test starts would compile all it imports again.
+export PYTHONDONTWRITEBYTECODE :=
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final, cast
 
 import boto3
+from botocore.config import Config
 
 from local.errors import EngineError
 from local.intrinsics import Json, JsonObject, as_text, mapping, section
@@ -11,6 +12,7 @@ from local.template import Template
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
+    from mypy_boto3_dynamodbstreams.client import DynamoDBStreamsClient
     from mypy_boto3_s3.client import S3Client
 
 # What makes a difference to a program; encryption, recovery and protection do not.
@@ -31,6 +33,9 @@ class Resources:
         self._template = template
         self.dynamodb: DynamoDBClient = boto3.client("dynamodb")
         self.s3: S3Client = boto3.client("s3")
+        self.streams: DynamoDBStreamsClient = boto3.client(
+            "dynamodbstreams", config=Config(retries={"total_max_attempts": 1})
+        )
 
     def create(self) -> None:
         """Make what is not there yet.
@@ -51,12 +56,13 @@ class Resources:
                 self.s3.create_bucket(Bucket=name)
 
     def recreate(self) -> None:
-        """Make everything anew and empty."""
-        for logical_id in self._template.tables:
-            self.dynamodb.delete_table(TableName=self._template.name(logical_id))
+        """Make every table anew, with its stream, and every bucket empty."""
+        for logical_id, properties in self._template.tables.items():
+            name = self._template.name(logical_id)
+            self.dynamodb.delete_table(TableName=name)
+            self._create_table(name, properties)
         for logical_id in self._template.buckets:
             self._empty_bucket(self._template.name(logical_id))
-        self.create()
 
     def stream_arn(self, table: str) -> str:
         """The stream of a table, by the table's logical id."""
@@ -67,6 +73,7 @@ class Resources:
         """Hang up, so that an engine that ends need not wait for us."""
         self.dynamodb.close()
         self.s3.close()
+        self.streams.close()
 
     def _create_table(self, name: str, properties: JsonObject) -> None:
         self.dynamodb.create_table(**_table_input(name, properties))

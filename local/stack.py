@@ -109,7 +109,7 @@ class LocalStack:
     def _open_streams(self) -> list[tuple[Stream, Deliveries]]:
         return [
             (
-                Stream(self.resources.stream_arn(subscription.table)),
+                Stream(self.resources.streams, self.resources.stream_arn(subscription.table)),
                 Deliveries(subscription, self._functions[name].invoke),
             )
             for name, function in self.template.functions.items()

@@ -16,8 +16,6 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, cast
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.authorizer import Invoke
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.client import DynamoDBStreamsClient
     from mypy_boto3_dynamodbstreams.type_defs import RecordTypeDef
 
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 1.0
 _PATIENCE: Final = 10
 
 _logger = logging.getLogger(__name__)
@@ -85,21 +83,15 @@ class Deliveries:
 class Stream:
     """A reader of one table's stream, from its oldest record on."""
 
-    def __init__(self, arn: str) -> None:
+    def __init__(self, client: "DynamoDBStreamsClient", arn: str) -> None:
+        self._client = client
         self._arn = arn
-        self._client: DynamoDBStreamsClient = boto3.client(
-            "dynamodbstreams", config=Config(retries={"total_max_attempts": 1})
-        )
         self._iterators: dict[str, str | None] = {}
 
     def read(self) -> list[JsonObject]:
         """The records since the last time; none if there is nothing new."""
         self._find_shards()
         return [record for shard in self._iterators for record in self._read_shard(shard)]
-
-    def close(self) -> None:
-        """Hang up."""
-        self._client.close()
 
     def _find_shards(self) -> None:
         description = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]
@@ -152,7 +144,6 @@ class StreamPump:
         """
         with self._one_reader:
             yield
-            self._close_streams()
             with self._turn:
                 self._streams = self._open_streams()
 
@@ -166,7 +157,6 @@ class StreamPump:
         self._stopping.set()
         self._thread.join()
         self._drain_if_possible()
-        self._close_streams()
 
     def _run(self) -> None:
         while not self._stopping.wait(_POLL_SECONDS):
@@ -187,10 +177,6 @@ class StreamPump:
                 deliveries.deliver(records)
                 count += len(records)
             return count
-
-    def _close_streams(self) -> None:
-        for stream, _ in self._streams:
-            stream.close()
 
 
 def _as_json(value: object) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +33,12 @@ COUNTED = {
     "e2e/test_routes.py::": "requests to the routes of the deployed stack",
     "e2e/test_permissions.py::test_function_needs": "permissions taken away, and missed",
 }
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what the imports made: it would go through that again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -123,7 +130,7 @@ def base_url(stack: LocalStack) -> str:
 @pytest.fixture
 def client(base_url: str, issue_key: IssueKey) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {issue_key()}"}
-    with httpx.Client(base_url=base_url, headers=headers, verify=False) as client:  # noqa: S501 - plain HTTP, and a TLS context takes 30 ms
+    with httpx.Client(base_url=base_url, headers=headers, verify=False, timeout=60) as client:  # noqa: S501 - plain HTTP, and a TLS context takes 30 ms
         yield client
 
 

@@ -101,7 +101,7 @@ class World:
         """Make rows visible that are under way, and tell the writer of the last that all are."""
         for key in keys:
             base, ended = self.model.show(state.base, key)
-            state = state._replace(base=base)
+            state = State(base, *state[1:])
             if ended and ended.caller:
                 state = self._tell(state, *ended.caller, Answer("rows"))
         return state
@@ -146,7 +146,7 @@ class World:
                     continue
                 base, answers = self.model.commit(met.base, request, (number, thread))
                 if not answers:
-                    yield (*label, "commits"), met._replace(base=base)
+                    yield (*label, "commits"), State(base, *met[1:])
             for answer in answers:
                 yield (*label, answer), self._tell(met, number, thread, answer)
         if state.faults:
@@ -263,7 +263,8 @@ class World:
             self._moves[moved] = self._move(*moved)
         place, done = self._moves[moved]
         acked = state.acked if done is None else state.acked | {(self.actors[number].name, done)}
-        return state._replace(positions=_with(state.positions, number, place), acked=acked)
+        positions = _with(state.positions, number, place)
+        return State(state.base, positions, state.progress, state.faults, acked)
 
     def _move(self, number: int, place: int, thread: int, answer: Answer) -> tuple[int, Any]:
         """Where an answer brings an actor, and what is acknowledged by that."""

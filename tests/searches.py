@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import itertools
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynamodb_model import Database, Flight
 from interleavings import State
@@ -45,8 +45,9 @@ class Search:
             gc.enable()
 
     def _count(self, state: State, view: State) -> int:
-        if state in self._counts:
-            return self._counts[state]
+        known = self._counts.get(state)
+        if known is not None:
+            return known
         count = 0
         if self._world.is_over(state):
             self._checked(state)
@@ -85,6 +86,15 @@ def view_of(state: State) -> State:
     return State(Database(state.base.table, flights), (), acked=state.acked)
 
 
+class Reader(NamedTuple):
+    """Where the reader of a view is."""
+
+    seen: frozenset[Key] = frozenset()
+    """The rows under way that it has seen already."""
+    positions: tuple[int, ...] = (0,)
+    progress: tuple[Any, ...] = ()
+
+
 class Watch:
     """Goes through all that one actor which changes nothing may see of what the others do.
 
@@ -95,62 +105,77 @@ class Watch:
 
     def __init__(self, world: World, others: Search, check: Callable[[State], None]) -> None:
         self._world = world
-        self._views = others.views
-        self._last_views = others.last_views
+        self._all = [*others.views]
+        numbers = {view: number for number, view in enumerate(self._all)}
+        self._next = [[numbers[ahead] for ahead in others.views[view]] for view in self._all]
+        self._locked = [frozenset(view.base.locked()) for view in self._all]
+        self._last = {numbers[view] for view in others.last_views}
         self._check = check
-        self._counts: dict[tuple[State, State], int] = {}
-        self._ends: set[State] = set()
-        self._ahead: dict[State, tuple[frozenset[Key], frozenset[State]]] = {}
+        self._counts: dict[tuple[int, Reader], int] = {}
+        self._ends: set[tuple[int, Reader]] = set()
+        self._ahead: dict[int, tuple[frozenset[Key], frozenset[int]]] = {}
 
-    def run(self, view: State) -> tuple[int, int]:
-        """How many ways there are to read from a view on, and of how many states."""
+    def run(self) -> tuple[int, int]:
+        """How many ways there are to read from the first view on, and of how many states."""
         gc.disable()
         try:
-            return self._count(view, self._world.start(view.base, 0)), len(self._counts)
+            return self._count(0, Reader()), len(self._counts)
         finally:
             gc.enable()
 
-    def _count(self, view: State, state: State) -> int:
-        """Go on from a *state* of the reader, who may see more of a *view* than it must."""
-        if (view, state) in self._counts:
-            return self._counts[view, state]
-        changing, ends = self._future(view)
-        if self._world.is_over(state):
-            for end in ends:
-                self._end(state._replace(base=end.base, acked=frozenset()))
-            return 1
-        early = [*self._world.calls_apart(state, changing)]
-        count = sum(self._count(view, after) for _, after in early or self._world.calls(state))
-        if not early:
-            seen = view.base.locked() - state.base.locked()
-            for ahead in self._views[view]:
-                base = ahead.base
-                for key in seen & base.locked():
-                    base, _ = self._world.model.show(base, key)
-                count += self._count(ahead, state._replace(base=base, acked=ahead.acked))
-        self._counts[view, state] = count
+    def _count(self, view: int, reader: Reader) -> int:
+        """Go on from where the *reader* is, who may have seen more of a *view* than it must."""
+        count = self._counts.get((view, reader))
+        if count is None:
+            count = self._counts[view, reader] = self._sum(view, reader)
         return count
 
-    def _end(self, state: State) -> None:
-        if state not in self._ends:
-            self._ends.add(state)
-            self._check(state)
+    def _sum(self, view: int, reader: Reader) -> int:
+        changing, ends = self._future(view)
+        state = self._state(view, reader)
+        if self._world.is_over(state):
+            for end in ends:
+                self._end(end, reader)
+            return 1
+        early = [*self._world.calls_apart(state, changing)]
+        count = sum(
+            self._count(view, self._reader(view, after))
+            for _, after in early or self._world.calls(state)
+        )
+        if not early:
+            for ahead in self._next[view]:
+                seen = reader.seen and reader.seen & self._locked[ahead]
+                count += self._count(ahead, Reader(seen, reader.positions, reader.progress))
+        return count
 
-    def _future(self, view: State) -> tuple[frozenset[Key], frozenset[State]]:
+    def _state(self, view: int, reader: Reader) -> State:
+        base = self._all[view].base
+        for key in reader.seen:
+            base, _ = self._world.model.show(base, key)
+        return State(base, reader.positions, reader.progress, acked=self._all[view].acked)
+
+    def _reader(self, view: int, state: State) -> Reader:
+        return Reader(self._locked[view] - state.base.locked(), state.positions, state.progress)
+
+    def _end(self, view: int, reader: Reader) -> None:
+        if (view, reader) not in self._ends:
+            self._ends.add((view, reader))
+            self._check(State(self._all[view].base, reader.positions))
+
+    def _future(self, view: int) -> tuple[frozenset[Key], frozenset[int]]:
         """The rows that will be changed from a view on, and the views that it may end with."""
         if view not in self._ahead:
             keys: set[Key] = set()
-            ends = {view} & self._last_views
-            for ahead in self._views[view]:
+            ends = {view} & self._last
+            for ahead in self._next[view]:
                 later, last = self._future(ahead)
-                keys |= later | {key for key, _ in _writes(ahead) - _writes(view)}
+                keys |= later | {key for key, _ in self._writes(ahead) - self._writes(view)}
                 ends |= last
             self._ahead[view] = frozenset(keys), frozenset(ends)
         return self._ahead[view]
 
-
-def _writes(view: State) -> set[tuple[Key, int]]:
-    return {write for flight in view.base.flights for write in flight.rest}
+    def _writes(self, view: int) -> set[tuple[Key, int]]:
+        return {write for flight in self._all[view].base.flights for write in flight.rest}
 
 
 def walk(world: World, state: State, check: Callable[[State], None], seed: int) -> int:

@@ -225,7 +225,12 @@ class StoreAndList(RuleBasedStateMachine):
                 refused()
 
     def rows(self) -> list[dict[str, Any]]:
-        pages = self.table.dynamodb.get_paginator("scan").paginate(TableName=self.table.name)
+        """All rows of the table, of each what is compared."""
+        pages = self.table.dynamodb.get_paginator("scan").paginate(
+            TableName=self.table.name,
+            ProjectionExpression="pk, sk, #object, item_count",
+            ExpressionAttributeNames={"#object": "object"},
+        )
         return [row for page in pages for row in page["Items"]]
 
     def objects(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError, HTTPClientError
 from dynamodb_model import Database, Flight, Model
 from interleavings import State, World
-from searches import Search, Watch, view_of, walk
+from searches import Search, Watch, walk
 from sessions import MOMENT, Actor, Record, Session
 from wire import HELLO
 
@@ -156,7 +156,7 @@ class Story:
         for reader in self.readers:
             world = World(self.model, [reader._replace(waits=True)], HEAD)
             watch = Watch(world, search, functools.partial(self._check_reading, world))
-            readings, seen = watch.run(view_of(self.start))
+            readings, seen = watch.run()
             count, states = count + readings, states + seen
         EXPLORED["interleavings"] += count
         EXPLORED["states"] += states
