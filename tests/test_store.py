@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 from faults import CANCELED, Faults, lost_answer, refusal
 from wire import HELLO, Json
 
@@ -251,3 +253,51 @@ def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     assert len(texts(store, conversation_id)) == 5
     with pytest.raises(ItemNotFoundError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
+
+
+def test_a_deletion_that_never_came_is_not_taken_for_done(
+    store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first try is lost on the way, and another one deletes one of its items meanwhile."""
+    append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
+    writes.before(lost_answer())
+    others = iter([True])
+
+    def another_deletion(_: float) -> None:
+        if next(others, False):
+            store.delete_items(OWNER, conversation_id, ["b"], param="item_id")
+
+    monkeypatch.setattr(time, "sleep", another_deletion)
+    with pytest.raises(ItemNotFoundError) as refused:
+        store.delete_items(OWNER, conversation_id, ["a", "b"], param="item_ids[{}]")
+
+    assert refused.value.param == "item_ids[1]"
+    assert [json.loads(text)["id"] for text in texts(store, conversation_id)] == ["a"]
+
+
+def test_a_deletion_whose_answer_is_lost_is_done(
+    store: Store, conversation_id: str, writes: Faults
+) -> None:
+    """moto forgets tokens, so that the second try finds nothing to delete."""
+    append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
+    writes.after(lost_answer())
+
+    store.delete_items(OWNER, conversation_id, ["a", "b"], param="item_ids[{}]")
+
+    assert texts(store, conversation_id) == []
+
+
+def test_the_objects_of_a_deletion_that_stopped_half_way_go_with_its_rows(
+    store: Store, stack: LocalStack, conversation_id: str, writes: Faults
+) -> None:
+    named = [{**HELLO, "id": f"n{place}"} for place in range(60)]
+    append(store, conversation_id, {**LARGE, "id": "large"})
+    for part in itertools.batched(named, 20, strict=True):
+        append(store, conversation_id, *part)
+    doomed = ["large", *(item["id"] for item in named)]
+
+    writes.before(None, refusal("ValidationException"))
+    with pytest.raises(ClientError):
+        store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
+
+    assert objects(stack) == []

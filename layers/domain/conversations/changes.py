@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, override
 from conversations import rows
 from conversations.contract.models import MAX_METADATA_PAIRS
 from conversations.errors import InvalidRequestError, ItemNotFoundError
-from conversations.transactions import Change, has_failed
+from conversations.transactions import Change, has_failed, is_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,9 +27,13 @@ TOMBSTONE_SECONDS = 90 * 24 * 3600
 class DeleteItems(Change):
     """Up to `DELETIONS_AT_ONCE` items, of which a pointer stays: their ids are never free again."""
 
-    def __init__(self, table: Table, pk: str, doomed: Sequence[Row]) -> None:
+    def __init__(
+        self, table: Table, pk: str, doomed: Sequence[Row], params: Mapping[str, str]
+    ) -> None:
+        """*params* are the paths of the items' ids in the request."""
         super().__init__(table, pk)
         self._doomed = doomed
+        self._params = params
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
@@ -42,16 +46,15 @@ class DeleteItems(Change):
 
     @override
     def _is_done(self, row: Row, reasons: Sequence[Reason]) -> bool:
-        if not self.may_be_written:
-            gone = next(
-                doomed
-                for doomed, reason in zip(self._doomed, reasons[1:], strict=False)
-                if has_failed(reason)
-            )
-            raise ItemNotFoundError(
-                f"Item '{rows.cursor(gone)}' was not found in the conversation.", param="item_id"
-            )
-        return True
+        """If an earlier try did it, all of them are gone; else another one was first."""
+        theirs = reasons[1 : 1 + len(self._doomed)]
+        gone = [has_failed(reason) for reason in theirs]
+        if self.may_be_written and (all(gone) or any(is_conflict(reason) for reason in theirs)):
+            return all(gone)
+        item_id = rows.cursor(self._doomed[gone.index(True)])
+        raise ItemNotFoundError(
+            f"Item '{item_id}' was not found in the conversation.", param=self._params[item_id]
+        )
 
     def _deletion(self, row: Row) -> TransactWriteItemTypeDef:
         return {

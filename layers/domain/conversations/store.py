@@ -207,14 +207,14 @@ class Store:
         pk = rows.partition(owner, conversation_id)
         found = find_items(self._table, pk, [*dict.fromkeys(item_ids)])
         done = self._deleted_before(pk, item_ids, found)
-        for place, item_id in enumerate(item_ids):
+        params = {item_id: param.format(item_ids.index(item_id)) for item_id in item_ids}
+        for item_id in item_ids:
             if item_id not in found and item_id not in done:
-                raise item_not_found(item_id, param=param.format(place))
-        doomed = [*found.values()]
-        for batch in itertools.batched(doomed, DELETIONS_AT_ONCE, strict=False):
-            DeleteItems(self._table, pk, batch).commit()
-        self._table.tally.items += len(doomed)
-        self._bucket.discard([rows.read_payload(row) for row in doomed])
+                raise item_not_found(item_id, param=params[item_id])
+        for batch in itertools.batched(found.values(), DELETIONS_AT_ONCE, strict=False):
+            DeleteItems(self._table, pk, batch, params).commit()
+            self._table.tally.items += len(batch)
+            self._bucket.discard([rows.read_payload(row) for row in batch])
         return self.get_conversation(owner, conversation_id)
 
     def _deleted_before(

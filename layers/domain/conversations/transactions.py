@@ -226,6 +226,11 @@ def has_failed(reason: Reason) -> bool:
     return bool(reason["Code"] == _CONDITION_FAILED)
 
 
+def is_conflict(reason: Reason) -> bool:
+    """Whether another transaction was under way on an action's row."""
+    return bool(reason["Code"] == CONFLICT)
+
+
 def conversation_not_found(pk: str) -> ConversationNotFoundError:
     """What is said of a conversation that is missing, deleted or another owner's."""
     conversation_id = pk.partition("/")[2]
