@@ -270,3 +270,18 @@ def test_a_retry_behind_another_append_is_appended(client: httpx.Client, convers
     append(client, conversation, OTHER, retried(1)).raise_for_status()
 
     assert count_items(client, conversation) == 5
+
+
+def test_a_retry_with_a_key_of_its_own_is_no_repetition_of_an_equal_body(
+    client: httpx.Client, conversation: str
+) -> None:
+    """The first try of the second request never came; the SDK marks the next one."""
+    first = append(client, conversation, OTHER, KEY).json()
+
+    second, again = (
+        append(client, conversation, OTHER, {"Idempotency-Key": "k2", **retried(count)}).json()
+        for count in (1, 2)
+    )
+
+    assert first["last_id"] != second["last_id"] == again["last_id"]
+    assert count_items(client, conversation) == 2

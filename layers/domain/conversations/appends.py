@@ -1,9 +1,9 @@
 """The batch on its way in: an append to a conversation, or a conversation that begins with it.
 
-A repetition is known by its `Idempotency-Key`, by the body of the conversation's last append where
-the client marks it as a retry, and, after a lost answer, by its own keys in the table. It is
-answered as the first time, from the request itself and the keys of the first: also when items were
-deleted in between.
+A repetition is known by its `Idempotency-Key`; without one, by the body of the conversation's last
+append, where the client marks it as a retry; and, after a lost answer, by its own keys in the
+table. It is answered as the first time, from the request itself and the keys of the first: also
+when items were deleted in between.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ class Delivery:
     """SHA-256 of the body's bytes."""
     idempotency_key: str | None = None
     is_retry: bool = False
-    """Whether the client marked it as one (`x-stainless-retry-count`)."""
+    """Whether it is known as one by its body alone: marked so (`x-stainless-retry-count`), and
+    without a key, which would tell it from others with the same body."""
 
     @classmethod
     def of(cls, body: bytes, idempotency_key: str | None = None, *, is_retry: bool) -> Delivery:
-        """The delivery of *body*."""
+        """The delivery of *body*, which a client may have marked as a retry."""
+        is_retry = is_retry and idempotency_key is None
         return cls(hashlib.sha256(body).hexdigest(), idempotency_key, is_retry)
 
 
