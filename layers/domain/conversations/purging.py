@@ -11,6 +11,7 @@ from conversations import rows
 from conversations.errors import OverloadedError
 from conversations.reading import read_settled_rows
 from conversations.retries import pauses
+from conversations.versions import check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ def purge_conversation(
     key = rows.primary_key(pk, rows.CONVERSATION_SK)
     answer = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
     conversation = answer.get("Item")
-    rows.check_version(conversation or {})
+    check_version(conversation or {})
     if conversation is None or "deleted_at" not in conversation:
         return conversation is None
     _wait_for_appends(table, pk, conversation)

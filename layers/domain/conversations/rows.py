@@ -14,8 +14,7 @@
     owner/               k#<SHA-256 of key>  the same of a create: body, conversation, created_at
 
 Each row may have expires_at (s): by then it is treated as gone, whenever DynamoDB removes it.
-A conversation's row will have v, the version of all this, once there is another than the first:
-whatever has one is of a newer release, and is neither changed nor shown by this one.
+A conversation's row will have v once there is a second version of all this: see `versions`.
 The owner is part of the partition key, so whoever asks with another owner misses, on every path.
 An item's JSON is kept without its id, so that a batch may be given other keys, and generated ids
 with them, without being encoded again.
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from conversations import ids
 from conversations.contract.items import PLACEHOLDER_ID, Item
 from conversations.payloads import Codec, Payload
+from conversations.versions import IS_KNOWN, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,14 +55,10 @@ YOUNG_SECONDS = 61 * 60
 """The age by its key at which an item's batch is surely there as a whole: a minute for DynamoDB to
 end a transaction, and an hour by which the clocks of two writers may differ."""
 IS_LIVE = (
-    "attribute_exists(pk) AND attribute_not_exists(v) AND attribute_not_exists(deleted_at)"
+    f"attribute_exists(pk) AND {IS_KNOWN} AND attribute_not_exists(deleted_at)"
     " AND (attribute_not_exists(expires_at) OR expires_at > :seconds)"
 )
 """The condition under which a conversation is there for its owner."""
-
-
-class NewerRowError(Exception):
-    """A row of a release that is newer than this one; nothing was done with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,16 +208,6 @@ def is_live(row: Mapping[str, AttributeValueTypeDef]) -> bool:
     return "deleted_at" not in row and (
         expires_at is None or int(expires_at["N"]) > int(time.time())
     )
-
-
-def check_version(row: Mapping[str, AttributeValueTypeDef]) -> None:
-    """Keep off a row that this release may misread.
-
-    Raises:
-        NewerRowError: it is one.
-    """
-    if "v" in row:
-        raise NewerRowError(f"A row has version {row['v']['N']}; this release knows the first.")
 
 
 def is_young(key: str) -> bool:
