@@ -21,6 +21,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from pydantic import TypeAdapter
 
+from conversations import clients
 from conversations.contract.items import Batch
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def measure() -> dict[str, Any]:
 
     event = append_event()
     adapter = TypeAdapter(Batch)
-    client = boto3.client("dynamodb", config=app.AWS_CLIENT)
+    client = boto3.client("dynamodb", config=clients.SETTINGS)
 
     def handler() -> None:
         answer = app.lambda_handler(event, cast("LambdaContext", Context()))
