@@ -118,8 +118,7 @@ class Meter:
         """Of the rows as they are in the table, however little of them is asked for."""
         if "IndexName" in params:
             return _units(sum(map(row_bytes, found)), READ_BYTES) / 2
-        pk = params["ExpressionAttributeValues"][":pk"]["S"]
-        size = sum(self._size(self._before, (pk, row["sk"]["S"])) for row in found)
+        size = sum(self._size(self._before, _key(row)) for row in found)
         return _units(size, READ_BYTES)
 
     def _units_of_writes(self, keys: list[tuple[str, str]], twice: int) -> int:

@@ -120,8 +120,6 @@ class ItemListing:
                 ":pk": {"S": self._pk},
                 ":items": {"S": rows.ITEM_PREFIX},
             },
-            "ProjectionExpression": rows.ITEM_PROJECTION,
-            "ExpressionAttributeNames": rows.ITEM_NAMES,
             "ConsistentRead": True,
             "ScanIndexForward": self._order == "asc",
         }

@@ -48,9 +48,6 @@ BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
 RECENT_BATCHES = ("last_key", "before_1", "before_2", "before_3")
 """Where a conversation's row keeps the last keys of its latest batches, the newest first."""
-ITEM_NAMES = {f"#{name}": name for name in ("type", "size", "data", "object")}
-ITEM_PROJECTION = f"sk, id, codec, expires_at, {', '.join(ITEM_NAMES)}"
-"""What a page needs of items' rows: all but the partition key, which may be half of a row."""
 YOUNG_SECONDS = 61 * 60
 """The age by its key at which an item's batch is surely there as a whole: a minute for DynamoDB to
 end a transaction, and an hour by which the clocks of two writers may differ."""
