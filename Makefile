@@ -65,8 +65,13 @@ build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
 
 .PHONY: bench
-bench: .venv/.installed ## Measure the handler against its floor
-	@$(BIN)/python -m benchmarks
+bench: .venv/.installed .tools/ministack/.installed build ## Measure speed and size against peers and limits (ARGS="--json FILE")
+	@$(MAKE) .tools/ogx/.installed || echo "OGX could not be installed: it is left out."
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: load
+load: .venv/.installed .tools/ministack/.installed ## Ask the local stack, or another, as much as it answers (ARGS="--url URL --key KEY")
+	@$(BIN)/python -m benchmarks.load $(ARGS)
 
 .PHONY: cost
 cost: .venv/.installed ## Reckon what the service costs, as docs/cost.md holds it
@@ -82,7 +87,7 @@ audit: .tools/audit/.installed ## Look up known vulnerabilities of all locked pa
 .PHONY: lock
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
-	for in in layers/domain tools/audit tools/sam tools/ministack; do \
+	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx; do \
 		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt \
 			$$([ $$in = layers/domain ] && echo -c requirements/dev.txt); done
 

@@ -1,152 +1,70 @@
-"""What the handler adds to an append of 20 items, in CPU time.
+"""Speed and size against peers and limits, all of one run: `make bench` prints the table.
 
-The floor is what no service of this kind can do without: one `validate_json` of the body and one
-`transact_write_items` of the same rows, by a client of the same settings. Both run in turn, in
-one process, against an HTTP layer that answers at once.
+Whatever is compared runs in turn, pair by pair, so that a ratio holds where the machine's speed
+does not. Ratios of different runs are not to be compared. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
 
-import io
+import argparse
+import contextlib
 import json
 import os
-import statistics
+import platform
 import sys
-import time
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
 
-import boto3
-from botocore.awsrequest import AWSResponse
-from pydantic import TypeAdapter
-
-from conversations import clients
-from conversations.contract.items import Batch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
-ROUNDS = 500
-WARM_UP = 50
-ITEMS = 20
-EVENT = Path(__file__).parent.parent / "events" / "api.json"
-
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "none",
-    "AWS_SECRET_ACCESS_KEY": "none",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "CONVERSATIONS_TABLE": "conversations",
-    "PAYLOAD_BUCKET": "payloads",
-    "CORS_ORIGINS": "",
-    "RETENTION_DAYS": "0",
-    "SPILL_BYTES": "16384",
-    "POWERTOOLS_SERVICE_NAME": "conversations",
-    "POWERTOOLS_METRICS_NAMESPACE": "Conversations",
-}
-
-
-class _Body(io.BytesIO):
-    def stream(self, **_: object) -> list[bytes]:
-        return [self.read()]
-
-
-class StubbedHttp:
-    """DynamoDB without a network: it answers `{}`, and keeps what it was asked last."""
-
-    def __init__(self) -> None:
-        self.request: dict[str, Any] = {}
-
-    def install(self) -> None:
-        """Stand in for the network in every client that is made from now on."""
-        boto3.setup_default_session()
-        events = boto3._get_default_session().events  # noqa: SLF001 - the one every client has
-        events.register("provide-client-params.dynamodb.TransactWriteItems", self._note)
-        events.register("before-send.dynamodb.TransactWriteItems", self._answer)  # type: ignore[arg-type] # its answer counts
-
-    def _note(self, params: dict[str, Any], **_: object) -> None:
-        self.request = params
-
-    @staticmethod
-    def _answer(**_: object) -> AWSResponse:
-        headers = {"Content-Type": "application/x-amz-json-1.0"}
-        return AWSResponse("https://none.invalid", 200, headers, _Body(b"{}"))  # type: ignore[arg-type] # a plain dict does
-
-
-class Context:
-    """As much of Lambda's context as the handler looks at."""
-
-    function_name = "api"
-    memory_limit_in_mb = 1024
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:api"
-    aws_request_id = "00000000-0000-0000-0000-000000000000"
-
-
-def append_event() -> dict[str, Any]:
-    """An append of 20 messages, about 10 KB, as API Gateway delivers it."""
-    event: dict[str, Any] = json.loads(EVENT.read_text())
-    sentence = "The kettle was on, the cat was out, and nobody had read the letter yet. "
-    items = [
-        {"type": "message", "role": "user", "content": f"{place}: {sentence * 6}"}
-        for place in range(ITEMS)
-    ]
-    event["body"] = json.dumps({"items": items})
-    return event
-
-
-def cpu_ms(work: Callable[[], object]) -> float:
-    """The CPU milliseconds of one call."""
-    before = time.process_time_ns()
-    work()
-    return (time.process_time_ns() - before) / 1_000_000
-
-
-def measure() -> dict[str, Any]:
-    """Run the handler and its floor in turn; medians, and quartiles of the ratio pair by pair."""
-    http = StubbedHttp()
-    http.install()
-    from functions.api import app  # noqa: PLC0415 - its clients are made after the stub
-
-    event = append_event()
-    adapter = TypeAdapter(Batch)
-    client = boto3.client("dynamodb", config=clients.SETTINGS)
-
-    def handler() -> None:
-        answer = app.lambda_handler(event, cast("LambdaContext", Context()))
-        if answer["statusCode"] != HTTPStatus.OK:
-            raise RuntimeError(answer["body"])
-
-    handler()
-    request = http.request
-
-    def floor() -> None:
-        adapter.validate_json(event["body"])
-        client.transact_write_items(**request)
-
-    pairs = [(cpu_ms(handler), cpu_ms(floor)) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]
-    low, ratio, high = statistics.quantiles([ours / least for ours, least in pairs], n=4)
-    return {
-        "operation": f"append {ITEMS}",
-        "body_bytes": len(event["body"]),
-        "handler_ms": round(statistics.median(ours for ours, _ in pairs), 3),
-        "floor_ms": round(statistics.median(least for _, least in pairs), 3),
-        "ratio": round(ratio, 3),
-        "ratio_quartiles": [round(low, 3), round(high, 3)],
-        "rounds": ROUNDS,
-    }
+from benchmarks.cold_starts import compare_cold_starts
+from benchmarks.comparisons import Row, table_of
+from benchmarks.handler import Handler, compare_lengths, compare_with_floors, count_round_trips
+from benchmarks.ogx import compare_with_ogx
 
 
 def main() -> None:
-    """Print the result as one JSON object; the handler's log goes nowhere."""
-    os.environ |= ENVIRONMENT
-    out, sys.stdout = sys.stdout, io.StringIO()
-    try:
-        result = measure()
-    finally:
-        sys.stdout = out
-    print(json.dumps(result))  # noqa: T201 - a command's output
+    """Print the table, and write it as JSON where told."""
+    options = _parser().parse_args()
+    out = sys.stdout
+    # The functions log to standard output.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        rows = _measure(options)
+    out.write(f"{_machine()}\n\n{table_of(rows)}\n")
+    if options.json:
+        measured = {"machine": _machine(), "rows": [row._asdict() for row in rows]}
+        options.json.write_text(json.dumps(measured, indent=2), encoding="utf-8")
+    sys.exit(not all(row.is_met for row in rows))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
+    parser.add_argument("--pairs", type=int, default=500, help="of requests, compared in turn")
+    parser.add_argument("--starts", type=int, default=15, help="of each function")
+    parser.add_argument("--items", type=int, default=100_000, help="of the large conversation")
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> list[Row]:
+    with Handler.running() as handler:
+        _tell("calls, and the handler against its floors")
+        rows = [*count_round_trips(handler), *compare_with_floors(handler, options.pairs)]
+        answers = dict(handler.wire.answers)
+        _tell("OGX")
+        rows += compare_with_ogx(handler, options.pairs)
+        _tell(f"a conversation of {options.items:,} items")
+        rows += compare_lengths(handler, options.pairs, options.items)
+    _tell("cold starts")
+    return [*rows, *compare_cold_starts(answers, options.starts)]
+
+
+def _tell(what: str) -> None:
+    sys.stderr.write(f"measuring: {what}\n")
+
+
+def _machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "?")
+    python = f"Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} processors, {platform.system()}, {python}"
 
 
 main()

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from conversations import clients
+from conversations.retries import LONGEST_PAUSE_SECONDS, RETRY_SECONDS
+from local.template import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
     from local.stack import LocalStack
 
+GATEWAY_SECONDS = 29
+BOTOCORES_LONGEST_FIRST_PAUSE_SECONDS = 1
 KEY = {"pk": {"S": "a/b"}, "sk": {"S": "i#1"}}
 ROW: dict[str, Any] = {
     **KEY,
@@ -97,3 +104,88 @@ def test_a_cancelled_transaction_says_why_and_shows_the_row(
     [reason] = raised.value.response["CancellationReasons"]
     assert reason["Code"] == "ConditionalCheckFailed"
     assert reason["Item"] == ROW
+
+
+class Server:
+    """DynamoDB's door: how often somebody came, and how often was asked."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests = 0
+
+
+@contextmanager
+def serving(*, answers: bool) -> Iterator[tuple[Server, str]]:
+    seen = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            seen.connections += 1
+            super().setup()
+
+        def do_POST(self) -> None:
+            seen.requests += 1
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.close_connection = not answers
+            if answers:
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield seen, f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def client_of(url: str, monkeypatch: pytest.MonkeyPatch) -> DynamoDBClient:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    return clients.dynamodb()
+
+
+def test_requests_share_a_connection(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stack.engine.turn, serving(answers=True) as (seen, url):
+        client = client_of(url, monkeypatch)
+        settings: Any = client.meta.config
+
+        for _ in range(3):
+            client.get_item(TableName="t", Key=KEY)
+        client.close()
+
+    assert (seen.connections, seen.requests) == (1, 3)
+    assert settings.tcp_keepalive is True
+
+
+def test_a_lost_answer_is_asked_for_once_more(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stack.engine.turn, serving(answers=False) as (seen, url):
+        client = client_of(url, monkeypatch)
+
+        with pytest.raises(ConnectionClosedError):
+            client.get_item(TableName="t", Key=KEY)
+
+    assert seen.requests == 2
+
+
+def test_the_slowest_append_ends_before_its_function_does() -> None:
+    settings: Any = clients.SETTINGS
+    tries = settings.retries["total_max_attempts"]
+    call = tries * (settings.connect_timeout + settings.read_timeout)
+    call += (tries - 1) * BOTOCORES_LONGEST_FIRST_PAUSE_SECONDS
+    pauses = RETRY_SECONDS + LONGEST_PAUSE_SECONDS
+
+    slowest = call + pauses + call + call
+
+    function = Template().functions["ApiFunction"]
+    assert slowest < function.timeout_seconds < GATEWAY_SECONDS

@@ -30,7 +30,11 @@ SETTINGS = Config(
     # botocore puts its own together twice for each request, of a dozen parts that it cleans.
     user_agent="lambda-conversations",
 )
-"""Two full time-outs and the store's own retries fit into the function's time-out."""
+"""Of each call: a connection within a second, an answer within two, and one more try.
+
+Connections are kept open between requests, and probed by TCP. The slowest request, an append whose
+object, last try and look afterwards each take all of that, fits into the function's time-out.
+"""
 _PARAMS = "conversations.params"
 
 

@@ -1,0 +1,146 @@
+"""OGX, a server with the same API on SQLite, driven over HTTP in turn with our handler.
+
+Compared is the CPU of what an operator runs: of the API function, on MiniStack in DynamoDB's place,
+and of OGX's process. HTTP is part of the latter alone, for ours is API Gateway's; so is the
+database.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from benchmarks import events
+from benchmarks.comparisons import Row, ratio
+from benchmarks.handler import BATCH_ITEMS, CONVERSATION_ITEMS, PAGE_ITEMS, WARM_UP, cpu_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.handler import Handler
+
+ROOT = Path(__file__).parents[1]
+OGX = ROOT / ".tools" / "ogx" / "bin" / "ogx"
+CONFIGURATION = Path(__file__).parent / "peers" / "ogx.yaml"
+AGAINST = "OGX, its process"
+AT_MOST = 0.35
+START_SECONDS = 60
+
+
+class Server:
+    """A running OGX."""
+
+    def __init__(self, process: subprocess.Popen[bytes], client: httpx.Client) -> None:
+        self._clock = (~process.pid << 3) | 2  # clock_getcpuclockid(3): the CPU of a process
+        self._client = client
+
+    def cpu_ms(self, work: Callable[[], object]) -> float:
+        """What it took of the server to answer."""
+        before = time.clock_gettime(self._clock)
+        work()
+        return (time.clock_gettime(self._clock) - before) * 1000
+
+    def conversation(self, items: int) -> str:
+        """The path of a new conversation."""
+        made = self._client.post("/v1/conversations", json={}).raise_for_status().json()["id"]
+        path = f"/v1/conversations/{made}/items"
+        for _ in range(items // BATCH_ITEMS):
+            self.append(path, BATCH_ITEMS)
+        return path
+
+    def append(self, path: str, count: int) -> None:
+        """Append messages."""
+        self._client.post(path, json={"items": events.messages(count)}).raise_for_status()
+
+    def list_items(self, path: str) -> None:
+        """Read a page."""
+        page = self._client.get(path, params={"limit": PAGE_ITEMS, "order": "asc"})
+        if len(page.raise_for_status().json()["data"]) != PAGE_ITEMS:
+            raise RuntimeError(page.text)
+
+
+def compare_with_ogx(handler: Handler, pairs: int) -> list[Row]:
+    """CPU of an append of 1 and of 20 items, and of a page of 100.
+
+    Where OGX is not installed it says so, and there are no rows.
+    """
+    if not OGX.exists():
+        sys.stderr.write("OGX is left out: `make bench` installs it where it can.\n")
+        return []
+    with running_ogx() as server:
+        made = handler.conversation(CONVERSATION_ITEMS)
+        path = server.conversation(CONVERSATION_ITEMS)
+
+        def append(count: int) -> Row:
+            event = events.append(made, count)
+            theirs = partial(server.append, path, count)
+            return _compare(
+                server, f"append of {count}", partial(handler.ask, event), theirs, pairs
+            )
+
+        page = partial(handler.ask, events.list_items(made, PAGE_ITEMS))
+        name = f"page of {PAGE_ITEMS}, of {CONVERSATION_ITEMS:,} items"
+        return [
+            _compare(server, name, page, partial(server.list_items, path), pairs),
+            append(1),
+            append(BATCH_ITEMS),
+        ]
+
+
+def _compare(
+    server: Server,
+    what: str,
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    pairs: int,
+) -> Row:
+    measured = [(cpu_ms(ours), server.cpu_ms(theirs)) for _ in range(WARM_UP + pairs)][WARM_UP:]
+    mine, other = zip(*measured, strict=True)
+    what = f"{what}: CPU of a request"
+    return ratio(what, AGAINST, ours=mine, theirs=other, unit="ms", at_most=AT_MOST)
+
+
+@contextmanager
+def running_ogx() -> Iterator[Server]:
+    """OGX on a free port of this machine, with an empty database."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+        chosen.close()
+        with (Path(folder) / "log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own installation
+                [OGX, "run", CONFIGURATION, "--port", str(port), "--insecure"],
+                env={"PATH": os.environ["PATH"], "HOME": folder, "OGX_DATA": folder},
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                _wait_for(client)
+                yield Server(process, client)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_for(client: httpx.Client) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            client.get("/v1/health").raise_for_status()
+        except httpx.HTTPError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return

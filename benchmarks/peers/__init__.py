@@ -1,0 +1,1 @@
+"""What the service is compared with, as its users would write it."""
