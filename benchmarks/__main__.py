@@ -67,4 +67,5 @@ def _machine() -> str:
     return f"{model}, {os.cpu_count()} processors, {platform.system()}, {python}"
 
 
-main()
+if __name__ == "__main__":
+    main()

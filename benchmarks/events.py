@@ -36,7 +36,7 @@ def get_item(conversation_id: str, item_id: str) -> Event:
 
 
 def messages(count: int) -> list[dict[str, str]]:
-    """So many messages of 450 bytes."""
+    """So many messages of about 450 characters."""
     return [
         {"type": "message", "role": "user", "content": f"{place}: {_SENTENCE * 6}"}
         for place in range(count)

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 from benchmarks import events
 from benchmarks.comparisons import Row, figure, ratio
 from benchmarks.wire import Wire
+from benchmarks.worker import Context
 from conversations import clients, ids, payloads, rows
 from conversations.contract.items import Batch
 from local.engines import changed_environment, running_engine
@@ -46,15 +47,6 @@ BATCH_ITEMS = 20
 PAGE_ITEMS = 100
 CONVERSATION_ITEMS = 1_000
 ROWS_AT_ONCE = 25
-
-
-class Context:
-    """As much of Lambda's context as the handler looks at."""
-
-    function_name = "api"
-    memory_limit_in_mb = 1024
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:api"
-    aws_request_id = "00000000-0000-0000-0000-000000000000"
 
 
 class Handler:
@@ -112,13 +104,13 @@ class Handler:
 
     def large_conversation(self, items: int) -> str:
         """One with so many items that all but the last are put before it without a transaction."""
-        made = self.conversation(BATCH_ITEMS)
+        made = self.conversation(ROWS_AT_ONCE)
         owner = self.ask(events.event("GET", events.CONVERSATION, conversation_id=made))["identity"]
         pk = rows.partition(owner, made)
         [message] = events.messages(1)
         draft = rows.Draft.of(cast("Any", message))
         payload = payloads.encode(draft.text, param="items[0]")
-        for start in range(0, items - BATCH_ITEMS, ROWS_AT_ONCE):
+        for start in range(0, items - ROWS_AT_ONCE, ROWS_AT_ONCE):
             puts: list[WriteRequestUnionTypeDef] = [
                 {"PutRequest": {"Item": rows.item_row(pk, key, draft, payload)}}
                 for key in ids.entry_keys((1 << 64) + start, ROWS_AT_ONCE)
@@ -158,8 +150,8 @@ def _page_floor() -> Floor:
 def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
     """CPU of an append of 1 and of 20 items, and of a page of 100, each against its floors.
 
-    The first floor has a client as boto3 makes it. The second has one of our settings, so that what
-    is left is our own code's.
+    The first floor has a client as boto3 makes it, which takes each value through its model. The
+    second has ours, which does not, so that what is left is the rest of our code.
     """
     made = handler.conversation(CONVERSATION_ITEMS)
     append, page = _append_floor(), _page_floor()
@@ -183,7 +175,7 @@ def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int
     handler.calls_of(event)
     [params] = [call.params for call in handler.wire.calls if call.operation == floor.operation]
     stock = boto3.client("dynamodb")
-    same = boto3.client("dynamodb", config=clients.SETTINGS)
+    same = clients.dynamodb()
     with handler.wire.replaying():
         ours, theirs, sames = in_turn(
             pairs,
@@ -191,7 +183,7 @@ def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int
             lambda: floor.work(stock, event["body"], params),
             lambda: floor.work(same, event["body"], params),
         )
-    of_ours = f"{floor.against}, by a client of our settings"
+    of_ours = f"{floor.against}, by our client"
     return [
         ratio(what, floor.against, ours=ours, theirs=theirs, unit="ms", at_most=floor.at_most),
         ratio(what, of_ours, ours=ours, theirs=sames, unit="ms"),
@@ -220,7 +212,7 @@ def compare_lengths(handler: Handler, rounds: int, large: int) -> list[Row]:
         events.append(made, 1)
         for made in (handler.large_conversation(large), handler.conversation(10))
     )
-    what, against = f"append to a conversation of {large:,} items", "to one of 10"
+    what, against = f"append to a conversation of {large:,} items", "to one that began with 10"
     calls = [(handler.calls_of(many), handler.calls_of(few)) for _ in range(WARM_UP)]
     sizes = [[sum(size for _, size in each) for each in both] for both in calls]
     trips = [[len(each) for each in both] for both in calls]

@@ -152,9 +152,10 @@ def _target(options: argparse.Namespace) -> Iterator[Target]:
         ) as stack,
     ):
         try:
-            if not stack.stdout:
-                raise RuntimeError
-            url, key = (stack.stdout.readline().partition(": ")[2].strip() for _ in range(2))
+            lines = [stack.stdout.readline() if stack.stdout else "" for _ in range(2)]
+            url, key = (line.partition(": ")[2].strip() for line in lines)
+            if not url:
+                raise SystemExit("The local stack did not start.")
             yield Target(url, key, stack.pid)
         finally:
             stack.send_signal(signal.SIGINT)

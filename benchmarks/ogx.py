@@ -126,20 +126,20 @@ def running_ogx() -> Iterator[Server]:
             )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-                _wait_for(client)
+                _wait_for(client, process)
                 yield Server(process, client)
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait_for(client: httpx.Client) -> None:
+def _wait_for(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             client.get("/v1/health").raise_for_status()
         except httpx.HTTPError:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or process.poll() is not None:
                 raise
             time.sleep(0.2)
         else:

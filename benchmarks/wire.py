@@ -46,7 +46,8 @@ class Wire:
         events.register("provide-client-params.dynamodb", self._note)
         events.register("request-created.dynamodb", self._count)
         events.register("before-send.dynamodb", self._answer)  # type: ignore[arg-type] # its answer counts
-        events.register("before-parse.dynamodb", self._keep)
+        # Before our client takes the body away.
+        events.register_first("before-parse.dynamodb", self._keep)
 
     @contextmanager
     def replaying(self) -> Iterator[None]:

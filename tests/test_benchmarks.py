@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 from pathlib import Path
@@ -14,12 +15,10 @@ from benchmarks.comparisons import figure, ratio, table_of
 from benchmarks.worker import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     from local.stack import LocalStack
-
-# Mangum's own, at its import.
-pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
 
 PEER = Path(__file__).parents[1] / "benchmarks" / "peers" / "fastapi" / "app.py"
 
@@ -39,15 +38,19 @@ def test_a_missed_target_is_marked_in_the_table() -> None:
 
 
 @pytest.fixture
-def peer(stack: LocalStack) -> ModuleType:
-    """FastAPI's service, beside the tables of the stack."""
+def peer(stack: LocalStack) -> Iterator[ModuleType]:
+    """FastAPI's service, beside the tables of the stack; Mangum takes the loop that is set."""
     assert stack
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     spec = importlib.util.spec_from_file_location("peer", PEER)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def ask(peer: ModuleType, event: events.Event) -> dict[str, Any]:

@@ -48,8 +48,18 @@ def test_throttling_is_told_as_overload(reads: Faults) -> None:
     assert (error["type"], error["code"]) == ("server_error", "overloaded")
 
 
+def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(reads: Faults) -> None:
+    reads.before(*[lost_answer()] * 3)
+
+    status, headers, error = read()
+
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert headers["Retry-After"] == ["1"]
+    assert error["code"] == "overloaded"
+
+
 @pytest.mark.parametrize(
-    "fault", [refusal("AccessDeniedException"), refusal("InternalServerError"), lost_answer()]
+    "fault", [refusal("AccessDeniedException"), refusal("InternalServerError")]
 )
 def test_a_fault_of_ours_tells_the_client_nothing_of_it(fault: Any, reads: Faults) -> None:
     reads.before(*[fault] * 3)

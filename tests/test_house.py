@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "versions": set[str](),
     "rows": {"contract", "ids", "payloads", "versions"},
     "transactions": {"errors", "retries", "rows", "tally"},
-    "appends": {"errors", "ids", "payloads", "reading", "rows", "transactions"},
+    "appends": {"errors", "ids", "payloads", "rows", "transactions"},
     "changes": {"contract", "errors", "rows", "transactions"},
     "reading": {"errors", "retries", "rows", "transactions"},
     "listing": {"errors", "ids", "reading", "rows", "transactions"},

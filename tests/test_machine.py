@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from conversations.listing import Order
     from local.stack import LocalStack
 
-STEPS = int(os.environ.get("STEPS", "3200"))
+STEPS = int(os.environ.get("STEPS", "2560"))
 STEPS_EACH = 40
 HOUR_MS = 3_600_000
 CONTENTS = [

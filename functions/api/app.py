@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from conversations import clients
 from conversations.contract.items import parse_batch
@@ -239,9 +239,9 @@ def refuse(error: ApiError) -> Response[str]:
 def fail(error: Exception) -> Response[str]:
     """Tell the client that it was not its fault, and the log where: never what it was about."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
-    if code in THROTTLED:
-        tally().add("Throttles")
-        return refuse(OverloadedError("The service is asked too much. Send the request again."))
+    if code in THROTTLED or isinstance(error, HTTPClientError):
+        tally().add("Throttles", code in THROTTLED)
+        return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     logger.error(
         "request failed",
         error=type(error).__name__,

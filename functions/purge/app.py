@@ -14,7 +14,6 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -25,6 +24,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
     DynamoDBRecordEventName,
 )
 
+from conversations import clients
 from conversations.payloads import PayloadBucket
 from conversations.purging import purge_conversation, remove_all_but_head
 from conversations.tally import Tally
@@ -49,13 +49,13 @@ RESERVE_MS = 30_000
 @functools.cache
 def dynamodb() -> DynamoDBClient:
     """The client of this execution environment, made by its first record."""
-    return boto3.client("dynamodb")
+    return clients.dynamodb()
 
 
 @functools.cache
 def bucket() -> PayloadBucket:
     """The bucket, likewise."""
-    client = boto3.client("s3")
+    client = clients.s3()
     return PayloadBucket(os.environ["PAYLOAD_BUCKET"], lambda: client, ThreadPoolExecutor())
 
 

@@ -1,10 +1,9 @@
 """The clients of AWS, with what our functions ask of them.
 
 botocore takes each value of a request and of an answer through its model of DynamoDB, in Python,
-and looks for the tables that a request names by JMESPath: half of the CPU of an append, or of a
-page. What we give it, and what DynamoDB answers, is the JSON of the wire already, but for bytes,
-which go as base64. So it is handed past the model. Endpoints, signatures, retries and refusals are
-botocore's.
+and looks for the tables that a request names by JMESPath: half of the CPU of a page of 100. What we
+give it, and what DynamoDB answers, is the JSON of the wire already, but for bytes, which go as
+base64. So it is handed past the model. Endpoints, signatures, retries and refusals are botocore's.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ResponseStreamingError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -32,14 +32,17 @@ SETTINGS = Config(
 )
 """Of each call: a connection within a second, an answer within two, and one more try.
 
-Connections are kept open between requests, and probed by TCP. The slowest request, an append whose
-object, last try and look afterwards each take all of that, fits into the function's time-out.
+Connections are kept open between requests, and probed by TCP. The slowest append, whose object,
+last try and look afterwards each take all of that, fits into the function's time-out.
 """
 _PARAMS = "conversations.params"
 
 
 def dynamodb() -> DynamoDBClient:
-    """A client of DynamoDB that takes and gives the same as boto3's, sets of bytes excepted."""
+    """A client of DynamoDB that takes and gives rows as boto3's does, but for sets of bytes.
+
+    A `ClientRequestToken` is the caller's to give.
+    """
     client = boto3.client("dynamodb", config=SETTINGS)
     events = client.meta.events
     events.register("provide-client-params.dynamodb", _take_params)  # type: ignore[arg-type] # its answer counts
@@ -54,7 +57,7 @@ def s3() -> S3Client:
 
 
 def _take_params(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Leave nothing for the model to look at, but a map whose keys it wants to see."""
+    """Leave nothing for the model to look at; it asks for the keys of this one map."""
     context[_PARAMS] = params
     return {name: {} for name in params if name == "RequestItems"}
 
@@ -66,9 +69,17 @@ def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) ->
 def _read_body(
     response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
 ) -> None:
-    """Refusals are left to the model, which makes exceptions of them."""
+    """Refusals are left to the model, which makes exceptions of them.
+
+    Raises:
+        ResponseStreamingError: it is no JSON; what was asked may have been done.
+    """
     if response_dict["status_code"] == HTTPStatus.OK:
-        customized_response_dict.update(json.loads(response_dict["body"], object_hook=_with_bytes))
+        try:
+            answer = json.loads(response_dict["body"], object_hook=_with_bytes)
+        except ValueError as error:
+            raise ResponseStreamingError(error=error) from error
+        customized_response_dict.update(answer)
         response_dict["body"] = b"{}"
 
 

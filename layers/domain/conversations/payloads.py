@@ -94,6 +94,8 @@ class PayloadBucket:
             f"{folder}/{uuid.uuid4()}" if len(payload.data) > self._spill_bytes else None
             for payload in payloads
         ]
+        if any(places):
+            self._client()  # made here: boto3's session is not for several threads
         puts = [
             self._executor.submit(self._put, payload, place)
             for payload, place in zip(payloads, places, strict=True)
@@ -114,6 +116,8 @@ class PayloadBucket:
 
     def fetch(self, payloads: Sequence[Payload]) -> list[Payload]:
         """The payloads with their data, in order; what spilled is read in parallel."""
+        if any(one.object_key for one in payloads):
+            self._client()
         fetched = self._executor.map(self._get, (one for one in payloads if one.object_key))
         return [next(fetched) if one.object_key else one for one in payloads]
 

@@ -100,18 +100,24 @@ class Change(ABC):
         return False
 
     def _look_up(self, trouble: ApiError) -> None:
-        """Raise *trouble* unless the table shows that the change was made all the same."""
+        """Raise *trouble* unless the table shows that the change was made all the same.
+
+        Of a change that may have been made, nobody is told that others were in its way.
+        """
+        if not self.may_be_written:
+            raise trouble
         with contextlib.suppress(HTTPClientError, ClientError):
-            if self.may_be_written and self._was_written():
+            if self._was_written():
                 return
-        raise trouble
+        raise OverloadedError("The table did not answer. Send the request again.") from trouble
 
     def commit(self) -> None:
         """Make the change.
 
         Raises:
             ConversationNotFoundError: nothing was written.
-            ConversationBusyError, OverloadedError: nothing was written, unless `may_be_written`.
+            ConversationBusyError: nothing was written.
+            OverloadedError: nothing was written, unless `may_be_written`.
         """
         for pause in pauses(self._table.tally):
             trouble = self._try()
