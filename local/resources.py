@@ -30,7 +30,7 @@ class Resources:
     """The tables and buckets under the names that the functions know."""
 
     def __init__(self, template: Template) -> None:
-        self._template = template
+        self.template = template
         self.dynamodb: DynamoDBClient = boto3.client("dynamodb")
         self.s3: S3Client = boto3.client("s3")
         self.streams: DynamoDBStreamsClient = boto3.client(
@@ -44,29 +44,29 @@ class Resources:
             EngineError: a table is there from an earlier start, and the template changed its keys.
         """
         present = self.dynamodb.list_tables()["TableNames"]
-        for logical_id, properties in self._template.tables.items():
-            name = self._template.name(logical_id)
+        for logical_id, properties in self.template.tables.items():
+            name = self.template.name(logical_id)
             if name in present:
                 self._check_table(name, properties)
             else:
                 self._create_table(name, properties)
         buckets = {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}
-        for logical_id in self._template.buckets:
-            if (name := self._template.name(logical_id)) not in buckets:
+        for logical_id in self.template.buckets:
+            if (name := self.template.name(logical_id)) not in buckets:
                 self.s3.create_bucket(Bucket=name)
 
     def recreate(self) -> None:
         """Make every table anew, with its stream, and every bucket empty."""
-        for logical_id, properties in self._template.tables.items():
-            name = self._template.name(logical_id)
+        for logical_id, properties in self.template.tables.items():
+            name = self.template.name(logical_id)
             self.dynamodb.delete_table(TableName=name)
             self._create_table(name, properties)
-        for logical_id in self._template.buckets:
-            self._empty_bucket(self._template.name(logical_id))
+        for logical_id in self.template.buckets:
+            self._empty_bucket(self.template.name(logical_id))
 
     def stream_arn(self, table: str) -> str:
         """The stream of a table, by the table's logical id."""
-        description = self.dynamodb.describe_table(TableName=self._template.name(table))["Table"]
+        description = self.dynamodb.describe_table(TableName=self.template.name(table))["Table"]
         return description["LatestStreamArn"]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A store with one conversation, in a table that is quick to make anew, and faults for it."""
+"""A store with one conversation, and faults for it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conversations.contract.items import Item
-    from local.stack import LocalStack
+    from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
 SPILL_BYTES = 2000
-TABLE_PROPERTIES = {"AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema"}
 LARGE = "".join(f"{number:x}" for number in range(3_000))
 FAILURES = (ApiError, BotoCoreError, ClientError)
 """What the handler answers with an error of the contract, a 500 or a 503."""
@@ -47,35 +46,27 @@ class Inline(Executor):
 
 
 class World:
-    """A store, a table and a bucket, and one conversation in it.
+    """A store with one conversation in it."""
 
-    The table is the template's without its stream, which moto would copy with every transaction.
-    """
-
-    def __init__(self, stack: LocalStack) -> None:
-        self.dynamodb, self.s3 = stack.resources.dynamodb, stack.resources.s3
-        self.table = Table(self.dynamodb, "faults")
-        properties = dict(stack.template.tables["ConversationsTable"])
-        self.properties = {name: properties[name] for name in properties.keys() & TABLE_PROPERTIES}
-        self.bucket_name = stack.template.name("PayloadBucket")
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self.dynamodb, self.s3 = resources.dynamodb, resources.s3
+        name = resources.template.name
+        self.table = Table(self.dynamodb, name("ConversationsTable"))
+        self.bucket_name = name("PayloadBucket")
         self.bucket = PayloadBucket(self.bucket_name, lambda: self.s3, Inline(), SPILL_BYTES)
         self.store = Store(self.table, self.bucket, Inline())
         self.plan = FaultPlan(self.dynamodb, self.s3)
-        self.create_table()
+        self.begin()
 
-    def create_table(self) -> None:
-        request: Any = {"TableName": self.table.name, **self.properties}
-        self.dynamodb.create_table(**request)
+    def begin(self) -> None:
+        """Forget all but a new conversation of two items, one of them spilled."""
+        self.resources.recreate()
         made = self.store.create_conversation(
             OWNER, items(("first", "first"), ("large", LARGE)), {"a": "1"}, Delivery("begin")
         )
         self.conversation_id = made.conversation_id
         self.pk = rows.partition(OWNER, made.conversation_id)
-
-    def drop_table(self) -> None:
-        self.plan.stop()
-        self.dynamodb.delete_table(TableName=self.table.name)
-        self.bucket.remove([*self.objects()])
 
     def rows(self) -> list[dict[str, Any]]:
         scanned: Any = self.dynamodb.scan(TableName=self.table.name)["Items"]

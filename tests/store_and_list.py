@@ -1,4 +1,4 @@
-"""The store on moto and a plain list, side by side."""
+"""The store and a plain list, side by side."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
     from conversations.listing import Order
     from conversations.rows import StoredItem
-    from local.stack import LocalStack
+    from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
 SPILL_BYTES = 200
 
 
 class Inline(Executor):
-    """Threads are of no use to moto."""
+    """Runs at once: one thing happens after another."""
 
     def submit[T](self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         done: Future[T] = Future()
@@ -52,36 +52,16 @@ class Inline(Executor):
         return done
 
 
-def new_table(stack: LocalStack) -> Table:
-    """The template's table without its stream, which moto copies whole with each transaction."""
-    dynamodb = stack.resources.dynamodb
-    template = dynamodb.describe_table(TableName=stack.template.name("ConversationsTable"))["Table"]
-    indexes = [
-        {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
-        for index in template["GlobalSecondaryIndexes"]
-    ]
-    dynamodb.create_table(
-        TableName="machine",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=template["AttributeDefinitions"],
-        KeySchema=template["KeySchema"],
-        GlobalSecondaryIndexes=cast("Any", indexes),
-    )
-    return Table(dynamodb, "machine")
-
-
 class StoreAndList(RuleBasedStateMachine):
     """Conversations of one owner, in the store and beside it."""
 
-    stack: ClassVar[LocalStack]
+    resources: ClassVar[Resources]
     steps = 0
     outcomes: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
-        stack = self.stack
         self.exits = ExitStack()
-        self.exits.enter_context(stack.engine.turn)
         patch = self.exits.enter_context(pytest.MonkeyPatch.context())
         self.started = time.time_ns() // 1_000_000
         self.skew = 0
@@ -89,10 +69,10 @@ class StoreAndList(RuleBasedStateMachine):
         self.tick()
         patch.setattr(time, "time_ns", lambda: self.now * 1_000_000)
         patch.setattr(time, "sleep", lambda _: None)
-        self.s3 = stack.resources.s3
-        self.bucket_name = stack.template.name("PayloadBucket")
-        self.table = new_table(stack)
-        self.exits.callback(self.clear)
+        name = self.resources.template.name
+        self.s3, self.bucket_name = self.resources.s3, name("PayloadBucket")
+        self.table = Table(self.resources.dynamodb, name("ConversationsTable"))
+        self.exits.callback(self.resources.recreate)
         executor = Inline()
         self.bucket = PayloadBucket(self.bucket_name, lambda: self.s3, executor, SPILL_BYTES)
         self.store = Store(self.table, self.bucket, executor)
@@ -236,10 +216,6 @@ class StoreAndList(RuleBasedStateMachine):
     def objects(self) -> list[str]:
         answer = self.s3.list_objects_v2(Bucket=self.bucket_name)
         return [entry["Key"] for entry in answer.get("Contents", [])]
-
-    def clear(self) -> None:
-        self.bucket.remove(self.objects())
-        self.table.dynamodb.delete_table(TableName=self.table.name)
 
     def teardown(self) -> None:
         with self.exits:

@@ -23,7 +23,7 @@ from benchmarks.request_units import Workload
 from local.template import Template
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.resources import Resources
 
 pytestmark = pytest.mark.xdist_group("costs")
 
@@ -32,11 +32,9 @@ PRICES = Prices.load()
 
 
 @pytest.fixture(scope="module")
-def operations(running_stack: LocalStack) -> dict[str, Operation]:
-    running_stack.reset()
-    with ThreadPoolExecutor(1) as threads, running_stack.engine.turn:
-        workload = Workload(running_stack.template, running_stack.resources, threads)
-        return Requests(workload).measured()
+def operations(ministack: Resources) -> dict[str, Operation]:
+    with ThreadPoolExecutor(1) as threads:
+        return Requests(Workload(ministack.template, ministack, threads)).measured()
 
 
 def test_the_page_holds_the_costs_of_today(operations: dict[str, Operation]) -> None:

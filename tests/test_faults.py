@@ -23,20 +23,17 @@ from conversations.errors import ConversationNotFoundError, ItemNotFoundError
 from conversations.purging import purge_conversation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from local.stack import LocalStack
+    from local.resources import Resources
 
 CLIENT_TRIES = 3
 
 
 @pytest.fixture
-def world(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    with stack.engine.turn:
-        world = World(stack)
-        yield world
-        world.drop_table()
+    return World(ministack)
 
 
 class Scenario:
@@ -223,8 +220,7 @@ def test_a_fault_at_any_call_breaks_no_promise(
     for seconds, place, fault in faults:
         monkeypatch.setattr(retries, "RETRY_SECONDS", seconds)
         request = scenario()
-        world.drop_table()
-        world.create_table()
+        world.begin()
         request.prepare(world)
         world.plan.meet({place: fault})
         has_failed = fails(request, world)

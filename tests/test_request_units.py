@@ -14,15 +14,16 @@ from benchmarks.request_units import Workload, batch, table_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.resources import Resources
 
 PAGE = Path(__file__).parents[1] / "docs" / "storage.md"
 
 
 @pytest.fixture
-def workload(stack: LocalStack) -> Iterator[Workload]:
-    with ThreadPoolExecutor(1) as threads, stack.engine.turn:
-        yield Workload(stack.template, stack.resources, threads)
+def workload(ministack: Resources) -> Iterator[Workload]:
+    ministack.recreate()
+    with ThreadPoolExecutor(1) as threads:
+        yield Workload(ministack.template, ministack, threads)
 
 
 def test_the_page_holds_the_costs_of_today(workload: Workload) -> None:

@@ -23,9 +23,6 @@ from conversations.errors import ConversationBusyError
 from conversations.payloads import PayloadBucket
 from conversations.store import Store
 from conversations.transactions import Table
-from local.engines import running_engine
-from local.resources import Resources
-from local.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from conversations.contract.items import Item
     from conversations.listing import Order
     from conversations.rows import StoredItem
+    from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
 WRITERS = 16
@@ -45,18 +43,14 @@ type Listed = list[str]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with running_engine("ministack", tmp_path_factory.mktemp("engine")):
-        template = Template.loaded(TEMPLATE, {})
-        with closing(Resources(template)) as resources, ThreadPoolExecutor(4) as executor:
-            resources.create()
-            dynamodb = boto3.client("dynamodb", config=Config(max_pool_connections=32))
-            bucket = PayloadBucket(
-                template.name("PayloadBucket"), lambda: resources.s3, executor, spill_bytes=2000
-            )
-            with closing(dynamodb):
-                table = Table(dynamodb, template.name("ConversationsTable"))
-                yield Store(table, bucket, executor)
+def store(ministack: Resources) -> Iterator[Store]:
+    dynamodb = boto3.client("dynamodb", config=Config(max_pool_connections=32))
+    name = ministack.template.name
+    with closing(dynamodb), ThreadPoolExecutor(4) as executor:
+        bucket = PayloadBucket(
+            name("PayloadBucket"), lambda: ministack.s3, executor, spill_bytes=2000
+        )
+        yield Store(Table(dynamodb, name("ConversationsTable")), bucket, executor)
 
 
 @pytest.fixture
