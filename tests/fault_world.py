@@ -49,7 +49,6 @@ class World:
     """A store with one conversation in it."""
 
     def __init__(self, resources: Resources) -> None:
-        self.resources = resources
         self.dynamodb, self.s3 = resources.dynamodb, resources.s3
         name = resources.template.name
         self.table = Table(self.dynamodb, name("ConversationsTable"))
@@ -61,7 +60,10 @@ class World:
 
     def begin(self) -> None:
         """Forget all but a new conversation of two items, one of them spilled."""
-        self.resources.recreate()
+        keys = [{"pk": row["pk"], "sk": row["sk"]} for row in self.rows()]
+        if deletions := [{"DeleteRequest": {"Key": key}} for key in keys]:
+            self.dynamodb.batch_write_item(RequestItems={self.table.name: cast("Any", deletions)})
+        self.bucket.remove([*self.objects()])
         made = self.store.create_conversation(
             OWNER, items(("first", "first"), ("large", LARGE)), {"a": "1"}, Delivery("begin")
         )

@@ -33,6 +33,7 @@ CLIENT_TRIES = 3
 @pytest.fixture
 def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(time, "sleep", lambda _: None)
+    ministack.recreate()
     return World(ministack)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from local.stack import LocalStack
 
-DRAWN = ("--phases", "examples,fuzzing,stateful", "--max-examples", "8")
+DRAWN = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4")
 # Of the two bodies that hold items there are thousands of cases: `make fuzz`.
 LISTED = ("--phases", "coverage", "--exclude-operation-id-regex", "create$|^create")
 

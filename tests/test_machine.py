@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from conversations.listing import Order
     from local.resources import Resources
 
-STEPS = int(os.environ.get("STEPS", "2720"))
+STEPS = int(os.environ.get("STEPS", "2640"))
 STEPS_EACH = 40
 HOUR_MS = 3_600_000
 CONTENTS = [
