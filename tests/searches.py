@@ -109,10 +109,12 @@ class Watch:
         numbers = {view: number for number, view in enumerate(self._all)}
         self._next = [[numbers[ahead] for ahead in others.views[view]] for view in self._all]
         self._locked = [frozenset(view.base.locked()) for view in self._all]
-        self._last = {numbers[view] for view in others.last_views}
+        self._tables = {
+            numbers[view]: world.model.settled(view.base).table for view in others.last_views
+        }
         self._check = check
         self._counts: dict[tuple[int, Reader], int] = {}
-        self._ends: set[tuple[int, Reader]] = set()
+        self._ends: set[tuple[int, tuple[int, ...]]] = set()
         self._ahead: dict[int, tuple[frozenset[Key], frozenset[int]]] = {}
 
     def run(self) -> tuple[int, int]:
@@ -134,8 +136,8 @@ class Watch:
         changing, ends = self._future(view)
         state = self._state(view, reader)
         if self._world.is_over(state):
-            for end in ends:
-                self._end(end, reader)
+            for table in ends:
+                self._end(table, reader.positions)
             return 1
         early = [*self._world.calls_apart(state, changing)]
         count = sum(
@@ -157,16 +159,16 @@ class Watch:
     def _reader(self, view: int, state: State) -> Reader:
         return Reader(self._locked[view] - state.base.locked(), state.positions, state.progress)
 
-    def _end(self, view: int, reader: Reader) -> None:
-        if (view, reader) not in self._ends:
-            self._ends.add((view, reader))
-            self._check(State(self._all[view].base, reader.positions))
+    def _end(self, table: int, positions: tuple[int, ...]) -> None:
+        if (table, positions) not in self._ends:
+            self._ends.add((table, positions))
+            self._check(State(Database(table), positions))
 
     def _future(self, view: int) -> tuple[frozenset[Key], frozenset[int]]:
-        """The rows that will be changed from a view on, and the views that it may end with."""
+        """The rows that will be changed from a view on, and the tables that it may end with."""
         if view not in self._ahead:
             keys: set[Key] = set()
-            ends = {view} & self._last
+            ends = {self._tables[view]} if view in self._tables else set()
             for ahead in self._next[view]:
                 later, last = self._future(ahead)
                 keys |= later | {key for key, _ in self._writes(ahead) - self._writes(view)}
