@@ -21,7 +21,7 @@ from benchmarks.prices import GIGABYTE, Prices
 from benchmarks.request_units import OWNER, Workload
 from conversations.appends import Delivery
 from conversations.rows import Draft
-from conversations.tally import UNITS
+from conversations.tally import METRICS
 from local.engines import running_engine
 from local.intrinsics import mapping, read_document, section
 from local.resources import Resources
@@ -210,7 +210,7 @@ def idle_month(prices: Prices) -> float:
 
 def metrics_month(prices: Prices) -> float:
     """What the service's own metrics cost in a month in which all of them are written."""
-    return len(UNITS) * prices.cloudwatch["metric_month"]
+    return len(METRICS) * prices.cloudwatch["metric_month"]
 
 
 def tables(template: Template, operations: dict[str, Operation]) -> str:

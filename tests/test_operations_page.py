@@ -12,7 +12,7 @@ import pytest
 from test_watching import ALARMS, log_of_everything
 
 from conversations.__main__ import main
-from conversations.tally import UNITS
+from conversations.tally import METRICS
 from local.intrinsics import Intrinsics, mapping, read_document, section
 from local.template import TEMPLATE
 
@@ -75,7 +75,7 @@ def test_a_part_says_what_an_alarm_means_and_what_to_look_at_and_do(part: str) -
 def test_every_metric_is_explained() -> None:
     named = first_column(chapter("What there is to see"))
 
-    assert [name for name in named if name[0].isupper()] == [*UNITS]
+    assert [name for name in named if name[0].isupper()] == [*METRICS]
 
 
 def test_every_field_of_a_request_is_explained(fields: set[str]) -> None:

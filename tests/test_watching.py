@@ -15,7 +15,7 @@ from wire import HELLO
 
 from conversations import ids, retries
 from conversations.api_keys import ApiKeys
-from conversations.tally import UNITS
+from conversations.tally import METRICS
 from local.intrinsics import Intrinsics, Json, as_text, items, mapping, read_document, section
 from local.template import TEMPLATE, Template
 
@@ -150,11 +150,11 @@ def test_what_is_watched_of_the_service_is_what_it_writes(
 
 
 def test_the_service_writes_all_its_metrics(emitted: frozenset[Metric]) -> None:
-    assert {metric.name for metric in emitted} == {*UNITS}
+    assert {metric.name for metric in emitted} == {*METRICS}
 
 
 def test_all_metrics_of_the_service_are_looked_at() -> None:
-    assert {each.name for each in WATCHED.values() if each.namespace == OURS} == {*UNITS}
+    assert {each.name for each in WATCHED.values() if each.namespace == OURS} == {*METRICS}
 
 
 @pytest.mark.parametrize("watched", [name for name in WATCHED if WATCHED[name].namespace != OURS])

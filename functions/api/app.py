@@ -27,9 +27,9 @@ from conversations.errors import (
     ServerError,
 )
 from conversations.payloads import PayloadBucket
-from conversations.requests import PREFIXES, Request, request_line, routed
+from conversations.requests import PREFIXES, Request
 from conversations.store import Store
-from conversations.tally import Tally
+from conversations.tally import Tally, request_line
 from conversations.transactions import THROTTLED, Table
 from conversations.views import conversation_json, items_json, list_json
 
@@ -261,7 +261,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     started = time.perf_counter()
     done = Tally()
     app.context["tally"] = done
-    answer = app.resolve(routed(event), context)
+    answer = app.resolve(_routed(event), context)
     request_id = event["requestContext"]["requestId"]
     origin = app.current_event.headers.get("Origin")
     headers = {"x-request-id": request_id, **answer_headers(os.environ["CORS_ORIGINS"], origin)}
@@ -269,6 +269,17 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     duration_ms = round(1000 * (time.perf_counter() - started), 1)
     logger.info("request", **request_line(event, answer, done), duration_ms=duration_ms)
     return answer
+
+
+def _routed(event: dict[str, Any]) -> dict[str, Any]:
+    """The event as the routes know it: a HEAD is a GET, and no path begins with a base path.
+
+    Behind a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never
+    has it.
+    """
+    path = event["resource"].format_map(event["pathParameters"] or {})
+    method = "GET" if event["httpMethod"] == "HEAD" else event["httpMethod"]
+    return {**event, "path": path, "httpMethod": method}
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from conversations import ids
 from conversations.appends import Delivery
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-    from conversations.tally import Tally
-
 MAX_BODY_BYTES = 6 * 1024 * 1024
 """What Lambda takes in one synchronous invocation; API Gateway lets 10 MB through to it."""
 END_USER_PATTERN = r"[ -~]{1,256}"
@@ -40,40 +38,11 @@ PREFIXES = (MKA1_PREFIX, OPENAI_PREFIX)
 """What stands before every route: the same ones, in the manner of mka1 or of OpenAI."""
 
 
-def routed(event: dict[str, Any]) -> dict[str, Any]:
-    """The event as the routes know it: a HEAD is a GET, and no path begins with a base path.
-
-    Behind a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never
-    has it.
-    """
-    path = event["resource"].format_map(event["pathParameters"] or {})
-    method = "GET" if event["httpMethod"] == "HEAD" else event["httpMethod"]
-    return {**event, "path": path, "httpMethod": method}
-
-
-def request_line(event: dict[str, Any], answer: dict[str, Any], done: Tally) -> dict[str, Any]:
-    """What the log is told of a request: ids and numbers, and no word of what it was about."""
-    return {
-        "request_id": event["requestContext"]["requestId"],
-        "key_id": event["requestContext"].get("authorizer", {}).get("key_id"),
-        "owner": done.owner,
-        "conversation_id": done.conversation_id,
-        "route": f"{event['httpMethod']} {event['resource']}",
-        "status": answer["statusCode"],
-        "code": done.code,
-        "items": done.items,
-        "body_bytes": _bytes(event["body"] or ""),
-        "answer_bytes": _bytes(answer["body"]),
-        "retries": done.retries,
-        **done.embedded(),
-    }
-
-
 class Request:
     """A REST proxy event of API Gateway, read as far as it is asked.
 
-    Every method raises `InvalidRequestError` for a value that is wrong, naming it as the client
-    wrote it.
+    A value that is wrong is an `InvalidRequestError`, which names it as the client wrote it; a
+    right that the key has not is another `ApiError`.
     """
 
     def __init__(self, event: APIGatewayProxyEvent) -> None:
@@ -190,10 +159,6 @@ def _single(name: str, values: Sequence[str]) -> str | None:
     if len(values) > 1:
         raise _invalid(name, ", ".join(values), "given once")
     return values[0] if values else None
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def _valid_id(name: str, value: str) -> str:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
 
 type Metric = Literal[
     "Appends",
@@ -26,22 +23,10 @@ type Metric = Literal[
     "FailedAuthorizations",
 ]
 
-UNITS: Final[Mapping[Metric, str]] = {
-    "Appends": "Count",
-    "AppendedItems": "Count",
-    "AppendedBytes": "Bytes",
-    "Rekeys": "Count",
-    "Replays": "Count",
-    "Conflicts": "Count",
-    "Throttles": "Count",
-    "SpilledObjects": "Count",
-    "SpilledBytes": "Bytes",
-    "PurgedRows": "Count",
-    "PurgeLag": "Seconds",
-    "RefusedKeys": "Count",
-    "FailedAuthorizations": "Count",
-}
-"""All metrics of the service, which `docs/operations.md` explains, and their units."""
+METRICS: Final[tuple[Metric, ...]] = get_args(Metric.__value__)
+"""All metrics of the service, which `docs/operations.md` explains."""
+_UNITS: Final = {"AppendedBytes": "Bytes", "SpilledBytes": "Bytes", "PurgeLag": "Seconds"}
+"""Of those that are no counts."""
 
 
 @dataclass(slots=True)
@@ -71,8 +56,34 @@ class Tally:
         """
         if not self.metrics:
             return {}
-        told = [{"Name": name, "Unit": UNITS[name]} for name in UNITS if name in self.metrics]
+        told = [
+            {"Name": name, "Unit": _UNITS.get(name, "Count")}
+            for name in METRICS
+            if name in self.metrics
+        ]
         namespace = os.environ["POWERTOOLS_METRICS_NAMESPACE"]
         directive = {"Namespace": namespace, "Dimensions": [["service"]], "Metrics": told}
         at = time.time_ns() // 1_000_000
         return {**self.metrics, "_aws": {"Timestamp": at, "CloudWatchMetrics": [directive]}}
+
+
+def request_line(event: dict[str, Any], answer: dict[str, Any], done: Tally) -> dict[str, Any]:
+    """What the log is told of a request: ids and numbers, and no word of what it was about."""
+    return {
+        "request_id": event["requestContext"]["requestId"],
+        "key_id": event["requestContext"].get("authorizer", {}).get("key_id"),
+        "owner": done.owner,
+        "conversation_id": done.conversation_id,
+        "route": f"{event['httpMethod']} {event['resource']}",
+        "status": answer["statusCode"],
+        "code": done.code,
+        "items": done.items,
+        "body_bytes": _bytes(event["body"] or ""),
+        "answer_bytes": _bytes(answer["body"]),
+        "retries": done.retries,
+        **done.embedded(),
+    }
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
