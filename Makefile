@@ -25,7 +25,9 @@ run: .venv/.installed $(if $(filter ministack,$(ENGINE)),.tools/ministack/.insta
 	@exec $(BIN)/python -m local --engine $(ENGINE) --host $(HOST) --port $(PORT) $(ARGS)
 
 .PHONY: test
-test: lint types pytest ## Check everything: lint, types, tests
+test: ## Check everything: lint, types, tests
+	@$(MAKE) --jobs=2 --output-sync=target lint types
+	@$(MAKE) pytest
 
 .PHONY: lint
 lint: .venv/.installed .tools/sam/.installed ## Check style, formatting and the template

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,8 +31,8 @@ PATIENCE_MS = 20_000
 OPTIONS = ("--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu")
 
 
-class Page:
-    """One open page."""
+class Browser:
+    """A browser, and the one page that is open in it."""
 
     def __init__(self, commands: int, answers: int) -> None:
         self._commands = os.fdopen(commands, "wb", buffering=0)
@@ -39,13 +40,23 @@ class Page:
         self._rest = b""
         self._count = 0
         self._session: str | None = None
+        self._context: str | None = None
         self.problems: list[Json] = []
         """What the page's console and the browser complained of."""
-        target = self.do("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.do("Target.attachToTarget", targetId=target, flatten=True)
+
+    def open(self, url: str) -> None:
+        """Show a page as to somebody who was never there, in place of the one before."""
+        self._session = None
+        if self._context:
+            self.do("Target.disposeBrowserContext", browserContextId=self._context)
+        self._context = self.do("Target.createBrowserContext")["browserContextId"]
+        target = self.do("Target.createTarget", url="about:blank", browserContextId=self._context)
+        attached = self.do("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.do(f"{domain}.enable")
+        self.problems.clear()
+        self.do("Page.navigate", url=url)
 
     def do(self, method: str, **params: object) -> Json:
         """The result of a command of the DevTools protocol."""
@@ -103,8 +114,8 @@ def _is_problem(message: Json) -> bool:
 
 
 @contextmanager
-def open_page() -> Iterator[Page]:
-    """A page in a browser of its own, which ends with the block."""
+def running_browser() -> Iterator[Browser]:
+    """A browser that ends, with all its processes, with the block."""
     to_browser, from_browser = os.pipe(), os.pipe()
     with tempfile.TemporaryDirectory() as profile:
         process = subprocess.Popen(  # noqa: S603 - the browser of this machine
@@ -114,13 +125,14 @@ def open_page() -> Iterator[Page]:
             ],
             pass_fds=(to_browser[0], from_browser[1]),
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         os.close(to_browser[0])
         os.close(from_browser[1])
-        page = Page(to_browser[1], from_browser[0])
+        browser = Browser(to_browser[1], from_browser[0])
         try:
-            yield page
+            yield browser
         finally:
-            page.close()
-            process.terminate()
+            browser.close()
+            os.killpg(process.pid, signal.SIGKILL)  # or some would still write to the profile
             process.wait()

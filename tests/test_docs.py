@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from browser import CHROMIUM, Page, open_page
+from browser import CHROMIUM, Browser, running_browser
 
 from local import welcome
 from openapi.faces import FACES, Face
@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 
     from local.stack import LocalStack
 
+pytestmark = pytest.mark.xdist_group("browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
 @pytest.fixture
-def page(stack: LocalStack) -> Iterator[Page]:
-    with open_page() as page:
-        page.do("Page.navigate", url=f"{stack.url}/docs")
-        page.wait_for("document.body && document.body.dataset.ready")
-        yield page
+def page(browser: Browser, stack: LocalStack) -> Browser:
+    browser.open(f"{stack.url}/docs")
+    browser.wait_for("document.body && document.body.dataset.ready")
+    return browser
 
 
 def test_it_needs_nothing_from_elsewhere(stack: LocalStack) -> None:
@@ -45,7 +51,7 @@ def test_it_is_not_part_of_the_api(stack: LocalStack) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
-def test_it_lists_every_operation_of_a_document(face: Face, page: Page) -> None:
+def test_it_lists_every_operation_of_a_document(face: Face, page: Browser) -> None:
     url = f"{face.prefix}/openapi.json"
     page.run(f"choice.value = '{url}'; choice.dispatchEvent(new Event('change')); 0")
     page.wait_for(f"document.body.dataset.ready === '{url}'")
@@ -56,7 +62,7 @@ def test_it_lists_every_operation_of_a_document(face: Face, page: Page) -> None:
 
 
 @needs_chromium
-def test_it_shows_what_stands_in_the_document(page: Page) -> None:
+def test_it_shows_what_stands_in_the_document(page: Browser) -> None:
     page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
     page.wait_for("document.body.innerText.includes('What is the weather today?')")
 
@@ -66,7 +72,7 @@ def test_it_shows_what_stands_in_the_document(page: Page) -> None:
 
 
 @needs_chromium
-def test_it_fits_a_phone(page: Page) -> None:
+def test_it_fits_a_phone(page: Browser) -> None:
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     page.do("Emulation.setDeviceMetricsOverride", **phone)
     page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
@@ -76,7 +82,9 @@ def test_it_fits_a_phone(page: Page) -> None:
 
 
 @needs_chromium
-def test_it_tries_a_request_with_a_key(page: Page, stack: LocalStack, issue_key: IssueKey) -> None:
+def test_it_tries_a_request_with_a_key(
+    page: Browser, stack: LocalStack, issue_key: IssueKey
+) -> None:
     welcome.hold_documented_conversation(stack)
     form = "document.getElementById('conversations.items.create').querySelector('form')"
     page.run(f"document.getElementById('key').value = '{issue_key(welcome.ACCOUNT)}'")
@@ -90,7 +98,7 @@ def test_it_tries_a_request_with_a_key(page: Page, stack: LocalStack, issue_key:
 
 
 @needs_chromium
-def test_it_shows_a_refusal(page: Page) -> None:
+def test_it_shows_a_refusal(page: Browser) -> None:
     form = "document.getElementById('conversations.list').querySelector('form')"
     page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
     page.wait_for(form)
