@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from faults import FaultPlan
 from wire import HELLO
 
-from conversations import ids, rows
+from conversations import clients, ids, rows
 from conversations.appends import Delivery
 from conversations.errors import ApiError
 from conversations.payloads import PayloadBucket
@@ -49,7 +49,7 @@ class World:
     """A store with one conversation in it."""
 
     def __init__(self, resources: Resources) -> None:
-        self.dynamodb, self.s3 = resources.dynamodb, resources.s3
+        self.dynamodb, self.s3 = clients.dynamodb(), clients.s3()
         name = resources.template.name
         self.table = Table(self.dynamodb, name("ConversationsTable"))
         self.bucket_name = name("PayloadBucket")
@@ -69,6 +69,10 @@ class World:
         )
         self.conversation_id = made.conversation_id
         self.pk = rows.partition(OWNER, made.conversation_id)
+
+    def close(self) -> None:
+        self.dynamodb.close()
+        self.s3.close()
 
     def rows(self) -> list[dict[str, Any]]:
         scanned: Any = self.dynamodb.scan(TableName=self.table.name)["Items"]

@@ -30,6 +30,7 @@ from conversations.transactions import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from mypy_boto3_dynamodb.client import DynamoDBClient
     from wire import Json
 
     from conversations.listing import Order
@@ -56,6 +57,7 @@ class StoreAndList(RuleBasedStateMachine):
     """Conversations of one owner, in the store and beside it."""
 
     resources: ClassVar[Resources]
+    dynamodb: ClassVar[DynamoDBClient]
     steps = 0
     outcomes: ClassVar[Counter[str]] = Counter()
 
@@ -71,7 +73,7 @@ class StoreAndList(RuleBasedStateMachine):
         patch.setattr(time, "sleep", lambda _: None)
         name = self.resources.template.name
         self.s3, self.bucket_name = self.resources.s3, name("PayloadBucket")
-        self.table = Table(self.resources.dynamodb, name("ConversationsTable"))
+        self.table = Table(self.dynamodb, name("ConversationsTable"))
         self.exits.callback(self.resources.recreate)
         executor = Inline()
         self.bucket = PayloadBucket(self.bucket_name, lambda: self.s3, executor, SPILL_BYTES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,7 @@ from conversations.errors import ConversationNotFoundError, ItemNotFoundError
 from conversations.purging import purge_conversation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from local.resources import Resources
 
@@ -31,10 +32,11 @@ CLIENT_TRIES = 3
 
 
 @pytest.fixture
-def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(time, "sleep", lambda _: None)
     ministack.recreate()
-    return World(ministack)
+    with closing(World(ministack)) as world:
+        yield world
 
 
 class Scenario:

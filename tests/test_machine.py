@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from plain_list import Known, Plan, listed
 from store_and_list import OWNER, StoreAndList
 
+from conversations import clients
 from conversations.appends import Delivery
 from conversations.contract.models import MAX_METADATA_PAIRS
 from conversations.errors import (
@@ -274,17 +276,18 @@ def test_the_store_and_a_plain_list_never_differ(
     ministack: Resources, record_property: Callable[[str, object], None]
 ) -> None:
     StoreMachine.resources = ministack
-    run_state_machine_as_test(
-        StoreMachine,
-        settings=settings(
-            max_examples=-(-STEPS // STEPS_EACH),
-            stateful_step_count=STEPS_EACH,
-            derandomize="STEPS" not in os.environ,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    with closing(clients.dynamodb()) as StoreMachine.dynamodb:
+        run_state_machine_as_test(
+            StoreMachine,
+            settings=settings(
+                max_examples=-(-STEPS // STEPS_EACH),
+                stateful_step_count=STEPS_EACH,
+                derandomize="STEPS" not in os.environ,
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
 
     record_property("steps", StoreMachine.steps)
     record_property("outcomes", dict(StoreMachine.outcomes))
