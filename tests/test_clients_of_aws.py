@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
 from conversations import clients
 from conversations.retries import LONGEST_PAUSE_SECONDS, RETRY_SECONDS
@@ -115,7 +115,7 @@ class Server:
 
 
 @contextmanager
-def serving(*, answers: bool) -> Iterator[tuple[Server, str]]:
+def serving(answer: bytes | None) -> Iterator[tuple[Server, str]]:
     seen = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -128,12 +128,12 @@ def serving(*, answers: bool) -> Iterator[tuple[Server, str]]:
         def do_POST(self) -> None:
             seen.requests += 1
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.close_connection = not answers
-            if answers:
+            self.close_connection = answer is None
+            if answer is not None:
                 self.send_response(200)
-                self.send_header("Content-Length", "2")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
             """Nothing."""
@@ -154,7 +154,7 @@ def client_of(url: str, monkeypatch: pytest.MonkeyPatch) -> DynamoDBClient:
 
 
 def test_requests_share_a_connection(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    with stack.engine.turn, serving(answers=True) as (seen, url):
+    with stack.engine.turn, serving(b"{}") as (seen, url):
         client = client_of(url, monkeypatch)
         settings: Any = client.meta.config
 
@@ -169,13 +169,24 @@ def test_requests_share_a_connection(stack: LocalStack, monkeypatch: pytest.Monk
 def test_a_lost_answer_is_asked_for_once_more(
     stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with stack.engine.turn, serving(answers=False) as (seen, url):
+    with stack.engine.turn, serving(None) as (seen, url):
         client = client_of(url, monkeypatch)
 
         with pytest.raises(ConnectionClosedError):
             client.get_item(TableName="t", Key=KEY)
 
     assert seen.requests == 2
+
+
+def test_an_answer_that_is_cut_off_is_a_lost_one(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stack.engine.turn, serving(b'{"Item": {"pk"') as (_, url):
+        client = client_of(url, monkeypatch)
+
+        with pytest.raises(HTTPClientError):
+            client.get_item(TableName="t", Key=KEY)
+        client.close()
 
 
 def test_the_slowest_calls_end_before_their_function_does() -> None:

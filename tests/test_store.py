@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -220,6 +221,18 @@ def test_an_answer_that_is_lost_at_the_end_is_looked_up(
     items = append(store, conversation_id, {**HELLO, "id": "mine"}, HELLO)
 
     assert texts(store, conversation_id) == [item.json for item in items]
+
+
+def test_nobody_is_told_that_nothing_was_written_after_a_lost_answer(
+    store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try's answer is lost, and the second and last meets a conflict."""
+    moments = itertools.chain([0.0, 0.0], itertools.repeat(retries.RETRY_SECONDS))
+    monkeypatch.setattr(retries, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    writes.before(lost_answer(), refusal(CANCELED, "TransactionConflict", "None"))
+
+    with pytest.raises(OverloadedError):
+        append(store, conversation_id, HELLO)
 
 
 @pytest.mark.usefixtures("_hurried")

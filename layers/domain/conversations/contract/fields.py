@@ -99,7 +99,7 @@ class OneOfMany(OneOf):
 
     @override
     def _choice(self, member: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(Member(_plain(member)))
+        return core_schema.no_info_plain_validator_function(_member(_plain(member)))
 
 
 class Member:
@@ -120,6 +120,10 @@ class Member:
     def adapter(self) -> TypeAdapter[object]:
         """What is built."""
         return TypeAdapter(self._declared)
+
+
+_member = functools.cache(Member)
+"""One for all unions that it is in."""
 
 
 def _member_label(member: object) -> str:
