@@ -4,6 +4,8 @@ botocore takes each value of a request and of an answer through its model of Dyn
 and looks for the tables that a request names by JMESPath: half of the CPU of a page of 100. What we
 give it, and what DynamoDB answers, is the JSON of the wire already, but for bytes, which go as
 base64. So it is handed past the model. Endpoints, signatures, retries and refusals are botocore's.
+
+boto3 would make the same clients, and import what it transfers files with: a tenth of a cold start.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
 
@@ -43,7 +45,7 @@ def dynamodb() -> DynamoDBClient:
 
     A `ClientRequestToken` is the caller's to give.
     """
-    client = boto3.client("dynamodb", config=SETTINGS)
+    client: DynamoDBClient = _client("dynamodb")
     events = client.meta.events
     events.register("provide-client-params.dynamodb", _take_params)  # type: ignore[arg-type] # its answer counts
     events.register("before-call.dynamodb", _write_body)
@@ -53,7 +55,12 @@ def dynamodb() -> DynamoDBClient:
 
 def s3() -> S3Client:
     """A client of S3."""
-    return boto3.client("s3", config=SETTINGS)
+    client: S3Client = _client("s3")
+    return client
+
+
+def _client(service: str) -> Any:  # noqa: ANN401 - one type for each service
+    return botocore.session.get_session().create_client(service, config=SETTINGS)
 
 
 def _take_params(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:

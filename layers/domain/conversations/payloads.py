@@ -95,7 +95,7 @@ class PayloadBucket:
             for payload in payloads
         ]
         if any(places):
-            self._client()  # made here: boto3's session is not for several threads
+            self._client()  # made here, by one thread and once
         puts = [
             self._executor.submit(self._put, payload, place)
             for payload, place in zip(payloads, places, strict=True)
