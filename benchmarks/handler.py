@@ -57,6 +57,7 @@ class Handler:
         self._resources = resources
         self.wire = Wire()
         self.app: ModuleType = importlib.import_module("functions.api.app")
+        self.wire.tap(self.app.dynamodb())
 
     @classmethod
     @contextmanager
@@ -174,8 +175,8 @@ def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int
     """One request against its floors, in turn."""
     handler.calls_of(event)
     [params] = [call.params for call in handler.wire.calls if call.operation == floor.operation]
-    stock = boto3.client("dynamodb")
-    same = clients.dynamodb()
+    stock = handler.wire.tap(boto3.client("dynamodb"))
+    same = handler.wire.tap(clients.dynamodb())
     with handler.wire.replaying():
         ours, theirs, sames = in_turn(
             pairs,

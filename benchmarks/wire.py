@@ -6,7 +6,6 @@ import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import boto3
 from botocore.awsrequest import AWSResponse
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from botocore.awsrequest import AWSRequest
     from botocore.model import OperationModel
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 
 class Call(NamedTuple):
@@ -30,7 +30,7 @@ class _Body(io.BytesIO):
 
 
 class Wire:
-    """DynamoDB's clients of this process, made from now on.
+    """What some clients of DynamoDB send and get.
 
     They reach what they are configured for, and their answers are kept. While `replaying`, each
     operation is answered with the body that it was answered with last, at once and below all that
@@ -41,13 +41,16 @@ class Wire:
         self.calls: list[Call] = []
         self._is_replaying = False
         self.answers: dict[str, bytes] = {}
-        boto3.setup_default_session()
-        events = boto3._get_default_session().events  # noqa: SLF001 - the one every client has
+
+    def tap(self, client: DynamoDBClient) -> DynamoDBClient:
+        """The client, which is one of those from now on."""
+        events = client.meta.events
         events.register("provide-client-params.dynamodb", self._note)
         events.register("request-created.dynamodb", self._count)
         events.register("before-send.dynamodb", self._answer)  # type: ignore[arg-type] # its answer counts
         # Before our client takes the body away.
         events.register_first("before-parse.dynamodb", self._keep)
+        return client
 
     @contextmanager
     def replaying(self) -> Iterator[None]:
