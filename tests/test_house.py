@@ -83,7 +83,7 @@ def test_the_domain_knows_nothing_of_what_uses_it(path: Path) -> None:
     "path",
     [
         module
-        for part in ("functions", "layers", "local", "openapi")
+        for part in ("functions", "layers", "local", "openapi", "benchmarks")
         for module in modules(ROOT / part)
     ],
     ids=str,

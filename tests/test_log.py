@@ -209,6 +209,17 @@ def test_a_throttled_read_is_counted(
     assert log.lines("request")[-1]["code"] == "overloaded"
 
 
+def test_a_throttled_look_for_what_may_be_on_its_way_is_counted(
+    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    with faults(stack, "TransactGetItems") as reads:
+        reads.before(refusal("ThrottlingException"))
+        answer = client.get(f"{conversation}/items/missing")
+
+    assert answer.status_code == 404
+    assert told(log) == {"Throttles": 1}
+
+
 def test_what_boto3_sends_again_by_itself_is_counted(
     log: Log, client: httpx.Client, conversation: str, stack: LocalStack
 ) -> None:

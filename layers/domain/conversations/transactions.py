@@ -217,8 +217,10 @@ def read_settled(table: Table, keys: Sequence[Row]) -> list[Row]:
                 TransactItems=[{"Get": {"TableName": table.name, "Key": key}} for key in keys]
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in {CANCELED, *THROTTLED}:
+            code = error.response["Error"]["Code"]
+            if code not in {CANCELED, *THROTTLED}:
                 raise
+            table.tally.add("Throttles", code in THROTTLED)
             if pause is None:
                 raise OverloadedError("The table is busy. Send the request again.") from error
             time.sleep(pause)
