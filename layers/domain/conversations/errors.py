@@ -84,7 +84,8 @@ ERRORS: Final[Mapping[str, ErrorKind]] = {
     "conversation_busy": ErrorKind(
         "conflict_error",
         (409,),
-        "Other writers were in the way for too long; nothing was written.",
+        "Other writers were in the way for too long; nothing was written, but some of more than 49"
+        " ids may be deleted.",
         _SOON,
     ),
     "request_too_large": ErrorKind(
@@ -194,7 +195,7 @@ class RouteNotFoundError(ApiError):
 
 
 class ConversationBusyError(ApiError):
-    """The retry budget was spent against other writers; nothing was written."""
+    """The retry budget was spent against other writers; this change was not made."""
 
     code = "conversation_busy"
 
