@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 GATEWAY_SECONDS = 29
 BOTOCORES_LONGEST_FIRST_PAUSE_SECONDS = 1
 KEY = {"pk": {"S": "a/b"}, "sk": {"S": "i#1"}}
+WHOLE = json.dumps({"Item": KEY}).encode()
 ROW: dict[str, Any] = {
     **KEY,
     "data": {"B": bytes(range(256))},
@@ -115,7 +118,8 @@ class Server:
 
 
 @contextmanager
-def serving(answer: bytes | None) -> Iterator[tuple[Server, str]]:
+def serving(*answers: bytes | None) -> Iterator[tuple[Server, str]]:
+    """A server that gives these answers, and the last one again; None is a broken connection."""
     seen = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -126,12 +130,14 @@ def serving(answer: bytes | None) -> Iterator[tuple[Server, str]]:
             super().setup()
 
         def do_POST(self) -> None:
+            answer = answers[min(seen.requests, len(answers) - 1)]
             seen.requests += 1
             self.rfile.read(int(self.headers["Content-Length"]))
             self.close_connection = answer is None
             if answer is not None:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(answer)))
+                self.send_header("x-amz-crc32", str(binascii.crc32(WHOLE)))
                 self.end_headers()
                 self.wfile.write(answer)
 
@@ -154,7 +160,7 @@ def client_of(url: str, monkeypatch: pytest.MonkeyPatch) -> DynamoDBClient:
 
 
 def test_requests_share_a_connection(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    with stack.engine.turn, serving(b"{}") as (seen, url):
+    with stack.engine.turn, serving(WHOLE) as (seen, url):
         client = client_of(url, monkeypatch)
         settings: Any = client.meta.config
 
@@ -178,10 +184,24 @@ def test_a_lost_answer_is_asked_for_once_more(
     assert seen.requests == 2
 
 
-def test_an_answer_that_is_cut_off_is_a_lost_one(
+def test_an_answer_that_is_cut_off_is_asked_for_once_more(
     stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with stack.engine.turn, serving(b'{"Item": {"pk"') as (_, url):
+    with stack.engine.turn, serving(WHOLE[:9], WHOLE) as (seen, url):
+        client = client_of(url, monkeypatch)
+
+        answer = client.get_item(TableName="t", Key=KEY)
+        client.close()
+
+    assert answer["Item"] == KEY
+    assert seen.requests == 2
+
+
+@pytest.mark.parametrize("answer", [WHOLE[:9], b"[]", b"null", b"", b"\xff"])
+def test_an_answer_that_cannot_be_read_is_a_lost_one(
+    answer: bytes, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stack.engine.turn, serving(answer) as (_, url):
         client = client_of(url, monkeypatch)
 
         with pytest.raises(HTTPClientError):

@@ -135,7 +135,9 @@ def test_an_id_of_odd_characters_is_refused_by_name(
         assert (answer.status_code, error_of(answer)["param"]) == (400, param), path
 
 
-@pytest.mark.parametrize(("text", "most"), [("x" * 1_400_000, 4), ('"' * 700_000, 2)])
+@pytest.mark.parametrize(
+    ("text", "most"), [("x" * 1_400_000, 4), ('"' * 700_000, 2)], ids=["letters", "quotes"]
+)
 def test_a_page_ends_before_it_is_too_large_for_an_answer(
     text: str, most: int, client: httpx.Client, conversation: str
 ) -> None:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from faults import CANCELED, Faults, lost_answer, refusal
 from wire import HELLO, Json
 
-from conversations import ids, retries
+from conversations import ids, retries, rows
 from conversations.appends import Delivery
 from conversations.errors import (
     ApiError,
@@ -25,15 +25,18 @@ from conversations.errors import (
     OverloadedError,
 )
 from conversations.payloads import PayloadBucket
+from conversations.purging import purge_conversation
 from conversations.store import Store
 from conversations.transactions import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from conversations.contract.items import Item
     from conversations.rows import StoredItem
     from local.stack import LocalStack
+
+type Meanwhile = Callable[..., None]
 
 OWNER = ids.owner_of("acme", "")
 BODIES = itertools.count()
@@ -246,6 +249,107 @@ def test_objects_of_a_batch_that_may_be_written_stay(
         append(store, conversation_id, LARGE)
 
     assert len(objects(stack)) == 1
+    assert len(texts(store, conversation_id)) == 1
+
+
+@pytest.fixture
+def meanwhile(stack: LocalStack) -> Meanwhile:
+    """Does something, once, between the rows and the objects of what is read."""
+
+    def happens(work: Callable[[], object], before: str = "GetObject") -> None:
+        client = stack.resources.s3 if before == "GetObject" else stack.resources.dynamodb
+        works = iter([work])
+        service = client.meta.service_model.service_id.hyphenize()
+        events = client.meta.events
+
+        def do(**_: object) -> None:
+            for each in works:
+                each()
+
+        events.register_first(f"before-call.{service}.{before}", do)
+
+    return happens
+
+
+def test_an_item_that_is_deleted_while_it_is_read_is_left_out(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    append(store, conversation_id, {**LARGE, "id": "a"}, {**HELLO, "id": "b"})
+    meanwhile(lambda: store.delete_items(OWNER, conversation_id, ["a"], param="item_id"))
+
+    page = store.list_items(OWNER, conversation_id, after=None, limit=2, order="asc")
+
+    assert ([item.cursor for item in page.entries], page.has_more) == (["b"], False)
+
+
+def test_an_item_that_is_deleted_while_it_is_got_is_not_found(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    append(store, conversation_id, {**LARGE, "id": "a"})
+    meanwhile(lambda: store.delete_items(OWNER, conversation_id, ["a"], param="item_id"))
+
+    with pytest.raises(ItemNotFoundError):
+        store.get_item(OWNER, conversation_id, "a")
+
+
+@pytest.mark.parametrize("before", ["GetObject", "Query"])
+def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
+    before: str, store: Store, stack: LocalStack, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    append(store, conversation_id, {**HELLO, "id": "first"}, LARGE)
+    name = stack.template.name
+    table = Table(stack.resources.dynamodb, name("ConversationsTable"))
+
+    def end() -> None:
+        store.delete_conversation(OWNER, conversation_id)
+        with ThreadPoolExecutor(1) as executor:
+            bucket = PayloadBucket(name("PayloadBucket"), lambda: stack.resources.s3, executor)
+            pk = rows.partition(OWNER, conversation_id)
+            assert purge_conversation(table, bucket, pk, lambda: True)
+
+    meanwhile(end, before)
+    with pytest.raises(ConversationNotFoundError):
+        store.list_items(OWNER, conversation_id, after="first", limit=2, order="asc")
+
+
+def test_an_object_that_is_lost_is_no_deletion(
+    store: Store, stack: LocalStack, conversation_id: str
+) -> None:
+    append(store, conversation_id, LARGE)
+    [kept] = objects(stack)
+    stack.resources.s3.delete_object(Bucket=stack.template.name("PayloadBucket"), Key=kept["Key"])
+
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        store.list_items(OWNER, conversation_id, after=None, limit=2, order="asc")
+
+
+def test_a_conversation_that_never_was_is_not_found_after_a_lost_try_either(
+    store: Store, writes: Faults
+) -> None:
+    writes.before(lost_answer())
+
+    with pytest.raises(ConversationNotFoundError):
+        store.delete_conversation(OWNER, "conv_never")
+
+
+def test_a_conversation_whose_deletion_told_nothing_is_deleted(
+    store: Store, conversation_id: str, writes: Faults
+) -> None:
+    writes.after(lost_answer())
+
+    store.delete_conversation(OWNER, conversation_id)
+
+    with pytest.raises(ConversationNotFoundError):
+        store.get_conversation(OWNER, conversation_id)
+
+
+def test_an_id_that_is_named_often_is_one(store: Store, conversation_id: str) -> None:
+    append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
+    store.delete_items(OWNER, conversation_id, ["a"], param="item_id")
+
+    with pytest.raises(ItemNotFoundError):
+        store.delete_items(OWNER, conversation_id, ["a"] * 49 + ["b"], param="item_ids[{}]")
+
     assert len(texts(store, conversation_id)) == 1
 
 

@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -238,8 +239,12 @@ def refuse(error: ApiError) -> Response[str]:
 
 def fail(error: Exception) -> Response[str]:
     """Tell the client that it was not its fault, and the log where: never what it was about."""
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
-    if code in THROTTLED or isinstance(error, HTTPClientError):
+    code, status = None, 0
+    if isinstance(error, ClientError):
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
+    if code in THROTTLED or is_failure_of_aws or isinstance(error, HTTPClientError):
         tally().add("Throttles", code in THROTTLED)
         return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     logger.error(

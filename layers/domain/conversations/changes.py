@@ -90,7 +90,9 @@ class DeleteConversation(Change):
 
     @override
     def _is_there(self, head: Reason) -> bool:
-        return self.may_be_written or super()._is_there(head)
+        ended_at = head.get("Item", {}).get("deleted_at")
+        is_ours = self.may_be_written and ended_at == rows.number(self._now)
+        return is_ours or super()._is_there(head)
 
     @override
     def _is_done(self, row: Row, reasons: Sequence[Reason]) -> bool:

@@ -38,6 +38,7 @@ Connections are kept open between requests, and probed by TCP. The slowest appen
 last try and look afterwards each take all of that, fits into the function's time-out.
 """
 _PARAMS = "conversations.params"
+_UNREADABLE = "conversations.unreadable"
 
 
 def dynamodb() -> DynamoDBClient:
@@ -50,6 +51,7 @@ def dynamodb() -> DynamoDBClient:
     events.register("provide-client-params.dynamodb", _take_params)  # type: ignore[arg-type] # its answer counts
     events.register("before-call.dynamodb", _write_body)
     events.register("before-parse.dynamodb", _read_body)
+    events.register("after-call.dynamodb", _refuse_unreadable)
     return client
 
 
@@ -78,16 +80,26 @@ def _read_body(
 ) -> None:
     """Refusals are left to the model, which makes exceptions of them.
 
-    Raises:
-        ResponseStreamingError: it is no JSON; what was asked may have been done.
+    What cannot be read is for botocore to see first, which may ask again: it checks the CRC.
     """
     if response_dict["status_code"] == HTTPStatus.OK:
         try:
             answer = json.loads(response_dict["body"], object_hook=_with_bytes)
-        except ValueError as error:
-            raise ResponseStreamingError(error=error) from error
-        customized_response_dict.update(answer)
+        except ValueError:
+            answer = None
+        readable = isinstance(answer, dict)
+        customized_response_dict.update(answer if readable else {_UNREADABLE: True})
         response_dict["body"] = b"{}"
+
+
+def _refuse_unreadable(parsed: dict[str, Any], **_: object) -> None:
+    """See to it that no answer is taken for one that cannot be read.
+
+    Raises:
+        ResponseStreamingError: what was asked may have been done.
+    """
+    if parsed.pop(_UNREADABLE, False):
+        raise ResponseStreamingError(error="it is no JSON object")
 
 
 def _base64(value: bytes) -> str:

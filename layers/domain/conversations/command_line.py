@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.parsers import ResponseParserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +53,7 @@ def asks_aws(command: Callable[..., None]) -> Callable[..., None]:
             session = boto3.Session(region_name=region, profile_name=profile)
             region = session.region_name
             command(Aws(session, stack), **options)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             names = {"stack": stack, "table": options.get("table"), "region": region}
             raise click.ClickException(_sentence(error, names)) from error
 
@@ -120,7 +121,7 @@ def _duration(text: str) -> timedelta | None:
     return timedelta(**{UNITS[parsed[2]]: int(parsed[1])}) if parsed else None
 
 
-def _sentence(error: BotoCoreError | ClientError, names: Mapping[str, object]) -> str:
+def _sentence(error: Exception, names: Mapping[str, object]) -> str:
     match error:
         case NoCredentialsError():
             return "There are no AWS credentials: log in, or give --profile."

@@ -108,6 +108,8 @@ class ItemListing:
         ]
         keys = [rows.primary_key(self._pk, rows.item_sk(entry)) for entry in missing]
         seen |= {rows.entry_key(row): row for row in read_settled_rows(self._table, keys)}
+        if missing and not seen:
+            read_conversation_with(self._table, self._pk)  # or all went with it meanwhile
         page = sorted((entry for entry in seen if entry <= last_key), reverse=self._order == "desc")
         return [seen[entry] for entry in page[:count]]
 

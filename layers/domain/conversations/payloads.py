@@ -32,6 +32,10 @@ COMPRESS_RATIO = 0.9
 SPILL_BYTES = 16 * 1024
 MAX_CARRIED_BYTES = 6_000_000
 """What items may take in one answer: Lambda's limit is 6,291,456 bytes for the whole of it."""
+READS = 3
+"""How often items are read of which another one is deleted meanwhile."""
+_MISSING = frozenset({"NoSuchKey", "AccessDenied"})
+"""What S3 says of an object that is not there; the latter to who may not list the bucket."""
 
 
 class Payload(NamedTuple):
@@ -67,6 +71,21 @@ def encode(text: str, *, param: str) -> Payload:
 def decode(payload: Payload) -> str:
     """The JSON text that `encode` was given; its data must have been fetched."""
     return (zlib.decompress(payload.data) if payload.codec == "zlib" else payload.data).decode()
+
+
+def with_objects[Found](read: Callable[[], Found]) -> Found:
+    """What *read* finds, of which nothing was deleted between its row and its object.
+
+    Raises:
+        ClientError: an object is not there, though its row still is.
+    """
+    for _ in range(READS - 1):
+        try:
+            return read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _MISSING:
+                raise
+    return read()
 
 
 class PayloadBucket:

@@ -174,9 +174,13 @@ class Store:
             ItemNotFoundError: the conversation never had an item *after*.
         """
         listing = ItemListing(self._table, rows.partition(owner, conversation_id), after, order)
-        found = listing.read(limit + 1, self._executor)
-        page = self._unpack(found[:limit])
-        return Page(page, len(found) > len(page), page[-1].cursor if page else "")
+
+        def read() -> Page[StoredItem]:
+            found = listing.read(limit + 1, self._executor)
+            page = self._unpack(found[:limit])
+            return Page(page, len(found) > len(page), page[-1].cursor if page else "")
+
+        return payloads.with_objects(read)
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
         """One item, by the id it is shown with (an `item_reference`: by its cursor).
@@ -186,10 +190,14 @@ class Store:
             ItemNotFoundError: the conversation has no such item.
         """
         pk = rows.partition(owner, conversation_id)
-        row = find_items(self._table, pk, [item_id]).get(item_id)
-        if row is None:
-            raise item_not_found(item_id, param="item_id")
-        return self._unpack([row])[0]
+
+        def read() -> StoredItem:
+            row = find_items(self._table, pk, [item_id]).get(item_id)
+            if row is None:
+                raise item_not_found(item_id, param="item_id")
+            return self._unpack([row])[0]
+
+        return payloads.with_objects(read)
 
     def delete_items(
         self, owner: str, conversation_id: str, item_ids: Sequence[str], *, param: str
@@ -222,7 +230,7 @@ class Store:
     ) -> set[str]:
         """The ids that a request of several transactions may have deleted at an earlier try."""
         absent = [item_id for item_id in item_ids if item_id not in found]
-        if not found or not absent or len(item_ids) <= DELETIONS_AT_ONCE:
+        if not found or not absent or len({*item_ids}) <= DELETIONS_AT_ONCE:
             return set()
         keys = [rows.primary_key(pk, rows.pointer_sk(item_id)) for item_id in set(absent)]
         pointers = by_sk(read_rows(self._table, keys))
@@ -272,8 +280,9 @@ class Store:
         kept = [rows.read_payload(row) for row in found]
         sizes = itertools.accumulate(payload.size for payload in kept)
         fitting = sum(total <= payloads.MAX_CARRIED_BYTES for total in sizes)
+        fetched = self._bucket.fetch(kept[:fitting])
         self._table.tally.items += fitting
         return [
             rows.read_item(row, payloads.decode(payload))
-            for row, payload in zip(found, self._bucket.fetch(kept[:fitting]), strict=False)
+            for row, payload in zip(found, fetched, strict=False)
         ]

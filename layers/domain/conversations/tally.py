@@ -86,4 +86,4 @@ def request_line(event: dict[str, Any], answer: dict[str, Any], done: Tally) -> 
 
 
 def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -51,11 +51,12 @@ THROTTLED = frozenset(
         "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "SlowDown",
         "ThrottlingError",
         "ThrottlingException",
     }
 )
-"""The codes by which DynamoDB says that it is asked too much, in errors and in reasons."""
+"""The codes by which DynamoDB and S3 say that they are asked too much, in errors and reasons."""
 CANCELED = "TransactionCanceledException"
 CONFLICT = "TransactionConflict"
 _IN_PROGRESS = "TransactionInProgressException"
