@@ -20,6 +20,9 @@ export UV_CUSTOM_COMPILE_COMMAND := make lock
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
 
+.PHONY: install
+install: .venv/.installed ## Install the command line and what tests need, in .venv
+
 .PHONY: run
 run: .venv/.installed $(if $(filter ministack,$(ENGINE)),.tools/ministack/.installed) ## Serve the API on this machine (PORT=8000 ENGINE=ministack|moto API_KEY=... ARGS=--quiet)
 	@exec $(BIN)/python -m local --engine $(ENGINE) --host $(HOST) --port $(PORT) $(ARGS)
