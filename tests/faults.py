@@ -150,8 +150,10 @@ class FaultPlan:
         if self._now and not self._now.is_after:
             self._strike(model)
 
-    def _after(self, model: OperationModel, **_: object) -> None:
+    def _after(self, model: OperationModel, parsed: Parsed, **_: object) -> None:
         if self._is_on and self._now and self._now.is_after:
+            if "Body" in parsed:
+                parsed["Body"].close()  # nobody will read it
             self._strike(model)
 
     def _strike(self, model: OperationModel) -> NoReturn:
