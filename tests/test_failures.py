@@ -38,8 +38,9 @@ def read() -> tuple[int, Any, Any]:
     return answer["statusCode"], answer["multiValueHeaders"], json.loads(answer["body"])["error"]
 
 
-def test_throttling_is_told_as_overload(reads: Faults) -> None:
-    reads.before(*[refusal("ThrottlingException")] * 3)
+@pytest.mark.parametrize("code", ["ThrottlingException", "SlowDown"])
+def test_throttling_is_told_as_overload(code: str, reads: Faults) -> None:
+    reads.before(*[refusal(code)] * 3)
 
     status, headers, error = read()
 
@@ -48,8 +49,17 @@ def test_throttling_is_told_as_overload(reads: Faults) -> None:
     assert (error["type"], error["code"]) == ("server_error", "overloaded")
 
 
-@pytest.mark.parametrize("fault", [lost_answer(), refusal("InternalServerError")])
-def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(fault: Any, reads: Faults) -> None:
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (lost_answer(), "ConnectionClosedError"),
+        (refusal("InternalServerError"), "InternalServerError"),
+        (refusal("RequestTimeout"), "RequestTimeout"),
+    ],
+)
+def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(
+    fault: Any, cause: str, reads: Faults, caplog: pytest.LogCaptureFixture
+) -> None:
     reads.before(*[fault] * 3)
 
     status, headers, error = read()
@@ -57,6 +67,16 @@ def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(fault: Any, read
     assert status == HTTPStatus.SERVICE_UNAVAILABLE
     assert headers["Retry-After"] == ["1"]
     assert error["code"] == "overloaded"
+    [line] = [record for record in caplog.records if record.message == "request failed"]
+    assert cause in {line.__dict__["error"], line.__dict__["code"]}
+
+
+def test_text_that_is_no_unicode_is_no_json(stack: LocalStack) -> None:
+    with stack.engine.turn:
+        answer = api.lambda_handler(sample("api") | {"body": '"\ud800"'}, CONTEXT)
+
+    assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
+    assert json.loads(answer["body"])["error"]["code"] == "invalid_json"
 
 
 def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:

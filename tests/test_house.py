@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "purging": {"errors", "payloads", "reading", "retries", "rows", "transactions", "versions"},
     "store": {"contract", "errors", "ids", *STORAGE},
     "views": {"rows"},
-    "requests": {"appends", "contract", "errors", "ids", "listing", "tally", "views"},
+    "requests": {"appends", "contract", "errors", "ids", "listing", "views"},
     "key_text": set[str](),
     "api_keys": {"ids", "key_text"},
     "usage_plans": {"api_keys"},

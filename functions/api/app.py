@@ -243,16 +243,16 @@ def fail(error: Exception) -> Response[str]:
     if isinstance(error, ClientError):
         code = error.response["Error"]["Code"]
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
-    if code in THROTTLED or is_failure_of_aws or isinstance(error, HTTPClientError):
-        tally().add("Throttles", code in THROTTLED)
-        return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     logger.error(
         "request failed",
         error=type(error).__name__,
         code=code,
         frames=traceback.format_tb(error.__traceback__),
     )
+    is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
+    if code in THROTTLED or is_failure_of_aws or isinstance(error, HTTPClientError):
+        tally().add("Throttles", code in THROTTLED)
+        return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     return refuse(ServerError("The service failed. It was not your request."))
 
 

@@ -77,7 +77,11 @@ class Request:
         """The body's bytes; none where there is none."""
         event = self._event
         text = event.body or ""
-        body = base64.b64decode(text) if event.is_base64_encoded else text.encode()
+        body = (
+            base64.b64decode(text)
+            if event.is_base64_encoded
+            else text.encode(errors="surrogatepass")
+        )
         if len(body) > MAX_BODY_BYTES:
             raise RequestTooLargeError(
                 f"The body of {len(body)} bytes is over the limit of {MAX_BODY_BYTES} bytes."
