@@ -3,19 +3,19 @@
 import json
 import re
 import shlex
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from conversations.api_keys import ApiKeys
-from conversations.appends import Delivery
 from conversations.errors import ConversationNotFoundError
 from conversations.ids import owner_of
-from conversations.payloads import PayloadBucket
-from conversations.rows import CONVERSATION_SK, partition, primary_key
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.rows import Conversation, conversation_row
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 from local.errors import UnusableKeyError
 from local.stack import LocalStack
 
@@ -62,15 +62,13 @@ def hold_documented_conversation(stack: LocalStack) -> None:
     resources, name = stack.resources, stack.template.name
     owner, table = owner_of(ACCOUNT, ""), Table(resources.dynamodb, name("ConversationsTable"))
     with ThreadPoolExecutor(max_workers=1) as executor, stack.engine.turn:
-        bucket = PayloadBucket(name("PayloadBucket"), lambda: resources.s3, executor)
-        store = Store(table, bucket, executor)
+        payloads = PayloadStore(name("PayloadBucket"), lambda: resources.s3, executor)
+        store = Store(table, payloads)
         try:
             store.get_conversation(owner, CONVERSATION_ID)
         except ConversationNotFoundError:
-            key = primary_key(partition(owner, CONVERSATION_ID), CONVERSATION_SK)
-            table.dynamodb.delete_item(TableName=table.name, Key=key)
-            delivery = Delivery.of(b"", is_retry=False)
-            store.create_conversation(owner, [], {}, delivery, CONVERSATION_ID)
+            made = Conversation(CONVERSATION_ID, owner, ACCOUNT, time.time_ns() // 1_000_000, {})
+            table.dynamodb.put_item(TableName=table.name, Item=conversation_row(made, ""))
 
 
 def read_documented_conversation(url: str, key: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from conversations import clients
 from conversations.contract.items import parse_batch
@@ -27,11 +27,11 @@ from conversations.errors import (
     RouteNotFoundError,
     ServerError,
 )
-from conversations.payloads import PayloadBucket
 from conversations.requests import PREFIXES, Request
-from conversations.store import Store
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.store import Store
+from conversations.storage.transactions import NO_RESPONSE, THROTTLED, Table
 from conversations.tally import Tally, request_line
-from conversations.transactions import THROTTLED, Table
 from conversations.views import conversation_json, items_json, list_json
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def dynamodb() -> DynamoDBClient:
 
 
 @functools.cache
-def bucket() -> PayloadBucket:
-    """The bucket, likewise; its client is made when the first large item is met."""
+def payload_store() -> PayloadStore:
+    """The bucket, likewise; its client is made when the first large batch is met."""
     client = functools.cache(clients.s3)
     spill_bytes = int(os.environ["SPILL_BYTES"])
-    return PayloadBucket(os.environ["PAYLOAD_BUCKET"], client, executor(), spill_bytes)
+    return PayloadStore(os.environ["PAYLOAD_BUCKET"], client, executor(), spill_bytes)
 
 
 @functools.cache
@@ -75,7 +75,7 @@ def executor() -> ThreadPoolExecutor:
 def store() -> Store:
     """All conversations, as this request may see them; what it does is counted."""
     table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], tally())
-    return Store(table, bucket(), executor(), int(os.environ["RETENTION_DAYS"]))
+    return Store(table, payload_store(), int(os.environ["RETENTION_DAYS"]))
 
 
 def count_resend(attempts: int, **_: object) -> None:
@@ -116,9 +116,10 @@ def create_conversation() -> Response[str]:
     created = parse_create(body)
     conversation = store().create_conversation(
         owner(),
+        request().account,
         created.get("items") or [],
         created.get("metadata") or {},
-        request().delivery(body),
+        request().idempotency(body),
     )
     tally().conversation_id = conversation.conversation_id
     return _json(conversation_json(conversation))
@@ -169,7 +170,7 @@ def append_items(conversation_id: str) -> Response[str]:
     batch = parse_batch(body)
     view = request().view(batch.get("include"))
     appended = store().append_items(
-        owner(), conversation_id, batch["items"], request().delivery(body)
+        owner(), conversation_id, batch["items"], request().idempotency(body)
     )
     return _json(items_json(appended, view, has_more=False))
 
@@ -250,7 +251,7 @@ def fail(error: Exception) -> Response[str]:
         frames=traceback.format_tb(error.__traceback__),
     )
     is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
-    if code in THROTTLED or is_failure_of_aws or isinstance(error, HTTPClientError):
+    if code in THROTTLED or is_failure_of_aws or isinstance(error, NO_RESPONSE):
         tally().add("Throttles", code in THROTTLED)
         return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     return refuse(ServerError("The service failed. It was not your request."))

@@ -25,10 +25,10 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 )
 
 from conversations import clients
-from conversations.payloads import PayloadBucket
-from conversations.purging import purge_conversation, remove_all_but_head
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import purge_conversation, sweep
+from conversations.storage.transactions import Table
 from conversations.tally import Tally
-from conversations.transactions import Table
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -53,10 +53,10 @@ def dynamodb() -> DynamoDBClient:
 
 
 @functools.cache
-def bucket() -> PayloadBucket:
+def payload_store() -> PayloadStore:
     """The bucket, likewise."""
     client = clients.s3()
-    return PayloadBucket(os.environ["PAYLOAD_BUCKET"], lambda: client, ThreadPoolExecutor())
+    return PayloadStore(os.environ["PAYLOAD_BUCKET"], lambda: client, ThreadPoolExecutor())
 
 
 def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> None:
@@ -84,22 +84,21 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
 
 
 def purge(record: DynamoDBRecord, lambda_context: LambdaContext, done: Tally) -> bool:
-    """Do what a record asks for; whether all of it is done."""
+    """Do what a record asks for; return whether all of it is done."""
     change = cast("StreamRecord", record.dynamodb)
-    is_end = record.event_name is DynamoDBRecordEventName.REMOVE
-    if is_end and "object" in change.old_image:
-        bucket().remove([change.old_image["object"]])
-        return True
     pk, table = change.keys["pk"], Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], done)
-    if is_end:
-        return remove_all_but_head(table, bucket(), pk, lambda: True)
-    is_done = purge_conversation(
+    is_expiry = record.event_name is DynamoDBRecordEventName.REMOVE
+    if is_expiry and "object" in change.old_image:
+        payload_store().delete([change.old_image["object"]])
+        return True
+    work = sweep if is_expiry else purge_conversation
+    is_done = work(
         table,
-        bucket(),
+        payload_store(),
         pk,
         lambda: lambda_context.get_remaining_time_in_millis() > RESERVE_MS,
     )
-    if is_done:
+    if is_done and not is_expiry:
         done.add("PurgeLag", time.time() - float(change.new_image["deleted_at"]) / 1000)
     return is_done
 

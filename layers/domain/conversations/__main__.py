@@ -10,9 +10,9 @@ import click
 
 from conversations.command_line import Aws, asks_aws
 from conversations.key_commands import keys
-from conversations.payloads import PayloadBucket
-from conversations.purging import find_orphans, find_unpurged, purge_again
-from conversations.transactions import Table
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import find_orphans, find_unfinished_purges, requeue_purge
+from conversations.storage.transactions import Table
 
 REMOVED_AT_ONCE = 1_000
 """Objects that S3 removes in one request."""
@@ -56,7 +56,7 @@ def orphans(
     outputs = aws.outputs() if aws.stack else {}
     s3 = aws.session.client("s3")
     with ThreadPoolExecutor(1) as executor:
-        payloads = PayloadBucket(bucket or outputs["PayloadBucketName"], lambda: s3, executor)
+        payloads = PayloadStore(bucket or outputs["PayloadBucketName"], lambda: s3, executor)
         dynamodb = aws.session.client("dynamodb")
         conversations = Table(dynamodb, table or outputs["ConversationsTableName"])
         moment = datetime.now(UTC) - timedelta(hours=hours)
@@ -64,7 +64,7 @@ def orphans(
         for batch in itertools.batched(found, REMOVED_AT_ONCE, strict=False):
             click.echo("\n".join(batch))
             if deletes:
-                payloads.remove(batch)
+                payloads.delete(batch)
 
 
 @main.group()
@@ -89,15 +89,15 @@ def unfinished(
     hours: int,
     begins: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """Show the deleted conversations of which something is left, one a line."""
+    """Show the deleted or expired conversations of which something is left, one a line."""
     if (aws.stack is None) == (table is None):
         raise click.UsageError("Give either --stack or --table.")
     name = table or aws.outputs()["ConversationsTableName"]
     conversations = Table(aws.session.client("dynamodb"), name)
-    for pk in find_unpurged(conversations, datetime.now(UTC) - timedelta(hours=hours)):
+    for pk in find_unfinished_purges(conversations, datetime.now(UTC) - timedelta(hours=hours)):
         click.echo(pk)
         if begins:
-            purge_again(conversations, pk)
+            requeue_purge(conversations, pk)
 
 
 if __name__ == "__main__":

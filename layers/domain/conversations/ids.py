@@ -1,7 +1,8 @@
-"""Ids that clients see, and the keys by which rows sort.
+"""Ids that clients see, and the sequence keys that order items.
 
-An entry key is 26 characters of base32hex: 48 bits of milliseconds, 64 of a batch's nonce, 16 of
-the item's index in its batch. Keys sort as strings by arrival, and never repeat in a conversation.
+A sequence key is 26 characters of base32hex: 48 bits of milliseconds, 64 of the batch's nonce, 16
+of the item's slot in its batch. Keys sort as strings in the order of the batches' commits and never
+repeat in a conversation.
 """
 
 import base64
@@ -67,23 +68,23 @@ def new_conversation_id() -> str:
 
 
 def new_batch(now: int) -> int:
-    """The number that the keys of a batch written at *now*, in milliseconds, begin with."""
+    """Return the number that the keys of a batch written at *now*, in milliseconds, begin with."""
     return now << 64 | secrets.randbits(62)
 
 
 def batch_after(last_key: str) -> int:
-    """The number for a batch that must sort after *last_key*, whatever the clocks say.
+    """Return the number of a batch that sorts after *last_key*, whatever the clocks say.
 
-    The step is random: two writers that move behind the same key still get keys of their own, so
-    a row at one's own first key proves one's own write.
+    The step is random: two writers that move behind the same key still get different keys, so a
+    row at a writer's own first key proves that writer's own commit.
     """
     return (_number(last_key) >> 16) + 1 + secrets.randbits(48)
 
 
-def entry_keys(batch: int, size: int) -> list[str]:
-    """The sort keys of a batch's items, in their order.
+def sequence_keys(batch: int, size: int) -> list[str]:
+    """Return the keys of the slots 0 to *size* - 1 of a batch, in order.
 
-    They differ in their last four characters: two bits of the nonce, the index, two bits unused.
+    They differ in their last four characters: two bits of the nonce, the slot, two bits unused.
     """
     start = base64.b32hexencode((batch << 16).to_bytes(16)).decode().lower()[: _KEY_LENGTH - 4]
     tails = range((batch & 0b11) << 18, ((batch & 0b11) << 18) + (size << 2), 1 << 2)
@@ -91,32 +92,40 @@ def entry_keys(batch: int, size: int) -> list[str]:
 
 
 def keys_of_batch(last_key: str) -> list[str]:
-    """All keys of the batch that ends with *last_key*."""
-    number = _number(last_key)
-    return entry_keys(number >> 16, (number & 0xFFFF) + 1)
+    """Return all keys of the batch that ends with *last_key*."""
+    return sequence_keys(_number(last_key) >> 16, slot_of(last_key) + 1)
 
 
-def time_of(key: str) -> float:
-    """When a key was made, in seconds since the epoch, by the clock of whoever made it.
+def first_key(key: str) -> str:
+    """Return the key of slot 0 in the batch that *key* belongs to."""
+    return key_at(key, 0)
 
-    A key that had to sort after another one's tells that one's time.
-    """
-    return (_number(key) >> 80) / 1000
+
+def key_at(key: str, slot: int) -> str:
+    """Return the key of a *slot* in the batch that *key* belongs to."""
+    nonce = int(key[-4], 32) >> 3
+    tail = nonce << 18 | slot << 2
+    return key[:-4] + _PAIRS[tail >> 10] + _PAIRS[tail & 0x3FF]
+
+
+def slot_of(key: str) -> int:
+    """Return the slot of *key* in its batch, from 0."""
+    return (int(key[-4:], 32) & 0x3FFFF) >> 2
 
 
 def generated_id(item_type: str, key: str) -> str:
-    """The id of an item that came without one: OpenAI's prefix for its type, and its key."""
+    """Return the id of an item that came without one: the prefix of its type, and its key."""
     return f"{_PREFIXES.get(item_type, 'item')}_{key}"
 
 
 def key_in(item_id: str) -> str | None:
-    """The entry key that *item_id* carries if this service may have generated it, or None.
+    """Return the sequence key in *item_id* if this service may have generated it, else None.
 
-    A client's own id may look the same: whoever follows the key compares the row's id.
+    A client's own id may look the same: compare the id of the item found there.
     """
     match = _GENERATED_ID.fullmatch(item_id)
     return match[1] if match else None
 
 
 def _number(key: str) -> int:
-    return int.from_bytes(base64.b32hexdecode(key.upper() + "======"))
+    return int(key, 32) >> 2

@@ -8,14 +8,14 @@ import re
 from typing import TYPE_CHECKING, cast, get_args
 
 from conversations import ids
-from conversations.appends import Delivery
 from conversations.contract.models import parse_filter
 from conversations.errors import (
     DelegationNotAllowedError,
     InvalidRequestError,
     RequestTooLargeError,
 )
-from conversations.listing import Order
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.pages import Order
 from conversations.views import HEAVY_FIELDS, View
 
 if TYPE_CHECKING:
@@ -58,20 +58,25 @@ class Request:
         for name, value in self._event.path_parameters.items():
             _valid_id(name, value)
 
+    @property
+    def account(self) -> str:
+        """The account of the request's key."""
+        return str(self._event["requestContext"]["authorizer"]["account"])
+
     def owner(self) -> str:
         """Who the request is for: the key's account, or the end user that it speaks for."""
         event = self._event
         authorizer = event["requestContext"]["authorizer"]
         end_user = self._header("X-On-Behalf-Of")
         if end_user is None:
-            return ids.owner_of(authorizer["account"], "")
+            return ids.owner_of(self.account, "")
         if not re.fullmatch(END_USER_PATTERN, end_user):
             raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable characters")
         if authorizer["may_delegate"] != "true":
             raise DelegationNotAllowedError(
                 "This key may not act on behalf of end users.", param="X-On-Behalf-Of"
             )
-        return ids.owner_of(authorizer["account"], end_user)
+        return ids.owner_of(self.account, end_user)
 
     def body(self) -> bytes:
         """The body's bytes; none where there is none."""
@@ -88,13 +93,15 @@ class Request:
             )
         return body
 
-    def delivery(self, body: bytes) -> Delivery:
-        """By what a repetition of the request will be known."""
+    def idempotency(self, body: bytes) -> IdempotencyInfo:
+        """Return what distinguishes a replay of this request."""
         key = self._header("Idempotency-Key")
         if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
             raise _invalid("Idempotency-Key", key, "1 to 255 printable characters")
         count = self._event.headers.get("x-stainless-retry-count", "0")
-        return Delivery.of(body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None)
+        return IdempotencyInfo.of(
+            body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None
+        )
 
     def after(self) -> str | None:
         """The id that a page begins behind."""

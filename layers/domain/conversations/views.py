@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conversations.rows import Conversation, StoredItem
+    from conversations.storage.items import StoredItem
+    from conversations.storage.rows import Conversation
 
     type Json = dict[str, object]
 

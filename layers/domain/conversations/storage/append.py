@@ -1,0 +1,356 @@
+"""A batch on its way in: appended to a conversation, or the start of a new one.
+
+A replay is recognized by its `Idempotency-Key`; without one, by the body of the conversation's last
+append, if the client marks the request as a retry and that append is recent; and, after a lost
+response, by its own sequence keys in the table. It returns what the first request returned, made
+from the request itself and the first one's keys: also when items were deleted meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, override
+
+from conversations import ids
+from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
+from conversations.storage import rows
+from conversations.storage.items import ItemBody
+from conversations.storage.reads import Place, transact_get
+from conversations.storage.transactions import (
+    ConversationTransaction,
+    Resolution,
+    condition_failed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+    from conversations.storage.items import StoredItem
+    from conversations.storage.payloads import Payload
+    from conversations.storage.rows import Conversation, Row
+    from conversations.storage.transactions import Reason, Table
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+"""How long an `Idempotency-Key` is remembered."""
+REPLAY_SECONDS = 40
+"""How long after an append its body, marked as a retry, counts as a replay of it.
+
+API Gateway gives up after 29 seconds, and openai's SDK waits at most 8 before it retries.
+"""
+_IS_FREE = "attribute_not_exists(pk) OR expires_at <= :seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyInfo:
+    """What distinguishes a replay of a request from another request."""
+
+    body: str
+    """SHA-256 of the body's bytes."""
+    key: str | None = None
+    """The `Idempotency-Key`."""
+    is_marked_retry: bool = False
+    """Whether the client marked it as a retry (`x-stainless-retry-count`) and sent no key, which
+    would distinguish it from others with the same body."""
+
+    @classmethod
+    def of(cls, body: bytes, key: str | None = None, *, is_retry: bool) -> IdempotencyInfo:
+        """Return the information for *body*, which the client may have marked as a retry."""
+        return cls(hashlib.sha256(body).hexdigest(), key, is_retry and key is None)
+
+
+class Batch(NamedTuple):
+    """Items without a place, and how their lines are kept."""
+
+    items: Sequence[ItemBody]
+    payload: Payload
+
+
+class Append(ConversationTransaction):
+    """A batch that goes behind the last item of a conversation."""
+
+    def __init__(
+        self,
+        table: Table,
+        pk: str,
+        batch: Batch,
+        idempotency: IdempotencyInfo,
+        lifetime: int | None = None,
+    ) -> None:
+        """*lifetime* is how many seconds the batch, and from now on the conversation, lives."""
+        super().__init__(table, pk)
+        self._items, self._payload = batch
+        self._idempotency = idempotency
+        self._expiry = rows.expiry(self._now, lifetime)
+        self._keys = ids.sequence_keys(ids.new_batch(self._now), len(self._items))
+        self._stale_pointers: dict[str, str] = {}
+        """The keys that pointers of claimed ids still hold, of items that are deleted."""
+        self._free_ids: set[str] = set()
+        """Claimed ids that the service once generated, for items that are deleted."""
+        self.is_replay = False
+        """Whether an earlier request had written the batch already."""
+
+    def items(self) -> list[StoredItem]:
+        """Return the batch as it reads; after the commit of a replay, as the first one did."""
+        return [item.with_key(key) for item, key in zip(self._items, self._keys, strict=True)]
+
+    @override
+    def _actions(self) -> list[TransactWriteItemTypeDef]:
+        actions = [self._conversation_action(), *self._put_idempotency()]
+        if self._items:
+            row = rows.batch_row(self._pk, self._keys[0], len(self._items), self._payload)
+            actions.append(self._put(row | self._expiry))
+        return [*actions, *(action for _, action in self._claims())]
+
+    @override
+    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+        conversation, *others = reasons
+        if self._idempotency.key is not None:
+            remembered, *others = others
+            if condition_failed(remembered):
+                self._replay(remembered["Item"])
+                return Resolution.COMMITTED
+        is_behind = condition_failed(conversation)
+        if is_behind and self._is_written(conversation["Item"]):
+            return Resolution.COMMITTED
+        if self.outcome_unknown and self._already_committed():
+            return Resolution.COMMITTED
+        are_ids_free = self._check_claims(others[1:])
+        if is_behind:
+            batch = ids.batch_after(conversation["Item"]["last_key"]["S"])
+            self._keys = ids.sequence_keys(batch, len(self._items))
+            self._table.tally.add("Rekeys")
+        return Resolution.RESTART if is_behind or are_ids_free else Resolution.RESEND
+
+    @override
+    def _already_committed(self) -> bool:
+        """Read with the conversation row: an append counts as committed once lists can see it."""
+        key = self._keys[0]
+        sks = (rows.CONVERSATION_SK, rows.batch_sk(key), rows.tombstone_sk(key))
+        found = transact_get(self._table, [rows.primary_key(self._pk, sk) for sk in sks])
+        return any(row["sk"]["S"] != rows.CONVERSATION_SK for row in found)
+
+    def _is_written(self, row: Row) -> bool:
+        """Return whether this request, or one that it replays, has written the batch."""
+        if self._keys[-1] in rows.recent_last_keys(row):
+            return True
+        if (
+            self._idempotency.is_marked_retry
+            and row["last_body"]["S"] == self._idempotency.body
+            and int(row["appended_at"]["N"]) >= self._replay_cutoff
+        ):
+            self._keys = ids.keys_of_batch(row["last_key"]["S"])
+            self.is_replay = True
+            return True
+        return False
+
+    @property
+    def _replay_cutoff(self) -> int:
+        return self._now - REPLAY_SECONDS * 1000
+
+    def _replay(self, remembered: Mapping[str, AttributeValueTypeDef]) -> None:
+        """Take the keys that the first request with this idempotency key was given."""
+        self._require_same_body(remembered)
+        self.is_replay = remembered["last_key"]["S"] != self._keys[-1]
+        self._keys = ids.keys_of_batch(remembered["last_key"]["S"])
+
+    def _require_same_body(self, remembered: Mapping[str, AttributeValueTypeDef]) -> None:
+        if remembered["body"]["S"] != self._idempotency.body:
+            raise IdempotencyKeyReusedError(
+                "This Idempotency-Key was used before with another body.", param="Idempotency-Key"
+            )
+
+    def _conversation_action(self) -> TransactWriteItemTypeDef:
+        """Move the conversation's end, and remember the batches before it and the body."""
+        newest, *older = rows.RECENT_BATCHES
+        moved = "".join(f", {name} = {last}" for last, name in itertools.pairwise((newest, *older)))
+        is_other = "(last_body <> :body OR appended_at < :replay_cutoff)"
+        values: Row = {
+            ":first": {"S": self._keys[0]},
+            ":last": {"S": self._keys[-1]},
+            ":body": {"S": self._idempotency.body},
+            ":now": rows.number(self._now),
+        }
+        if self._expiry:
+            values[":expires_at"] = self._expiry["expires_at"]
+        if self._idempotency.is_marked_retry:
+            values[":replay_cutoff"] = rows.number(self._replay_cutoff)
+        return self._update(
+            f"SET {newest} = :last{moved}, last_body = :body, updated_at = :now, appended_at = :now"
+            + (", expires_at = :expires_at" if self._expiry else " REMOVE expires_at"),
+            "last_key < :first" + (f" AND {is_other}" if self._idempotency.is_marked_retry else ""),
+            values,
+        )
+
+    def _put_idempotency(self) -> list[TransactWriteItemTypeDef]:
+        """Return the action by which a replay with the same idempotency key is recognized."""
+        key = self._idempotency.key
+        if key is None:
+            return []
+        row = rows.idempotency_row(
+            self._idempotency_pk(), key, self._idempotency.body, self._remembered()
+        )
+        expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
+        return [self._put_if(row | expiry, _IS_FREE, {":seconds": self._seconds})]
+
+    def _idempotency_pk(self) -> str:
+        return self._pk
+
+    def _remembered(self) -> Row:
+        """Return what a replay needs beside its own request."""
+        return {"last_key": {"S": self._keys[-1]}}
+
+    def _claims(self) -> Iterator[tuple[int, TransactWriteItemTypeDef]]:
+        """Yield the actions by which the clients' ids are unique, each with its item's place.
+
+        A generated id that a client posts back has no pointer: its batch claims it.
+        """
+        checked: set[str] = set()
+        for place, (item, key) in enumerate(zip(self._items, self._keys, strict=True)):
+            item_id = item.unique_id
+            if item_id is None:
+                continue
+            yield place, self._put_pointer(item_id, key)
+            own_key = ids.key_in(item_id)
+            if own_key is None or item_id in self._free_ids or rows.batch_sk(own_key) in checked:
+                continue
+            checked.add(rows.batch_sk(own_key))
+            yield place, self._require_absent(rows.batch_sk(own_key))
+
+    def _put_pointer(self, item_id: str, key: str) -> TransactWriteItemTypeDef:
+        row = rows.pointer_row(self._pk, item_id, key) | self._expiry
+        stale = self._stale_pointers.get(item_id)
+        if stale is None:
+            return self._put_if(row, _IS_FREE, {":seconds": self._seconds})
+        values: Row = {":seconds": self._seconds, ":stale": {"S": stale}}
+        put = self._put_if(row, f"{_IS_FREE} OR #key = :stale", values)
+        put["Put"]["ExpressionAttributeNames"] = {"#key": "key"}
+        return put
+
+    def _require_absent(self, sk: str) -> TransactWriteItemTypeDef:
+        return {
+            "ConditionCheck": {
+                "TableName": self._table.name,
+                "Key": rows.primary_key(self._pk, sk),
+                "ConditionExpression": "attribute_not_exists(pk)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _check_claims(self, reasons: Sequence[Reason]) -> bool:
+        """Return whether ids that were refused are free all the same: their items are deleted.
+
+        Raises:
+            ItemAlreadyInConversationError: an id names an item that exists.
+        """
+        refused = [
+            (place, reason["Item"])
+            for reason, (place, _) in zip(reasons, self._claims(), strict=True)
+            if condition_failed(reason)
+        ]
+        taken: set[int] = set()
+        for place, row in refused:
+            taken |= self._taken_in(row) if "n" in row else self._taken_by(row, place)
+        if taken:
+            names = ", ".join(f"'{self._items[place].given_id}'" for place in sorted(taken))
+            raise ItemAlreadyInConversationError(
+                f"Item already in conversation: {names}.", param=f"items[{min(taken)}].id"
+            )
+        return bool(refused)
+
+    def _taken_by(self, pointer: Row, place: int) -> set[int]:
+        """Return *place* if the item that a *pointer* names exists; else note that it is stale."""
+        key = pointer["key"]["S"]
+        found = transact_get(self._table, [rows.primary_key(self._pk, rows.batch_sk(key))])
+        if any(ids.slot_of(key) in rows.live_slots(row) for row in found):
+            return {place}
+        self._stale_pointers[str(self._items[place].unique_id)] = key
+        return set()
+
+    def _taken_in(self, row: Row) -> set[int]:
+        """Return the places of the claimed ids that are ids of items in a batch *row*.
+
+        The batch's other ids are free for ever: a slot is never filled again.
+        """
+        taken: set[int] = set()
+        for place, item in enumerate(self._items):
+            item_id = item.unique_id or ""
+            key = ids.key_in(item_id)
+            if key is None or rows.batch_sk(key) != row["sk"]["S"]:
+                continue
+            if self._is_id_of(item_id, key, row):
+                taken.add(place)
+            else:
+                self._free_ids.add(item_id)
+        return taken
+
+    def _is_id_of(self, item_id: str, key: str, row: Row) -> bool:
+        """Return whether the item at *key* has that id; one in an object is taken to have it."""
+        slot = ids.slot_of(key)
+        if not rows.is_live(row) or slot not in rows.live_slots(row):
+            return False
+        part = Place(row, slot).part
+        if part.payload.object_key is not None:
+            return True
+        [line] = part.decode(part.payload.data)
+        return ItemBody.parse(line).cursor_for(key) == item_id
+
+
+class Create(Append):
+    """A new conversation, and the items it begins with, if any."""
+
+    def __init__(
+        self,
+        table: Table,
+        conversation: Conversation,
+        batch: Batch,
+        idempotency: IdempotencyInfo,
+        lifetime: int | None = None,
+    ) -> None:
+        pk = rows.partition(conversation.owner, conversation.conversation_id)
+        super().__init__(table, pk, batch, idempotency, lifetime)
+        self.conversation = conversation
+
+    @override
+    def _conversation_action(self) -> TransactWriteItemTypeDef:
+        last_key = self._keys[-1] if self._keys else ""
+        row = rows.conversation_row(self.conversation, last_key)
+        return self._put_if(row | self._expiry, "attribute_not_exists(pk)", {})
+
+    @override
+    def _exists(self, conversation: Reason) -> bool:
+        return True
+
+    @override
+    def _is_written(self, row: Row) -> bool:
+        """The id is random: a conversation that exists was made by an earlier attempt."""
+        return True
+
+    @override
+    def _already_committed(self) -> bool:
+        key = rows.primary_key(self._pk, rows.CONVERSATION_SK)
+        return bool(transact_get(self._table, [key]))
+
+    @override
+    def _idempotency_pk(self) -> str:
+        return rows.partition(self.conversation.owner, "")
+
+    @override
+    def _remembered(self) -> Row:
+        return {
+            "conversation": {"S": self.conversation.conversation_id},
+            "created_at": rows.number(self.conversation.created_at),
+        }
+
+    @override
+    def _replay(self, remembered: Mapping[str, AttributeValueTypeDef]) -> None:
+        self._require_same_body(remembered)
+        self.is_replay = remembered["conversation"]["S"] != self.conversation.conversation_id
+        self.conversation = replace(
+            self.conversation,
+            conversation_id=remembered["conversation"]["S"],
+            created_at=int(remembered["created_at"]["N"]),
+        )

@@ -1,0 +1,223 @@
+"""How a batch's lines are kept: as they are, compressed, in the row or in one S3 object.
+
+The lines of an ordinary batch are compressed together. Those of a large one are compressed one by
+one: a single item is then read by a byte range of the object, and deleted without compressing the
+others again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import uuid
+import zlib
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from conversations.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    from mypy_boto3_s3.client import S3Client
+
+type Codec = Literal["json", "zlib"]
+
+COMPRESS_BYTES = 600
+"""Below this a batch's row rounds up to the same write unit, compressed or not."""
+COMPRESS_RATIO = 0.9
+SPILL_BYTES = 16 * 1024
+"""Size of the kept payload above which it goes to an object."""
+LARGE_BYTES = 64 * 1024
+"""Size of a batch's JSON from which its lines are compressed one by one, into an object."""
+MAX_RESPONSE_PAYLOAD_BYTES = 6_000_000
+"""What items may take in one response: Lambda's limit is 6,291,456 bytes for the whole of it."""
+READ_ATTEMPTS = 3
+"""Number of read attempts when an object disappears between its row and its read."""
+_DELETE_OBJECTS_MAX = 1_000
+_MISSING = frozenset({"NoSuchKey", "AccessDenied"})
+"""What S3 says of an object that does not exist; the latter to a caller that may not list."""
+
+
+class Payload(NamedTuple):
+    """A batch's lines as they are kept: *data* in the row, or in the object named *object_key*."""
+
+    codec: Codec
+    size: int
+    """Bytes that the lines take in a response of Lambda, which escapes their quotes once more."""
+    data: bytes = b""
+    object_key: str | None = None
+    ends: tuple[int, ...] = ()
+    """Where each line ends in the data, if the lines are compressed one by one."""
+
+
+class Part(NamedTuple):
+    """The lines from *start* to before *stop* of a payload, counted from 0."""
+
+    payload: Payload
+    start: int
+    stop: int
+
+    def byte_range(self) -> tuple[int, int]:
+        """Return where to begin and where to end reading the data; 0 and 0 mean all of it."""
+        ends = (0, *self.payload.ends)
+        return (ends[self.start], ends[self.stop]) if self.payload.ends else (0, 0)
+
+    def decode(self, data: bytes, offset: int = 0) -> list[str]:
+        """Return the lines, from the payload's data or what of it begins at *offset*."""
+        if not self.payload.ends:
+            return _split(self.payload, data)[self.start : self.stop]
+        ends = [end - offset for end in (0, *self.payload.ends)][self.start : self.stop + 1]
+        return [zlib.decompress(data[a:b]).decode() for a, b in itertools.pairwise(ends)]
+
+
+def response_bytes(text: bytes) -> int:
+    """Return what JSON takes in a response of Lambda, which escapes quotes and backslashes."""
+    return len(text) + text.count(b'"') + text.count(b"\\")
+
+
+def encode(lines: Sequence[str]) -> Payload:
+    """Compress *lines* where that pays: together, or one by one from `LARGE_BYTES` on."""
+    raw = "\n".join(lines).encode()
+    size = response_bytes(raw)
+    if len(raw) >= LARGE_BYTES:
+        return _join([zlib.compress(line.encode()) for line in lines], size)
+    if len(raw) >= COMPRESS_BYTES:
+        packed = zlib.compress(raw)
+        if len(packed) <= COMPRESS_RATIO * len(raw):
+            return Payload("zlib", size, packed)
+    return Payload("json", size, raw)
+
+
+def keep_lines(payload: Payload, data: bytes, kept: Sequence[int]) -> Payload:
+    """Return the payload that holds only the lines at *kept*; *data* are its bytes, all of them."""
+    if not payload.ends:
+        lines = _split(payload, data)
+        return encode([lines[place] for place in kept])
+    bounds = [*itertools.pairwise((0, *payload.ends))]
+    segments = [data[slice(*bounds[place])] for place in kept]
+    size = sum(response_bytes(zlib.decompress(segment)) for segment in segments)
+    return _join(segments, size + len(segments) - 1)
+
+
+def _split(payload: Payload, data: bytes) -> list[str]:
+    raw = zlib.decompress(data) if payload.codec == "zlib" else data
+    return raw.decode().split("\n")
+
+
+def _join(segments: Sequence[bytes], size: int) -> Payload:
+    ends = itertools.accumulate(map(len, segments))
+    return Payload("zlib", size, b"".join(segments), ends=tuple(ends))
+
+
+def read_again_if_deleted[Found](read: Callable[[], Found]) -> Found:
+    """Return what *read* finds, repeated while an object disappears between its row and its read.
+
+    Raises:
+        ClientError: an object does not exist, though its row still names it.
+    """
+    for _ in range(READ_ATTEMPTS - 1):
+        try:
+            return read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _MISSING:
+                raise
+    return read()
+
+
+class PayloadStore:
+    """The bucket of payloads that are too large for a row; its client is made on first use."""
+
+    def __init__(
+        self,
+        bucket: str,
+        client: Callable[[], S3Client],
+        executor: Executor,
+        spill_bytes: int = SPILL_BYTES,
+    ) -> None:
+        self._bucket = bucket
+        self._spill_bytes = spill_bytes
+        self._client = client
+        self.executor = executor
+        """The threads that wait for S3 beside the request's own."""
+
+    def spill(self, payload: Payload, folder: str) -> Payload:
+        """Put the data of a large payload into an object of *folder*, and return what names it.
+
+        The object exists when this returns. Its name says nothing of its row, so that the row can
+        still be given another key.
+        """
+        if not payload.ends and len(payload.data) <= self._spill_bytes:
+            return payload
+        object_key = f"{folder}/{uuid.uuid4()}"
+        self._client().put_object(Bucket=self._bucket, Key=object_key, Body=payload.data)
+        return payload._replace(data=b"", object_key=object_key)
+
+    def read_lines(self, parts: Sequence[Part]) -> list[list[str]]:
+        """Return the lines of each part, in order; objects are read in parallel."""
+        if sum(part.payload.object_key is not None for part in parts) > 1:
+            self._client()  # made here, by one thread and once
+            data = self.executor.map(self._read, parts)
+        else:
+            data = map(self._read, parts)
+        return [
+            part.decode(found, part.byte_range()[0])
+            for part, found in zip(parts, data, strict=True)
+        ]
+
+    def read_all(self, payload: Payload) -> bytes:
+        """Return all data of a payload."""
+        if payload.object_key is None:
+            return payload.data
+        answer = self._client().get_object(Bucket=self._bucket, Key=payload.object_key)
+        return answer["Body"].read()
+
+    def delete(self, object_keys: Iterable[str | None]) -> None:
+        """Delete objects; None stands for a payload without one, and a missing one is no error.
+
+        Raises:
+            ServerError: some still exist.
+        """
+        existing = (key for key in object_keys if key is not None)
+        for keys in itertools.batched(existing, _DELETE_OBJECTS_MAX, strict=False):
+            answer = self._client().delete_objects(
+                Bucket=self._bucket,
+                Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+            )
+            if answer.get("Errors"):
+                raise ServerError(f"{len(answer['Errors'])} objects could not be deleted.")
+
+    def delete_best_effort(self, object_keys: Iterable[str | None]) -> None:
+        """Delete objects that no row names, and ignore a failure.
+
+        `conversations objects orphans` lists what remains.
+        """
+        with contextlib.suppress(BotoCoreError, ClientError, ServerError):
+            self.delete(object_keys)
+
+    def list_folder(self, folder: str) -> Iterator[list[str]]:
+        """Yield the keys of all objects in a *folder*, up to 1,000 at a time."""
+        pages = self._client().get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=f"{folder}/"):
+            yield [found["Key"] for found in page.get("Contents", [])]
+
+    def list_older_than(self, cutoff: datetime) -> Iterator[str]:
+        """Yield the keys of all objects that are older than *cutoff*."""
+        for page in self._client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
+            for found in page.get("Contents", []):
+                if found["LastModified"] < cutoff:
+                    yield found["Key"]
+
+    def _read(self, part: Part) -> bytes:
+        first, behind = part.byte_range()
+        if not behind:
+            return self.read_all(part.payload)
+        answer = self._client().get_object(
+            Bucket=self._bucket,
+            Key=str(part.payload.object_key),
+            Range=f"bytes={first}-{behind - 1}",
+        )
+        return answer["Body"].read()
