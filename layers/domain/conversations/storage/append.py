@@ -14,22 +14,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, override
 
 from conversations import ids
-from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
+from conversations.errors import IdempotencyKeyReusedError
 from conversations.storage import rows
-from conversations.storage.items import ItemBody
-from conversations.storage.reads import Place, transact_get
+from conversations.storage.claims import IS_FREE, IdClaims
+from conversations.storage.reads import transact_get
 from conversations.storage.transactions import (
     ConversationTransaction,
     Resolution,
     condition_failed,
+    put_if,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
-    from conversations.storage.items import StoredItem
+    from conversations.storage.items import ItemBody, StoredItem
     from conversations.storage.payloads import Payload
     from conversations.storage.rows import Conversation, Row
     from conversations.storage.transactions import Reason, Table
@@ -41,7 +42,6 @@ REPLAY_SECONDS = 40
 
 API Gateway gives up after 29 seconds, and openai's SDK waits at most 8 before it retries.
 """
-_IS_FREE = "attribute_not_exists(pk) OR expires_at <= :seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,7 @@ class Append(ConversationTransaction):
         self._idempotency = idempotency
         self._expiry = rows.expiry(self._now, lifetime)
         self._keys = ids.sequence_keys(ids.new_batch(self._now), len(self._items))
-        self._stale_pointers: dict[str, str] = {}
-        """The keys that pointers of claimed ids still hold, of items that are deleted."""
-        self._free_ids: set[str] = set()
-        """Claimed ids that the service once generated, for items that are deleted."""
+        self._claims = IdClaims(table, pk, [item.unique_id for item in self._items])
         self.is_replay = False
         """Whether an earlier request had written the batch already."""
 
@@ -102,8 +99,8 @@ class Append(ConversationTransaction):
         actions = [self._conversation_action(), *self._put_idempotency()]
         if self._items:
             row = rows.batch_row(self._pk, self._keys[0], len(self._items), self._payload)
-            actions.append(self._put(row | self._expiry))
-        return [*actions, *(action for _, action in self._claims())]
+            actions.append({"Put": {"TableName": self._table.name, "Item": row | self._expiry}})
+        return [*actions, *self._claims.actions(self._keys, self._expiry, self._seconds)]
 
     @override
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
@@ -118,7 +115,7 @@ class Append(ConversationTransaction):
             return Resolution.COMMITTED
         if self.outcome_unknown and self._already_committed():
             return Resolution.COMMITTED
-        are_ids_free = self._check_claims(others[1:])
+        are_ids_free = self._claims.resolve(others[1:])
         if is_behind:
             batch = ids.batch_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch, len(self._items))
@@ -194,7 +191,7 @@ class Append(ConversationTransaction):
             self._idempotency_pk(), key, self._idempotency.body, self._remembered()
         )
         expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
-        return [self._put_if(row | expiry, _IS_FREE, {":seconds": self._seconds})]
+        return [put_if(self._table, row | expiry, IS_FREE, {":seconds": self._seconds})]
 
     def _idempotency_pk(self) -> str:
         return self._pk
@@ -202,101 +199,6 @@ class Append(ConversationTransaction):
     def _remembered(self) -> Row:
         """Return what a replay needs beside its own request."""
         return {"last_key": {"S": self._keys[-1]}}
-
-    def _claims(self) -> Iterator[tuple[int, TransactWriteItemTypeDef]]:
-        """Yield the actions by which the clients' ids are unique, each with its item's place.
-
-        A generated id that a client posts back has no pointer: its batch claims it.
-        """
-        checked: set[str] = set()
-        for place, (item, key) in enumerate(zip(self._items, self._keys, strict=True)):
-            item_id = item.unique_id
-            if item_id is None:
-                continue
-            yield place, self._put_pointer(item_id, key)
-            own_key = ids.key_in(item_id)
-            if own_key is None or item_id in self._free_ids or rows.batch_sk(own_key) in checked:
-                continue
-            checked.add(rows.batch_sk(own_key))
-            yield place, self._require_absent(rows.batch_sk(own_key))
-
-    def _put_pointer(self, item_id: str, key: str) -> TransactWriteItemTypeDef:
-        row = rows.pointer_row(self._pk, item_id, key) | self._expiry
-        stale = self._stale_pointers.get(item_id)
-        if stale is None:
-            return self._put_if(row, _IS_FREE, {":seconds": self._seconds})
-        values: Row = {":seconds": self._seconds, ":stale": {"S": stale}}
-        put = self._put_if(row, f"{_IS_FREE} OR #key = :stale", values)
-        put["Put"]["ExpressionAttributeNames"] = {"#key": "key"}
-        return put
-
-    def _require_absent(self, sk: str) -> TransactWriteItemTypeDef:
-        return {
-            "ConditionCheck": {
-                "TableName": self._table.name,
-                "Key": rows.primary_key(self._pk, sk),
-                "ConditionExpression": "attribute_not_exists(pk)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
-
-    def _check_claims(self, reasons: Sequence[Reason]) -> bool:
-        """Return whether ids that were refused are free all the same: their items are deleted.
-
-        Raises:
-            ItemAlreadyInConversationError: an id names an item that exists.
-        """
-        refused = [
-            (place, reason["Item"])
-            for reason, (place, _) in zip(reasons, self._claims(), strict=True)
-            if condition_failed(reason)
-        ]
-        taken: set[int] = set()
-        for place, row in refused:
-            taken |= self._taken_in(row) if "n" in row else self._taken_by(row, place)
-        if taken:
-            names = ", ".join(f"'{self._items[place].given_id}'" for place in sorted(taken))
-            raise ItemAlreadyInConversationError(
-                f"Item already in conversation: {names}.", param=f"items[{min(taken)}].id"
-            )
-        return bool(refused)
-
-    def _taken_by(self, pointer: Row, place: int) -> set[int]:
-        """Return *place* if the item that a *pointer* names exists; else note that it is stale."""
-        key = pointer["key"]["S"]
-        found = transact_get(self._table, [rows.primary_key(self._pk, rows.batch_sk(key))])
-        if any(ids.slot_of(key) in rows.live_slots(row) for row in found):
-            return {place}
-        self._stale_pointers[str(self._items[place].unique_id)] = key
-        return set()
-
-    def _taken_in(self, row: Row) -> set[int]:
-        """Return the places of the claimed ids that are ids of items in a batch *row*.
-
-        The batch's other ids are free for ever: a slot is never filled again.
-        """
-        taken: set[int] = set()
-        for place, item in enumerate(self._items):
-            item_id = item.unique_id or ""
-            key = ids.key_in(item_id)
-            if key is None or rows.batch_sk(key) != row["sk"]["S"]:
-                continue
-            if self._is_id_of(item_id, key, row):
-                taken.add(place)
-            else:
-                self._free_ids.add(item_id)
-        return taken
-
-    def _is_id_of(self, item_id: str, key: str, row: Row) -> bool:
-        """Return whether the item at *key* has that id; one in an object is taken to have it."""
-        slot = ids.slot_of(key)
-        if not rows.is_live(row) or slot not in rows.live_slots(row):
-            return False
-        part = Place(row, slot).part
-        if part.payload.object_key is not None:
-            return True
-        [line] = part.decode(part.payload.data)
-        return ItemBody.parse(line).cursor_for(key) == item_id
 
 
 class Create(Append):
@@ -318,7 +220,7 @@ class Create(Append):
     def _conversation_action(self) -> TransactWriteItemTypeDef:
         last_key = self._keys[-1] if self._keys else ""
         row = rows.conversation_row(self.conversation, last_key)
-        return self._put_if(row | self._expiry, "attribute_not_exists(pk)", {})
+        return put_if(self._table, row | self._expiry, "attribute_not_exists(pk)", {})
 
     @override
     def _exists(self, conversation: Reason) -> bool:

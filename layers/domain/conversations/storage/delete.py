@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, override
 
 from conversations.storage import rows
 from conversations.storage.backoff import delays
-from conversations.storage.items import ItemBody
 from conversations.storage.payloads import keep_lines, read_again_if_deleted
 from conversations.storage.reads import find_items, find_settled_items, item_not_found
 from conversations.storage.transactions import (
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from conversations.errors import ItemNotFoundError
     from conversations.storage.payloads import Payload, PayloadStore
-    from conversations.storage.reads import Place
+    from conversations.storage.reads import BatchSlice
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
 
@@ -132,12 +131,12 @@ class ItemDeletion:
         for item_id in self._left:
             if item_id not in places and not is_marked:
                 raise self._not_found(item_id)
-        by_batch: dict[str, dict[str, Place]] = defaultdict(dict)
+        by_batch: dict[str, dict[str, BatchSlice]] = defaultdict(dict)
         for item_id, place in places.items():
             by_batch[place.row["sk"]["S"]][item_id] = place
         return conversation, self._rewrite_all([*by_batch.values()])
 
-    def _rewrite_all(self, batches: Sequence[Mapping[str, Place]]) -> list[Rewrite]:
+    def _rewrite_all(self, batches: Sequence[Mapping[str, BatchSlice]]) -> list[Rewrite]:
         """Rewrite batches in parallel; if one of them cannot be, no new object stays."""
         rewriting = [self._payloads.executor.submit(self._rewrite, places) for places in batches]
         wait(rewriting)
@@ -148,15 +147,15 @@ class ItemDeletion:
             self._payloads.delete_best_effort(_objects(done))
             raise
 
-    def _rewrite(self, places: Mapping[str, Place]) -> Rewrite:
+    def _rewrite(self, places: Mapping[str, BatchSlice]) -> Rewrite:
         row = next(iter(places.values())).row
         payload, live = rows.read_payload(row), list(rows.live_slots(row))
         data = self._payloads.read_all(payload)
         for item_id, place in places.items():
-            [line] = place.part.decode(data)
-            if ItemBody.parse(line).cursor_for(place.key) != item_id:
+            [item] = place.items(place.part.decode(data))
+            if item.cursor != item_id:
                 raise self._not_found(item_id)
-        gone = {place.slot for place in places.values()}
+        gone = {slot for place in places.values() for slot in place.slots}
         kept = [position for position, slot in enumerate(live) if slot not in gone]
         left = self._payloads.spill(keep_lines(payload, data, kept), self._pk) if kept else None
         return Rewrite(row, [*places], [live[position] for position in kept], left)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from conversations import ids
 from conversations.storage import rows
-from conversations.storage.payloads import Part
 from conversations.storage.reads import (
+    BatchSlice,
     item_not_found,
     read_conversation_with,
     sequence_key,
@@ -33,21 +33,6 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Table
 
 type Order = Literal["asc", "desc"]
-
-
-class BatchSlice(NamedTuple):
-    """The items of one batch that belong on a page."""
-
-    row: Row
-    slots: Sequence[int]
-    """In the page's order; all live, with none of the batch's live slots between them left out."""
-
-    @property
-    def part(self) -> Part:
-        """The lines of these items, in the order in which they were written."""
-        live = list(rows.live_slots(self.row))
-        first, last = sorted((live.index(self.slots[0]), live.index(self.slots[-1])))
-        return Part(rows.read_payload(self.row), first, last + 1)
 
 
 class Start(NamedTuple):

@@ -12,6 +12,7 @@ from conversations import ids
 from conversations.errors import ItemNotFoundError, OverloadedError
 from conversations.storage import rows
 from conversations.storage.backoff import delays
+from conversations.storage.items import ItemBody
 from conversations.storage.payloads import Part
 from conversations.storage.rows import index_by_sort_key
 from conversations.storage.transactions import CANCELED, THROTTLED, conversation_not_found
@@ -19,6 +20,7 @@ from conversations.storage.transactions import CANCELED, THROTTLED, conversation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from conversations.storage.items import StoredItem
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Table
 
@@ -28,22 +30,27 @@ TRANSACT_GET_MAX = 20
 """Keys of one `TransactGetItems`: few enough that a conflict is rare."""
 
 
-class Place(NamedTuple):
-    """Where an item is: a batch row, and the slot in it."""
+class BatchSlice(NamedTuple):
+    """Items of one batch."""
 
     row: Row
-    slot: int
+    slots: Sequence[int]
+    """In the order wanted; all live, with none of the batch's live slots between them left out."""
 
     @property
     def part(self) -> Part:
-        """The item's line in the row's payload."""
-        position = list(rows.live_slots(self.row)).index(self.slot)
-        return Part(rows.read_payload(self.row), position, position + 1)
+        """The lines of these items, in the order in which they were written."""
+        live = list(rows.live_slots(self.row))
+        first, last = sorted((live.index(self.slots[0]), live.index(self.slots[-1])))
+        return Part(rows.read_payload(self.row), first, last + 1)
 
-    @property
-    def key(self) -> str:
-        """The item's sequence key."""
-        return ids.key_at(rows.batch_key(self.row), self.slot)
+    def items(self, lines: Sequence[str]) -> list[StoredItem]:
+        """Return the items, in the order wanted, from the *lines* of `part`."""
+        by_slot = dict(zip(sorted(self.slots), lines, strict=True))
+        first = rows.batch_key(self.row)
+        return [
+            ItemBody.parse(by_slot[slot]).with_key(ids.key_at(first, slot)) for slot in self.slots
+        ]
 
 
 def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
@@ -121,7 +128,7 @@ def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> di
     return found
 
 
-def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dict[str, Place]]:
+def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dict[str, BatchSlice]]:
     """Return the conversation row, and the places of items by their ids; absent ids are left out.
 
     A generated id leads to its slot whatever its prefix: compare the id of the item there. One
@@ -139,7 +146,7 @@ def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dic
     return found[rows.CONVERSATION_SK], places | find_settled_items(table, pk, absent)
 
 
-def find_settled_items(table: Table, pk: str, item_ids: Sequence[str]) -> dict[str, Place]:
+def find_settled_items(table: Table, pk: str, item_ids: Sequence[str]) -> dict[str, BatchSlice]:
     """Return the places of items by their ids, read with no transaction under way on their rows."""
     sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
     found = index_by_sort_key(transact_get(table, [rows.primary_key(pk, sk) for sk in sks]))
@@ -151,7 +158,7 @@ def _places_in(
     item_ids: Sequence[str],
     read: Callable[[Sequence[Row]], list[Row]],
     pk: str,
-) -> dict[str, Place]:
+) -> dict[str, BatchSlice]:
     """Return the places of those items whose rows are among *found*, or behind a pointer there."""
     keys = {item_id: key for item_id in item_ids if (key := sequence_key(found, item_id))}
     asked = {sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id)}
@@ -159,11 +166,11 @@ def _places_in(
     if pointed:
         keys_behind = [rows.primary_key(pk, sk) for sk in sorted(pointed)]
         found = found | index_by_sort_key(read(keys_behind))
-    places: dict[str, Place] = {}
+    places: dict[str, BatchSlice] = {}
     for item_id, key in keys.items():
         row, slot = found.get(rows.batch_sk(key)), ids.slot_of(key)
         if row and slot in rows.live_slots(row):
-            places[item_id] = Place(row, slot)
+            places[item_id] = BatchSlice(row, [slot])
     return places
 
 

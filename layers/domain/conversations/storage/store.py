@@ -20,7 +20,7 @@ from conversations.storage.conversation_pages import ConversationPageReader
 from conversations.storage.delete import DeleteConversation, ItemDeletion
 from conversations.storage.items import ItemBody
 from conversations.storage.metadata import UpdateMetadata
-from conversations.storage.pages import BatchSlice, ItemPageReader
+from conversations.storage.pages import ItemPageReader
 from conversations.storage.reads import find_items, item_not_found, read_conversation_with
 from conversations.storage.rows import Conversation
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from conversations.storage.items import StoredItem
     from conversations.storage.pages import Order
     from conversations.storage.payloads import PayloadStore
+    from conversations.storage.reads import BatchSlice
     from conversations.storage.transactions import Table
 
 SECONDS_PER_DAY = 86_400
@@ -187,8 +188,7 @@ class Store:
 
         def read() -> StoredItem:
             _, places = find_items(self._table, pk, [item_id])
-            found = [BatchSlice(place.row, [place.slot]) for place in places.values()]
-            for item in self._read_items(found):
+            for item in self._read_items([*places.values()]):
                 if item.cursor == item_id:
                     return item
             raise item_not_found(item_id, param="item_id")
@@ -250,13 +250,10 @@ class Store:
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
         """Return the items of *slices*, in their order."""
-        items: list[StoredItem] = []
         lines = self._payloads.read_lines([batch.part for batch in slices])
-        for batch, found in zip(slices, lines, strict=True):
-            by_slot = dict(zip(sorted(batch.slots), found, strict=True))
-            for slot in batch.slots:
-                key = ids.key_at(rows.batch_key(batch.row), slot)
-                items.append(ItemBody.parse(by_slot[slot]).with_key(key))
+        items = [
+            item for batch, found in zip(slices, lines, strict=True) for item in batch.items(found)
+        ]
         self._table.tally.items += len(items)
         return items
 

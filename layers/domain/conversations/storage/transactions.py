@@ -224,17 +224,20 @@ class ConversationTransaction(ABC):
             }
         }
 
-    def _put(self, row: Row) -> TransactWriteItemTypeDef:
-        return {"Put": {"TableName": self._table.name, "Item": row}}
 
-    def _put_if(self, row: Row, condition: str, values: Row) -> TransactWriteItemTypeDef:
-        """Return a put under a *condition* whose failure tells the row that is there."""
-        put = self._put(row)
-        put["Put"]["ConditionExpression"] = condition
-        put["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        if values:
-            put["Put"]["ExpressionAttributeValues"] = values
-        return put
+def put_if(table: Table, row: Row, condition: str, values: Row) -> TransactWriteItemTypeDef:
+    """Return a put under a *condition* whose failure tells the row that is there."""
+    put: TransactWriteItemTypeDef = {
+        "Put": {
+            "TableName": table.name,
+            "Item": row,
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+    if values:
+        put["Put"]["ExpressionAttributeValues"] = values
+    return put
 
 
 def raise_for(failure: Failure) -> NoReturn:

@@ -1,0 +1,138 @@
+"""Claims of the ids that clients give their items: no id is live twice in a conversation.
+
+A pointer row claims an id. A generated id that a client posts back has none: its batch row claims
+it. Neither is touched when the item is deleted, so that cursors keep working: a claim that is
+refused is free all the same if its item's slot is no longer live, and slots are never filled again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conversations import ids
+from conversations.errors import ItemAlreadyInConversationError
+from conversations.storage import rows
+from conversations.storage.items import ItemBody
+from conversations.storage.reads import BatchSlice, transact_get
+from conversations.storage.transactions import condition_failed, put_if
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Reason, Table
+
+IS_FREE = "attribute_not_exists(pk) OR expires_at <= :seconds"
+"""The condition of a row that an expired one does not block."""
+
+
+class IdClaims:
+    """The claims of one batch."""
+
+    def __init__(self, table: Table, pk: str, item_ids: Sequence[str | None]) -> None:
+        """*item_ids* are those that the items claim, in order; None for an item without one."""
+        self._table = table
+        self._pk = pk
+        self._item_ids = item_ids
+        self._sent: list[str] = []
+        self._stale: dict[str, str] = {}
+        """By id, the key of a deleted item that its pointer still holds."""
+        self._released: set[str] = set()
+        """Generated ids whose items are deleted."""
+
+    def actions(
+        self, keys: Sequence[str], expiry: Row, seconds: AttributeValueTypeDef
+    ) -> list[TransactWriteItemTypeDef]:
+        """Return the actions that claim the ids for the items at *keys*."""
+        pointers = {
+            item_id: self._put_pointer(item_id, key, expiry, seconds)
+            for item_id, key in zip(self._item_ids, keys, strict=True)
+            if item_id is not None
+        }
+        batches = {
+            rows.batch_sk(own): item_id
+            for item_id in pointers
+            if (own := ids.key_in(item_id)) and item_id not in self._released
+        }
+        self._sent = [*pointers, *batches.values()]
+        return [*pointers.values(), *map(self._require_absent, batches)]
+
+    def resolve(self, reasons: Sequence[Reason]) -> bool:
+        """Return whether some claims were refused that are free all the same: send them again.
+
+        Raises:
+            ItemAlreadyInConversationError: an id names an item that exists.
+        """
+        refused = [
+            (item_id, reason["Item"])
+            for item_id, reason in zip(self._sent, reasons, strict=True)
+            if condition_failed(reason)
+        ]
+        taken = {
+            taken_id
+            for item_id, row in refused
+            for taken_id in (self._taken_in(row) if "n" in row else self._taken_by(item_id, row))
+        }
+        if taken:
+            names = ", ".join(f"'{item_id}'" for item_id in self._item_ids if item_id in taken)
+            place = min(self._item_ids.index(item_id) for item_id in taken)
+            raise ItemAlreadyInConversationError(
+                f"Item already in conversation: {names}.", param=f"items[{place}].id"
+            )
+        return bool(refused)
+
+    def _put_pointer(
+        self, item_id: str, key: str, expiry: Row, seconds: AttributeValueTypeDef
+    ) -> TransactWriteItemTypeDef:
+        row = rows.pointer_row(self._pk, item_id, key) | expiry
+        values: Row = {":seconds": seconds}
+        if item_id not in self._stale:
+            return put_if(self._table, row, IS_FREE, values)
+        values[":stale"] = {"S": self._stale[item_id]}
+        put = put_if(self._table, row, f"{IS_FREE} OR #key = :stale", values)
+        put["Put"]["ExpressionAttributeNames"] = {"#key": "key"}
+        return put
+
+    def _require_absent(self, sk: str) -> TransactWriteItemTypeDef:
+        return {
+            "ConditionCheck": {
+                "TableName": self._table.name,
+                "Key": rows.primary_key(self._pk, sk),
+                "ConditionExpression": "attribute_not_exists(pk)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _taken_by(self, item_id: str, pointer: Row) -> list[str]:
+        """Return *item_id* if the item that its *pointer* names is live; else note the pointer."""
+        key = pointer["key"]["S"]
+        found = transact_get(self._table, [rows.primary_key(self._pk, rows.batch_sk(key))])
+        if any(ids.slot_of(key) in rows.live_slots(row) for row in found):
+            return [item_id]
+        self._stale[item_id] = key
+        return []
+
+    def _taken_in(self, row: Row) -> list[str]:
+        """Return the claimed ids that are ids of live items in a batch *row*; note the others."""
+        own = {
+            item_id: key
+            for item_id in self._item_ids
+            if item_id and (key := ids.key_in(item_id)) and rows.batch_sk(key) == row["sk"]["S"]
+        }
+        taken = [item_id for item_id, key in own.items() if _is_id_of(item_id, key, row)]
+        self._released |= own.keys() - set(taken)
+        return taken
+
+
+def _is_id_of(item_id: str, key: str, row: Row) -> bool:
+    """Return whether the item at *key* has that id; one in an object is taken to have it."""
+    slot = ids.slot_of(key)
+    if not rows.is_live(row) or slot not in rows.live_slots(row):
+        return False
+    part = BatchSlice(row, [slot]).part
+    if part.payload.object_key is not None:
+        return True
+    [line] = part.decode(part.payload.data)
+    return ItemBody.parse(line).cursor_for(key) == item_id
