@@ -238,11 +238,17 @@ class ConversationListing:
         return answer["Items"], answer.get("LastEvaluatedKey")
 
     def _complete(self, entries: Iterable[Row]) -> Iterator[Conversation]:
-        """The conversations of index entries, in their order, but those that do not match."""
-        keys = [{"pk": entry["pk"], "sk": entry["sk"]} for entry in entries]
-        found = {row["pk"]["S"]: row for row in read_rows(self._table, keys)}
-        for key in keys:
-            if row := found.get(key["pk"]["S"]):
+        """Return the conversations of index entries, in their order, that match the filter.
+
+        An update moves an entry by a deletion and a put, and a page may hold both places.
+        """
+        keys = {
+            entry["pk"]["S"]: rows.primary_key(entry["pk"]["S"], entry["sk"]["S"])
+            for entry in entries
+        }
+        found = {row["pk"]["S"]: row for row in read_rows(self._table, keys.values())}
+        for pk in keys:
+            if row := found.get(pk):
                 conversation = rows.read_conversation(row)
                 if self._metadata.items() <= conversation.metadata.items():
                     yield conversation
