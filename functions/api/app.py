@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from conversations import clients
 from conversations.contract.items import parse_batch
@@ -47,7 +47,7 @@ DOCUMENT = "/openapi.json"
 MAX_PAGE_ITEMS = 100
 MAX_PAGE_CONVERSATIONS = 50
 app = APIGatewayRestResolver(strip_prefixes=[*PREFIXES])
-logger = Logger()
+logger = Logger(use_rfc3339=True)
 
 
 @functools.cache
@@ -250,7 +250,7 @@ def fail(error: Exception) -> Response[str]:
         frames=traceback.format_tb(error.__traceback__),
     )
     is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
-    if code in THROTTLED or is_failure_of_aws or isinstance(error, HTTPClientError):
+    if code in THROTTLED or is_failure_of_aws or isinstance(error, clients.CONNECTION_ERRORS):
         tally().add("Throttles", code in THROTTLED)
         return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     return refuse(ServerError("The service failed. It was not your request."))

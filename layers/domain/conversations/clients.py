@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ResponseStreamingError
+from botocore.exceptions import ConnectionError as ConnectError
+from botocore.exceptions import HTTPClientError, ResponseStreamingError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -36,6 +37,12 @@ SETTINGS = Config(
 
 Connections are kept open between requests, and probed by TCP. The slowest append, whose object,
 last try and look afterwards each take all of that, fits into the function's time-out.
+"""
+CONNECTION_ERRORS = (ConnectError, HTTPClientError)
+"""Errors of a call that AWS did not answer.
+
+A connection that cannot be made may follow a lost response: botocore sends each call up to twice,
+and raises the last attempt's error. So the outcome is unknown after any of them.
 """
 _PARAMS = "conversations.params"
 _UNREADABLE = "conversations.unreadable"

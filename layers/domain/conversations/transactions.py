@@ -24,9 +24,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from conversations import rows
+from conversations.clients import CONNECTION_ERRORS
 from conversations.errors import (
     ApiError,
     ConversationBusyError,
@@ -107,7 +108,7 @@ class Change(ABC):
         """
         if not self.may_be_written:
             raise trouble
-        with contextlib.suppress(HTTPClientError, ClientError):
+        with contextlib.suppress(*CONNECTION_ERRORS, ClientError):
             if self._was_written():
                 return
         raise OverloadedError("The table did not answer. Send the request again.") from trouble
@@ -135,7 +136,7 @@ class Change(ABC):
             self._table.dynamodb.transact_write_items(
                 TransactItems=self._actions(), ClientRequestToken=self._token
             )
-        except HTTPClientError:
+        except CONNECTION_ERRORS:
             self.may_be_written = True
             return OverloadedError("The table did not answer. Send the request again.")
         except ClientError as error:
