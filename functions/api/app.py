@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import time
 import traceback
@@ -32,7 +31,7 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import THROTTLED, Table
 from conversations.tally import Tally, request_line
-from conversations.views import conversation_json, items_json, list_json
+from conversations.views import compact_json, conversation_json, items_json, list_json
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -160,7 +159,7 @@ def delete_conversation(conversation_id: str) -> Response[str]:
     """End a conversation, at once and for everybody."""
     store().delete_conversation(owner(), conversation_id)
     answer = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
-    return _json(json.dumps(answer))
+    return _json(compact_json(answer))
 
 
 @app.post(ITEMS)
@@ -235,7 +234,9 @@ def unknown_route(_: Exception) -> Response[str]:
 def refuse(error: ApiError) -> Response[str]:
     """Tell the client what it did, in the one envelope."""
     tally().code = error.code
-    return _json(json.dumps(error.envelope()), error.kind.statuses[0], dict(error.kind.headers))
+    if error.code == "invalid_json":
+        error.message += request().content_type_hint()
+    return _json(compact_json(error.envelope()), error.kind.statuses[0], dict(error.kind.headers))
 
 
 def fail(error: Exception) -> Response[str]:

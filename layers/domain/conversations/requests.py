@@ -109,6 +109,13 @@ class Request:
             body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None
         )
 
+    def content_type_hint(self) -> str:
+        """Return what to say of a body that is not JSON and does not claim to be; else nothing."""
+        content_type = self._event.headers.get("Content-Type", "")
+        if not content_type or "json" in content_type.lower():
+            return ""
+        return f" Its Content-Type is {content_type[:100]!r}: send application/json."
+
     def after(self) -> str | None:
         """The id that a page begins behind."""
         after = self._parameter("after")
