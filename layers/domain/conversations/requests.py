@@ -30,7 +30,8 @@ IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
 LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
 """What is no pair of metadata in the query of a list of conversations."""
 INCLUDE_PARAMETERS = ("include", "include[]")
-"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times."""
+"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times,
+and one value may list several with commas between."""
 DEFAULT_LIMIT = 20
 MKA1_PREFIX = "/api/v1/llm"
 OPENAI_PREFIX = "/v1"
@@ -122,12 +123,18 @@ class Request:
     def view(self, included: Sequence[str] | None = None) -> View:
         """How the answer shows its items, with the fields that body and query ask for by `include`.
 
-        A value that asks for nothing is wrong under OpenAI's prefix, where it is one of a few, and
-        passed over under mka1's, where it is any text.
+        An unknown value is wrong under OpenAI's prefix, where it is one of a few, and passed over
+        under mka1's, where it is any text. An empty text in the query names no value.
         """
         asked = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
         query = self._event.multi_value_query_string_parameters
-        asked += [(name, value) for name in INCLUDE_PARAMETERS for value in query.get(name, ())]
+        asked += [
+            (name, value)
+            for name in INCLUDE_PARAMETERS
+            for text in query.get(name, ())
+            for value in text.split(",")
+            if value
+        ]
         for name, value in asked:
             if self.is_openai and value not in HEAVY_FIELDS:
                 raise _invalid(name, value, f"one of {', '.join(HEAVY_FIELDS)}")
