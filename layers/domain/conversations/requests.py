@@ -54,6 +54,19 @@ class Request:
         """Whether it came in by OpenAI's prefix."""
         return self._event.path.startswith(f"{OPENAI_PREFIX}/")
 
+    @property
+    def root_url(self) -> str:
+        """Return the URL that the client called, up to the prefix.
+
+        API Gateway's own host names have the stage before the prefix, an operator's domain its base
+        path. Where a proxy in front replaces `Host`, the URL is the one behind that proxy.
+        """
+        event = self._event
+        scheme = event.headers.get("X-Forwarded-Proto", "https")
+        host = event.headers.get("Host", event.request_context.domain_name)
+        stage = f"/{event.request_context.stage}" if ".execute-api." in str(host) else ""
+        return f"{scheme}://{host}{stage}{event['basePath']}"
+
     def check_ids(self) -> None:
         """See to it that the ids in the path may be ids at all."""
         for name, value in self._event.path_parameters.items():
