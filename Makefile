@@ -44,7 +44,7 @@ types: .venv/.installed ## Check types
 	@$(BIN)/mypy
 
 .PHONY: pytest
-pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed $(if $(shell which npm 2>/dev/null),.tools/openai-node/.installed) ## Run the tests alone (ARGS="-k name")
+pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed $(if $(shell which npm 2>/dev/null),.tools/openai-node/.installed) ## Run the tests alone (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
 .PHONY: e2e
@@ -92,7 +92,7 @@ audit: .tools/audit/.installed ## Look up known vulnerabilities of all locked pa
 .PHONY: lock
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
-	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx; do \
+	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx tools/openapi-python-client; do \
 		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt \
 			$$([ $$in = layers/domain ] && echo -c requirements/dev.txt); done
 

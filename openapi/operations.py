@@ -80,7 +80,7 @@ class Operation:
         paging: list[Json] = []
         if self.most:
             paging = [parameters.AFTER, parameters.limit(self.most), parameters.order(face)]
-        heavy = parameters.include(face) if self.includes else []
+        heavy = [parameters.include(face)] if self.includes else []
         end_user = [] if self.is_open else [parameters.ON_BEHALF_OF]
         return [*paging, *heavy, *self.parameters, *end_user]
 

@@ -31,7 +31,8 @@ IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
 LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
 """What is no pair of metadata in the query of a list of conversations."""
 INCLUDE_PARAMETERS = ("include", "include[]")
-"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times."""
+"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times,
+and one value may list several with commas between."""
 MISSPELT_RATIO = 0.8
 """How alike, by difflib, a metadata name and a parameter's are when the parameter was meant.
 
@@ -58,6 +59,19 @@ class Request:
     def is_openai(self) -> bool:
         """Whether it came in by OpenAI's prefix."""
         return self._event.path.startswith(f"{OPENAI_PREFIX}/")
+
+    @property
+    def root_url(self) -> str:
+        """Return the URL that the client called, up to the prefix.
+
+        API Gateway's own host names have the stage before the prefix, an operator's domain its base
+        path. Where a proxy in front replaces `Host`, the URL is the one behind that proxy.
+        """
+        event = self._event
+        scheme = event.headers.get("X-Forwarded-Proto", "https")
+        host = event.headers.get("Host", event.request_context.domain_name)
+        stage = f"/{event.request_context.stage}" if ".execute-api." in str(host) else ""
+        return f"{scheme}://{host}{stage}{event['basePath']}"
 
     def check_ids(self) -> None:
         """See to it that the ids in the path may be ids at all."""
@@ -142,12 +156,18 @@ class Request:
     def view(self, included: Sequence[str] | None = None) -> View:
         """How the answer shows its items, with the fields that body and query ask for by `include`.
 
-        A value that asks for nothing is wrong under OpenAI's prefix, where it is one of a few, and
-        passed over under mka1's, where it is any text.
+        An unknown value is wrong under OpenAI's prefix, where it is one of a few, and passed over
+        under mka1's, where it is any text. An empty text in the query names no value.
         """
         asked = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
         query = self._event.multi_value_query_string_parameters
-        asked += [(name, value) for name in INCLUDE_PARAMETERS for value in query.get(name, ())]
+        asked += [
+            (name, value)
+            for name in INCLUDE_PARAMETERS
+            for text in query.get(name, ())
+            for value in text.split(",")
+            if value
+        ]
         for name, value in asked:
             if self.is_openai and value not in HEAVY_FIELDS:
                 raise _invalid(name, value, f"one of {', '.join(HEAVY_FIELDS)}")

@@ -125,6 +125,7 @@ class ShellAction(ShellLimits):
 
     type: Literal["exec"]
     command: NotRequired[str | None]
+    commands: NotRequired[None]
 
 
 class ShellCommands(ShellLimits):

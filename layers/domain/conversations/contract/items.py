@@ -130,7 +130,7 @@ class SealedCompaction(Provenance):
 
     type: Literal["compaction"]
     id: NotRequired[Id | None]
-    content: NotRequired[str | None]
+    content: NotRequired[None]
     encrypted_content: str
     created_by: NotRequired[str | None]
 
