@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,9 +29,11 @@ class Process:
         self.lines = [running.stdout.readline() for _ in range(2)]
         self.url, self.key = (line.partition(": ")[2].strip() for line in self.lines)
 
-    def ask(self, method: str, body: object = None) -> httpx.Response:
+    def ask(
+        self, method: str, body: object = None, params: Mapping[str, str | int] | None = None
+    ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.request(method, self.url + ITEMS, headers=headers, json=body)
+        return httpx.request(method, self.url + ITEMS, headers=headers, json=body, params=params)
 
     def end(self, number: int) -> tuple[int, str, str]:
         """The exit status, and what was printed and logged since the start."""
@@ -203,6 +206,29 @@ def test_killed_stack_leaves_no_process_and_loses_nothing(tmp_path: Path) -> Non
     assert len(listed) == 1
     assert engine_of(tmp_path) != orphan
     assert not is_in_use(tmp_path)
+
+
+def test_killed_engine_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    acknowledged: dict[str, float] = {}
+    with process(tmp_path, "ministack") as stack:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 2.5:
+            item = stack.ask("POST", MESSAGE).json()["data"][0]
+            acknowledged[item["id"]] = time.monotonic()
+            time.sleep(0.05)
+        killed = time.monotonic()
+        os.kill(engine_of(tmp_path), signal.SIGKILL)
+        stack.running.communicate(timeout=20)
+
+    with process(tmp_path, "ministack") as second:
+        page = second.ask("GET", params={"limit": 100}).json()
+        second.end(signal.SIGTERM)
+
+    kept = {item["id"] for item in page["data"]}
+    owed = [item for item, moment in acknowledged.items() if moment < killed - 1]
+    assert owed
+    assert kept >= {*owed}
+    assert kept <= acknowledged.keys()
 
 
 def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
