@@ -138,6 +138,33 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
     assert b"ResponseInputText" in answers[2]
 
 
+def test_later_greeting_reads_what_is_there(tmp_path: Path) -> None:
+    greetings = []
+    for _ in range(2):
+        with subprocess.Popen(  # noqa: S603 - our own command
+            command(tmp_path),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as running:
+            assert running.stdout
+            greetings.append([*iter(running.stdout.readline, "Ctrl-C ends it.\n")])
+            running.terminate()
+
+    first, second = greetings
+    assert first[0] == f"POST {ITEMS}\n"
+    assert second[0] == f"GET {ITEMS}?order=desc&limit=1\n"
+    assert message_of(second) == message_of(first)
+    with process(tmp_path, "ministack") as stack:
+        assert len(stack.ask("GET").json()["data"]) == 1
+
+
+def message_of(greeting: list[str]) -> str:
+    """The id of the item that a greeting shows."""
+    return next(line for line in greeting if line.strip().startswith('"last_id"'))
+
+
 def test_key_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", API_KEY="two words")
 
@@ -153,6 +180,28 @@ def test_port_in_use_is_one_line(tmp_path: Path) -> None:
         line = refused(tmp_path, "--engine", "moto", "--port", str(other.getsockname()[1]))
 
     assert "is in use" in line
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
+    line = refused(tmp_path, "--engine", "moto", f"--port={port}")
+
+    assert line.startswith("error: PORT must be ")
+    assert f"not {port}" in line.replace("'", "")
+
+
+def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(tmp_path: Path) -> None:
+    with process(tmp_path, "ministack") as first:
+        begun = time.monotonic()
+        line = refused(tmp_path)
+        waited = time.monotonic() - begun
+        first.end(signal.SIGTERM)
+
+    assert line == (
+        f"error: {tmp_path} is used by the stack at {first.url} (process {first.running.pid}): "
+        "stop that one, or start this one with `make run DATA=.local2 PORT=8001`."
+    )
+    assert waited < 5
 
 
 def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
