@@ -68,7 +68,12 @@ WRONG = [
     Wrong("route_not_found", "put"),
     Wrong("request_too_large", content=b" " * (BODY_LIMIT + 1)),
     Wrong("request_too_large", content=b" " * (6 * 1024 * 1024 + 1)),
-    Wrong("unsupported_content_encoding", content=b"{", headers={"Content-Encoding": "gzip"}),
+    Wrong(
+        "unsupported_content_encoding",
+        content=b"{",
+        headers={"Content-Encoding": "gzip"},
+        param="Content-Encoding",
+    ),
     Wrong(
         "idempotency_key_reused",
         body=items(),

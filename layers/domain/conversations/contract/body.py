@@ -12,6 +12,7 @@ from conversations.contract.paths import Path, written
 from conversations.errors import InvalidRequestError
 
 _NUMBER_START = re.compile(rb"(?<![-+.eE0-9])-?[0-9]*$")
+_GZIP_START = b"\x1f"  # its second byte is lost where API Gateway takes the body for text
 _TOO_DEEP = "recursion limit exceeded"
 _TOO_LONG = "number out of range"
 _NO_VALUE = ("expected value", "invalid number")
@@ -37,6 +38,12 @@ def load(body: str | bytes) -> object:
         raise InvalidRequestError("The body is not UTF-8 text.", code="invalid_json") from error
     if not raw.strip():
         raise InvalidRequestError("The body is empty, and must be JSON.", code="invalid_json")
+    if raw.startswith(_GZIP_START):
+        raise InvalidRequestError(
+            "The body is gzip and not JSON: send the header Content-Encoding: gzip with it.",
+            code="invalid_json",
+            param="Content-Encoding",
+        )
     try:
         value: object = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
