@@ -8,6 +8,7 @@ DATA ?= .local
 ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
+NODE_CLIENTS := openai-node openai-agents-node
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
@@ -45,7 +46,7 @@ types: .venv/.installed ## Check types
 	@$(BIN)/mypy
 
 .PHONY: pytest
-pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed $(if $(shell which npm 2>/dev/null),.tools/openai-node/.installed) ## Run the tests alone (ARGS="-k name")
+pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_CLIENTS:%=.tools/%/.installed)) ## Run the tests alone (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
 .PHONY: e2e
@@ -93,7 +94,7 @@ audit: .tools/audit/.installed ## Look up known vulnerabilities of all locked pa
 .PHONY: lock
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
-	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx tools/openapi-python-client; do \
+	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx tools/openapi-python-client tools/llama-stack-client; do \
 		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt \
 			$$([ $$in = layers/domain ] && echo -c requirements/dev.txt); done
 
@@ -117,10 +118,10 @@ clean: ## Remove what was installed and built; the local stack's data stays
 	@$(call install,meetkai-mka1 0.5.25 in $(@D),$(UV) pip install --no-deps --target $(@D) -r $<)
 	@touch $@
 
-# OpenAI's client for Node, where there is npm. Without it, or without its registry, the tests that
-# drive it are skipped.
-.tools/openai-node/.installed: tools/openai-node/package.json tools/openai-node/package-lock.json
+# Clients for Node, where there is npm. Without it, or without its registry, the tests that drive
+# them are skipped.
+$(NODE_CLIENTS:%=.tools/%/.installed): .tools/%/.installed: tools/%/package.json tools/%/package-lock.json
 	@mkdir -p $(@D) && cp $^ $(@D)
-	@echo "Installing openai for Node in $(@D) ..." >&2
+	@echo "Installing $* in $(@D) ..." >&2
 	@npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund --fetch-retries 0 && touch $@ \
-		|| echo "openai for Node could not be installed: its tests will be skipped."
+		|| echo "$* could not be installed for Node: its tests will be skipped."
