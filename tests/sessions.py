@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 from dynamodb_model import Answer, Model, Request
@@ -27,10 +27,12 @@ from conversations.storage.transactions import Table
 from conversations.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from types import GeneratorType
 
     import pytest
 
+    type Loop = GeneratorType[float | None, None, None]
     type Row = dict[str, Any]
     type Histories = tuple[tuple[Answer, ...], ...]
     """The answers so far in an operation: to its own calls, and to those of its other threads."""
@@ -98,7 +100,7 @@ class Session:
         self._threads = 1
         self._slept = 0.0
         self._drawn = 0
-        self.loops: list[Generator[float | None]] = []
+        self.loops: list[Loop] = []
         """The loops of attempts that are under way: they are no variable of any frame."""
         self.pending: list[tuple[int, int]] = []
         self.standing: Hashable = None
@@ -114,7 +116,8 @@ class Session:
             return self._actor.act(self, self._position.memory)
         except SuspendedError as error:
             try:
-                deadlines = [loop.gi_frame.f_locals["deadline"] for loop in self.loops]
+                frames = [loop.gi_frame for loop in self.loops]
+                deadlines = [frame.f_locals["deadline"] for frame in frames if frame]
                 dice = (self._drawn, self._slept, self._threads, *deadlines)
                 self.standing = (dice, standing(error, __file__, SAME))
             except UnknownStandingError:
@@ -265,12 +268,12 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _delays(tally: Tally) -> Iterator[float | None]:
     """Let the running actor know of a loop of attempts for as long as it lasts."""
-    session, loop = _current, backoff.delays(tally)
-    session.loops.append(loop)  # type: ignore[arg-type] # a generator
+    session, loop = _current, cast("Loop", backoff.delays(tally))
+    session.loops.append(loop)
     try:
         yield from loop
     finally:
-        session.loops.remove(loop)  # type: ignore[arg-type] # the same
+        session.loops.remove(loop)
 
 
 def _wait(promises: Sequence[Promise]) -> None:
