@@ -97,7 +97,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "list_conversations": Operation(
         CONVERSATIONS,
         "ConversationPage",
-        ("conversation_not_found",),
+        ("conversation_not_found", "unknown_parameter"),
         parameters=(parameters.METADATA,),
         most=MAX_PAGE_CONVERSATIONS,
     ),

@@ -51,6 +51,7 @@ WRONG = [
     Wrong("missing_required_parameter", body={}, param="items"),
     Wrong("invalid_type", body=items(content=5), param="items[0].content"),
     Wrong("invalid_value", "get", params={"limit": "0"}, param="limit"),
+    Wrong("unknown_parameter", "get", "/conversations", params={"limt": "5"}, param="limt"),
     Wrong("unknown_item_type", body=items(type="chat"), param="items[0].type"),
     Wrong("array_above_max_length", body={"items": [HELLO] * 21}, param="items"),
     Wrong("array_below_min_length", body={"items": []}, param="items"),

@@ -30,7 +30,7 @@ from conversations.errors import (
 from conversations.requests import PREFIXES, Request
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
-from conversations.storage.transactions import NO_RESPONSE, THROTTLED, Table
+from conversations.storage.transactions import THROTTLED, Table
 from conversations.tally import Tally, request_line
 from conversations.views import conversation_json, items_json, list_json
 
@@ -47,7 +47,7 @@ DOCUMENT = "/openapi.json"
 MAX_PAGE_ITEMS = 100
 MAX_PAGE_CONVERSATIONS = 50
 app = APIGatewayRestResolver(strip_prefixes=[*PREFIXES])
-logger = Logger()
+logger = Logger(use_rfc3339=True)
 
 
 @functools.cache
@@ -251,7 +251,7 @@ def fail(error: Exception) -> Response[str]:
         frames=traceback.format_tb(error.__traceback__),
     )
     is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
-    if code in THROTTLED or is_failure_of_aws or isinstance(error, NO_RESPONSE):
+    if code in THROTTLED or is_failure_of_aws or isinstance(error, clients.CONNECTION_ERRORS):
         tally().add("Throttles", code in THROTTLED)
         return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     return refuse(ServerError("The service failed. It was not your request."))

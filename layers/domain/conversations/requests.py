@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import json
 import re
 from typing import TYPE_CHECKING, cast, get_args
@@ -31,6 +32,11 @@ LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
 """What is no pair of metadata in the query of a list of conversations."""
 INCLUDE_PARAMETERS = ("include", "include[]")
 """The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times."""
+MISSPELT_RATIO = 0.8
+"""How alike, by difflib, a metadata name and a parameter's are when the parameter was meant.
+
+`limt` and `ordre` reach it; `topic`, `user`, `name` and `order_id` do not.
+"""
 DEFAULT_LIMIT = 20
 MKA1_PREFIX = "/api/v1/llm"
 OPENAI_PREFIX = "/v1"
@@ -152,6 +158,8 @@ class Request:
         pairs = {
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
         }
+        for name in pairs:
+            _refuse_misspelt(name)
         parsed = {} if text is None else parse_filter(text)
         for name in (name for name in pairs if name in parsed):
             _single(name, (pairs[name], parsed[name]))
@@ -162,14 +170,35 @@ class Request:
         return _single(name, self._event.multi_value_query_string_parameters.get(name, ()))
 
     def _header(self, name: str) -> str | None:
-        """What the headers say once, or not at all."""
-        return _single(name, self._event.multi_value_headers.get(name, ()))
+        """Return the value of a header that may be given once, under any spelling of its name.
+
+        Powertools' own mapping keeps only the last of several spellings.
+        """
+        headers: dict[str, list[str]] = self._event["multiValueHeaders"] or {}
+        spellings = [given for given in headers if given.lower() == name.lower()]
+        return _single(name, [value for given in spellings for value in headers[given]])
 
 
 def _single(name: str, values: Sequence[str]) -> str | None:
     if len(values) > 1:
         raise _invalid(name, ", ".join(values), "given once")
     return values[0] if values else None
+
+
+def _refuse_misspelt(name: str) -> None:
+    """Reject a metadata name that is nearly a parameter's.
+
+    Raises:
+        InvalidRequestError: names the parameter that was meant.
+    """
+    if near := difflib.get_close_matches(name, sorted(LISTING_PARAMETERS), 1, MISSPELT_RATIO):
+        shown = json.dumps(name[:100], ensure_ascii=False)
+        raise InvalidRequestError(
+            f"{shown} is no parameter. For the parameter, write {near[0]}; to filter by metadata of"
+            f" that name, use the JSON object of metadata.",
+            code="unknown_parameter",
+            param=name,
+        )
 
 
 def _valid_id(name: str, value: str) -> str:
