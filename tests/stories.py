@@ -128,6 +128,17 @@ def lister(order: Order, limit: int) -> Actor:
     return Actor(f"lister {order} {limit}", act, is_done, is_reader=True)
 
 
+def getter(item_id: str) -> Actor:
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        def read() -> Shown:
+            item = session.store.get_item(OWNER, CONVERSATION, item_id)
+            return item.cursor, item.json
+
+        return outcome(read)
+
+    return Actor(f"getter {item_id}", act, is_reader=True)
+
+
 def deleter(*item_ids: str, name: str = "deleter", times: int = 1) -> Actor:
     """Return an actor that deletes items in one request, and repeats it up to so many *times*."""
 
@@ -297,7 +308,9 @@ class Story:
     def _check_reader(
         self, reader: Actor, memory: Memory, table: Table, final: list[Shown]
     ) -> None:
-        if "deleted_at" not in table[rows.CONVERSATION_SK]:
+        if reader.name.startswith("getter"):
+            self._check_item(reader.name.split()[1], memory)
+        elif "deleted_at" not in table[rows.CONVERSATION_SK]:
             _, order, limit = reader.name.split()
             self._check_pages(memory, final, limit=int(limit), is_ascending=order == "asc")
 
@@ -340,26 +353,27 @@ class Story:
         there = {sk[2:] for sk in table if sk.startswith(rows.BATCH_PREFIX)}
         emptied = {sk[2:] for sk in table if sk.startswith("t#")}
         recent = rows.recent_last_keys(table[rows.CONVERSATION_SK])
-        assert recent == sorted(recent, reverse=True)
-        assert not there & emptied
+        assert recent == sorted(recent, reverse=True), "batches out of order"
+        assert not there & emptied, "a tombstone of a batch that is there"
         assert {ids.first_key(key) for key in recent} <= there | emptied, "a batch is not there"
         if len(recent) < len(rows.RECENT_BATCHES):
             assert len(recent) == len(there | emptied), "there twice"
         named = [table[f"b#{key}"]["object"]["S"] for key in there if "object" in table[f"b#{key}"]]
         assert self._faults or sorted(named) == sorted(objects), "an object is left"
-        cursors: list[str] = []
-        names: list[str] = []
-        for key in sorted(there):
+        found = {key: self._items_of(table[f"b#{key}"], objects) for key in sorted(there)}
+        cursors = [cursor for items in found.values() for cursor, _ in items]
+        assert len({*cursors}) == len(cursors), "an id is there twice"
+        names: set[str] = set()
+        for key, items in found.items():
             row = table[f"b#{key}"]
-            items = self._items_of(row, objects)
-            cursors += [cursor for cursor, _ in items]
-            names.append(self._check_batch(row, [_content(json) for _, json in items]))
+            names.add(self._check_batch(row, [_content(json) for _, json in items]))
             for (cursor, _), slot in zip(items, rows.live_slots(row), strict=True):
                 pointer = table.get(rows.pointer_sk(cursor))
                 own = ids.key_at(key, slot)
-                assert own == (pointer["key"]["S"] if pointer else ids.key_in(cursor))
-        assert len({*cursors}) == len(cursors), "an id is there twice"
-        assert len({*names}) == len(names), "a batch is there twice"
+                assert own == (pointer["key"]["S"] if pointer else ids.key_in(cursor)), (
+                    "an id leads elsewhere"
+                )
+        assert len(names) == len(found), "a batch is there twice"
 
     def _check_batch(self, row: Row, contents: list[str]) -> str:
         """Check that each item is in its slot, and that others were deleted; return the name."""
@@ -382,6 +396,8 @@ class Story:
             expected |= {"ConversationNotFoundError", "ItemNotFoundError"}
         if self._faults:
             expected |= {"ConnectionClosedError", "ClientError"}
+        if actor.name.startswith("getter"):
+            expected.add("ItemNotFoundError")
         if actor.adds:
             expected.add("ItemAlreadyInConversationError")
         if {*actor.deletes} & self._deleted_by_others(actor) or (actor.deletes and is_repeated):
@@ -401,7 +417,7 @@ class Story:
         if items:
             assert items[0] in final, "acknowledged, and not there"
             at = final.index(items[0])
-            assert tuple(final[at : at + len(items)]) == items
+            assert tuple(final[at : at + len(items)]) == items, "not as it was acknowledged"
 
     def _check_deletions(self, memories: Sequence[Memory], final: list[Shown]) -> None:
         """Check, for each id, that it is there as often as it was added and not deleted."""
@@ -437,6 +453,20 @@ class Story:
         others = (other for other in self.actors if other is not actor)
         return {item_id for other in others for item_id in other.deletes}
 
+    def _check_item(self, item_id: str, memory: Memory) -> None:
+        """Check that an item was found unless it was deleted, and that it is the right one."""
+        for record in memory:
+            told = [name for name, value in record.begun if item_id in str(value)]
+            is_deleted = any(name.startswith("deleter") for name in told)
+            is_added_again = any(name.startswith("adder") for name in told)
+            is_known = told or item_id in {cursor for cursor, _ in self._initial}
+            if record.kind == "ItemNotFoundError" and item_id not in self._doomed:
+                assert not is_known, "acknowledged, and not there"
+            if record.kind == "done":
+                assert record.value[0] == item_id, "another item"
+                is_first = _content(record.value[1]).startswith("first 0")
+                assert not (is_first and (is_deleted or is_added_again)), "deleted, and shown"
+
     def _check_pages(
         self, memory: Memory, final: list[Shown], *, limit: int, is_ascending: bool
     ) -> None:
@@ -459,8 +489,7 @@ class Story:
 
     def _check_page(self, record: Record, limit: int) -> None:
         shown, has_more = record.value
-        assert len(shown) == limit or not has_more
-        assert len(shown) <= limit
+        assert len(shown) == limit or (len(shown) < limit and not has_more), "no full page"
         for name, value in record.begun:
             if name.startswith("deleter"):
                 for cursor, json in shown:
