@@ -10,8 +10,10 @@ What is guaranteed is there: conditions, all or nothing, one transaction at a ti
   and the same token is answered TransactionInProgress;
 - a request whose answer is lost arrives at any later moment, or never.
 
+S3 is there too: an object is a row whose partition is the bucket, and every call on it is atomic.
+
 One thing is taken for granted which is not documented: a transaction is visible as a whole before
-the fourth one behind it commits. What the store knows of its latest batches goes no further back.
+the twelfth one behind it commits. The conversation row names the latest twelve batches, no more.
 
 A state is small, immutable and hashable: rows, requests and tables are numbers of interned values.
 """
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 type Row = dict[str, Any]
 type Key = tuple[str, str]
 
-UNDER_WAY = 4
+UNDER_WAY = 12
 """How many transactions, counted from the newest, may be under way."""
+SCANS = {"query", "list_objects_v2"}
+"""Operations that read whatever rows there are between two keys."""
+SINGLE_WRITES = {"batch_write_item", "delete_objects", "put_object"}
+"""Operations that change rows outside of a transaction, each at a moment of its own."""
 NONE, FAILED, CONFLICT = "None", "ConditionalCheckFailed", "TransactionConflict"
 
 
@@ -186,13 +192,25 @@ class Model:
 
     def touches(self, number: int, key: Key) -> bool:
         """Whether a request reads or changes a row."""
-        if self.requests.values[number].operation == "query":
+        if self.requests.values[number].operation in SCANS:
             return self._is_behind(number, 0, key)
         return key in self.keys_of(number)
 
+    def put_row(self, number: int) -> int:
+        """The row of an object that a request puts, 0 for a deletion."""
+        operation, arguments = self.requests.values[number]
+        if operation != "put_object":
+            return 0
+        [(bucket, key)] = self._keys_of(number)
+        row = {"pk": {"S": bucket}, "sk": {"S": key}, "body": {"B": arguments["Body"]}}
+        return self.rows.number(row)
+
     def _lies_behind(self, number: int, last: int, key: Key) -> bool:
-        arguments = self.requests.values[number].arguments
+        operation, arguments = self.requests.values[number]
         start = self.rows.values[last] if last else arguments.get("ExclusiveStartKey")
+        if operation == "list_objects_v2":
+            is_in = key[0] == arguments["Bucket"] and key[1].startswith(arguments["Prefix"])
+            return is_in and (start is None or key[1] > start["sk"]["S"])
         place = {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
         if not holds(arguments["KeyConditionExpression"], place, arguments):
             return False
@@ -212,6 +230,11 @@ class Model:
             case "batch_write_item":
                 [requests] = arguments["RequestItems"].values()
                 keys = [request["DeleteRequest"]["Key"] for request in requests]
+            case "put_object" | "get_object":
+                return [(arguments["Bucket"], arguments["Key"])]
+            case "delete_objects":
+                found = arguments["Delete"]["Objects"]
+                return [(arguments["Bucket"], each["Key"]) for each in found]
             case _:
                 actions = [action for [action] in map(dict.values, arguments["TransactItems"])]
                 keys = [action.get("Key") or action["Item"] for action in actions]

@@ -111,8 +111,18 @@ class _Parser:
             return inner
         if self._tokens[1] == "(":
             return self._function()
-        left, sign, right = self._operand(), self._take(*_COMPARISONS), self._operand()
+        left, sign = self._operand(), self._take(*_COMPARISONS, "BETWEEN")
+        if sign == "BETWEEN":
+            return self._between(left)
+        right = self._operand()
         return lambda row, values: _compare(sign, left(row, values), right(row, values))
+
+    def _between(self, middle: Term) -> Term:
+        low, _, high = self._operand(), self._take("AND"), self._operand()
+        return lambda row, values: (
+            _compare("<=", low(row, values), middle(row, values))
+            and _compare("<=", middle(row, values), high(row, values))
+        )
 
     def _function(self) -> Term:
         name = self._take("attribute_exists", "attribute_not_exists", "begins_with")
@@ -142,6 +152,11 @@ class _Parser:
 
     def _operand(self) -> Term:
         name = self._take()
+        if name == "if_not_exists":
+            self._take("(")
+            path, _, default = self._take(), self._take(","), self._operand()
+            self._take(")")
+            return lambda row, values: row.get(path) or default(row, values)
         if name.startswith(":"):
             return lambda _, values: values[name]
         return lambda row, _: row.get(name)

@@ -14,7 +14,16 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dynamodb_model import CONFLICT, NONE, Answer, Database, Interned, Model
+from dynamodb_model import (
+    CONFLICT,
+    NONE,
+    SCANS,
+    SINGLE_WRITES,
+    Answer,
+    Database,
+    Interned,
+    Model,
+)
 from sessions import Actor, Position, Record, Session
 
 if TYPE_CHECKING:
@@ -179,7 +188,9 @@ class World:
         progress = dict(state.progress)
         so_far = progress.pop((number, thread), ())
         state = state._replace(progress=tuple(sorted(progress.items())))
-        steps = {"query": self._scan, "batch_write_item": self._remove}.get(operation, self._read)
+        steps = self._read
+        if operation in SCANS | SINGLE_WRITES:
+            steps = self._scan if operation in SCANS else self._write
         for after, seen, is_last in steps(state, request, so_far):
             if is_last:
                 yield (seen,), self._tell(after, number, thread, Answer("rows", seen))
@@ -235,12 +246,13 @@ class World:
             ]
         yield from ((after, found, True) for after, found in ends)
 
-    def _remove(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
-        """The next row of a deletion by keys, when no transaction is under way on it."""
+    def _write(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
+        """The next row of a write by keys, when no transaction is under way on it."""
         keys = self.model.keys_of(request)
         key = keys[len(seen)]
         [*_, after] = self._moments(state, key)
-        base = after.base._replace(table=self.model.written(after.base.table, key, 0))
+        row = self.model.put_row(request)
+        base = after.base._replace(table=self.model.written(after.base.table, key, row))
         yield after._replace(base=base), (*seen, 0), len(seen) + 1 == len(keys)
 
     def _moments(self, state: State, key: Key) -> list[State]:
@@ -252,7 +264,7 @@ class World:
         passing = state.base.locked()
         for number in range(len(self.actors)):
             for _, request in self._waiting(state, number):
-                if self.model.requests.values[request].operation == "batch_write_item":
+                if self.model.requests.values[request].operation in SINGLE_WRITES:
                     passing.update(self.model.keys_of(request))
         return passing
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 from dynamodb_model import Answer, Model, Request
 from standing import UnknownStandingError, standing
 
-from conversations import ids, retries, rows, store, transactions
-from conversations.payloads import PayloadBucket
-from conversations.transactions import Table
+from conversations import ids
+from conversations.storage import (
+    backoff,
+    delete,
+    payloads,
+    purge,
+    reads,
+    rows,
+    store,
+    transactions,
+)
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.transactions import Table
+from conversations.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from types import GeneratorType
 
     import pytest
 
+    type Loop = GeneratorType[float | None, None, None]
     type Row = dict[str, Any]
     type Histories = tuple[tuple[Answer, ...], ...]
     """The answers so far in an operation: to its own calls, and to those of its other threads."""
@@ -50,7 +65,12 @@ class Actor(NamedTuple):
     tries: int = 3
     """How often it sends a call before it gives up."""
     may_begin: Callable[[Row], bool] = bool
-    """Whether the conversation's row as it stands lets the actor begin."""
+    """Whether the conversation row as it is now lets the actor begin."""
+    deletes: tuple[str, ...] = ()
+    """The ids of the items that the actor deletes."""
+    adds: str = ""
+    """The id of a deleted item that the actor adds again."""
+    spill_bytes: int = payloads.SPILL_BYTES
 
 
 class Position(NamedTuple):
@@ -76,15 +96,17 @@ class Session:
         self._position = position
         self._actor = actor
         self._thread = 0
-        self._read = [0] * 8
+        self._read: dict[int, int] = defaultdict(int)
         self._threads = 1
         self._slept = 0.0
         self._drawn = 0
+        self.loops: list[Loop] = []
+        """The loops of attempts that are under way: they are no variable of any frame."""
         self.pending: list[tuple[int, int]] = []
         self.standing: Hashable = None
         self.table = Table(self, "conversations")  # type: ignore[arg-type] # has what is called
-        self.bucket = PayloadBucket("payloads", _no_bucket, self)  # type: ignore[arg-type]
-        self.store = store.Store(self.table, self.bucket, self)  # type: ignore[arg-type]
+        self.payloads = PayloadStore("payloads", lambda: self, self, actor.spill_bytes)  # type: ignore[arg-type, return-value]
+        self.store = store.Store(self.table, self.payloads)
 
     def run(self) -> tuple[str, Any] | None:
         """How the operation ends; None while it waits for what is `pending`."""
@@ -94,40 +116,35 @@ class Session:
             return self._actor.act(self, self._position.memory)
         except SuspendedError as error:
             try:
-                dice = (self._drawn, self._slept, self._threads)
-                self.standing = (dice, standing(error, __file__, (Session, Model, Actor)))
+                frames = [loop.gi_frame for loop in self.loops]
+                deadlines = [frame.f_locals["deadline"] for frame in frames if frame]
+                dice = (self._drawn, self._slept, self._threads, *deadlines)
+                self.standing = (dice, standing(error, __file__, SAME))
             except UnknownStandingError:
                 self.standing = self._position.histories
             return None
 
-    def submit(self, work: Callable[[], Any]) -> Promise:
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Promise:
         """Do *work* as another thread would: it waits for its own answers."""
         outer, self._thread = self._thread, self._threads
         self._threads += 1
         try:
-            return Promise(work(), None)
+            return Promise(work(*arguments), None)
         except (SuspendedError, Exception) as error:  # noqa: BLE001 - as an executor does
             return Promise(None, error)
         finally:
             self._thread = outer
 
-    map = staticmethod(map)
-    """Nothing spills to the bucket here, so there is nothing to do in parallel."""
+    def map(self, work: Callable[[Any], Any], values: Iterable[Any]) -> Iterator[Any]:
+        """Do *work* with each value as threads would."""
+        promises = [self.submit(work, value) for value in values]
+        return (promise.result() for promise in promises)
 
     def __getattr__(self, operation: str) -> Callable[..., Row]:
         return lambda **arguments: self._call(Request(operation, arguments))
 
-    def get_paginator(self, operation: str) -> Session:
-        assert operation == "query"
-        return self
-
-    def paginate(self, **arguments: Any) -> Iterator[Row]:
-        while True:
-            page = self._call(Request("query", dict(arguments)))
-            yield page
-            if "LastEvaluatedKey" not in page:
-                return
-            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    def get_paginator(self, operation: str) -> Pages:
+        return Pages(lambda arguments: self._call(Request(operation, arguments)))
 
     def _call(self, request: Request) -> Row:
         histories, thread = self._position.histories, self._thread
@@ -155,25 +172,34 @@ class Session:
 
     def _read_rows(self, request: Request, found: list[Row]) -> Row:
         there = [row for row in found if row]
+        response: Row = {"UnprocessedItems": {}}
         match request.operation:
             case "get_item":
-                return {"Item": found[0]} if there else {}
+                response = {"Item": found[0]} if there else {}
             case "batch_get_item":
                 [name] = request.arguments["RequestItems"]
-                return {"Responses": {name: there}, "UnprocessedKeys": {}}
+                response = {"Responses": {name: there}, "UnprocessedKeys": {}}
             case "transact_get_items":
-                return {"Responses": [{"Item": row} if row else {} for row in found]}
+                response = {"Responses": [{"Item": row} if row else {} for row in found]}
+            case "get_object":
+                response = _object(there)
+            case "list_objects_v2":
+                response = {"Contents": [{"Key": row["sk"]["S"]} for row in found]}
             case "query":
-                more = len(found) == request.arguments.get("Limit")
-                last = {"LastEvaluatedKey": {k: found[-1][k] for k in ("pk", "sk")}} if more else {}
-                return {"Items": found, **last}
-        return {"UnprocessedItems": {}}
+                response = {"Items": found}
+                if len(found) == request.arguments.get("Limit"):
+                    response["LastEvaluatedKey"] = {k: found[-1][k] for k in ("pk", "sk")}
+        return response
 
     def sleep(self, _seconds: float) -> None:
-        self._slept += retries.RETRY_SECONDS / (self._actor.tries - 1)
+        self._slept += backoff.RETRY_SECONDS / (self._actor.tries - 1)
 
     def monotonic(self) -> float:
         return self._slept
+
+    def uniform(self, _low: float, _high: float) -> float:
+        """Jitter changes nothing: how long an actor sleeps is up to the search."""
+        return 0.0
 
     def time(self) -> float:
         return float(self._actor.clock)
@@ -202,12 +228,26 @@ class Promise(NamedTuple):
             raise self.error
         return self.value
 
+    def exception(self) -> BaseException | None:
+        return self.error
 
+
+class Pages(NamedTuple):
+    """What a paginator gives: one page, because no paginated read has a limit."""
+
+    read: Callable[[Row], Row]
+
+    def paginate(self, **arguments: Any) -> Iterator[Row]:
+        yield self.read(arguments)
+
+
+SAME = (Session, Model, Actor, Tally, PayloadStore)
+"""Types whose values decide nothing of what an actor does next, beside its answers."""
 _current: Session
 
 
 class _Now:
-    """The clock and the dice of whoever is running, in place of three modules."""
+    """The clock and the dice of whoever is running, in place of several modules."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_current, name)
@@ -215,15 +255,39 @@ class _Now:
 
 def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and chance become the running actor's own."""
-    for module in (retries, transactions, rows, store):
+    for module in (backoff, delete, purge, reads, rows, store, transactions):
         monkeypatch.setattr(module, "time", _Now())
+    for module in (delete, purge, reads, transactions):
+        monkeypatch.setattr(module, "delays", _delays)
+    monkeypatch.setattr(backoff, "_RANDOM", _Now())
+    monkeypatch.setattr(delete, "wait", _wait)
     monkeypatch.setattr(ids, "secrets", _Now())
+    monkeypatch.setattr(payloads, "uuid", _Now())
     monkeypatch.setattr(transactions, "uuid", _Now())
+
+
+def _delays(tally: Tally) -> Iterator[float | None]:
+    """Let the running actor know of a loop of attempts for as long as it lasts."""
+    session, loop = _current, cast("Loop", backoff.delays(tally))
+    session.loops.append(loop)
+    try:
+        yield from loop
+    finally:
+        session.loops.remove(loop)
+
+
+def _wait(promises: Sequence[Promise]) -> None:
+    """Go on only when every thread has its answers."""
+    for promise in promises:
+        if isinstance(promise.error, SuspendedError):
+            promise.result()
 
 
 def _refusal(code: str) -> Any:
     return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
 
-def _no_bucket() -> Any:
-    raise AssertionError
+def _object(found: list[Row]) -> Row:
+    if not found:
+        raise ClientError(_refusal("NoSuchKey"), "get_object")
+    return {"Body": io.BytesIO(found[0]["body"]["B"])}

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-PLAIN = (type(None), bool, int, float, str, bytes, type, types.ModuleType, types.CodeType)
+PLAIN = (
+    *(type(None), bool, int, float, str, bytes, range),
+    *(type, types.ModuleType, types.CodeType),
+)
 
 
 class UnknownStandingError(TypeError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, override
 
 from conversations import ids
-from conversations.errors import IdempotencyKeyReusedError
+from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
 from conversations.storage import rows
 from conversations.storage.claims import IS_FREE, IdClaims
 from conversations.storage.reads import transact_get
@@ -115,7 +115,13 @@ class Append(ConversationTransaction):
             return Resolution.COMMITTED
         if self.outcome_unknown and self._already_committed():
             return Resolution.COMMITTED
-        are_ids_free = self._claims.resolve(others[1:])
+        try:
+            are_ids_free = self._claims.resolve(others[1:])
+        except ItemAlreadyInConversationError:
+            # An earlier attempt may still arrive after the item with this id was deleted.
+            if self.outcome_unknown and not is_behind:
+                return Resolution.RESEND
+            raise
         if is_behind:
             batch = ids.batch_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch, len(self._items))

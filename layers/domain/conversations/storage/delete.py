@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, override
 from conversations.storage import rows
 from conversations.storage.backoff import delays
 from conversations.storage.payloads import keep_lines, read_again_if_deleted
-from conversations.storage.reads import find_items, find_settled_items, item_not_found
+from conversations.storage.reads import (
+    find_items,
+    find_settled_items,
+    item_not_found,
+    transact_get,
+)
 from conversations.storage.transactions import (
     MAX_ACTIONS,
     ConversationTransaction,
@@ -127,10 +132,13 @@ class ItemDeletion:
             places = find_settled_items(self._table, self._pk, [*places])
             if not places:
                 return conversation, []
-        is_marked = conversation.get("deleting") == {"S": self._digest}
-        for item_id in self._left:
-            if item_id not in places and not is_marked:
-                raise self._not_found(item_id)
+        absent = [item_id for item_id in self._left if item_id not in places]
+        if absent and not self._is_marked(conversation):
+            # The transaction that deleted them and set the mark may still be committing.
+            key = rows.primary_key(self._pk, rows.CONVERSATION_SK)
+            conversation = next(iter(transact_get(self._table, [key])), conversation)
+            if not self._is_marked(conversation):
+                raise self._not_found(absent[0])
         by_batch: dict[str, dict[str, BatchSlice]] = defaultdict(dict)
         for item_id, place in places.items():
             by_batch[place.row["sk"]["S"]][item_id] = place
@@ -163,7 +171,7 @@ class ItemDeletion:
     def _write(self, rewrites: Sequence[Rewrite], conversation: Row) -> None:
         """Commit the rewrites, and delete the objects that no row names any more."""
         chunks = [*_chunks(rewrites)]
-        is_marked = len(chunks) > 1 or conversation.get("deleting") == {"S": self._digest}
+        is_marked = len(chunks) > 1 or self._is_marked(conversation)
         for place, chunk in enumerate(chunks):
             mark = None if not is_marked else self._digest if place + 1 < len(chunks) else ""
             transaction = DeleteItems(self._table, self._pk, chunk, mark)
@@ -179,6 +187,10 @@ class ItemDeletion:
             self._table.tally.items += len(deleted)
             replaced = (rows.read_payload(rewrite.row).object_key for rewrite in chunk)
             self._payloads.delete_best_effort(replaced)
+
+    def _is_marked(self, conversation: Row) -> bool:
+        """Return whether an earlier try of the same request has deleted some of its items."""
+        return conversation.get("deleting") == {"S": self._digest}
 
     def _not_found(self, item_id: str) -> ItemNotFoundError:
         return item_not_found(item_id, param=self._param.format(self._item_ids.index(item_id)))

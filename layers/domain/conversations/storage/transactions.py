@@ -183,6 +183,8 @@ class ConversationTransaction(ABC):
             return False
         conversation = failure.reasons[0]
         if condition_failed(conversation) and not self._exists(conversation):
+            # Whatever an earlier attempt wrote went with the conversation.
+            self.outcome_unknown = False
             raise conversation_not_found(self._pk)
         resolution = self._resolve(failure.reasons)
         if resolution is Resolution.RESTART:
