@@ -6,12 +6,12 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectionClosedError
+from conversations.payloads import PayloadBucket
+from conversations.transactions import Table
 from dynamodb_model import Answer, Model, Request
 from standing import UnknownStandingError, standing
 
 from conversations import ids, retries, rows, store, transactions
-from conversations.payloads import PayloadBucket
-from conversations.transactions import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator

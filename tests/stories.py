@@ -7,6 +7,9 @@ import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError, HTTPClientError
+from conversations.appends import Delivery
+from conversations.payloads import Payload
+from conversations.purging import purge_conversation
 from dynamodb_model import Database, Flight, Model
 from interleavings import State, World
 from searches import Search, Watch, walk
@@ -14,17 +17,15 @@ from sessions import MOMENT, Actor, Record, Session
 from wire import HELLO
 
 from conversations import ids, rows
-from conversations.appends import Delivery
 from conversations.errors import ApiError
-from conversations.payloads import Payload
-from conversations.purging import purge_conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conversations.contract.items import Item
     from conversations.listing import Order
     from conversations.rows import Row
+
+    from conversations.contract.items import Item
 
     type Memory = tuple[Record, ...]
 

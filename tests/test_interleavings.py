@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sessions
+from conversations.appends import Append
 from sessions import patch
 from standing import UnknownStandingError
 from stories import SECOND, Story, appender, deleter, ender, lister, purger
 
 from conversations import ids, listing, purging
-from conversations.appends import Append
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,11 +12,11 @@ import pytest
 from wire import HELLO, Json
 
 from conversations import ids
-from conversations.appends import Delivery
 from conversations.errors import ApiError, ConversationNotFoundError
-from conversations.payloads import PayloadBucket
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 from functions.purge import app as purge
 from local.patterns import matches
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from conversations.contract.items import Item
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
     from local.stack import LocalStack
 
 OWNER = ids.owner_of("acme", "")
@@ -43,9 +43,9 @@ def store(stack: LocalStack) -> Iterator[Store]:
     """A store that keeps what it is given for a day."""
     with ThreadPoolExecutor(1) as executor, stack.engine.turn:
         name = stack.template.name("PayloadBucket")
-        bucket = PayloadBucket(name, lambda: stack.resources.s3, executor)
+        bucket = PayloadStore(name, lambda: stack.resources.s3, executor)
         table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
-        yield Store(table, bucket, executor, retention_days=1)
+        yield Store(table, bucket, retention_days=1)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def append(store: Store, conversation_id: str, *items: Json, key: str | None = None) -> list[str]:
-    delivery = Delivery(str(items), key)
+    delivery = IdempotencyInfo(str(items), key)
     batch = cast("list[Item]", list(items))
     appended = store.append_items(OWNER, conversation_id, batch, delivery)
     return [item.cursor for item in appended]
@@ -70,7 +70,9 @@ def append(store: Store, conversation_id: str, *items: Json, key: str | None = N
 
 def create(store: Store, *items: Json) -> str:
     batch = cast("list[Item]", list(items))
-    return store.create_conversation(OWNER, batch, {}, Delivery("made")).conversation_id
+    return store.create_conversation(
+        OWNER, "acme", batch, {}, IdempotencyInfo("made")
+    ).conversation_id
 
 
 def listed(store: Store, conversation_id: str, **query: Any) -> list[StoredItem]:

@@ -14,8 +14,7 @@ from botocore.exceptions import ClientError
 from faults import CANCELED, Faults, lost_answer, refusal
 from wire import HELLO, Json
 
-from conversations import ids, retries, rows
-from conversations.appends import Delivery
+from conversations import ids
 from conversations.errors import (
     ApiError,
     ConversationBusyError,
@@ -24,39 +23,41 @@ from conversations.errors import (
     ItemNotFoundError,
     OverloadedError,
 )
-from conversations.payloads import PayloadBucket
-from conversations.purging import purge_conversation
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage import backoff, rows
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import purge_conversation
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conversations.contract.items import Item
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
     from local.stack import LocalStack
 
 type Meanwhile = Callable[..., None]
 
 OWNER = ids.owner_of("acme", "")
 BODIES = itertools.count()
-ONCE = Delivery(body="once")
+ONCE = IdempotencyInfo(body="once")
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 @pytest.fixture
 def store(stack: LocalStack) -> Iterator[Store]:
     with ThreadPoolExecutor(1) as executor, stack.engine.turn:
-        bucket = PayloadBucket(
+        bucket = PayloadStore(
             stack.template.name("PayloadBucket"), lambda: stack.resources.s3, executor
         )
         table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
-        yield Store(table, bucket, executor)
+        yield Store(table, bucket)
 
 
 @pytest.fixture
 def conversation_id(store: Store) -> str:
-    return store.create_conversation(OWNER, [], {}, ONCE).conversation_id
+    return store.create_conversation(OWNER, "acme", [], {}, ONCE).conversation_id
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def writes(stack: LocalStack) -> Faults:
 @pytest.fixture
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time for a second try."""
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
 
 def batch(*items: Json) -> list[Item]:
@@ -76,10 +77,10 @@ def batch(*items: Json) -> list[Item]:
 
 
 def append(
-    store: Store, conversation_id: str, *items: Json, delivery: Delivery | None = None
+    store: Store, conversation_id: str, *items: Json, delivery: IdempotencyInfo | None = None
 ) -> list[StoredItem]:
     """Append as a request of its own, unless it is told which."""
-    delivery = delivery or Delivery(body=str(next(BODIES)))
+    delivery = delivery or IdempotencyInfo(body=str(next(BODIES)))
     return store.append_items(OWNER, conversation_id, batch(*items), delivery)
 
 
@@ -174,7 +175,7 @@ def test_a_lost_answer_is_told_from_another_writers_append(
 def test_a_lost_create_is_not_made_twice(store: Store, stack: LocalStack, writes: Faults) -> None:
     writes.after(lost_answer())
 
-    made = store.create_conversation(OWNER, batch(HELLO), {}, ONCE)
+    made = store.create_conversation(OWNER, "acme", batch(HELLO), {}, ONCE)
 
     table = stack.template.name("ConversationsTable")
     assert len(texts(store, made.conversation_id)) == 1
@@ -230,8 +231,8 @@ def test_nobody_is_told_that_nothing_was_written_after_a_lost_answer(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first try's answer is lost, and the second and last meets a conflict."""
-    moments = itertools.chain([0.0, 0.0], itertools.repeat(retries.RETRY_SECONDS))
-    monkeypatch.setattr(retries, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    moments = itertools.chain([0.0, 0.0], itertools.repeat(backoff.RETRY_SECONDS))
+    monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     writes.before(lost_answer(), refusal(CANCELED, "TransactionConflict", "None"))
 
     with pytest.raises(OverloadedError):
@@ -303,7 +304,7 @@ def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
     def end() -> None:
         store.delete_conversation(OWNER, conversation_id)
         with ThreadPoolExecutor(1) as executor:
-            bucket = PayloadBucket(name("PayloadBucket"), lambda: stack.resources.s3, executor)
+            bucket = PayloadStore(name("PayloadBucket"), lambda: stack.resources.s3, executor)
             pk = rows.partition(OWNER, conversation_id)
             assert purge_conversation(table, bucket, pk, lambda: True)
 
@@ -360,7 +361,7 @@ def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     for part in itertools.batched(named, 20, strict=True):
         append(store, conversation_id, *part)
     doomed = [item["id"] for item in named[:55]]
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
     writes.before(None, refusal("ThrottlingException"))
     with pytest.raises(OverloadedError):

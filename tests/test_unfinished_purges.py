@@ -12,10 +12,11 @@ from log_lines import module_of
 from test_purge import remaining
 from wire import HELLO
 
-from conversations import ids, rows
+from conversations import ids
 from conversations.__main__ import main
-from conversations.purging import find_unpurged, purge_again
-from conversations.transactions import Table
+from conversations.storage import rows
+from conversations.storage.purge import find_unfinished_purges, requeue_purge
+from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     import httpx
@@ -37,7 +38,7 @@ def unpurged(stack: LocalStack, client: httpx.Client) -> str:
         Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
     client.delete(f"/conversations/{made}").raise_for_status()
     stack.drain_streams()
-    assert remaining(stack)["i", made] == 2
+    assert remaining(stack)["b", made] == 1
     return rows.partition(ids.owner_of("acme", ""), made)
 
 
@@ -89,8 +90,8 @@ def test_a_row_that_is_gone_meanwhile_does_not_come_back(stack: LocalStack) -> N
     table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
 
     with stack.engine.turn:
-        purge_again(table, "owner/conv_gone")
-        found = [*find_unpurged(table, datetime.now(UTC))]
+        requeue_purge(table, "owner/conv_gone")
+        found = [*find_unfinished_purges(table, datetime.now(UTC))]
         left = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
 
     assert (found, left) == ([], [])
