@@ -64,7 +64,7 @@ class Append(Scenario):
     """A batch of four, two of them spilled."""
 
     delivery = IdempotencyInfo("append", key="mine")
-    batch = ("a", "large_b", "large_c", "d")
+    batch: tuple[str, ...] = ("a", "large_b", "large_c", "d")
 
     def send(self, world: World) -> None:
         world.append(self.delivery, *self.batch)

@@ -435,14 +435,14 @@ def test_two_deleters_of_one_batch_both_delete(
 def test_two_deleters_of_the_last_items_of_a_batch_leave_a_tombstone(
     store: Store, conversation_id: str, meanwhile: Meanwhile
 ) -> None:
-    append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
-    append(store, conversation_id, {**HELLO, "id": "c"})
-    meanwhile(lambda: remove(store, conversation_id, "a"), "TransactWriteItems")
+    first, second = fill(store, conversation_id, batches=1, size=2)
+    append(store, conversation_id, {**HELLO, "id": "behind"})
+    meanwhile(lambda: remove(store, conversation_id, first), "TransactWriteItems")
 
-    remove(store, conversation_id, "b")
+    remove(store, conversation_id, second)
 
-    page = store.list_items(OWNER, conversation_id, after="a", limit=9, order="asc")
-    assert [item.cursor for item in page.entries] == ["c"]
+    page = store.list_items(OWNER, conversation_id, after=first, limit=9, order="asc")
+    assert [item.cursor for item in page.entries] == ["behind"]
 
 
 def test_two_deleters_of_one_item_are_not_both_told_that_they_did_it(
