@@ -4,9 +4,11 @@ include tools/python.mk
 
 PORT ?= 8000
 HOST ?= 127.0.0.1
+DATA ?= .local
 ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
+NODE_CLIENTS := openai-node openai-agents-node
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
@@ -24,8 +26,8 @@ help: ## List these targets
 install: .venv/.installed ## Install the command line and what tests need, in .venv
 
 .PHONY: run
-run: .venv/.installed $(if $(filter ministack,$(ENGINE)),.tools/ministack/.installed) ## Serve the API on this machine (PORT=8000 ENGINE=ministack|moto API_KEY=... ARGS=--quiet)
-	@exec $(BIN)/python -m local --engine $(ENGINE) --host $(HOST) --port $(PORT) $(ARGS)
+run: .venv/.installed $(if $(filter ministack,$(ENGINE)),.tools/ministack/.installed) ## Serve the API on this machine (PORT=8000 DATA=.local ENGINE=ministack|moto API_KEY=... ARGS=--quiet)
+	@exec $(BIN)/python -m local --engine $(ENGINE) --host $(HOST) --port $(PORT) --data "$(DATA)" $(ARGS)
 
 .PHONY: test
 test: ## Check everything: lint, types, tests
@@ -44,7 +46,7 @@ types: .venv/.installed ## Check types
 	@$(BIN)/mypy
 
 .PHONY: pytest
-pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed $(if $(shell which npm 2>/dev/null),.tools/openai-node/.installed) ## Run the tests alone (ARGS="-k name")
+pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_CLIENTS:%=.tools/%/.installed)) ## Run the tests alone (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
 .PHONY: e2e
@@ -66,7 +68,7 @@ fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with a
 
 .PHONY: build
 build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
-	@PATH="$(ROOT)/.tools/sam/bin:$$PATH" sam build
+	@.tools/sam/bin/sam build
 	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
 
 .PHONY: bench
@@ -92,33 +94,34 @@ audit: .tools/audit/.installed ## Look up known vulnerabilities of all locked pa
 .PHONY: lock
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
-	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx; do \
+	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx tools/openapi-python-client tools/llama-stack-client; do \
 		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt \
 			$$([ $$in = layers/domain ] && echo -c requirements/dev.txt); done
 
 .PHONY: clean
-clean: ## Remove what was installed and built; the local stack's data in .local stays
+clean: ## Remove what was installed and built; the local stack's data stays
 	rm -rf .venv .tools .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 
 .venv/.installed: requirements/dev.txt pyproject.toml | python
-	@$(UV) venv --quiet --allow-existing .venv
-	@$(UV) pip sync --quiet --python .venv requirements/dev.txt
-	@$(UV) pip install --quiet --python .venv --no-build-isolation --no-deps --editable .
+	@$(call install,the packages of requirements/dev.txt in .venv,$(UV) venv --allow-existing .venv \
+		&& $(UV) pip sync --python .venv requirements/dev.txt \
+		&& $(UV) pip install --python .venv --no-build-isolation --no-deps --editable .)
 	@touch $@
 
 .tools/%/.installed: tools/%/requirements.txt | python
-	@$(UV) venv --quiet --allow-existing $(@D)
-	@$(UV) pip sync --quiet --compile-bytecode --python $(@D) $<
+	@$(call install,$* in $(@D),$(UV) venv --allow-existing $(@D) \
+		&& $(UV) pip sync --compile-bytecode --python $(@D) $<)
 	@touch $@
 
 # The client's older release, beside the current one of .venv, for the tests that drive both.
 .tools/mka1-0.5.25/.installed: requirements/mka1-0.5.25.txt | python
-	@$(UV) pip install --quiet --no-deps --target $(@D) -r $<
+	@$(call install,meetkai-mka1 0.5.25 in $(@D),$(UV) pip install --no-deps --target $(@D) -r $<)
 	@touch $@
 
-# OpenAI's client for Node, where there is npm. Without it, or without its registry, the tests that
-# drive it are skipped.
-.tools/openai-node/.installed: tools/openai-node/package.json tools/openai-node/package-lock.json
+# Clients for Node, where there is npm. Without it, or without its registry, the tests that drive
+# them are skipped.
+$(NODE_CLIENTS:%=.tools/%/.installed): .tools/%/.installed: tools/%/package.json tools/%/package-lock.json
 	@mkdir -p $(@D) && cp $^ $(@D)
+	@echo "Installing $* in $(@D) ..." >&2
 	@npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund --fetch-retries 0 && touch $@ \
-		|| echo "openai for Node could not be installed: its tests will be skipped."
+		|| echo "$* could not be installed for Node: its tests will be skipped."

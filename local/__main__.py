@@ -13,7 +13,7 @@ from typing import Final, NoReturn, TextIO, get_args
 
 from local import docs, welcome
 from local.engines import EngineName
-from local.errors import EngineError, LocalStackError
+from local.errors import EngineError, LocalStackError, UnusableAddressError
 from local.stack import DATA, LocalStack
 
 _WATCH_SECONDS: Final = 0.2
@@ -26,7 +26,13 @@ _QUIET: Final[Mapping[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stack; exit status 0 after Ctrl-C or SIGTERM, 1 with a sentence if it cannot run."""
-    options = _parser().parse_args(arguments)
+    try:
+        _run(_parser().parse_args(arguments))
+    except LocalStackError as error:
+        sys.exit(f"error: {error}")
+
+
+def _run(options: argparse.Namespace) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     logging.basicConfig(
@@ -37,10 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = sys.stdout
     # The functions log to standard output, as on Lambda; here that is for the caller alone.
     with contextlib.redirect_stdout(sys.stderr):
-        try:
-            _serve(options, out)
-        except LocalStackError as error:
-            sys.exit(f"error: {error}")
+        _serve(options, out)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     engines = get_args(EngineName.__value__)
     parser.add_argument("--engine", choices=engines, default="ministack")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=_port, default=8000)
     parser.add_argument("--data", type=Path, default=DATA, help="what outlives a stop")
     parser.add_argument(
         "--parameter",
@@ -61,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quiet", action="store_true", help="print the URL and the key, no more")
     return parser
+
+
+def _port(given: str) -> int:
+    if not given.isdecimal():
+        raise UnusableAddressError(f"PORT must be a number from 0 to 65535, not {given!r}.")
+    return int(given)
 
 
 def _name_and_value(given: str) -> tuple[str, str]:
@@ -93,7 +102,7 @@ def _quiet_greeting(stack: LocalStack, key: str) -> str:
 
 
 def _greeting(stack: LocalStack, key: str) -> str:
-    exchange = welcome.append_example(stack.url, key)
+    exchange = welcome.example_exchange(stack.url, key)
     lines = welcome.pasted_lines(stack.url, key)
     return (
         f"{exchange}\n\nurl: {stack.url}\nkey: {key}\ndocs: {stack.url}{docs.PATH}\n\n{lines}\n\n"

@@ -13,6 +13,10 @@ class UnusableAddressError(LocalStackError):
     """The address is not a loopback one, or something else listens there."""
 
 
+class FolderInUseError(LocalStackError):
+    """Another stack uses the data folder."""
+
+
 class EngineError(LocalStackError):
     """What stands in for DynamoDB and S3 is not installed, or did not start, or ended."""
 

@@ -3,7 +3,8 @@
 The shapes are those of the developer guide: "Input format of a Lambda function for proxy
 integration" and "Input to an API Gateway Lambda authorizer". The API is called as through a
 custom domain, so no URL holds the stage, and only `requestContext.path` shows it; the domain's base
-path is in `path` and nowhere else.
+path is in `path` and nowhere else. Unlike API Gateway, the local stack also serves plain HTTP, and
+`X-Forwarded-Proto` and `X-Forwarded-Port` say so.
 """
 
 import base64
@@ -60,6 +61,9 @@ class Request:
     """Names as the client spelled them, in its order."""
     client: str
     protocol: str = "HTTP/1.1"
+    scheme: str = "https"
+    port: int = 443
+    """Of the door that the request came in by."""
     base_path: str = ""
     received_at: float = field(default_factory=time.time)
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -153,7 +157,7 @@ def _forwarded(request: Request) -> list[tuple[str, str]]:
     passed = [(n, v) for n, v in request.headers if n.lower() not in _HOP_BY_HOP | own]
     hops = [value for value in (request.header("x-forwarded-for"), request.client) if value]
     passed += [("X-Forwarded-For", ", ".join(hops))]
-    passed += [("X-Forwarded-Port", "443"), ("X-Forwarded-Proto", "https")]
+    passed += [("X-Forwarded-Port", str(request.port)), ("X-Forwarded-Proto", request.scheme)]
     if request.header("x-amzn-trace-id") is None:
         trace = f"Root=1-{int(request.received_at):08x}-{secrets.token_hex(12)}"
         passed.append(("X-Amzn-Trace-Id", trace))

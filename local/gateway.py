@@ -147,6 +147,8 @@ def _request(scope: Message, base_path: str) -> Request:
         headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers],
         client=scope["client"][0],
         protocol=f"HTTP/{scope['http_version']}",
+        scheme=scope["scheme"],
+        port=scope["server"][1],
     )
 
 

@@ -2,9 +2,12 @@
 
 Run by MiniStack's own interpreter as `python -I leash.py FOLDER`, with a pipe as standard input
 that nobody writes to. The pipe closes when its other end is gone, however that came about, kill -9
-included; then MiniStack is told to end, which is when it saves its data.
+included; then MiniStack is told to end, which is when it saves its data. `Snapshots` saves it
+earlier, for the case that MiniStack itself is killed.
 """
 
+import asyncio
+import copy
 import fcntl
 import os
 import shutil
@@ -12,10 +15,87 @@ import signal
 import sys
 import threading
 import time
+import warnings
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import IO
+from types import ModuleType
+from typing import IO, Any, Final
 
-_SAVE_SECONDS = 12
+_SAVE_SECONDS: Final = 12
+_SNAPSHOT_SECONDS: Final = 0.5
+_WRITER_POLL_SECONDS: Final = 0.1
+_READS: Final = (b"BatchGet", b"Describe", b"Get", b"List", b"Query", b"Scan", b"TransactGet")
+"""How the names of DynamoDB's operations begin that change nothing."""
+
+type Message = MutableMapping[str, Any]
+type Save = Callable[[dict[str, Callable[[], object]]], None]
+
+
+class Snapshots:
+    """MiniStack's ASGI application, whose state is saved within a second of each write.
+
+    MiniStack itself saves only when it ends in order. A snapshot is written by a forked process,
+    which has the state of one moment for itself and holds up no request. MiniStack answers each
+    request to DynamoDB in one step of the event loop, so a fork between two steps never sees half
+    a transaction.
+    """
+
+    def __init__(self, ministack: ModuleType, lock: IO[str]) -> None:
+        self._ministack = ministack
+        self._lock = lock
+        self._serve: Callable[..., Awaitable[None]] = ministack.app
+        self._save_all: Save = ministack.save_all
+        self._is_due = False
+        self._writer: int | None = None
+
+    async def __call__(self, scope: Message, receive: object, send: object) -> None:
+        """Answer one request, and schedule a snapshot if the request may have written."""
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            if not self._is_due and _may_write(scope):
+                self._is_due = True
+                asyncio.get_running_loop().call_later(_SNAPSHOT_SECONDS, self._fork)
+
+    def save_all(self, services: dict[str, Callable[[], object]]) -> None:
+        """Save the final state, in place of a snapshot that is still being written."""
+        if self._writer:
+            os.kill(self._writer, signal.SIGKILL)
+            os.waitpid(self._writer, 0)
+        self._save_all(services)
+
+    def _fork(self) -> None:
+        if self._writer and os.waitpid(self._writer, os.WNOHANG) == (0, 0):
+            asyncio.get_running_loop().call_later(_WRITER_POLL_SECONDS, self._fork)
+            return
+        self._is_due = False
+        self._writer = os.fork()
+        if not self._writer:
+            self._write_and_exit()
+
+    def _write_and_exit(self) -> None:
+        """Write the snapshot; the lock stays held until it is written, even if the parent dies."""
+        try:
+            os.closerange(3, self._lock.fileno())  # a client must see its connection end
+            os.closerange(self._lock.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+            # MiniStack copies its state against changes, and nothing else runs in this process.
+            copy.deepcopy = _unchanged  # type: ignore[assignment]
+            self._save_all(self._ministack._build_persistence_save_dict())  # noqa: SLF001 - no other way
+        finally:
+            os._exit(0)
+
+
+def _unchanged(state: object, _memo: object = None) -> object:
+    return state
+
+
+def _may_write(scope: Message) -> bool:
+    if scope["type"] != "http":
+        return False
+    target = dict(scope["headers"]).get(b"x-amz-target", b"")
+    if target:
+        return not target.rpartition(b".")[2].startswith(_READS)
+    return scope["method"] not in {"GET", "HEAD"}
 
 
 def _end_with_the_pipe() -> None:
@@ -47,6 +127,11 @@ def main(folder: Path) -> None:
         # Another environment has it, and it reads its settings and folders on import.
         from ministack import app  # type: ignore[import-not-found]  # noqa: PLC0415
 
+        if app.PERSIST_STATE:
+            # The forked process takes none of the locks that another thread may have held.
+            warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+            snapshots = Snapshots(app, lock)
+            app.app, app.save_all = snapshots, snapshots.save_all
         sys.argv = ["ministack"]
         app.main()
 

@@ -18,6 +18,7 @@ from local.gateway import RAW_HEADERS
 
 # A predecessor that was killed notices within this time that it has to end.
 _PORT_PATIENCE_SECONDS: Final = 2.0
+_PORTS: Final = range(65536)
 
 
 class _Connection(h11.Connection):
@@ -100,9 +101,11 @@ def bind_loopback(host: str, port: int) -> socket.socket:
     """A socket on *port*, or on a free one if it is 0.
 
     Raises:
-        UnusableAddressError: the address is not a loopback one, or the port is taken.
+        UnusableAddressError: the address is not a loopback one, or the port is none, or taken.
     """
     family, address = _loopback_address(host)
+    if port not in _PORTS:
+        raise UnusableAddressError(f"PORT must be from 0 to 65535, not {port}; 0 is any free port.")
     # asyncio sends without delay on sockets that say that they are TCP; 40 ms a request otherwise.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,8 +114,8 @@ def bind_loopback(host: str, port: int) -> socket.socket:
         try:
             bound.bind((address, port))
             bound.listen()
-        except (OSError, OverflowError) as error:
-            if not _is_in_use(error) or time.monotonic() > deadline:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 bound.close()
                 raise UnusableAddressError(_refusal(address, port, error)) from error
             time.sleep(0.05)
@@ -120,12 +123,8 @@ def bind_loopback(host: str, port: int) -> socket.socket:
             return bound
 
 
-def _is_in_use(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-
-
-def _refusal(address: str, port: int, error: Exception) -> str:
-    if _is_in_use(error):
+def _refusal(address: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
         return f"Port {port} of {address} is in use: stop what listens there, or set another PORT."
     return f"Port {port} of {address} cannot be used: {error}."
 

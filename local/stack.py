@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
+from local.claim import claimed
 from local.docs import Site
 from local.engines import Engine, EngineName, changed_environment, running_engine
 from local.errors import TemplateError
@@ -72,6 +73,8 @@ class LocalStack:
             LocalStackError: it cannot run; the message says why.
         """
         with ExitStack() as exits:
+            # moto keeps nothing in the folder, and an endpoint's data is not ours to guard.
+            claim = exits.enter_context(claimed(data)) if engine == "ministack" else None
             bound = exits.enter_context(bind_loopback(host, port))
             read = Template.loaded(template, parameters or {})
             running = exits.enter_context(running_engine(engine, data))
@@ -81,6 +84,9 @@ class LocalStack:
             stack = cls(read, running, resources, bound, clock)
             exits.callback(stack._stop)
             stack._run()
+            if claim:
+                claim.announce(stack.url)
+                exits.callback(claim.withdraw)
             yield stack
 
     @property

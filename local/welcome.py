@@ -76,12 +76,19 @@ def read_documented_conversation(url: str, key: str) -> None:
     _ask(_request(f"{url}{CONVERSATIONS_PATH}/{CONVERSATION_ID}", key))
 
 
-def append_example(url: str, key: str) -> str:
-    """Append the documentation's message by HTTP; what was sent and what came back, as text."""
+def example_exchange(url: str, key: str) -> str:
+    """A request by HTTP and its answer, as text: the documentation's append, but only once.
+
+    If the conversation holds items, from an earlier start or from a client, its newest is read.
+    """
+    newest = _request(f"{_items_url(url)}?order=desc&limit=1", key)
+    answer = json.loads(_ask(newest))
+    if answer["data"]:
+        return f"GET {newest.selector}\n\n{json.dumps(answer, indent=2)}"
     body = json.dumps(_EXAMPLE)
-    request = _request(_items_url(url), key, body)
-    answer = json.dumps(json.loads(_ask(request)), indent=2)
-    return f"POST {request.selector}\n{body}\n\n{answer}"
+    append = _request(_items_url(url), key, body)
+    answer = json.loads(_ask(append))
+    return f"POST {append.selector}\n{body}\n\n{json.dumps(answer, indent=2)}"
 
 
 def pasted_lines(url: str, key: str) -> str:

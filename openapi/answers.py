@@ -102,13 +102,13 @@ def refusals(codes: Sequence[str]) -> dict[str, Json]:
 
 def _refusal(status: int, codes: Sequence[str]) -> Json:
     names = {"x-request-id", *(name for code in codes for name in ERRORS[code].headers)}
-    inner = {"properties": {"code": {"enum": [*codes]}}}
+    listed = ", ".join(f"`{code}`" for code in codes)
     return {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}",
+        "description": f"{HTTPStatus(status).phrase}. `error.code` is one of: {listed}.",
         "headers": {name: _header(name) for name in sorted(names)},
         "content": {
             "application/json": {
-                "schema": {"allOf": [ref("ErrorEnvelope"), {"properties": {"error": inner}}]},
+                "schema": ref("ErrorEnvelope"),
                 "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
             }
         },

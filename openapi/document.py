@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from functions.api import app as api
 from local.template import Template
 from openapi import answers, examples, parameters
+from openapi.discriminators import with_discriminators
 from openapi.operations import OPERATIONS, TAGS, Operation
 from openapi.schemas import Json, answered_schemas, contract_schemas, ref
 
@@ -24,8 +25,8 @@ FOLDER: Final = Path(api.__file__).parent / "openapi"
 _ABOUT: Final = (
     "Conversations and their items, in the order they were appended. What can be read with GET can"
     " be asked for with HEAD. Answers come compressed to clients that accept gzip or deflate, and"
-    " bodies may be sent so. What is refused is refused in one shape, `ErrorEnvelope`; a parameter"
-    " other than `include` is refused if it is given twice."
+    " bodies may be sent so. All errors share one envelope, `ErrorEnvelope`; a parameter other than"
+    " `include` is refused if it is given twice."
 )
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
@@ -44,10 +45,10 @@ def document(face: Face) -> Json:
             "summary": face.summary,
             "description": f"{_ABOUT} {face.manner}",
             "version": importlib.metadata.version("lambda-conversations"),
+            "contact": {"name": "The operator of this deployment"},
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        # Beside the document, whatever host and stage it was read from.
-        "servers": [{"url": f"../{face.prefix.rpartition('/')[2]}"}],
+        "servers": [{"url": f"{api.DOCUMENT_ROOT}{face.prefix}"}],
         "security": [{"ApiKey": []}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": _paths(face),
@@ -88,9 +89,8 @@ def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
         "operationId": face.operation_ids[name],
         "tags": [operation.tag],
         "summary": summary,
+        "description": " ".join(description.split()),
     }
-    if description:
-        written["description"] = " ".join(description.split())
     if operation.is_open:
         written["security"] = []
     in_path = [_parameter(found) for found in _NAME.findall(path)]
@@ -140,5 +140,5 @@ def _components(face: Face) -> Json:
         "parameters": parameters.PATH,
         "headers": answers.HEADERS,
         "examples": answers.error_examples(),
-        "schemas": dict(sorted(schemas.items())),
+        "schemas": with_discriminators(dict(sorted(schemas.items())), schemas),
     }

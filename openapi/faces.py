@@ -23,6 +23,8 @@ class Face:
     """In which items are shown."""
     order: str
     """Of a list, where the client names none."""
+    include: str
+    """The query's name for `include`, as the SDK sends it; the service takes the other one too."""
     include_is_open: bool
     """Whether a value of `include` that asks for nothing is let through."""
     operation_ids: Mapping[str, str]
@@ -35,6 +37,7 @@ MKA1: Final = Face(
     summary="The contract of the mka1 SDK.",
     manner="Items come back as they were given.",
     order="asc",
+    include="include",
     include_is_open=True,
     operation_ids={
         "create_conversation": "conversations.create",
@@ -56,6 +59,7 @@ OPENAI: Final = Face(
     summary="OpenAI's Conversations API.",
     manner="Items come back as they were given, and fit the types of OpenAI's SDK.",
     order="desc",
+    include="include[]",
     include_is_open=False,
     operation_ids={
         "create_conversation": "createConversation",

@@ -23,8 +23,8 @@ SEED: Final = 1
 def command(url: str, face: Face, *options: str) -> list[str]:
     """What tries the service at *url*; the settings are those of `schemathesis.toml`."""
     program = str(Path(sys.executable).with_name("schemathesis"))
-    base = f"{url}{face.prefix}"
-    return [program, "run", f"{base}/openapi.json", "--url", base, "--seed", str(SEED), *options]
+    document = f"{url}{face.prefix}/openapi.json"
+    return [program, "run", document, "--seed", str(SEED), *options]
 
 
 def issue_key(stack: LocalStack) -> str:

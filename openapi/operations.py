@@ -80,7 +80,7 @@ class Operation:
         paging: list[Json] = []
         if self.most:
             paging = [parameters.AFTER, parameters.limit(self.most), parameters.order(face)]
-        heavy = parameters.include(face) if self.includes else []
+        heavy = [parameters.include(face)] if self.includes else []
         end_user = [] if self.is_open else [parameters.ON_BEHALF_OF]
         return [*paging, *heavy, *self.parameters, *end_user]
 
@@ -97,7 +97,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "list_conversations": Operation(
         CONVERSATIONS,
         "ConversationPage",
-        ("conversation_not_found",),
+        ("conversation_not_found", "unknown_parameter"),
         parameters=(parameters.METADATA,),
         most=MAX_PAGE_CONVERSATIONS,
     ),

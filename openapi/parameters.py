@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
-from conversations.listing import Order
-from conversations.requests import DEFAULT_LIMIT, INCLUDE_PARAMETERS
+from conversations.requests import DEFAULT_LIMIT
+from conversations.storage.pages import Order
 from conversations.views import HEAVY_FIELDS
 from openapi.schemas import ID, Json
 
@@ -83,14 +83,13 @@ def order(face: Face) -> Json:
     return _parameter("query", "order", "The oldest first, or the newest.", schema)
 
 
-def include(face: Face) -> list[Json]:
-    """Which of the heavy fields are shown, by both of the SDKs' names; without any, all are."""
+def include(face: Face) -> Json:
+    """Which of the heavy fields are shown; without it, all are."""
     text = (
         "Of the fields of items that may be heavy, show these and no others: "
         f"{', '.join(f'`{name}`' for name in HEAVY_FIELDS)}. Without it, all are shown."
     )
-    schema = {"type": "array", "items": included(face)}
-    return [_parameter("query", name, text, schema) for name in INCLUDE_PARAMETERS]
+    return _parameter("query", face.include, text, {"type": "array", "items": included(face)})
 
 
 def included(face: Face) -> Json:

@@ -12,9 +12,10 @@ from conversations.contract.fields import STRICT
 from conversations.contract.items import AnyItem, Batch
 from conversations.contract.models import CreateConversation, DeleteItems, UpdateConversation
 from conversations.errors import ERRORS, ErrorEnvelope
+from openapi.discriminators import NAME, by_type, name_in, requires_type, type_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 type Json = dict[str, Any]
 
@@ -29,16 +30,15 @@ def _exactly_one(*names: str) -> Json:
     return {"oneOf": [{"required": [n], "properties": {n: {"type": "string"}}} for n in names]}
 
 
+def _without(*names: str) -> Json:
+    """An object that lacks at least one of the names."""
+    return {"not": {"required": [*names]}}
+
+
 _EXACT: Final[Mapping[str, Json]] = {
     "InputImage": _exactly_one("file_id", "image_url"),
     "InputFile": _exactly_one("file_data", "file_id", "file_url"),
-    "NamedFunctionOutput": {"properties": {"call_id": False}},
-    "SealedReasoning": {
-        "properties": {"id": False, "encrypted_content": {"type": "string"}},
-        "required": ["encrypted_content"],
-    },
-    "SealedCompaction": {"not": {"required": ["id", "content"]}},
-    "ShellAction": {"properties": {"commands": False}},
+    "NamedFunctionOutput": _without("call_id"),
     "ItemReference": {
         "anyOf": [
             {"required": ["type"], "properties": {"type": {"const": "item_reference"}}},
@@ -93,18 +93,58 @@ def contract_schemas() -> dict[str, Json]:
 def answered_schemas(schemas: Mapping[str, Json]) -> dict[str, Json]:
     """The same schemas as they are in answers, where `include` may leave an image's URL out.
 
-    An item of an answer has its `id` and its `type`, whoever gave them.
+    An item of an answer has its `id` and its `type`, whoever gave them. Shapes of one type are
+    named together, so that the type tells the members of the union apart.
     """
     bodies = {body.__name__ for body in _BODIES}
-    names = [name for name in schemas if name not in bodies and _reaches_image(schemas, name)]
+    members = {name_in(member): schemas[name_in(member)] for member in schemas[ITEM]["oneOf"]}
+    untyped = {name for name, schema in members.items() if not requires_type(schema)}
+    names = [
+        name
+        for name in schemas
+        if name not in bodies and (name in untyped or _reaches_image(schemas, name))
+    ]
     answered = {name: {**schemas[name], "title": f"Answered{name}"} for name in names}
     del answered["InputImage"]["oneOf"]
+    for name in untyped:
+        answered[name] = _typed(answered[name])
     for name in names:
         for inner in names:
             answered[name] = _replaced(answered[name], ref(inner), ref(f"Answered{inner}"))
     has_id = {"required": ["id", "type"], "properties": {"id": ID, "type": {"type": "string"}}}
     answered[ITEM] |= {"type": "object", **has_id}
-    return {f"Answered{name}": schema for name, schema in answered.items()}
+    found = {f"Answered{name}": schema for name, schema in answered.items()}
+    union = found[f"Answered{ITEM}"]
+    union["oneOf"], shapes = _grouped(union["oneOf"], {**schemas, **found})
+    return {**found, **shapes}
+
+
+def _typed(schema: Json) -> Json:
+    """The schema of an item that has its type."""
+    kept = {name: value for name, value in schema.items() if name != "anyOf"}
+    properties = {**schema["properties"], NAME: {"const": type_of(schema), "type": "string"}}
+    return {**kept, "properties": properties, "required": [NAME, *schema["required"]]}
+
+
+def _grouped(
+    members: Sequence[Json], schemas: Mapping[str, Json]
+) -> tuple[list[Json], dict[str, Json]]:
+    """One member of a union for each type; and the unions that stand for several, by name."""
+    singles: list[Json] = []
+    shapes: dict[str, Json] = {}
+    for kind, group in by_type(members, schemas).items():
+        name = f"Any{name_in(group[0])}"
+        if len(group) > 1:
+            shapes[name] = {
+                "title": name,
+                "description": f"An item of type `{kind}`, in one of its shapes.",
+                "type": "object",
+                "properties": {NAME: {"const": kind, "type": "string"}},
+                "required": [NAME],
+                "oneOf": group,
+            }
+        singles.append(ref(name) if len(group) > 1 else group[0])
+    return singles, shapes
 
 
 def _reaches_image(schemas: Mapping[str, Json], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The table of clients and operations, made of the results of `test_every_client.py`."""
+"""The table of clients and operations, made of the results of their tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPERATIONS = (
 )
 """As the mka1 SDK calls them. openai has all but two, under names of its own."""
 
-_CELL = re.compile(r"test_every_client\.py::test_(\w+)\[([^\]]+)\]")
+_CELL = re.compile(r"test_(?:every_client|node_agents)\.py::test_(\w+)\[([^\]]+)\]")
 
 
 def write_table(terminal: pytest.TerminalReporter) -> None:

@@ -26,13 +26,30 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 TOOLS = TESTS.parent / ".tools"
-NODE_PROJECT = TESTS.parent / "tools" / "openai-node" / "package.json"
+LOCKED = TESTS.parent / "tools"
+
+
+def _locked(folder: str, package: str) -> str:
+    """The version of a package for Node."""
+    return cast(
+        "str", json.loads((LOCKED / folder / "package.json").read_text())["dependencies"][package]
+    )
+
+
+def _pinned(tool: str) -> str:
+    """The version of a tool that has an environment of its own."""
+    pins = (LOCKED / tool / "requirements.txt").read_text()
+    return pins.partition(f"\n{tool}==")[2].split()[0]
+
 
 MKA1_RELEASES = (f"mka1 {version('meetkai-mka1')}", "mka1 0.5.25")
 MKA1 = [f"{release}{mode}" for release in MKA1_RELEASES for mode in ("", " async")]
 PYTHON = [f"openai {version('openai')}{mode}" for mode in ("", " async")]
-NODE = f"openai for Node {json.loads(NODE_PROJECT.read_text())['dependencies']['openai']}"
-OPENAI = [*PYTHON, NODE]
+NODE = f"openai for Node {_locked('openai-node', 'openai')}"
+LLAMA_STACK = f"llama-stack-client {_pinned('llama-stack-client')}"
+AGENTS = f"agents for Node {_locked('openai-agents-node', '@openai/agents')}"
+OPENAI = [*PYTHON, NODE, LLAMA_STACK]
+"""Whose calls are OpenAI's."""
 
 UNSENT_BY_MKA1 = {"phase", "response_id", "metadata"}
 UNKNOWN_TO_OLD_MKA1 = ("mcp_call", "approval_request_id")
@@ -99,12 +116,24 @@ def _python(url: str, key: str) -> list[Json]:
     return [openai_tour.take(door, key, OPENAI_ITEMS, is_async=mode) for mode in (False, True)]
 
 
-def _node(url: str, key: str) -> list[Json]:
-    node, project = shutil.which("node"), TOOLS / "openai-node"
+def run_node(program: str, folder: str, url: str, key: str, items: list[Json]) -> Json:
+    """What a program for Node prints, which finds its packages in a *folder* of `tools`."""
+    node, project = shutil.which("node"), TOOLS / folder
     if node is None or not (project / ".installed").exists():
-        pytest.skip("there is no node on this machine, or openai could not be installed for it")
-    program = str(TESTS / "openai_tour.mjs")
-    return [_run([node, program, str(project), url + OPENAI_PREFIX, key], OPENAI_ITEMS)]
+        pytest.skip(f"there is no node on this machine, or {folder} could not be installed for it")
+    command = [node, str(TESTS / program), str(project), url + OPENAI_PREFIX, key]
+    return cast("Json", _run(command, items))
+
+
+def _node(url: str, key: str) -> list[Json]:
+    return [run_node("openai_tour.mjs", "openai-node", url, key, OPENAI_ITEMS)]
+
+
+def _llama_stack(url: str, key: str) -> list[Json]:
+    python = TOOLS / "llama-stack-client" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("`make .tools/llama-stack-client/.installed` has not been run")
+    return [_run([str(python), str(TESTS / "llama_stack_tour.py"), url, key], OPENAI_ITEMS)]
 
 
 def take_tours(client: str, url: str, key: str) -> dict[str, Json]:
@@ -117,6 +146,7 @@ def take_tours(client: str, url: str, key: str) -> dict[str, Json]:
         (MKA1[2:], _old_mka1),
         (PYTHON, _python),
         ([NODE], _node),
+        ([LLAMA_STACK], _llama_stack),
     ]
     [(clients, tour)] = [release for release in releases if client in release[0]]
     return dict(zip(clients, tour(url, key), strict=True))

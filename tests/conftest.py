@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import gc
+import shutil
 import ssl
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import httpx
@@ -91,6 +93,23 @@ class IssueKey(Protocol):
         may_delegate: bool = ...,
         expires_at: int | None = ...,
     ) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def spaced_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project in a folder whose path has spaces, with the tools that are installed here."""
+    root = Path(__file__).parents[1]
+    folder = tmp_path_factory.mktemp("make") / "a folder  with spaces"
+    shutil.copytree(root, folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for installed in (root / ".venv", *(root / ".tools").glob("*/")):
+        link = folder / installed.relative_to(root)
+        link.mkdir(parents=True)
+        for entry in installed.iterdir():
+            if entry.name != ".installed":
+                (link / entry.name).symlink_to(entry)
+        # Its own, and new: make would else install the copy into the environments of the original.
+        (link / ".installed").touch()
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+import botocore.exceptions
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError
 
 if TYPE_CHECKING:
     import random
@@ -22,6 +23,18 @@ CANCELED = "TransactionCanceledException"
 
 def lost_answer() -> ConnectionClosedError:
     return ConnectionClosedError(endpoint_url="https://aws.invalid")
+
+
+def connection_errors() -> list[BotoCoreError]:
+    """All errors of botocore that say that no response came, by whatever names it has them."""
+    bases = (botocore.exceptions.ConnectionError, HTTPClientError)
+    return [
+        kind(
+            endpoint_url="https://aws.invalid", proxy_url="https://proxy.invalid", error="injected"
+        )
+        for kind in vars(botocore.exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, bases)
+    ]
 
 
 def refusal(code: str, *reasons: str) -> Parsed:
@@ -101,12 +114,16 @@ def faults_of(operation: str) -> list[Fault]:
     """All that may happen to a call of an operation."""
     failed = refusal("InternalServerError")
     if operation in READS:
-        refused = [*BEFORE.get(operation, []), refusal("ThrottlingException"), lost_answer()]
+        refused = [
+            *BEFORE.get(operation, []),
+            refusal("ThrottlingException"),
+            *connection_errors(),
+        ]
         return [*(Fault(what) for what in refused), Fault(failed, is_after=True)]
-    refused = [*BEFORE.get(operation, []), refusal("ThrottlingException"), failed, lost_answer()]
+    refused = [*BEFORE.get(operation, []), refusal("ThrottlingException"), failed]
     return [
-        *(Fault(what) for what in refused),
-        Fault(lost_answer(), is_after=True),
+        *(Fault(what) for what in (*refused, *connection_errors())),
+        *(Fault(what, is_after=True) for what in connection_errors()),
         Fault(failed, is_after=True),
     ]
 
@@ -116,6 +133,7 @@ class FaultPlan:
 
     def __init__(self, *clients: BaseClient) -> None:
         self.calls: list[str] = []
+        self._clients = clients
         self._is_on = False
         self._injected = 0
         self._choose: Callable[[int, str], Fault | None] = lambda *_: None
@@ -132,6 +150,14 @@ class FaultPlan:
     def rain(self, dice: random.Random, share: float) -> None:
         """Let a share of the calls meet any fault."""
         self._begin(lambda _, call: dice.choice(faults_of(call)) if dice.random() < share else None)
+
+    def see_both_places(self) -> None:
+        """Let pages of an index hold each entry twice.
+
+        An update of an index key is a deletion and a put, and a reader may see both entries.
+        """
+        for client in self._clients:
+            client.meta.events.register("after-call.dynamodb.Query", _double)
 
     def stop(self) -> int:
         """Be well again; how many faults there were."""
@@ -162,3 +188,7 @@ class FaultPlan:
         if isinstance(fault.what, Exception):
             raise fault.what
         raise ClientError(cast("Any", fault.what), model.name)
+
+
+def _double(parsed: Parsed, **_: object) -> None:
+    parsed["Items"] = [*parsed["Items"], *parsed["Items"]]

@@ -94,6 +94,11 @@ def test_a_key_that_has_ended_is_refused_whatever_it_could(  # noqa: PLR0913 - a
         assert ask(base_url, method, f"Bearer {key}", delegates=delegates) == REFUSED
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+def test_the_scheme_is_known_in_any_case(scheme: str, base_url: str, issue_key: IssueKey) -> None:
+    assert ask(base_url, "GET", f"{scheme} {issue_key()}")[0] == 200
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -57,8 +56,8 @@ def test_the_document_leads_to_the_routes_behind_the_base_path(client: httpx.Cli
     answer = client.get("/v1/openapi.json")
 
     [server] = answer.json()["servers"]
-    root = urljoin(str(answer.url), server["url"])
-    assert client.get(f"{root}/conversations").status_code == 200
+    assert server["url"] == f"{str(client.base_url).rstrip('/')}/v1"
+    assert client.get(f"{server['url']}/conversations").status_code == 200
 
 
 def test_an_id_of_odd_characters_is_refused_behind_the_base_path(client: httpx.Client) -> None:

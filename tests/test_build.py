@@ -28,12 +28,11 @@ UNCHECKED_HASH = 0b01  # the flags of PEP 552
 
 
 @pytest.fixture(scope="module")
-def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def artefacts(spaced_copy: Path) -> Path:
     """The build folder: one folder for each function, one for the layer."""
-    folder = tmp_path_factory.mktemp("sam") / "build"
     sam = ROOT / ".tools/sam/bin/sam"
-    subprocess.run([sam, "build", "--build-dir", folder], cwd=ROOT, check=True)  # noqa: S603 - ours
-    return folder
+    subprocess.run([sam, "build"], cwd=spaced_copy, check=True)  # noqa: S603 - ours
+    return spaced_copy / ".aws-sam" / "build"
 
 
 @pytest.fixture(scope="module")

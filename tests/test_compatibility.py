@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from client_table import OPERATIONS
-from client_tours import MKA1_RELEASES, NODE, PYTHON
+from client_tours import AGENTS, LLAMA_STACK, MKA1_RELEASES, NODE, PYTHON
 from contract_cases import EXAMPLES
 from meetkai_mka1.models.conversations_items_listop import ConversationsItemsListData
 from mka1 import SDK
@@ -54,10 +54,12 @@ def is_read_by_mka1(item: Json) -> bool:
 
 def test_it_names_the_clients_that_are_tried() -> None:
     python, node = PYTHON[0].split()[1], NODE.split()[-1]
+    agents = f"`openai-agents` {version('openai-agents')} for Python"
 
     assert f"`meetkai-mka1` {MKA1_RELEASES[0].split()[1]}, and `{MKA1_RELEASES[1][:4]}`" in PAGE
     assert f"`openai` for Python {python}, both halves, and for Node {node}" in PAGE
-    assert f"`openai-agents` {version('openai-agents')}" in PAGE
+    assert "`{}` {}, by a base URL without `/v1`".format(*LLAMA_STACK.split()) in PAGE
+    assert f"{agents}, and `@openai/agents` {AGENTS.split()[-1]} for Node" in PAGE
 
 
 def test_its_routes_are_those_of_the_template(stack: LocalStack) -> None:

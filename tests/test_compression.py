@@ -106,7 +106,10 @@ def test_a_body_that_is_not_what_its_coding_says_is_refused(
     refused = client.post(f"{conversation}/items", content=body, headers=headers)
 
     assert refused.status_code == 415
-    assert error_of(refused)["code"] == "unsupported_content_encoding"
+    error = error_of(refused)
+    assert error["code"] == "unsupported_content_encoding"
+    assert error["param"] == "Content-Encoding"
+    assert "Content-Encoding" in error["message"]
     assert client.get(f"{conversation}/items").json()["data"] == []
 
 
@@ -122,3 +125,16 @@ def test_limits_hold_for_what_comes_out_of_a_body(
 
     assert (refused.status_code, error_of(refused)["code"]) == (413, "request_too_large")
     assert client.get(f"{conversation}/items").json()["data"] == []
+
+
+def test_a_packed_body_that_does_not_say_so_is_told_of_the_header(
+    client: httpx.Client, conversation: str
+) -> None:
+    refused = client.post(f"{conversation}/items", content=gzip.compress(BATCH))
+
+    assert error_of(refused) == {
+        "message": "The body is gzip and not JSON: send the header Content-Encoding: gzip with it.",
+        "type": "invalid_request_error",
+        "param": "Content-Encoding",
+        "code": "invalid_json",
+    }

@@ -137,6 +137,38 @@ def test_a_wrong_query_value_is_refused_by_name(
     assert (answer.status_code, error_of(answer)["param"]) == (400, param)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("limt", "limit"),
+        ("Limit", "limit"),
+        ("ordre", "order"),
+        ("metdata", "metadata"),
+        ("aftr", "after"),
+    ],
+)
+def test_a_misspelt_parameter_is_no_metadata(
+    name: str, meant: str, client: httpx.Client, made: list[str]
+) -> None:
+    client.post(f"/conversations/{made[0]}", json={"metadata": {name: "5"}}).raise_for_status()
+
+    answer = client.get("/conversations", params={name: "5"})
+
+    error = error_of(answer)
+    assert (answer.status_code, error["code"], error["param"]) == (400, "unknown_parameter", name)
+    assert f" {meant};" in error["message"]
+    assert listing(client, {"metadata": json.dumps({name: "5"})}) == [made[0]]
+
+
+@pytest.mark.parametrize(
+    "name", ["topic", "user", "name", "order_id", "filter", "folder", "title", "user_id", "data"]
+)
+def test_a_plausible_name_is_metadata(name: str, client: httpx.Client) -> None:
+    made = client.post("/conversations", json={"metadata": {name: "x"}}).json()["id"]
+
+    assert listing(client, {name: "x"}) == [made]
+
+
 def test_an_unknown_cursor_is_not_found(client: httpx.Client, made: list[str]) -> None:
     answer = client.get("/conversations", params={"after": "conv_none"})
 

@@ -105,3 +105,14 @@ def test_it_shows_a_refusal(page: Browser) -> None:
     page.run(f"{form}.requestSubmit()")
 
     assert page.wait_for(f"{form}.parentNode.querySelector('.bad')?.innerText").startswith("401")
+
+
+def test_the_root_leads_to_the_page(stack: LocalStack) -> None:
+    answer = httpx.get(f"{stack.url}/")
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+    assert answer.text == (
+        "The page /docs shows the API, whose routes begin with /api/v1/llm or /v1.\n"
+    )
+    assert "items" in httpx.get(f"{stack.url}/", follow_redirects=True).text
+    assert httpx.post(f"{stack.url}/").status_code == 404

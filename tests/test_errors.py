@@ -52,6 +52,7 @@ WRONG = [
     Wrong("missing_required_parameter", body={}, param="items"),
     Wrong("invalid_type", body=items(content=5), param="items[0].content"),
     Wrong("invalid_value", "get", params={"limit": "0"}, param="limit"),
+    Wrong("unknown_parameter", "get", "/conversations", params={"limt": "5"}, param="limt"),
     Wrong("unknown_item_type", body=items(type="chat"), param="items[0].type"),
     Wrong("array_above_max_length", body={"items": [HELLO] * 21}, param="items"),
     Wrong("array_below_min_length", body={"items": []}, param="items"),
@@ -68,7 +69,12 @@ WRONG = [
     Wrong("route_not_found", "put"),
     Wrong("request_too_large", content=b" " * (BODY_LIMIT + 1)),
     Wrong("request_too_large", content=b" " * (6 * 1024 * 1024 + 1)),
-    Wrong("unsupported_content_encoding", content=b"{", headers={"Content-Encoding": "gzip"}),
+    Wrong(
+        "unsupported_content_encoding",
+        content=b"{",
+        headers={"Content-Encoding": "gzip"},
+        param="Content-Encoding",
+    ),
     Wrong(
         "idempotency_key_reused",
         body=items(),

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from faults import Faults, lost_answer, refusal
+from faults import Faults, connection_errors, refusal
 from test_events import sample
 
+from conversations import retries
 from functions.api import app as api
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def test_throttling_is_told_as_overload(code: str, reads: Faults) -> None:
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        (lost_answer(), "ConnectionClosedError"),
+        *((error, type(error).__name__) for error in connection_errors()),
         (refusal("InternalServerError"), "InternalServerError"),
         (refusal("RequestTimeout"), "RequestTimeout"),
     ],
@@ -69,6 +70,36 @@ def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(
     assert error["code"] == "overloaded"
     [line] = [record for record in caplog.records if record.message == "request failed"]
     assert cause in {line.__dict__["error"], line.__dict__["code"]}
+
+
+@pytest.mark.parametrize("fault", connection_errors(), ids=lambda fault: type(fault).__name__)
+def test_a_write_that_finds_no_connection_is_tried_like_one_whose_answer_is_lost(
+    fault: Any, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0.05)
+    api.dynamodb.cache_clear()
+    with stack.engine.turn:
+        writes = Faults(api.dynamodb(), "TransactWriteItems")
+        writes.before(*[fault] * 1000)
+        answer = api.lambda_handler(sample("api"), CONTEXT)
+    api.dynamodb.cache_clear()
+
+    assert answer["statusCode"] == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer["multiValueHeaders"]["Retry-After"] == ["1"]
+    assert len(writes.calls) > 1
+
+
+@pytest.mark.parametrize("name", ["X-On-Behalf-Of", "Idempotency-Key"])
+def test_a_header_under_two_spellings_is_given_twice(name: str, stack: LocalStack) -> None:
+    event = sample("api")
+    event["multiValueHeaders"] |= {name: ["ann"], name.lower(): ["bob"]}
+
+    with stack.engine.turn:
+        answer = api.lambda_handler(event, CONTEXT)
+
+    error = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], error["param"]) == (HTTPStatus.BAD_REQUEST, name)
+    assert "given once" in error["message"]
 
 
 def test_text_that_is_no_unicode_is_no_json(stack: LocalStack) -> None:

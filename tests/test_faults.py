@@ -364,6 +364,15 @@ def fails(request: Scenario, world: World) -> bool:
     return False
 
 
+def test_a_page_of_the_index_may_hold_an_entry_in_its_old_and_its_new_place(world: World) -> None:
+    second = world.store.create_conversation(OWNER, [], {}, Delivery("second")).conversation_id
+    world.plan.see_both_places()
+
+    page = world.store.list_conversations(OWNER, after=None, limit=9, order="asc", metadata={})
+
+    assert [entry.conversation_id for entry in page.entries] == [world.conversation_id, second]
+
+
 def test_a_batch_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
     before = world.objects()
     world.plan.meet({0: Fault(refusal("SlowDown"))})

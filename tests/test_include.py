@@ -150,9 +150,17 @@ def test_what_is_asked_for_is_shown_and_the_like_left_out(
 
 
 @pytest.mark.parametrize(
-    "query", ["include={}&include={}", "include[]={}&include[]={}", "include%5B%5D={}&include={}"]
+    "query",
+    [
+        "include={}&include={}",
+        "include[]={}&include[]={}",
+        "include%5B%5D={}&include={}",
+        "include={},{}",
+        "include[]={},{}",
+        "include=,{},&include[]={}&include=",
+    ],
 )
-def test_several_values_are_asked_for_in_either_spelling(
+def test_several_values_are_asked_for_in_any_spelling(
     query: str, client: httpx.Client, items: str
 ) -> None:
     values = ("reasoning.encrypted_content", "message.output_text.logprobs")
@@ -191,7 +199,23 @@ def test_a_repetition_is_shown_as_it_asks(client: httpx.Client, items: str) -> N
     assert answers[0].json()["data"] == only("file_search_call.results")
 
 
-@pytest.mark.parametrize("unknown", [UNKNOWN, "", "file_search_call.results,web_search_call"])
+@pytest.mark.parametrize("query", ["include=", "include[]=", "include=,", "include=&include[]="])
+def test_an_empty_include_asks_for_nothing(query: str, client: httpx.Client, items: str) -> None:
+    appended = client.post(f"{items}?{query}", json={"items": ALL}).json()["data"]
+
+    assert appended == shown(client, items, query) == ALL
+
+
+@pytest.mark.parametrize("unknown", ["", "file_search_call.results,web_search_call"])
+def test_mka1_passes_over_what_has_no_meaning_in_a_body(
+    unknown: str, client: httpx.Client, mka1s: str
+) -> None:
+    body = {"items": ALL, "include": [unknown]}
+
+    assert client.post(mka1s, json=body).json()["data"] == ALL
+
+
+@pytest.mark.parametrize("unknown", [UNKNOWN, f"{UNKNOWN},web_search_call"])
 def test_mka1_passes_over_what_has_no_meaning(
     unknown: str, client: httpx.Client, mka1s: str
 ) -> None:
@@ -204,7 +228,7 @@ def test_mka1_passes_over_what_has_no_meaning(
 
 
 @pytest.mark.parametrize("name", ["include", "include[]"])
-@pytest.mark.parametrize("unknown", [UNKNOWN, "", "file_search_call.results,web_search_call"])
+@pytest.mark.parametrize("unknown", [UNKNOWN, f"file_search_call.results,{UNKNOWN}"])
 def test_openai_refuses_an_unknown_value_by_its_name(
     unknown: str, name: str, client: httpx.Client, openais: str
 ) -> None:
@@ -217,6 +241,7 @@ def test_openai_refuses_an_unknown_value_by_its_name(
     ):
         assert (answer.status_code, error_of(answer)["param"]) == (400, name)
         assert error_of(answer)["code"] == "invalid_value"
+        assert f'not "{UNKNOWN}"' in error_of(answer)["message"]
     assert client.get(openais).json()["data"] == []
 
 

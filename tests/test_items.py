@@ -2,14 +2,25 @@
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
+from typing import NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 from contract_cases import EXAMPLES, INVALID, Json, answered, body_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
 
+from conversations.contract import (
+    client_tools,
+    computer,
+    content,
+    hosted_tools,
+    items,
+    programs,
+)
 from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, Batch, parse_batch
 from conversations.errors import InvalidRequestError
 
@@ -62,6 +73,64 @@ def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: li
         [parsed] = parse_batch(body_of(item))["items"]
 
         assert json.dumps(parsed) == json.dumps(answered(item))
+
+
+def fields_in(value: object) -> list[tuple[dict[str, object], str]]:
+    """Every field in *value*, with the object that has it; the keys of free maps are no fields."""
+    if isinstance(value, list):
+        return [found for inner in value for found in fields_in(inner)]
+    if not isinstance(value, dict):
+        return []
+    return [(value, name) for name in value] + [
+        found
+        for name, inner in value.items()
+        if name not in {"metadata", "env", "attributes"}
+        for found in fields_in(inner)
+    ]
+
+
+@pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_null_counts_as_absent_for_every_optional_field(item: Json) -> None:
+    """Whatever an item may lack, at any depth, it may also have as null."""
+    copy = json.loads(json.dumps(answered(item)))
+    for holder, name in fields_in(copy):
+        kept = holder.pop(name)
+        may_lack = is_accepted(copy)
+        holder[name] = None
+
+        assert is_accepted(copy) or not may_lack, f"{name} may be left out, but not be null"
+        holder[name] = kept
+
+
+def is_accepted(item: Json) -> bool:
+    try:
+        parse_batch(body_of(item))
+    except InvalidRequestError:
+        return False
+    return True
+
+
+def test_every_optional_field_of_the_contract_may_be_null() -> None:
+    declared = [
+        (kind.__name__, name, hint)
+        for module in (client_tools, computer, content, hosted_tools, items, programs)
+        for kind in vars(module).values()
+        if is_typeddict(kind) and kind.__module__ == module.__name__
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+        if get_origin(hint) is NotRequired
+    ]
+
+    assert len(declared) > 100
+    for kind, name, hint in declared:
+        [inner] = get_args(hint)
+        assert TypeAdapter(inner).validate_python(None) is None, f"{kind}.{name}"
+
+
+@pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_only_a_reference_needs_an_id(item: Json) -> None:
+    without = {name: value for name, value in item.items() if name != "id"}
+
+    assert is_accepted(without) == (answered(item)["type"] != "item_reference")
 
 
 def test_only_one_shape_of_the_sdks_is_left_out() -> None:
@@ -146,6 +215,45 @@ def test_a_refusal_says_what_is_wrong_in_a_sentence(body: str | bytes, message: 
 )
 def test_what_json_cannot_carry_is_refused_where_it_stands(field: str, param: str) -> None:
     assert refusal_of('{"items":[{"role":"user","content":"é",' + field + "}]}").param == param
+
+
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        ('"content":"\\ud83d"', "items[0].content"),
+        (r'"content":"a \" \\\\\ud83d b"', "items[0].content"),
+        (r'"content":[{"type":"input_text","text":"\ud83d\u0041"}]', "items[0].content[0].text"),
+        (r'"x":{"\udc00":1}', "items[0].x"),
+    ],
+)
+def test_a_lone_surrogate_is_named_where_it_stands(field: str, param: str) -> None:
+    refusal = refusal_of('{"items":[{"role":"user",' + field + "}]}")
+
+    assert (refusal.code, refusal.param) == ("invalid_value", param)
+    assert f"{param} has a lone surrogate" in refusal.message
+
+
+MEGABYTE = 2**20
+HOSTILE = {
+    "newlines": b'{"items":[' + b"\n" * MEGABYTE + b"x",
+    "escaped quotes": b'{"a":"' + b'\\"' * (MEGABYTE // 2) + b'\\ud83d"',
+    "backslashes": b'{"a":"' + b"\\" * MEGABYTE + b'\\ud83d"',
+    "digits": b'{"a":' + b"1" * MEGABYTE,
+    "brackets": b"[" * MEGABYTE,
+    "a key": b'{"' + b"k" * MEGABYTE + b'":"\\ud83d"',
+    "an unknown name": b'{"' + b"k" * MEGABYTE + b'":1}',
+    "a string": b'["' + b"k" * MEGABYTE + b'",NaN]',
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_body_takes_no_more_than_four_times_its_size(body: bytes) -> None:
+    tracemalloc.start()
+    refusal_of(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak <= 4 * len(body)
 
 
 @pytest.mark.parametrize("text", ["{NaN", "[1.NaN]", "[1e-Infinity]", "[--Infinity]", "1NaN"])

@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,9 +29,11 @@ class Process:
         self.lines = [running.stdout.readline() for _ in range(2)]
         self.url, self.key = (line.partition(": ")[2].strip() for line in self.lines)
 
-    def ask(self, method: str, body: object = None) -> httpx.Response:
+    def ask(
+        self, method: str, body: object = None, params: Mapping[str, str | int] | None = None
+    ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.request(method, self.url + ITEMS, headers=headers, json=body)
+        return httpx.request(method, self.url + ITEMS, headers=headers, json=body, params=params)
 
     def end(self, number: int) -> tuple[int, str, str]:
         """The exit status, and what was printed and logged since the start."""
@@ -135,6 +138,33 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
     assert b"ResponseInputText" in answers[2]
 
 
+def test_later_greeting_reads_what_is_there(tmp_path: Path) -> None:
+    greetings = []
+    for _ in range(2):
+        with subprocess.Popen(  # noqa: S603 - our own command
+            command(tmp_path),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as running:
+            assert running.stdout
+            greetings.append([*iter(running.stdout.readline, "Ctrl-C ends it.\n")])
+            running.terminate()
+
+    first, second = greetings
+    assert first[0] == f"POST {ITEMS}\n"
+    assert second[0] == f"GET {ITEMS}?order=desc&limit=1\n"
+    assert message_of(second) == message_of(first)
+    with process(tmp_path, "ministack") as stack:
+        assert len(stack.ask("GET").json()["data"]) == 1
+
+
+def message_of(greeting: list[str]) -> str:
+    """The id of the item that a greeting shows."""
+    return next(line for line in greeting if line.strip().startswith('"last_id"'))
+
+
 def test_key_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", API_KEY="two words")
 
@@ -150,6 +180,28 @@ def test_port_in_use_is_one_line(tmp_path: Path) -> None:
         line = refused(tmp_path, "--engine", "moto", "--port", str(other.getsockname()[1]))
 
     assert "is in use" in line
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
+    line = refused(tmp_path, "--engine", "moto", f"--port={port}")
+
+    assert line.startswith("error: PORT must be ")
+    assert f"not {port}" in line.replace("'", "")
+
+
+def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(tmp_path: Path) -> None:
+    with process(tmp_path, "ministack") as first:
+        begun = time.monotonic()
+        line = refused(tmp_path)
+        waited = time.monotonic() - begun
+        first.end(signal.SIGTERM)
+
+    assert line == (
+        f"error: {tmp_path} is used by the stack at {first.url} (process {first.running.pid}): "
+        "stop that one, or start this one with `make run DATA=.local2 PORT=8001`."
+    )
+    assert waited < 5
 
 
 def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
@@ -203,6 +255,29 @@ def test_killed_stack_leaves_no_process_and_loses_nothing(tmp_path: Path) -> Non
     assert len(listed) == 1
     assert engine_of(tmp_path) != orphan
     assert not is_in_use(tmp_path)
+
+
+def test_killed_engine_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    acknowledged: dict[str, float] = {}
+    with process(tmp_path, "ministack") as stack:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 2.5:
+            item = stack.ask("POST", MESSAGE).json()["data"][0]
+            acknowledged[item["id"]] = time.monotonic()
+            time.sleep(0.05)
+        killed = time.monotonic()
+        os.kill(engine_of(tmp_path), signal.SIGKILL)
+        stack.running.communicate(timeout=20)
+
+    with process(tmp_path, "ministack") as second:
+        page = second.ask("GET", params={"limit": 100}).json()
+        second.end(signal.SIGTERM)
+
+    kept = {item["id"] for item in page["data"]}
+    owed = [item for item, moment in acknowledged.items() if moment < killed - 1]
+    assert owed
+    assert kept >= {*owed}
+    assert kept <= acknowledged.keys()
 
 
 def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import socket
 
 import pytest
@@ -27,6 +28,11 @@ def test_port_in_use_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             bind_loopback("127.0.0.1", port)
 
 
-def test_port_that_may_not_be_used_is_said() -> None:
-    with pytest.raises(UnusableAddressError, match="cannot be used"):
-        bind_loopback("127.0.0.1", 70000)
+def test_address_that_may_not_be_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("socket.socket.bind", bind)  # root may use every port
+
+    with pytest.raises(UnusableAddressError, match=r"Port 80 of 127\.0\.0\.1 cannot be used"):
+        bind_loopback("127.0.0.1", 80)

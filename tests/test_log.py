@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -54,6 +57,18 @@ def told(log: Log) -> Json:
     line = log.lines("request")[-1]
     [directive] = line["_aws"]["CloudWatchMetrics"]
     return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+
+
+@pytest.mark.parametrize("function", ["api", "authorizer", "preflight", "purge"])
+def test_a_line_has_the_time_by_which_lambda_files_it(function: str) -> None:
+    """Lambda files a line whose timestamp is not RFC 3339 as INFO, whatever its level."""
+    logger = importlib.import_module(f"functions.{function}.app").logger
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, None)
+
+    line = json.loads(logger.registered_formatter.format(record))
+
+    assert line["level"] == "ERROR"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|[+-]\d\d:\d\d)", line["timestamp"])
 
 
 def test_a_request_leaves_one_line(

@@ -6,8 +6,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import jsonschema_rs
@@ -17,12 +16,15 @@ from contract_cases import EXAMPLES, INVALID, answered
 from openapi_spec_validator import validate
 
 from conversations.errors import ERRORS
+from functions.api import app as api
 from local.template import Template
 from openapi.document import FOLDER, handlers, write
 from openapi.faces import FACES, MKA1, Face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from local.stack import LocalStack
 
@@ -74,6 +76,13 @@ def named(schema: str) -> jsonschema_rs.Draft202012Validator:
     return validator({"$ref": f"#/components/schemas/{schema}"}, DOCUMENTS[MKA1.prefix])
 
 
+def sent(event: Json) -> Json:
+    """The document that the handler answers an event with."""
+    answer = api.lambda_handler(event, cast("LambdaContext", None))
+    found: Json = json.loads(answer["body"])
+    return found
+
+
 def media(document: Json) -> Iterator[tuple[Json, Json]]:
     """The schemas of all bodies and answers, each with its examples."""
     for operation in operations(document):
@@ -119,15 +128,123 @@ def test_it_is_sent_to_whoever_asks(face: Face, stack: LocalStack) -> None:
     answer = httpx.get(f"{stack.url}{face.prefix}/openapi.json")
 
     assert answer.status_code == 200
-    assert answer.text == (FOLDER / face.file_name).read_text(encoding="utf-8")
+    committed = (FOLDER / face.file_name).read_text(encoding="utf-8")
+    assert answer.text == committed.replace(api.DOCUMENT_ROOT, stack.url)
     assert answer.headers["x-request-id"]
 
 
-@pytest.mark.parametrize("root", ["http://127.0.0.1:8000", "https://x.execute-api.invalid/live"])
-def test_its_server_is_where_it_was_read(root: str, face: Face, document: Json) -> None:
-    [server] = document["servers"]
+@pytest.mark.parametrize(
+    ("host", "base_path", "protocol", "root"),
+    [
+        pytest.param(
+            "a1b2.execute-api.eu-west-1.amazonaws.com",
+            "",
+            {"X-Forwarded-Proto": "https"},
+            "https://a1b2.execute-api.eu-west-1.amazonaws.com/live",
+            id="stage",
+        ),
+        pytest.param(
+            "api.test", "", {"X-Forwarded-Proto": "https"}, "https://api.test", id="domain"
+        ),
+        pytest.param(
+            "api.test",
+            "/chat",
+            {"X-Forwarded-Proto": "https"},
+            "https://api.test/chat",
+            id="base path",
+        ),
+        pytest.param(
+            "[::1]:8000", "", {"X-Forwarded-Proto": "http"}, "http://[::1]:8000", id="local"
+        ),
+        pytest.param("api.test", "", {}, "https://api.test", id="no protocol"),
+    ],
+)
+def test_its_server_is_where_it_was_requested(
+    host: str, base_path: str, protocol: Json, root: str, face: Face
+) -> None:
+    path = f"{face.prefix}/openapi.json"
+    context = {"stage": "live", "requestId": "r", "domainName": host}
+    event = {
+        "resource": path,
+        "path": base_path + path,
+        "httpMethod": "GET",
+        "headers": {"Host": host, **protocol},
+        "multiValueHeaders": {},
+        "pathParameters": None,
+        "requestContext": context,
+        "body": None,
+    }
 
-    assert urljoin(f"{root}{face.prefix}/openapi.json", server["url"]) == f"{root}{face.prefix}"
+    [server] = sent(event)["servers"]
+
+    assert server["url"] == f"{root}{face.prefix}"
+
+
+@pytest.mark.parametrize("host", ['evil"}]', "evil\\", "é.test"])
+def test_no_host_breaks_the_document(host: str, face: Face, stack: LocalStack) -> None:
+    url = f"{stack.url}{face.prefix}/openapi.json"
+
+    answer = httpx.get(url, headers={b"Host": host.encode("latin-1")})
+
+    assert answer.json()["servers"] == [{"url": f"http://{host}{face.prefix}"}]
+
+
+def test_it_names_one_spelling_of_include(face: Face, document: Json) -> None:
+    names = {
+        parameter["name"]
+        for operation in operations(document)
+        for parameter in operation["parameters"]
+        if parameter.get("name", "").startswith("include")
+    }
+
+    assert names == {face.include}
+
+
+def test_it_has_no_boolean_schemas(document: Json) -> None:
+    schemas = document["components"]["schemas"].values()
+
+    assert not [
+        name
+        for schema in schemas
+        for name, value in schema.get("properties", {}).items()
+        if isinstance(value, bool)
+    ]
+
+
+def test_the_type_of_an_answered_item_names_its_schema(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    union = schemas["AnsweredItem"]
+    mapping = union["discriminator"]["mapping"]
+
+    assert sorted(mapping.values()) == sorted(member["$ref"] for member in union["oneOf"])
+    assert mapping.keys() == {item["type"] for item in map(answered, (i for _, i in EXAMPLES))}
+    for kind, target in mapping.items():
+        schema = schemas[target.rpartition("/")[2]]
+        assert schema["properties"]["type"]["const"] == kind
+        assert "type" in schema["required"]
+
+
+def test_a_union_whose_members_may_lack_their_type_has_no_discriminator(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert "discriminator" not in schemas["Item"]
+    assert "discriminator" in schemas["WebSearchCall"]["properties"]["action"]
+
+
+def test_every_refusal_is_of_one_schema_and_names_its_codes(document: Json) -> None:
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            if status != "200":
+                content = response["content"]["application/json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/ErrorEnvelope"}
+                assert re.findall(r"`(\w+)`", response["description"]) == [*content["examples"]]
+
+
+def test_every_operation_is_described(document: Json) -> None:
+    assert document["info"]["contact"]["name"]
+    for operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"]
 
 
 def test_operations_are_named_as_in_the_mka1_sdk() -> None:

@@ -33,6 +33,8 @@ REFUSALS = {
     "DEFAULT_4XX": "request_refused",
     "DEFAULT_5XX": "server_error",
 }
+PARAMS = {"unsupported_content_encoding": "Content-Encoding"}
+"""What the gateway's own errors are about, where that is a part of the request."""
 LONGEST_STATEMENT = 493
 """Bytes that let API Gateway call a function by one route, under the longest names AWS allows."""
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -387,7 +389,7 @@ def test_gateway_refuses_in_the_envelope(kind: str) -> None:
         "error": {
             "message": body["error"]["message"],
             "type": ERRORS[code].type,
-            "param": None,
+            "param": PARAMS.get(code),
             "code": code,
         }
     }

@@ -30,9 +30,9 @@ from conversations.errors import (
 from conversations.requests import PREFIXES, Request
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
-from conversations.storage.transactions import NO_RESPONSE, THROTTLED, Table
+from conversations.storage.transactions import THROTTLED, Table
 from conversations.tally import Tally, request_line
-from conversations.views import conversation_json, items_json, list_json
+from conversations.views import compact_json, conversation_json, items_json, list_json
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -44,10 +44,12 @@ CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
 ITEMS = f"{CONVERSATION}/items"
 ITEM = f"{ITEMS}/<item_id>"
 DOCUMENT = "/openapi.json"
+DOCUMENT_ROOT = "https://conversations.invalid"
+"""The root of the server's URL in the committed documents. A response has the request's instead."""
 MAX_PAGE_ITEMS = 100
 MAX_PAGE_CONVERSATIONS = 50
 app = APIGatewayRestResolver(strip_prefixes=[*PREFIXES])
-logger = Logger()
+logger = Logger(use_rfc3339=True)
 
 
 @functools.cache
@@ -111,7 +113,10 @@ app.use([check_ids])
 
 @app.post(CONVERSATIONS)
 def create_conversation() -> Response[str]:
-    """Make a conversation, with up to 20 items to begin with."""
+    """Make a conversation, with up to 20 items to begin with.
+
+    All items are stored, or none and no conversation. Send an `Idempotency-Key` to retry safely.
+    """
     body = request().body()
     created = parse_create(body)
     conversation = store().create_conversation(
@@ -127,7 +132,10 @@ def create_conversation() -> Response[str]:
 
 @app.get(CONVERSATIONS)
 def list_conversations() -> Response[str]:
-    """A page of the caller's conversations, by their last change."""
+    """A page of the caller's conversations, by their last change.
+
+    Pass `last_id` as `after` to read the next page while `has_more` is true.
+    """
     page = store().list_conversations(
         owner(),
         after=request().after(),
@@ -142,14 +150,20 @@ def list_conversations() -> Response[str]:
 
 @app.get(CONVERSATION)
 def get_conversation(conversation_id: str) -> Response[str]:
-    """Read a conversation without its items."""
+    """Read a conversation without its items.
+
+    A conversation of another account or end user is answered like a missing one.
+    """
     conversation = store().get_conversation(owner(), conversation_id)
     return _json(conversation_json(conversation))
 
 
 @app.post(CONVERSATION)
 def update_conversation(conversation_id: str) -> Response[str]:
-    """Merge pairs into a conversation's metadata; null removes one."""
+    """Merge pairs into a conversation's metadata; null removes one.
+
+    Pairs that the body does not name stay. The response has all pairs.
+    """
     changes = parse_update(request().body())["metadata"] or {}
     conversation = store().update_metadata(owner(), conversation_id, changes)
     return _json(conversation_json(conversation))
@@ -157,15 +171,21 @@ def update_conversation(conversation_id: str) -> Response[str]:
 
 @app.delete(CONVERSATION)
 def delete_conversation(conversation_id: str) -> Response[str]:
-    """End a conversation, at once and for everybody."""
+    """End a conversation, at once and for everybody.
+
+    Its items can no longer be read either. They are erased in the background.
+    """
     store().delete_conversation(owner(), conversation_id)
     answer = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
-    return _json(json.dumps(answer))
+    return _json(compact_json(answer))
 
 
 @app.post(ITEMS)
 def append_items(conversation_id: str) -> Response[str]:
-    """Append a batch of 1..20 items, all or none, in their order."""
+    """Append a batch of 1..20 items, all or none, in their order.
+
+    The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
+    """
     body = request().body()
     batch = parse_batch(body)
     view = request().view(batch.get("include"))
@@ -177,7 +197,10 @@ def append_items(conversation_id: str) -> Response[str]:
 
 @app.get(ITEMS)
 def list_items(conversation_id: str) -> Response[str]:
-    """A page of items, in the order they were appended or the reverse."""
+    """A page of items, in the order they were appended or the reverse.
+
+    Pass `last_id` as `after` to read the next page while `has_more` is true.
+    """
     view = request().view()
     page = store().list_items(
         owner(),
@@ -191,7 +214,10 @@ def list_items(conversation_id: str) -> Response[str]:
 
 @app.delete(ITEMS)
 def delete_items(conversation_id: str) -> Response[str]:
-    """Delete 1..100 items, or none if one of them is not there."""
+    """Delete 1..100 items, or none if one of them is not there.
+
+    The response is the conversation. A deletion that is sent again is answered with 404.
+    """
     conversation = store().delete_items(
         owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
     )
@@ -200,7 +226,10 @@ def delete_items(conversation_id: str) -> Response[str]:
 
 @app.get(ITEM)
 def get_item(conversation_id: str, item_id: str) -> Response[str]:
-    """Read one item."""
+    """Read one item.
+
+    The response is the item as a list of items shows it.
+    """
     view = request().view()
     item = store().get_item(owner(), conversation_id, item_id)
     return _json(view.show(item.json))
@@ -208,15 +237,23 @@ def get_item(conversation_id: str, item_id: str) -> Response[str]:
 
 @app.delete(ITEM)
 def delete_item(conversation_id: str, item_id: str) -> Response[str]:
-    """Delete one item."""
+    """Delete one item.
+
+    The response is the conversation. A deletion that is sent again is answered with 404.
+    """
     conversation = store().delete_items(owner(), conversation_id, [item_id], param="item_id")
     return _json(conversation_json(conversation))
 
 
 @app.get(DOCUMENT)
 def send_document() -> Response[str]:
-    """This description of the API, for whoever asks."""
-    return _json(_document("openai.json" if request().is_openai else "mka1.json"))
+    """This description of the API, for whoever asks.
+
+    Its server is an absolute URL, made from this request. It works in every tool.
+    """
+    text = _document("openai.json" if request().is_openai else "mka1.json")
+    root = json.dumps(request().root_url).strip('"')
+    return _json(text.replace(DOCUMENT_ROOT, root, 1))
 
 
 def unknown_route(_: Exception) -> Response[str]:
@@ -235,7 +272,9 @@ def unknown_route(_: Exception) -> Response[str]:
 def refuse(error: ApiError) -> Response[str]:
     """Tell the client what it did, in the one envelope."""
     tally().code = error.code
-    return _json(json.dumps(error.envelope()), error.kind.statuses[0], dict(error.kind.headers))
+    if error.code == "invalid_json":
+        error.message += request().content_type_hint()
+    return _json(compact_json(error.envelope()), error.kind.statuses[0], dict(error.kind.headers))
 
 
 def fail(error: Exception) -> Response[str]:
@@ -251,7 +290,7 @@ def fail(error: Exception) -> Response[str]:
         frames=traceback.format_tb(error.__traceback__),
     )
     is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
-    if code in THROTTLED or is_failure_of_aws or isinstance(error, NO_RESPONSE):
+    if code in THROTTLED or is_failure_of_aws or isinstance(error, clients.CONNECTION_ERRORS):
         tally().add("Throttles", code in THROTTLED)
         return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
     return refuse(ServerError("The service failed. It was not your request."))
@@ -281,11 +320,12 @@ def _routed(event: dict[str, Any]) -> dict[str, Any]:
     """The event as the routes know it: a HEAD is a GET, and no path begins with a base path.
 
     Behind a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never
-    has it.
+    has it. The base path goes on as `basePath`.
     """
     path = event["resource"].format_map(event["pathParameters"] or {})
     method = "GET" if event["httpMethod"] == "HEAD" else event["httpMethod"]
-    return {**event, "path": path, "httpMethod": method}
+    base_path = event["path"].removesuffix(path)
+    return {**event, "path": path, "basePath": base_path, "httpMethod": method}
 
 
 @functools.cache

@@ -27,7 +27,7 @@ METHODS: dict[Scope, tuple[str, ...]] = {
 }
 """What each scope opens, on every route."""
 
-logger = Logger()
+logger = Logger(use_rfc3339=True)
 
 
 @functools.cache

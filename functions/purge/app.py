@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-logger = Logger()
+logger = Logger(use_rfc3339=True)
 processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 RESERVE_MS = 30_000

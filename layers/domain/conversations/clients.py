@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ResponseStreamingError
+from botocore.exceptions import ConnectionError as ConnectError
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+    ResponseStreamingError,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -37,6 +44,14 @@ SETTINGS = Config(
 Connections are kept open between requests, and probed by TCP. The slowest append, whose object,
 last try and look afterwards each take all of that, fits into the function's time-out.
 """
+CONNECTION_ERRORS = (ConnectError, HTTPClientError)
+"""Errors of a call that AWS did not answer.
+
+botocore sends each call up to twice and raises the last attempt's error, so a connection that
+cannot be made may follow a lost response: `was_sent` tells.
+"""
+_NEVER_CONNECTED = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
+_WAS_SENT = "conversations.was_sent"
 _PARAMS = "conversations.params"
 _UNREADABLE = "conversations.unreadable"
 
@@ -52,6 +67,7 @@ def dynamodb() -> DynamoDBClient:
     events.register("before-call.dynamodb", _write_body)
     events.register("before-parse.dynamodb", _read_body)
     events.register("after-call.dynamodb", _refuse_unreadable)
+    events.register("needs-retry.dynamodb", _note_attempt)
     return client
 
 
@@ -63,6 +79,23 @@ def s3() -> S3Client:
 
 def _client(service: str) -> Any:  # noqa: ANN401 - one type for each service
     return botocore.session.get_session().create_client(service, config=SETTINGS)
+
+
+def was_sent(error: Exception) -> bool:
+    """Return whether a call of `dynamodb` that failed with *error* may have reached DynamoDB."""
+    return getattr(error, _WAS_SENT, True)
+
+
+def _note_attempt(
+    caught_exception: Exception | None, request_dict: dict[str, Any], **_: object
+) -> None:
+    """Note, on the error that botocore may raise, whether one of the attempts so far was sent."""
+    context = request_dict["context"]
+    context[_WAS_SENT] = context.get(_WAS_SENT, False) or not isinstance(
+        caught_exception, _NEVER_CONNECTED
+    )
+    if caught_exception is not None:
+        setattr(caught_exception, _WAS_SENT, context[_WAS_SENT])
 
 
 def _take_params(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:

@@ -26,6 +26,7 @@ type InvalidRequestCode = Literal[
     "invalid_type",
     "invalid_value",
     "unknown_item_type",
+    "unknown_parameter",
     "array_above_max_length",
     "array_below_min_length",
     "string_above_max_length",
@@ -54,6 +55,9 @@ ERRORS: Final[Mapping[str, ErrorKind]] = {
     "invalid_type": ErrorKind(_INVALID, (400,), "A field is of another JSON type."),
     "invalid_value": ErrorKind(_INVALID, (400,), "A field, parameter or header has a wrong value."),
     "unknown_item_type": ErrorKind(_INVALID, (400,), "There is no item type of that name."),
+    "unknown_parameter": ErrorKind(
+        _INVALID, (400,), "A parameter or field of that name is not known."
+    ),
     "array_above_max_length": ErrorKind(_INVALID, (400,), "An array has too many entries."),
     "array_below_min_length": ErrorKind(_INVALID, (400,), "An array has too few entries."),
     "string_above_max_length": ErrorKind(_INVALID, (400,), "A string is too long."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import json
 import re
 from typing import TYPE_CHECKING, cast, get_args
@@ -30,7 +31,13 @@ IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
 LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
 """What is no pair of metadata in the query of a list of conversations."""
 INCLUDE_PARAMETERS = ("include", "include[]")
-"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times."""
+"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times,
+and one value may list several with commas between."""
+MISSPELT_RATIO = 0.8
+"""How alike, by difflib, a metadata name and a parameter's are when the parameter was meant.
+
+`limt` and `ordre` reach it; `topic`, `user`, `name` and `order_id` do not.
+"""
 DEFAULT_LIMIT = 20
 MKA1_PREFIX = "/api/v1/llm"
 OPENAI_PREFIX = "/v1"
@@ -52,6 +59,19 @@ class Request:
     def is_openai(self) -> bool:
         """Whether it came in by OpenAI's prefix."""
         return self._event.path.startswith(f"{OPENAI_PREFIX}/")
+
+    @property
+    def root_url(self) -> str:
+        """Return the URL that the client called, up to the prefix.
+
+        API Gateway's own host names have the stage before the prefix, an operator's domain its base
+        path. Where a proxy in front replaces `Host`, the URL is the one behind that proxy.
+        """
+        event = self._event
+        scheme = event.headers.get("X-Forwarded-Proto", "https")
+        host = event.headers.get("Host", event.request_context.domain_name)
+        stage = f"/{event.request_context.stage}" if ".execute-api." in str(host) else ""
+        return f"{scheme}://{host}{stage}{event['basePath']}"
 
     def check_ids(self) -> None:
         """See to it that the ids in the path may be ids at all."""
@@ -103,6 +123,13 @@ class Request:
             body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None
         )
 
+    def content_type_hint(self) -> str:
+        """Return what to say of a body that is not JSON and does not claim to be; else nothing."""
+        content_type = self._event.headers.get("Content-Type", "")
+        if not content_type or "json" in content_type.lower():
+            return ""
+        return f" Its Content-Type is {content_type[:100]!r}: send application/json."
+
     def after(self) -> str | None:
         """The id that a page begins behind."""
         after = self._parameter("after")
@@ -129,12 +156,18 @@ class Request:
     def view(self, included: Sequence[str] | None = None) -> View:
         """How the answer shows its items, with the fields that body and query ask for by `include`.
 
-        A value that asks for nothing is wrong under OpenAI's prefix, where it is one of a few, and
-        passed over under mka1's, where it is any text.
+        An unknown value is wrong under OpenAI's prefix, where it is one of a few, and passed over
+        under mka1's, where it is any text. An empty text in the query names no value.
         """
         asked = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
         query = self._event.multi_value_query_string_parameters
-        asked += [(name, value) for name in INCLUDE_PARAMETERS for value in query.get(name, ())]
+        asked += [
+            (name, value)
+            for name in INCLUDE_PARAMETERS
+            for text in query.get(name, ())
+            for value in text.split(",")
+            if value
+        ]
         for name, value in asked:
             if self.is_openai and value not in HEAVY_FIELDS:
                 raise _invalid(name, value, f"one of {', '.join(HEAVY_FIELDS)}")
@@ -152,6 +185,8 @@ class Request:
         pairs = {
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
         }
+        for name in pairs:
+            _refuse_misspelt(name)
         parsed = {} if text is None else parse_filter(text)
         for name in (name for name in pairs if name in parsed):
             _single(name, (pairs[name], parsed[name]))
@@ -162,14 +197,35 @@ class Request:
         return _single(name, self._event.multi_value_query_string_parameters.get(name, ()))
 
     def _header(self, name: str) -> str | None:
-        """What the headers say once, or not at all."""
-        return _single(name, self._event.multi_value_headers.get(name, ()))
+        """Return the value of a header that may be given once, under any spelling of its name.
+
+        Powertools' own mapping keeps only the last of several spellings.
+        """
+        headers: dict[str, list[str]] = self._event["multiValueHeaders"] or {}
+        spellings = [given for given in headers if given.lower() == name.lower()]
+        return _single(name, [value for given in spellings for value in headers[given]])
 
 
 def _single(name: str, values: Sequence[str]) -> str | None:
     if len(values) > 1:
         raise _invalid(name, ", ".join(values), "given once")
     return values[0] if values else None
+
+
+def _refuse_misspelt(name: str) -> None:
+    """Reject a metadata name that is nearly a parameter's.
+
+    Raises:
+        InvalidRequestError: names the parameter that was meant.
+    """
+    if near := difflib.get_close_matches(name, sorted(LISTING_PARAMETERS), 1, MISSPELT_RATIO):
+        shown = json.dumps(name[:100], ensure_ascii=False)
+        raise InvalidRequestError(
+            f"{shown} is no parameter. For the parameter, write {near[0]}; to filter by metadata of"
+            f" that name, use the JSON object of metadata.",
+            code="unknown_parameter",
+            param=name,
+        )
 
 
 def _valid_id(name: str, value: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from conversations.storage.items import StoredItem
     from conversations.storage.rows import Conversation
@@ -71,10 +71,10 @@ class View:
         item: Json = json.loads(text)
         if self.as_openai:
             fuller = as_openai(item)
-            shown = _text(fuller)
+            shown = compact_json(fuller)
             if _carried_bytes(shown) <= _carried_bytes(text) + MAX_ADDED_BYTES:
                 item, text = fuller, shown
-        return _text(with_only(self.included, item)) if self.included else text
+        return compact_json(with_only(self.included, item)) if self.included else text
 
 
 def as_openai(item: Json) -> Json:
@@ -94,7 +94,7 @@ def with_only(included: frozenset[str], item: Json) -> Json:
 
 def conversation_json(conversation: Conversation) -> str:
     """A conversation as every answer shows it."""
-    return json.dumps(
+    return compact_json(
         {
             "id": conversation.conversation_id,
             "object": "conversation",
@@ -141,8 +141,9 @@ def _inside(value: object, path: Sequence[str]) -> object:
     ]
 
 
-def _text(item: Json) -> str:
-    return _ENCODER.encode(item)
+def compact_json(value: Mapping[str, object]) -> str:
+    """Return JSON in the one style of all responses: compact, and not escaped beyond need."""
+    return _ENCODER.encode(value)
 
 
 def _carried_bytes(text: str) -> int:
@@ -179,18 +180,23 @@ def _tool_output(item: Json) -> Json:
 def _shell_call(item: Json) -> Json:
     """Several commands, where mka1 has one, or none."""
     action = item["action"]
-    if not isinstance(action, dict) or "commands" in action:
+    if not isinstance(action, dict) or action.get("commands") is not None:
         return item
-    commands = [action["command"]] if "command" in action else []
+    command = action.get("command")
+    commands = [] if command is None else [command]
     return {**item, "action": {**action, "commands": commands}}
 
 
 def _shell_call_output(item: Json) -> Json:
     """A list, where mka1 has the output of its one command, which may have no exit code."""
     output = item["output"]
-    if not isinstance(output, dict) or output["outcome"] == {"type": "exit", "exit_code": None}:
+    if not isinstance(output, dict) or _has_no_exit_code(output["outcome"]):
         return item
     return {**item, "output": [output]}
+
+
+def _has_no_exit_code(outcome: Json) -> bool:
+    return outcome["type"] == "exit" and outcome["exit_code"] is None
 
 
 def _web_search_call(item: Json) -> Json:

@@ -1,6 +1,7 @@
 """A request body: from bytes to JSON values that can be stored and written out again."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from math import isfinite
 from typing import cast
@@ -11,10 +12,13 @@ from conversations.contract.paths import Path, written
 from conversations.errors import InvalidRequestError
 
 _NUMBER_START = re.compile(rb"(?<![-+.eE0-9])-?[0-9]*$")
+_GZIP_START = b"\x1f"  # its second byte is lost where API Gateway takes the body for text
 _TOO_DEEP = "recursion limit exceeded"
 _TOO_LONG = "number out of range"
 _NO_VALUE = ("expected value", "invalid number")
 _NOT_FINITE = (b"NaN", b"Infinity")
+_HALF_CHARACTER = ("unexpected end of hex escape", "lone leading surrogate in hex escape")
+_MAX_NUMBER_BYTES = 8192
 
 
 class TooDeepError(Exception):
@@ -34,6 +38,12 @@ def load(body: str | bytes) -> object:
         raise InvalidRequestError("The body is not UTF-8 text.", code="invalid_json") from error
     if not raw.strip():
         raise InvalidRequestError("The body is empty, and must be JSON.", code="invalid_json")
+    if raw.startswith(_GZIP_START):
+        raise InvalidRequestError(
+            "The body is gzip and not JSON: send the header Content-Encoding: gzip with it.",
+            code="invalid_json",
+            param="Content-Encoding",
+        )
     try:
         value: object = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
@@ -59,18 +69,37 @@ def _refusal(raw: bytes, message: str) -> InvalidRequestError | TooDeepError:
     """What to raise for the parser's *message*: most faults have a place but no path."""
     fault, _, place = message.rpartition(" at line ")
     line, column = map(int, place.split(" column "))
-    lines = raw.split(b"\n", line)
-    before = b"\n".join([*lines[: line - 1], lines[line - 1][: column - 1]])
+    # Not by splitting: a body of newlines would take a hundred times its size.
+    start = bisect_left(range(len(raw)), line - 1, key=lambda end: raw.count(b"\n", 0, end))
+    before = raw[: start + column - 1]
     if fault == _TOO_DEEP:
-        value, path = _parsed(before[: max(before.rfind(b"["), before.rfind(b"{"))])
+        value, path = _parsed(before, max(before.rfind(b"["), before.rfind(b"{")))
         return TooDeepError(value, path)
-    number = _NUMBER_START.search(before)
+    if fault in _HALF_CHARACTER:
+        return _half_character(before)
+    number = _NUMBER_START.search(before, max(0, len(before) - _MAX_NUMBER_BYTES))
     if number and fault == _TOO_LONG:
-        return _bad_number(_parsed(before[: number.start()])[1], "a number of fewer digits")
+        return _bad_number(_parsed(before, number.start())[1], "a number of fewer digits")
     if number and fault in _NO_VALUE and raw.startswith(_NOT_FINITE, len(before)):
-        return _bad_number(_parsed(before[: number.start()])[1], "a finite number")
+        return _bad_number(_parsed(before, number.start())[1], "a finite number")
     return InvalidRequestError(
         f"The body is not JSON: {fault} at line {line}, column {column}.", code="invalid_json"
+    )
+
+
+def _half_character(before: bytes) -> InvalidRequestError:
+    """Return the error for a string with one half of a surrogate pair; *before* ends in it."""
+    opening = before.replace(b"\\\\", b"__").replace(b'\\"', b"__").rfind(b'"')
+    try:
+        path = _parsed(before, opening)[1]
+    except ValueError:  # the string is a key
+        path = _parsed(before, opening, b'"":null,')[1][:-1]
+    param = written(path)
+    return InvalidRequestError(
+        f"{param or 'The body'} has a lone surrogate (\\ud800 to \\udfff), which is half of a"
+        " character. Send whole characters: JavaScript's slice can cut an emoji in two.",
+        code="invalid_value",
+        param=param,
     )
 
 
@@ -81,9 +110,12 @@ def _bad_number(path: Path, expected: str) -> InvalidRequestError:
     )
 
 
-def _parsed(before: bytes) -> tuple[object, Path]:
-    """The body up to a value that does not parse, with null in its place, and that place's path."""
-    value: object = from_json(before + b"null,", allow_partial=True)
+def _parsed(before: bytes, end: int, instead: bytes = b"null,") -> tuple[object, Path]:
+    """Return the body up to *end*, where *instead* takes the place of what does not parse.
+
+    The path is that of the last value.
+    """
+    value: object = from_json(b"".join([memoryview(before)[:end], instead]), allow_partial=True)
     return value, tuple(_last_path(value))
 
 

@@ -25,19 +25,19 @@ class Called(Provenance):
     caller: NotRequired[Annotated[DirectCaller | ProgramCaller, OneOf()] | None]
 
 
-AsyncCall = TypedDict("AsyncCall", {"async": NotRequired[bool]})
+AsyncCall = TypedDict("AsyncCall", {"async": NotRequired[bool | None]})
 
 
 class FunctionCall(Called, AsyncCall):
     """A call of a function; *arguments* is JSON in a string."""
 
     type: Literal["function_call"]
-    id: NotRequired[Id]
+    id: NotRequired[Id | None]
     call_id: CallId
     name: str
-    namespace: NotRequired[str]
+    namespace: NotRequired[str | None]
     arguments: str
-    status: NotRequired[Status]
+    status: NotRequired[Status | None]
 
 
 class FunctionCallOutput(Called):
@@ -67,10 +67,10 @@ class CustomToolCall(Called, AsyncCall):
     """A call of a tool that takes free text."""
 
     type: Literal["custom_tool_call"]
-    id: NotRequired[Id]
+    id: NotRequired[Id | None]
     call_id: CallId
     name: str
-    namespace: NotRequired[str]
+    namespace: NotRequired[str | None]
     input: str
 
 
@@ -78,7 +78,7 @@ class CustomToolCallOutput(Called):
     """What such a tool answered."""
 
     type: Literal["custom_tool_call_output"]
-    id: NotRequired[Id]
+    id: NotRequired[Id | None]
     call_id: CallId
     output: ToolOutput
 
@@ -98,7 +98,7 @@ class LocalShellCall(Provenance):
     """A command for the client's own shell."""
 
     type: Literal["local_shell_call"]
-    id: Id
+    id: NotRequired[Id | None]
     call_id: CallId
     action: LocalShellAction
     status: str
@@ -108,7 +108,7 @@ class LocalShellCallOutput(Provenance):
     """What the client's own shell answered."""
 
     type: Literal["local_shell_call_output"]
-    id: Id
+    id: NotRequired[Id | None]
     output: str
     status: NotRequired[Status | None]
 
@@ -124,7 +124,8 @@ class ShellAction(ShellLimits):
     """One command for a shell."""
 
     type: Literal["exec"]
-    command: NotRequired[str]
+    command: NotRequired[str | None]
+    commands: NotRequired[None]
 
 
 class ShellCommands(ShellLimits):
@@ -145,7 +146,7 @@ class LocalEnvironment(TypedDict):
     """The client's machine."""
 
     type: Literal["local"]
-    skills: NotRequired[ListOf[LocalSkill]]
+    skills: NotRequired[ListOf[LocalSkill] | None]
 
 
 class ContainerReference(TypedDict):
@@ -159,7 +160,7 @@ class ShellCall(Called):
     """A command for a shell."""
 
     type: Literal["shell_call"]
-    id: Id
+    id: NotRequired[Id | None]
     call_id: CallId
     action: ShellAction
     status: Status
@@ -195,7 +196,7 @@ class ShellCallOutput(Called):
     """What a shell answered."""
 
     type: Literal["shell_call_output"]
-    id: Id
+    id: NotRequired[Id | None]
     call_id: CallId
     output: ShellOutput
     status: NotRequired[Status | None]

@@ -96,10 +96,10 @@ class ComputerCall(Provenance):
     """One action, or OpenAI's list of them."""
 
     type: Literal["computer_call"]
-    id: Id
+    id: NotRequired[Id | None]
     call_id: CallId
-    action: NotRequired[Action]
-    actions: NotRequired[ListOf[Action]]
+    action: NotRequired[Action | None]
+    actions: NotRequired[ListOf[Action] | None]
     pending_safety_checks: ListOf[SafetyCheck]
     status: Status
 
@@ -108,8 +108,8 @@ class ComputerScreenshot(TypedDict):
     """The screen, by file or by URL."""
 
     type: Literal["computer_screenshot"]
-    file_id: NotRequired[str]
-    image_url: NotRequired[str]
+    file_id: NotRequired[str | None]
+    image_url: NotRequired[str | None]
 
 
 class ComputerCallOutput(Provenance):

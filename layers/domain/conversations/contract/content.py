@@ -13,7 +13,7 @@ class PromptCacheBreakpoint(TypedDict):
     """Where a cached prompt ends."""
 
     mode: Literal["explicit"]
-    ttl: NotRequired[Literal["30m", "12h"]]
+    ttl: NotRequired[Literal["30m", "12h"] | None]
 
 
 class CacheablePart(TypedDict):
@@ -42,7 +42,7 @@ class InputFile(CacheablePart):
     """A file for the model, inline, by file or by URL."""
 
     type: Literal["input_file"]
-    detail: NotRequired[Literal["auto", "low", "high"]]
+    detail: NotRequired[Literal["auto", "low", "high"] | None]
     file_data: NotRequired[str | None]
     file_id: NotRequired[str | None]
     file_url: NotRequired[str | None]
@@ -133,8 +133,8 @@ class OutputText(TypedDict):
 
     type: Literal["output_text"]
     text: str
-    annotations: NotRequired[ListOf[Annotation]]
-    logprobs: NotRequired[ListOf[LogProb]]
+    annotations: NotRequired[ListOf[Annotation] | None]
+    logprobs: NotRequired[ListOf[LogProb] | None]
 
 
 def _exactly_one[Part: Mapping[str, object]](*sources: str) -> Callable[[Part], Part]:

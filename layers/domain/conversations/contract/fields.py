@@ -34,6 +34,9 @@ MAX_ID_LENGTH = 64
 STRICT = ConfigDict(strict=True, extra="allow")
 """How a body is read, and all that is nested in it: nothing is converted, nothing dropped."""
 
+CLOSED = ConfigDict(strict=True, extra="forbid")
+"""How the top level of a body is read: a misspelt field is an error. What is nested stays open."""
+
 LABELS = ("type=", "kind=", "shape=")
 """How the name of a union's member begins, so that it can be told from a key in an error."""
 

@@ -9,17 +9,17 @@ class FileSearchResult(TypedDict):
     """A passage that a file search found."""
 
     attributes: NotRequired[MapOf[Annotated[str | bool | float, OneOf()]] | None]
-    file_id: NotRequired[str]
-    filename: NotRequired[str]
-    score: NotRequired[float]
-    text: NotRequired[str]
+    file_id: NotRequired[str | None]
+    filename: NotRequired[str | None]
+    score: NotRequired[float | None]
+    text: NotRequired[str | None]
 
 
 class FileSearchCall(Provenance):
     """A search in the caller's files."""
 
     type: Literal["file_search_call"]
-    id: Id
+    id: NotRequired[Id | None]
     queries: ListOf[str]
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"]
     results: NotRequired[ListOf[FileSearchResult] | None]
@@ -36,9 +36,9 @@ class Search(TypedDict):
     """A web search; OpenAI sends `queries`, with or without `query`."""
 
     type: Literal["search"]
-    query: NotRequired[str]
-    queries: NotRequired[ListOf[str]]
-    sources: NotRequired[ListOf[SearchSource]]
+    query: NotRequired[str | None]
+    queries: NotRequired[ListOf[str] | None]
+    sources: NotRequired[ListOf[SearchSource] | None]
 
 
 class OpenPage(TypedDict):
@@ -68,7 +68,7 @@ class WebSearchCall(Provenance):
     """A search on the web, or a look at what it found."""
 
     type: Literal["web_search_call"]
-    id: Id
+    id: NotRequired[Id | None]
     action: Annotated[Search | OpenPage | Find | FindInPage, OneOf()]
     status: str
 
@@ -87,7 +87,7 @@ class ImageGenerationError(TypedDict):
     code: str | None
     message: str
     param: str | None
-    moderation_details: NotRequired[ModerationDetails]
+    moderation_details: NotRequired[ModerationDetails | None]
 
 
 class SvgUsage(TypedDict):
@@ -104,7 +104,7 @@ class ImageGenerationCall(Provenance):
     """A picture the model asked for; its options are open strings in the contract."""
 
     type: Literal["image_generation_call"]
-    id: Id
+    id: NotRequired[Id | None]
     status: str
     result: str | None
     action: NotRequired[Literal["generate", "edit", "auto"] | None]
@@ -113,8 +113,8 @@ class ImageGenerationCall(Provenance):
     quality: NotRequired[str | None]
     size: NotRequired[str | None]
     revised_prompt: NotRequired[str | None]
-    error: NotRequired[ImageGenerationError]
-    svg_usage: NotRequired[SvgUsage]
+    error: NotRequired[ImageGenerationError | None]
+    svg_usage: NotRequired[SvgUsage | None]
 
 
 class CodeLogs(TypedDict):
@@ -135,7 +135,7 @@ class CodeInterpreterCall(Provenance):
     """A program that the model ran in a container."""
 
     type: Literal["code_interpreter_call"]
-    id: Id
+    id: NotRequired[Id | None]
     code: str | None
     container_id: str
     outputs: ListOf[Annotated[CodeLogs | CodeImage, OneOf()]] | None
@@ -155,7 +155,7 @@ class MCPListTools(Provenance):
     """The tools of an MCP server."""
 
     type: Literal["mcp_list_tools"]
-    id: Id
+    id: NotRequired[Id | None]
     server_label: str
     tools: ListOf[MCPTool]
     error: NotRequired[str | None]
@@ -165,7 +165,7 @@ class MCPApprovalRequest(Provenance):
     """A call that waits for a person's consent."""
 
     type: Literal["mcp_approval_request"]
-    id: Id
+    id: NotRequired[Id | None]
     arguments: str
     name: str
     server_label: str
@@ -208,7 +208,7 @@ class MCPCall(Provenance):
     """A call of an MCP server's tool; its error is a text, or OpenAI's object."""
 
     type: Literal["mcp_call"]
-    id: Id
+    id: NotRequired[Id | None]
     arguments: str
     name: str
     server_label: str
@@ -217,4 +217,4 @@ class MCPCall(Provenance):
         Annotated[str | MCPProtocolError | MCPToolExecutionError | MCPHTTPError, OneOf()] | None
     ]
     output: NotRequired[str | None]
-    status: NotRequired[Literal[Status, "calling", "failed"]]
+    status: NotRequired[Literal[Status, "calling", "failed"] | None]

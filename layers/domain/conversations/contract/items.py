@@ -25,7 +25,7 @@ from conversations.contract.client_tools import (
 from conversations.contract.computer import ComputerCall, ComputerCallOutput
 from conversations.contract.content import MessageContent
 from conversations.contract.fields import (
-    STRICT,
+    CLOSED,
     Id,
     ListOf,
     OneOfMany,
@@ -65,11 +65,11 @@ PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
 class Message(Provenance):
     """A turn, be it input or the model's output: no client marks which of the two it sends."""
 
-    type: NotRequired[Literal["message"]]
-    id: NotRequired[Id]
+    type: NotRequired[Literal["message"] | None]
+    id: NotRequired[Id | None]
     role: Literal["user", "assistant", "system", "developer"]
     content: MessageContent
-    status: NotRequired[Status]
+    status: NotRequired[Status | None]
     phase: NotRequired[Literal["commentary", "final_answer"] | None]
 
 
@@ -77,7 +77,7 @@ class OutputAudio(Provenance):
     """Sound from the model."""
 
     type: Literal["output_audio"]
-    id: Id
+    id: NotRequired[Id | None]
     data: str
     transcript: str
     status: Status
@@ -97,26 +97,15 @@ class ReasoningText(TypedDict):
     text: str
 
 
-class Thoughts(Provenance):
-    """The inside of a reasoning item."""
-
-    type: Literal["reasoning"]
-    summary: ListOf[SummaryText]
-    content: NotRequired[ListOf[ReasoningText]]
-    encrypted_content: NotRequired[str | None]
-    status: NotRequired[Status | None]
-
-
-class Reasoning(Thoughts):
+class Reasoning(Provenance):
     """What the model thought."""
 
-    id: Id
-
-
-class SealedReasoning(Thoughts):
-    """The same from openai-agents, which may drop the id of what is encrypted."""
-
-    id: NotRequired[Id]
+    type: Literal["reasoning"]
+    id: NotRequired[Id | None]
+    summary: ListOf[SummaryText]
+    content: NotRequired[ListOf[ReasoningText] | None]
+    encrypted_content: NotRequired[str | None]
+    status: NotRequired[Status | None]
 
 
 class ItemReference(Provenance):
@@ -130,9 +119,9 @@ class Compaction(Provenance):
     """What stands for the turns before it."""
 
     type: Literal["compaction"]
-    id: Id
+    id: NotRequired[Id | None]
     content: str
-    encrypted_content: NotRequired[str]
+    encrypted_content: NotRequired[str | None]
     created_by: NotRequired[str | None]
 
 
@@ -141,7 +130,7 @@ class SealedCompaction(Provenance):
 
     type: Literal["compaction"]
     id: NotRequired[Id | None]
-    content: NotRequired[str]
+    content: NotRequired[None]
     encrypted_content: str
     created_by: NotRequired[str | None]
 
@@ -157,7 +146,6 @@ Item = (
     | FunctionCallOutput
     | Annotated[NamedFunctionOutput, Tag("shape=named function_call_output")]
     | Reasoning
-    | Annotated[SealedReasoning, Tag("shape=sealed reasoning")]
     | ImageGenerationCall
     | CodeInterpreterCall
     | LocalShellCall
@@ -188,16 +176,12 @@ Item = (
 
 
 def _names_function(item: dict[str, object]) -> bool:
-    return "call_id" not in item and "name" in item
-
-
-def _is_sealed_without_id(item: dict[str, object]) -> bool:
-    return "id" not in item and item.get("encrypted_content") is not None
+    return item.get("call_id") is None and item.get("name") is not None
 
 
 def _has_commands(item: dict[str, object]) -> bool:
     action = item.get("action")
-    return isinstance(action, dict) and "commands" in action
+    return isinstance(action, dict) and action.get("commands") is not None
 
 
 def _has_chunks(item: dict[str, object]) -> bool:
@@ -205,12 +189,11 @@ def _has_chunks(item: dict[str, object]) -> bool:
 
 
 def _is_sealed(item: dict[str, object]) -> bool:
-    return "encrypted_content" in item and ("content" not in item or "id" not in item)
+    return "encrypted_content" in item and item.get("content") is None
 
 
 _SHAPES: dict[str, tuple[Callable[[dict[str, object]], bool], str]] = {
     "type=function_call_output": (_names_function, "shape=named function_call_output"),
-    "type=reasoning": (_is_sealed_without_id, "shape=sealed reasoning"),
     "type=shell_call": (_has_commands, "shape=commands shell_call"),
     "type=shell_call_output": (_has_chunks, "shape=chunks shell_call_output"),
     "type=compaction": (_is_sealed, "shape=sealed compaction"),
@@ -230,7 +213,7 @@ def _choose(item: object) -> str:
 
 
 def _untyped(item: dict[str, object]) -> str:
-    if "role" in item and "type" not in item:
+    if item.get("type") is None and "role" in item:
         return "type=message"
     if item.get("type") is None and "id" in item and item.keys() <= _REFERENCE_KEYS:
         return "type=item_reference"
@@ -240,7 +223,7 @@ def _untyped(item: dict[str, object]) -> str:
 AnyItem = Annotated[Item, OneOfMany(_choose)]
 
 
-@with_config(STRICT)
+@with_config(CLOSED)
 class Batch(TypedDict):
     """The body of an append: 1 to 20 items, stored all or not at all."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired, TypedDict
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
-from conversations.contract.fields import STRICT, Id, ListOf
+from conversations.contract.fields import CLOSED, Id, ListOf
 from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, complete
 from conversations.contract.validation import parse
 from conversations.errors import InvalidRequestError
@@ -26,7 +26,7 @@ def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
     return pairs
 
 
-@with_config(STRICT)
+@with_config(CLOSED)
 class CreateConversation(TypedDict):
     """The body of a create: nothing is required, null is nothing."""
 
@@ -36,14 +36,14 @@ class CreateConversation(TypedDict):
     ]
 
 
-@with_config(STRICT)
+@with_config(CLOSED)
 class UpdateConversation(TypedDict):
     """The body of an update: pairs to set, null to delete one, and nothing to do for no object."""
 
     metadata: Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_at_most_16)] | None
 
 
-@with_config(STRICT)
+@with_config(CLOSED)
 class DeleteItems(TypedDict):
     """The body of a deletion of items."""
 

@@ -62,7 +62,7 @@ class ToolSearchCall(Provenance):
     id: NotRequired[Id | None]
     call_id: NotRequired[CallId | None]
     arguments: object
-    execution: NotRequired[Literal["server", "client"]]
+    execution: NotRequired[Literal["server", "client"] | None]
     status: NotRequired[Status | None]
 
 
@@ -73,7 +73,7 @@ class ToolSearchOutput(Provenance):
     id: NotRequired[Id | None]
     call_id: NotRequired[CallId | None]
     tools: ListOf[Tool]
-    execution: NotRequired[Literal["server", "client"]]
+    execution: NotRequired[Literal["server", "client"] | None]
     status: NotRequired[Status | None]
 
 
@@ -104,14 +104,14 @@ class JSONSchemaFormat(TypedDict):
     type: Literal["json_schema"]
     name: str
     schema: dict[str, object]
-    description: NotRequired[str]
+    description: NotRequired[str | None]
     strict: NotRequired[bool | None]
 
 
 class TextSetting(TypedDict):
     """The form of the answer."""
 
-    format: NotRequired[Annotated[PlainFormat | JSONSchemaFormat, OneOf()]]
+    format: NotRequired[Annotated[PlainFormat | JSONSchemaFormat, OneOf()] | None]
 
 
 class ConfigurationUpdate(Provenance):
@@ -119,8 +119,8 @@ class ConfigurationUpdate(Provenance):
 
     type: Literal["configuration_update"]
     id: NotRequired[Id | None]
-    reasoning: NotRequired[ReasoningSetting]
-    text: NotRequired[TextSetting]
+    reasoning: NotRequired[ReasoningSetting | None]
+    text: NotRequired[TextSetting | None]
 
 
 class CompactionTrigger(Provenance):
@@ -134,7 +134,7 @@ class Program(Provenance):
     """A program of the model that calls tools."""
 
     type: Literal["program"]
-    id: Id
+    id: NotRequired[Id | None]
     call_id: CallId
     code: str
     fingerprint: str
@@ -144,7 +144,7 @@ class ProgramOutput(Provenance):
     """What the program answered."""
 
     type: Literal["program_output"]
-    id: Id
+    id: NotRequired[Id | None]
     call_id: CallId
     result: str
     status: Literal["completed", "incomplete"]

@@ -28,6 +28,11 @@ class _Node(TypedDict, total=False):
     function: dict[str, object]
 
 
+def top_fields(contract: CoreSchema) -> list[str]:
+    """Return the names that an object of the *contract* may have."""
+    return [*_resolved(cast("_Node", contract), None, {}).get("fields", {})]
+
+
 def declared_part(contract: CoreSchema, value: object, path: Path) -> Path:
     """The start of *path*, into *value*, that the contract knows: up to a free-form field.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from conversations.contract import body as bodies
 from conversations.contract.fields import LABELS
 from conversations.contract.paths import Path, written
-from conversations.contract.schemas import declared_part
+from conversations.contract.schemas import declared_part, top_fields
 from conversations.errors import InvalidRequestCode, InvalidRequestError
 
 if TYPE_CHECKING:
@@ -74,19 +75,40 @@ def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
     try:
         contract.validate_python(value)
     except ValidationError as error:
-        raise _first_fault(value, error.errors(include_url=False, include_input=False)) from None
+        faults = error.errors(include_url=False, include_input=False)
+        raise _first_fault(value, faults, top_fields(contract.core_schema)) from None
     return cast("T", value)
 
 
-def _first_fault(body: object, errors: Sequence[ErrorDetails]) -> InvalidRequestError:
-    """The fault that stands first in the document; what is missing stands at its object's end."""
+def _first_fault(
+    body: object, errors: Sequence[ErrorDetails], fields: Sequence[str]
+) -> InvalidRequestError:
+    """The fault that stands first in the document; what is missing stands at its object's end.
+
+    *fields* are the names that the body may have.
+    """
     faults = [_located(body, error) for error in errors[:_MAX_COMPARED]]
     first = min(faults, key=lambda fault: _place(body, fault.path))
+    if first.error["type"] == "extra_forbidden":
+        return unknown_parameter(str(first.path[0]), fields)
     if first.error["type"] != "missing":
         return _refusal(first)
     parent = first.path[:-1]
     missing = [f.path for f in faults if f.error["type"] == "missing" and f.path[:-1] == parent]
     return _missing(missing)
+
+
+def unknown_parameter(name: str, known: Sequence[str]) -> InvalidRequestError:
+    """Return the error for a name that no parameter of a request has, with the nearest one."""
+    name = name[:MAX_SHOWN_VALUE]
+    shown = json.dumps(name, ensure_ascii=False)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{nearest[0]}'?" if nearest else f"Known are: {', '.join(known)}."
+    return InvalidRequestError(
+        f"{shown} is not a parameter of this request. {hint}",
+        code="unknown_parameter",
+        param=written((name,)),
+    )
 
 
 def _located(body: object, error: ErrorDetails) -> Fault:

@@ -4,7 +4,7 @@
 
     no response, 5xx, still in progress    unknown: resend with the same keys and token, never
                                            with new keys before the outcome is known
-    conflict, throttling                   nothing was written: resend the same
+    no connection, conflict, throttling    nothing was written: resend the same
     a condition failed                     nothing was written by this attempt: the change itself
                                            resolves it from the reasons DynamoDB gave, one for each
                                            action: an earlier attempt committed, or resend with new
@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.exceptions import ClientError
 
+from conversations.clients import CONNECTION_ERRORS, was_sent
 from conversations.errors import (
     ConversationBusyError,
     ConversationNotFoundError,
@@ -55,12 +55,6 @@ THROTTLED = frozenset(
     }
 )
 """The codes of DynamoDB's and S3's throttling, in errors and in cancellation reasons."""
-NO_RESPONSE = (HTTPClientError, NoConnectionError)
-"""botocore's errors of a connection that cannot be made, or breaks, or delivers no response.
-
-botocore has resent the request by itself by then, so even one that could not connect may have
-reached AWS before.
-"""
 CANCELED = "TransactionCanceledException"
 CONFLICT = "TransactionConflict"
 MAX_ACTIONS = 100
@@ -81,7 +75,7 @@ class Table:
 class Failure(NamedTuple):
     """Why an attempt is not known to have committed."""
 
-    kind: Literal["unknown", "throttled", "conflict", "condition failed"]
+    kind: Literal["unknown", "unreachable", "throttled", "conflict", "condition failed"]
     reasons: Sequence[Reason] = ()
     """One for each action, if DynamoDB cancelled the transaction."""
 
@@ -102,8 +96,8 @@ def classify(error: Exception) -> Failure:
     Raises:
         Exception: *error* itself, if no other attempt can succeed.
     """
-    if isinstance(error, NO_RESPONSE):
-        return Failure("unknown")
+    if isinstance(error, CONNECTION_ERRORS):
+        return Failure("unknown" if was_sent(error) else "unreachable")
     if not isinstance(error, ClientError):
         raise error
     code = error.response["Error"]["Code"]
@@ -174,7 +168,7 @@ class ConversationTransaction(ABC):
             self._table.dynamodb.transact_write_items(
                 TransactItems=self._actions(), ClientRequestToken=self._token
             )
-        except (*NO_RESPONSE, ClientError) as error:
+        except (*CONNECTION_ERRORS, ClientError) as error:
             failure = classify(error)
         else:
             return None
@@ -205,7 +199,7 @@ class ConversationTransaction(ABC):
         Never report a conflict while an earlier attempt may have committed.
         """
         if self.outcome_unknown:
-            with contextlib.suppress(*NO_RESPONSE, ClientError):
+            with contextlib.suppress(*CONNECTION_ERRORS, ClientError):
                 if self._already_committed():
                     return
             raise OverloadedError("DynamoDB did not respond in time. Retry the request.")
@@ -246,6 +240,8 @@ def raise_for(failure: Failure) -> NoReturn:
         raise ConversationBusyError(
             "Concurrent requests keep changing this conversation. Retry the request."
         )
+    if failure.kind == "unreachable":
+        raise OverloadedError("The service cannot reach DynamoDB. Retry the request.")
     raise OverloadedError("The service is temporarily over capacity. Retry the request.")
 
 
