@@ -10,18 +10,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from faults import FaultPlan
 from wire import HELLO
 
-from conversations import clients, ids, rows
-from conversations.appends import Delivery
+from conversations import clients, ids
 from conversations.errors import ApiError
-from conversations.payloads import PayloadBucket
-from conversations.purging import purge_conversation
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage import rows
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import purge_conversation
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wire import Json
+
     from conversations.contract.items import Item
+    from conversations.storage.items import StoredItem
     from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
@@ -53,8 +57,8 @@ class World:
         name = resources.template.name
         self.table = Table(self.dynamodb, name("ConversationsTable"))
         self.bucket_name = name("PayloadBucket")
-        self.bucket = PayloadBucket(self.bucket_name, lambda: self.s3, Inline(), SPILL_BYTES)
-        self.store = Store(self.table, self.bucket, Inline())
+        self.bucket = PayloadStore(self.bucket_name, lambda: self.s3, Inline(), SPILL_BYTES)
+        self.store = Store(self.table, self.bucket)
         self.plan = FaultPlan(self.dynamodb, self.s3)
         self.begin()
 
@@ -63,9 +67,13 @@ class World:
         keys = [{"pk": row["pk"], "sk": row["sk"]} for row in self.rows()]
         if deletions := [{"DeleteRequest": {"Key": key}} for key in keys]:
             self.dynamodb.batch_write_item(RequestItems={self.table.name: cast("Any", deletions)})
-        self.bucket.remove([*self.objects()])
+        self.bucket.delete([*self.objects()])
         made = self.store.create_conversation(
-            OWNER, items(("first", "first"), ("large", LARGE)), {"a": "1"}, Delivery("begin")
+            OWNER,
+            "acme",
+            items(("first", "first"), ("large", LARGE)),
+            {"a": "1"},
+            IdempotencyInfo("begin"),
         )
         self.conversation_id = made.conversation_id
         self.pk = rows.partition(OWNER, made.conversation_id)
@@ -95,9 +103,14 @@ class World:
             if not page.has_more:
                 return found
 
-    def append(self, delivery: Delivery, *names: str) -> None:
+    def append(self, delivery: IdempotencyInfo, *names: str) -> None:
         batch = items(*((name, LARGE if name.startswith("large") else name) for name in names))
         self.store.append_items(OWNER, self.conversation_id, batch, delivery)
+
+    def add(self, delivery: IdempotencyInfo, *batch: Json) -> list[StoredItem]:
+        return self.store.append_items(
+            OWNER, self.conversation_id, cast("list[Item]", list(batch)), delivery
+        )
 
     def delete(self, *names: str) -> None:
         self.store.delete_items(OWNER, self.conversation_id, names, param="item_ids[{}]")
@@ -110,9 +123,13 @@ class World:
         present, objects = self.rows(), self.objects()
         for head in present:
             if head["sk"]["S"] == "c" and "deleted_at" not in head:
-                kept = [row for row in present if row["pk"] == head["pk"] and "codec" in row]
+                kept = [row for row in present if row["pk"] == head["pk"]]
                 assert {row["object"]["S"] for row in kept if "object" in row} <= objects
-                assert int(head["item_count"]["N"]) == len(kept)
+                batches = {row["sk"]["S"] for row in kept if "codec" in row}
+                tombstones = {row["sk"]["S"] for row in kept if row["sk"]["S"][:2] == "t#"}
+                assert not batches & {f"b#{sk[2:]}" for sk in tombstones}
+                last = {rows.batch_sk(key) for key in rows.recent_last_keys(head)}
+                assert last <= batches | {f"b#{sk[2:]}" for sk in tombstones}
 
 
 def items(*named: tuple[str, str]) -> list[Item]:

@@ -6,15 +6,16 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conversations import ids
 from conversations.contract.items import PLACEHOLDER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from wire import Json
 
-    from conversations.listing import Order
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
+    from conversations.storage.pages import Order
 
 type Plan = Sequence[tuple[str, int, str]]
 
@@ -25,44 +26,80 @@ class Entry:
 
     cursor: str
     json: str
-    is_live: bool = True
+    expires_at: int | None
+    is_deleted: bool = False
 
 
 @dataclass
 class Known:
-    """What a conversation should be."""
+    """What a conversation should be at *clock*, in milliseconds."""
 
     conversation_id: str
+    clock: Callable[[], int]
     updated_at: int
     metadata: dict[str, str]
+    appended_at: int = 0
+    expires_at: int | None = None
     entries: list[Entry] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
     last_body: str = ""
     last_answer: list[StoredItem] = field(default_factory=list)
-    memories: dict[str, tuple[str, list[StoredItem]]] = field(default_factory=dict)
-    is_live: bool = True
+    memories: dict[str, tuple[str, list[StoredItem], int]] = field(default_factory=dict)
+    is_deleted: bool = False
+    is_removed: bool = False
+    """Whether its row expired and DynamoDB has removed it."""
+
+    @property
+    def is_live(self) -> bool:
+        return not self.is_deleted and self.is_kept(self.expires_at)
+
+    def is_kept(self, expires_at: int | None) -> bool:
+        return expires_at is None or expires_at > self.clock() // 1000
 
     def live(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.is_live]
+        return [
+            entry
+            for entry in self.entries
+            if not entry.is_deleted and self.is_kept(entry.expires_at)
+        ]
+
+    def find(self, cursor: str) -> Entry | None:
+        """Return the live item with that id."""
+        return next((entry for entry in self.live() if entry.cursor == cursor), None)
+
+    def position(self, cursor: str) -> int | None:
+        """Return the place of the item that last had an id; of a generated one, else the first."""
+        places = [place for place, entry in enumerate(self.entries) if entry.cursor == cursor]
+        if ids.key_in(cursor) is None:
+            places = places[-1:]
+        kept = [place for place in places if self.is_kept(self.entries[place].expires_at)]
+        if kept and kept[-1] == places[-1]:
+            return kept[-1]
+        return kept[0] if kept and kept[0] == places[0] else None
 
     def behind(self, place: int | None, order: Order) -> list[Entry]:
-        """The live entries behind that of a place, which may be deleted."""
-        entries = self.entries if order == "asc" else self.entries[::-1]
+        """Return the live items behind a place."""
+        entries = self.entries
         if place is not None:
-            entries = entries[1 + entries.index(self.entries[place]) :]
-        return [entry for entry in entries if entry.is_live]
+            entries = entries[place + 1 :] if order == "asc" else entries[:place]
+        live = [
+            entry for entry in entries if not entry.is_deleted and self.is_kept(entry.expires_at)
+        ]
+        return live if order == "asc" else live[::-1]
 
-    def take(self, items: Sequence[Json], answer: Sequence[StoredItem]) -> None:
-        """Put what was appended at the end of the list; its ids must be right."""
+    def take(
+        self, items: Sequence[Json], answer: Sequence[StoredItem], lifetime: int | None
+    ) -> None:
+        """Put what was appended at the end of the list; its ids must be right and of one item."""
+        self.appended_at = self.clock()
+        self.expires_at = None if lifetime is None else self.clock() // 1000 + lifetime
         for item, stored in zip(items, answer, strict=True):
             given = {name: value for name, value in item.items() if value != PLACEHOLDER_ID}
             shown = json.loads(stored.json)
             assert shown == {"type": item["type"], "id": shown["id"], **given}
             if item["type"] != "item_reference":
                 assert stored.cursor == shown["id"]
-            assert stored.cursor not in self.taken
-            self.taken.add(stored.cursor)
-            self.entries.append(Entry(stored.cursor, stored.json))
+            assert self.find(stored.cursor) is None
+            self.entries.append(Entry(stored.cursor, stored.json, self.expires_at))
 
 
 def listed(entries: Iterable[StoredItem | Entry]) -> list[tuple[str, str]]:

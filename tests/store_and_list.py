@@ -15,7 +15,6 @@ from hypothesis.stateful import RuleBasedStateMachine
 from plain_list import Entry, Known, Plan, listed
 
 from conversations import ids
-from conversations.appends import Delivery
 from conversations.contract.items import PLACEHOLDER_ID, parse_batch
 from conversations.errors import (
     ConversationNotFoundError,
@@ -23,9 +22,13 @@ from conversations.errors import (
     ItemAlreadyInConversationError,
     ItemNotFoundError,
 )
-from conversations.payloads import PayloadBucket
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage import payloads
+from conversations.storage.append import IDEMPOTENCY_SECONDS, REPLAY_SECONDS, IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import sweep
+from conversations.storage.rows import CONVERSATION_SK, partition
+from conversations.storage.store import SECONDS_PER_DAY, Store
+from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,12 +36,15 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from wire import Json
 
-    from conversations.listing import Order
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
+    from conversations.storage.pages import Order
     from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
 SPILL_BYTES = 200
+LARGE_BYTES = 1_500
+"""Size of a batch whose lines are compressed one by one."""
+HOUR_MS = 3_600_000
 
 
 class Inline(Executor):
@@ -70,16 +76,23 @@ class StoreAndList(RuleBasedStateMachine):
         self.ticks = itertools.count(1)
         self.tick()
         patch.setattr(time, "time_ns", lambda: self.now * 1_000_000)
+        patch.setattr(time, "time", lambda: self.now / 1_000)
+        patch.setattr(payloads, "LARGE_BYTES", LARGE_BYTES)
         patch.setattr(time, "sleep", lambda _: None)
         name = self.resources.template.name
         self.s3, self.bucket_name = self.resources.s3, name("PayloadBucket")
         self.table = Table(self.dynamodb, name("ConversationsTable"))
         self.exits.callback(self.resources.recreate)
         executor = Inline()
-        self.bucket = PayloadBucket(self.bucket_name, lambda: self.s3, executor, SPILL_BYTES)
-        self.store = Store(self.table, self.bucket, executor)
+        self.bucket = PayloadStore(self.bucket_name, lambda: self.s3, executor, SPILL_BYTES)
+        self.keep_for(0)
         self.known: list[Known] = []
-        self.creations: dict[str, tuple[str, Known]] = {}
+        self.creations: dict[str, tuple[str, Known, int]] = {}
+
+    def keep_for(self, days: int) -> None:
+        """Deploy the store with another retention."""
+        self.lifetime = days * SECONDS_PER_DAY or None
+        self.store = Store(self.table, self.bucket, days)
 
     def tick(self) -> None:
         """No two steps at one time, whatever the skew."""
@@ -115,7 +128,9 @@ class StoreAndList(RuleBasedStateMachine):
                     message["id"] = PLACEHOLDER_ID
                 case "again" if entries and place % 5 == 0:
                     message = json.loads(entries[place % len(entries)].json)
-            is_claimed = kind in {"own", "again"} and message["type"] != "item_reference"
+                case "readd" if gone := [entry for entry in entries if entry.is_deleted]:
+                    message = json.loads(gone[place % len(gone)].json)
+            is_claimed = kind in {"own", "again", "readd"} and message["type"] != "item_reference"
             items[message.get("id") if is_claimed else len(items)] = message
         return list(items.values())
 
@@ -123,7 +138,7 @@ class StoreAndList(RuleBasedStateMachine):
         """Append a body, and compare with what the list says should come of it."""
         self.tick()
         items = parse_batch(body)["items"]
-        delivery = Delivery.of(body.encode(), key, is_retry=is_retry)
+        delivery = IdempotencyInfo.of(body.encode(), key, is_retry=is_retry)
 
         def append() -> list[StoredItem]:
             return self.store.append_items(OWNER, known.conversation_id, items, delivery)
@@ -134,7 +149,7 @@ class StoreAndList(RuleBasedStateMachine):
             for item in cast("list[Json]", items)
             if item["type"] != "item_reference" and item.get("id") not in {None, PLACEHOLDER_ID}
         }
-        if memory:
+        if memory and known.is_kept(memory[2]):
             if memory[0] == body:
                 assert append() == memory[1]
                 self.note("repeated by its key")
@@ -142,10 +157,10 @@ class StoreAndList(RuleBasedStateMachine):
                 with pytest.raises(IdempotencyKeyReusedError):
                     append()
                 self.note("key refused")
-        elif is_retry and key is None and known.last_body == body:
+        elif is_retry and key is None and known.last_body == body and self.is_recent(known):
             assert append() == known.last_answer
             self.note("repeated by its body")
-        elif taken := claimed & known.taken:
+        elif taken := {item_id for item_id in claimed if known.find(item_id)}:
             with pytest.raises(ItemAlreadyInConversationError) as refused:
                 append()
             assert all(f"'{item_id}'" in refused.value.message for item_id in taken)
@@ -153,11 +168,20 @@ class StoreAndList(RuleBasedStateMachine):
         else:
             known.last_answer = append()
             self.note("appended")
+            if is_retry and known.last_body == body:
+                self.note("marked too late to be a replay")
+            if claimed & {entry.cursor for entry in known.entries}:
+                self.note("id of a deleted or expired item added again")
             known.last_body = body
             known.updated_at = self.now
-            known.take(cast("list[Json]", items), known.last_answer)
+            known.take(cast("list[Json]", items), known.last_answer, self.lifetime)
             if key is not None:
-                known.memories[key] = (body, known.last_answer)
+                expires_at = self.now // 1000 + IDEMPOTENCY_SECONDS
+                known.memories[key] = (body, known.last_answer, expires_at)
+
+    def is_recent(self, known: Known) -> bool:
+        """Whether the last append is so young that a lost response to it may still be in play."""
+        return known.appended_at >= self.now - REPLAY_SECONDS * 1000
 
     def walk(self, known: Known, limit: int, order: Order) -> Iterator[StoredItem]:
         after, has_more = None, True
@@ -168,31 +192,51 @@ class StoreAndList(RuleBasedStateMachine):
             yield from page.entries
             after, has_more = page.cursor, page.has_more
 
-    def remove(self, known: Known, doomed: Sequence[Entry]) -> None:
+    def remove(self, known: Known, cursors: Sequence[str]) -> None:
         self.tick()
-        cursors = [entry.cursor for entry in doomed]
 
         def delete() -> object:
             return self.store.delete_items(OWNER, known.conversation_id, cursors, param="ids[{}]")
 
-        gone = next((place for place, entry in enumerate(doomed) if not entry.is_live), None)
-        if gone is not None:
+        doomed = [known.find(cursor) for cursor in cursors]
+        if None in doomed:
             with pytest.raises(ItemNotFoundError) as refused:
                 delete()
-            assert refused.value.param == f"ids[{gone}]"
+            assert refused.value.param == f"ids[{doomed.index(None)}]"
             self.note("deletion refused")
         else:
             delete()
             self.note("deleted")
             known.updated_at = self.now
             for entry in doomed:
-                entry.is_live = False
+                cast("Entry", entry).is_deleted = True
+
+    def time_to_live(self) -> None:
+        """Do what DynamoDB does to rows that expired, and the purge with what it is told of.
+
+        It looks at the slowest of the clocks, so that no row goes before its time.
+        """
+        seconds = (self.now - self.skew - HOUR_MS) // 1000
+        pages = self.table.dynamodb.get_paginator("scan").paginate(TableName=self.table.name)
+        for row in [row for page in pages for row in page["Items"]]:
+            if "expires_at" not in row or int(row["expires_at"]["N"]) > seconds:
+                continue
+            key = {"pk": row["pk"], "sk": row["sk"]}
+            self.table.dynamodb.delete_item(TableName=self.table.name, Key=key)
+            self.note(f"row expired: {row['sk']['S'][0]}")
+            if "object" in row:
+                self.bucket.delete([row["object"]["S"]])
+            if row["sk"]["S"] == CONVERSATION_SK:
+                assert sweep(self.table, self.bucket, row["pk"]["S"], lambda: True)
+                for known in self.known:
+                    if row["pk"]["S"] == partition(OWNER, known.conversation_id):
+                        known.is_removed = True
 
     def check_gone(self, known: Known) -> None:
         name = known.conversation_id
         item_id = known.entries[0].cursor if known.entries else "unknown"
         items = parse_batch(json.dumps({"items": [{"role": "user", "content": ""}]}))["items"]
-        delivery = Delivery(known.last_body, is_retry=True)
+        delivery = IdempotencyInfo(known.last_body, is_marked_retry=True)
         for refused in (
             lambda: self.store.get_conversation(OWNER, name),
             lambda: self.store.update_metadata(OWNER, name, {}),
@@ -210,7 +254,7 @@ class StoreAndList(RuleBasedStateMachine):
         """All rows of the table, of each what is compared."""
         pages = self.table.dynamodb.get_paginator("scan").paginate(
             TableName=self.table.name,
-            ProjectionExpression="pk, sk, #object, item_count",
+            ProjectionExpression="pk, sk, #object",
             ExpressionAttributeNames={"#object": "object"},
         )
         return [row for page in pages for row in page["Items"]]
@@ -226,10 +270,5 @@ class StoreAndList(RuleBasedStateMachine):
                     found = self.store.get_conversation(OWNER, known.conversation_id)
                     assert found.metadata == known.metadata
                     assert listed(self.walk(known, 100, "asc")) == listed(known.live())
-            rows = self.rows()
-            assert set(self.objects()) == {row["object"]["S"] for row in rows if "object" in row}
-            counts = {row["pk"]["S"].partition("/")[2]: row for row in rows if "item_count" in row}
-            for known in self.known:
-                if known.is_live:
-                    count = counts[known.conversation_id]["item_count"]["N"]
-                    assert int(count) == len(known.live())
+            named = [row["object"]["S"] for row in self.rows() if "object" in row]
+            assert sorted(self.objects()) == sorted(named)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from agents import Agent, OpenAIConversationsSession, RunConfig, Runner, function_tool
+from agents.run_internal.session_persistence import rewind_session_items
 from agents.testing import ScriptedModel, assistant_message, function_call
 from openai import AsyncOpenAI, NotFoundError
 from openai.types.responses import ResponseReasoningItem
@@ -118,6 +119,46 @@ def test_of_nothing_nothing_is_popped(converse: Converse) -> None:
         return await session.pop_item(), await session.get_items(), await session.get_items(0)
 
     assert converse(story) == (None, [], [])
+
+
+def test_what_was_popped_can_be_added_again(converse: Converse) -> None:
+    """So a session's owner undoes turns and does them again: the ids are those of before."""
+
+    async def story(open_session: Open) -> Any:
+        session = open_session()
+        await session.add_items(turns(3))
+        items = await session.get_items()
+        popped = [await session.pop_item() for _ in range(2)]
+        await session.add_items(popped[::-1])
+        return items, await session.get_items()
+
+    before, after = converse(story)
+
+    assert after == before
+    assert all(item["id"] for item in before)
+
+
+def test_a_rewound_session_keeps_what_another_writer_added(
+    converse: Converse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """openai-agents pops the other's item, sees that it is not its own, and adds it again."""
+
+    async def story(open_session: Open) -> Any:
+        session = open_session()
+        await session.add_items(turns(2))
+        [*_, ours] = await session.get_items()
+        other = open_session(conversation_id=session.session_id)
+        pop = session.pop_item
+
+        async def pop_what_came_meanwhile() -> Any:
+            await other.add_items([{"role": "user", "content": "theirs"}])
+            return await pop()
+
+        monkeypatch.setattr(session, "pop_item", pop_what_came_meanwhile)
+        await rewind_session_items(session, [ours])
+        return await session.get_items()
+
+    assert said(converse(story)) == ["0", "1", "theirs"]
 
 
 def test_a_cleared_session_begins_anew(converse: Converse) -> None:

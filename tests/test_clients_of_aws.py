@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
 from conversations import clients
-from conversations.retries import LONGEST_PAUSE_SECONDS, RETRY_SECONDS
+from conversations.storage.backoff import MAX_DELAY_SECONDS, RETRY_SECONDS
 from local.template import Template
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from local.stack import LocalStack
 
 GATEWAY_SECONDS = 29
-BOTOCORES_LONGEST_FIRST_PAUSE_SECONDS = 1
+BOTOCORES_LONGEST_FIRST_DELAY_SECONDS = 1
 KEY = {"pk": {"S": "a/b"}, "sk": {"S": "i#1"}}
 WHOLE = json.dumps({"Item": KEY}).encode()
 ROW: dict[str, Any] = {
@@ -213,8 +213,8 @@ def test_the_slowest_calls_end_before_their_function_does() -> None:
     settings: Any = clients.SETTINGS
     tries = settings.retries["total_max_attempts"]
     call = tries * (settings.connect_timeout + settings.read_timeout)
-    call += (tries - 1) * BOTOCORES_LONGEST_FIRST_PAUSE_SECONDS
-    pauses = RETRY_SECONDS + LONGEST_PAUSE_SECONDS
+    call += (tries - 1) * BOTOCORES_LONGEST_FIRST_DELAY_SECONDS
+    pauses = RETRY_SECONDS + MAX_DELAY_SECONDS
 
     slowest = call + pauses + call + call
 

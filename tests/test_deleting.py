@@ -76,16 +76,24 @@ def test_an_unknown_id_is_named_and_nothing_deleted(
     assert ids_left(client, conversation) == ids
 
 
-def test_an_unknown_one_among_100_deletes_nothing(client: httpx.Client, conversation: str) -> None:
-    """More than one transaction holds: the first must not be sent."""
-    batches = [{"items": [HELLO] * 20}] * 5
-    pages = [client.post(f"{conversation}/items", json=batch).json() for batch in batches]
-    ids = [item["id"] for page in pages for item in page["data"]]
+@pytest.mark.parametrize("size", [1, 20])
+@pytest.mark.parametrize("count", [2, 49, 100])
+def test_of_any_number_none_is_deleted_if_one_is_gone(
+    count: int, size: int, client: httpx.Client, conversation: str
+) -> None:
+    """One rule, whether one transaction holds all of them or not."""
+    ids: list[str] = []
+    while len(ids) < count:
+        page = client.post(f"{conversation}/items", json={"items": [HELLO] * size}).json()
+        ids += [item["id"] for item in page["data"]]
+    client.delete(f"{conversation}/items/{ids[count // 2]}").raise_for_status()
+    left = ids_left(client, conversation)
 
-    answer = delete(client, conversation, [*ids[:99], "nope"])
+    answer = delete(client, conversation, ids[:count])
 
-    assert error_of(answer)["param"] == "item_ids[99]"
-    assert ids_left(client, conversation) == ids
+    assert (answer.status_code, error_of(answer)["code"]) == (404, "item_not_found")
+    assert error_of(answer)["param"] == f"item_ids[{count // 2}]"
+    assert ids_left(client, conversation) == left
 
 
 def test_an_id_that_stands_twice_is_deleted_once(
@@ -111,18 +119,62 @@ def test_what_is_deleted_cannot_be_deleted_again(
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_deleted_id_is_never_free_again(
+def test_an_id_whose_item_was_deleted_names_the_item_that_is_posted_with_it(
+    place: int, client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    again = {**HELLO, "id": ids[place], "content": "again"}
+    refused = client.post(f"{conversation}/items", json={"items": [HELLO, again]})
+    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
+    added = client.post(f"{conversation}/items", json={"items": [again]})
+    twice = client.post(f"{conversation}/items", json={"items": [again]})
+
+    assert (refused.status_code, error_of(refused)["param"]) == (400, "items[1].id")
+    assert added.status_code == 200
+    assert (twice.status_code, error_of(twice)["code"]) == (400, "item_already_in_conversation")
+    assert client.get(f"{conversation}/items/{ids[place]}").json()["content"] == "again"
+    assert ids_left(client, conversation) == [*ids[:place], *ids[place + 1 :], ids[place]]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_cursor_on_an_id_that_came_back_is_where_it_is_now(
     place: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
     client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
+    batch = [{**HELLO, "id": ids[place]}, HELLO]
+    added = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
 
-    answer = client.post(
-        f"{conversation}/items", json={"items": [HELLO, {**HELLO, "id": ids[place]}]}
-    )
+    behind = ids_left(client, conversation, after=ids[place])
+    before = ids_left(client, conversation, after=ids[place], order="desc")
+    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "items[1].id")
-    assert error_of(answer)["code"] == "item_already_in_conversation"
-    assert len(ids_left(client, conversation)) == 5
+    assert behind == [added[1]["id"]]
+    assert before == [*ids[:place], *ids[place + 1 :]][::-1]
+    assert ids_left(client, conversation, after=ids[place]) == behind
+
+
+def test_an_id_may_go_and_come_back_again_and_again(
+    client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    for turn in range(3):
+        delete(client, conversation, [ids[0], ids[1]]).raise_for_status()
+        batch = [{**HELLO, "id": name, "content": str(turn)} for name in (ids[0], ids[1])]
+        client.post(f"{conversation}/items", json={"items": batch}).raise_for_status()
+
+    assert ids_left(client, conversation) == [*ids[2:], ids[0], ids[1]]
+    assert client.get(f"{conversation}/items/{ids[1]}").json()["content"] == "2"
+
+
+def test_a_batch_may_bring_back_ids_of_several_batches(
+    client: httpx.Client, conversation: str, ids: list[str]
+) -> None:
+    other = client.post(f"{conversation}/items", json={"items": [HELLO, HELLO]}).json()["data"]
+    back = [ids[0], ids[1], ids[2], other[1]["id"]]
+    delete(client, conversation, back).raise_for_status()
+
+    batch = {"items": [{**HELLO, "id": name} for name in back]}
+    client.post(f"{conversation}/items", json=batch).raise_for_status()
+
+    assert ids_left(client, conversation) == [*ids[3:], other[0]["id"], *back]
 
 
 @pytest.mark.parametrize("place", range(6))

@@ -13,8 +13,9 @@ from log_lines import module_of
 from openai import OpenAI
 from wire import HELLO, Json, error_of
 
-from conversations import errors, retries
+from conversations import errors
 from conversations.errors import ERRORS, ApiError, InvalidRequestCode
+from conversations.storage import backoff
 from local.gateway import BODY_LIMIT
 from local.stack import LocalStack
 from local.template import TEMPLATE
@@ -172,7 +173,7 @@ def test_what_aws_does_to_the_service_is_told(
 ) -> None:
     function, operation, fault = AWS[name]
     code = name.partition(" ")[0]
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
     faults = Faults(client_of(stack, function), operation)
     faults.before(fault)
     headers = {"Authorization": "Bearer another"} if function == "AuthorizerFunction" else {}

@@ -17,11 +17,12 @@ import pytest
 from botocore.exceptions import ClientError
 from fault_world import FAILURES, LARGE, OWNER, World, items
 from faults import Fault, faults_of, refusal
+from wire import HELLO
 
-from conversations import retries, rows
-from conversations.appends import Delivery
 from conversations.errors import ConversationNotFoundError, ItemNotFoundError
-from conversations.purging import purge_conversation
+from conversations.storage import backoff, delete, rows
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.purge import purge_conversation, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +43,9 @@ def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
 class Scenario:
     """One request: how it is sent, and what must be true before and after it succeeded."""
 
+    budgets: tuple[float, ...] = (0.0, 3.0)
+    """Seconds for more attempts at a transaction."""
+
     def prepare(self, world: World) -> None:
         """What is there before it."""
 
@@ -59,8 +63,8 @@ class Scenario:
 class Append(Scenario):
     """A batch of four, two of them spilled."""
 
-    delivery = Delivery("append", idempotency_key="mine")
-    batch = ("a", "large_b", "large_c", "d")
+    delivery = IdempotencyInfo("append", key="mine")
+    batch: tuple[str, ...] = ("a", "large_b", "large_c", "d")
 
     def send(self, world: World) -> None:
         world.append(self.delivery, *self.batch)
@@ -75,14 +79,14 @@ class Append(Scenario):
 class MarkedAppend(Append):
     """The same without a key, by a client that marks its retries."""
 
-    delivery = Delivery("append", is_retry=True)
+    delivery = IdempotencyInfo("append", is_marked_retry=True)
 
 
 class Create(Scenario):
     def send(self, world: World) -> None:
         batch = items(("a", "a"), ("b", LARGE))
-        delivery = Delivery("create", idempotency_key="mine")
-        self.made = world.store.create_conversation(OWNER, batch, {}, delivery)
+        delivery = IdempotencyInfo("create", key="mine")
+        self.made = world.store.create_conversation(OWNER, "acme", batch, {}, delivery)
 
     def check_done(self, world: World) -> None:
         made = [row["pk"]["S"] for row in world.rows() if row["sk"]["S"] == "c"]
@@ -105,6 +109,76 @@ class DeleteItems(Scenario):
 
     def check_done(self, world: World) -> None:
         assert world.names() == []
+
+
+class DeletePartOfBatch(Scenario):
+    """A batch in an object is rewritten without one of its items."""
+
+    def send(self, world: World) -> None:
+        try:
+            world.delete("first")
+        except ItemNotFoundError:
+            self.check_done(world)  # it was done the time before
+
+    def check_failed(self, world: World) -> None:
+        assert world.names() in (["first", "large"], ["large"])
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["large"]
+
+
+class DeleteInSeveralTransactions(Scenario):
+    """The same request sent again finishes what a failure left half done."""
+
+    batches = (("a", "large_b"), ("large_c", "d"), ("e", "f"))
+    doomed = ("first", "large", "a", "large_c", "d", "f")
+
+    def prepare(self, world: World) -> None:
+        for batch in self.batches:
+            world.append(IdempotencyInfo(batch[0]), *batch)
+
+    def send(self, world: World) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(delete, "MAX_ACTIONS", 3)
+            try:
+                world.delete(*self.doomed)
+            except ItemNotFoundError:
+                self.check_done(world)  # it was done the time before
+
+    def check_failed(self, world: World) -> None:
+        """Whole batches at a time, in the order of the request."""
+        left = world.names()
+        gone = [name for name in self.doomed if name not in left]
+        assert gone in [[], *([*self.doomed[:count]] for count in (2, 3, 5, 6))]
+        if gone and left != ["large_b", "e"]:
+            with pytest.raises(ItemNotFoundError):
+                world.delete(gone[0], left[-1])
+            assert world.names() == left
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["large_b", "e"]
+        [conversation] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        assert "deleting" not in conversation
+
+
+class AddAgain(Append):
+    """Items come back under the ids of deleted ones: the client's, and a generated one.
+
+    That takes a second attempt without a fault, too.
+    """
+
+    budgets = (3.0,)
+    delivery = IdempotencyInfo("again", is_marked_retry=True)
+
+    def prepare(self, world: World) -> None:
+        world.append(IdempotencyInfo("before"), "a", "d")
+        added = world.add(IdempotencyInfo("generated"), HELLO, HELLO)
+        self.generated, kept = (item.cursor for item in added)
+        world.delete("a", "d", self.generated, kept)
+        self.batch = ("a", self.generated, "d")
+
+    def send(self, world: World) -> None:
+        world.add(self.delivery, *({**HELLO, "id": name} for name in self.batch))
 
 
 class DeleteConversation(Scenario):
@@ -190,11 +264,39 @@ class PurgeOutOfTime(Purge):
         super().check_done(world)
 
 
+class Sweep(Purge):
+    """What follows when DynamoDB has removed the row of a conversation that expired."""
+
+    def prepare(self, world: World) -> None:
+        key = rows.primary_key(world.pk, rows.CONVERSATION_SK)
+        world.dynamodb.delete_item(TableName=world.table.name, Key=key)
+
+    def send(self, world: World) -> None:
+        assert sweep(world.table, world.bucket, world.pk, lambda: True)
+
+    def check_done(self, world: World) -> None:
+        assert world.rows() == []
+        assert world.objects() == set()
+
+
+class SweepOutOfTime(Sweep):
+    """It puts a marked row, whose record starts the next purge."""
+
+    def send(self, world: World) -> None:
+        assert not sweep(world.table, world.bucket, world.pk, lambda: False)
+
+    def check_done(self, world: World) -> None:
+        PurgeOutOfTime().check_done(world)
+
+
 SCENARIOS: list[type[Scenario]] = [
     Append,
     MarkedAppend,
     Create,
+    AddAgain,
     DeleteItems,
+    DeletePartOfBatch,
+    DeleteInSeveralTransactions,
     DeleteConversation,
     UpdateMetadata,
     Listing,
@@ -203,6 +305,8 @@ SCENARIOS: list[type[Scenario]] = [
     ListConversations,
     Purge,
     PurgeOutOfTime,
+    Sweep,
+    SweepOutOfTime,
 ]
 
 
@@ -218,16 +322,17 @@ def test_a_fault_at_any_call_breaks_no_promise(
         (seconds, place, fault)
         for place, call in enumerate(calls)
         for fault in faults_of(call)
-        for seconds in ((0.0, 3.0) if call.startswith("Transact") else (0.0,))
+        for seconds in (scenario.budgets if call.startswith("Transact") else scenario.budgets[:1])
     ]
     for seconds, place, fault in faults:
-        monkeypatch.setattr(retries, "RETRY_SECONDS", seconds)
+        monkeypatch.setattr(backoff, "RETRY_SECONDS", seconds)
         request = scenario()
         world.begin()
         request.prepare(world)
         world.plan.meet({place: fault})
         has_failed = fails(request, world)
         assert world.plan.stop() == 1
+        monkeypatch.setattr(backoff, "RETRY_SECONDS", 3.0)
 
         world.check()
         if has_failed:
@@ -270,11 +375,24 @@ def test_a_page_of_the_index_may_hold_an_entry_in_its_old_and_its_new_place(worl
 
 def test_a_batch_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
     before = world.objects()
-    world.plan.meet({1: Fault(refusal("SlowDown"))})
+    world.plan.meet({0: Fault(refusal("SlowDown"))})
 
     with pytest.raises(ClientError):
-        world.append(Delivery("append"), "large_a", "large_b", "large_c")
+        world.append(IdempotencyInfo("append"), "large_a", "b")
 
+    assert world.objects() == before
+
+
+def test_a_deletion_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
+    world.append(IdempotencyInfo("append"), "a", "large_b")
+    before = world.objects()
+    calls = ["BatchGetItem", "BatchGetItem", "GetObject", "PutObject", "GetObject", "PutObject"]
+    world.plan.meet({5: Fault(refusal("SlowDown"))})
+
+    with pytest.raises(ClientError):
+        world.delete("first", "a")
+
+    assert world.plan.calls == [*calls, "DeleteObjects"]
     assert world.objects() == before
 
 
@@ -291,7 +409,7 @@ def test_no_sequence_of_faults_breaks_a_promise(
         batch = [
             f"{dice.choice(('small', 'large'))}{number}.{n}" for n in range(dice.randint(1, 4))
         ]
-        delivery = Delivery(f"body {number}", idempotency_key=f"key {number}")
+        delivery = IdempotencyInfo(f"body {number}", key=f"key {number}")
         wants_deletion = bool(kept) and dice.random() < 0.4
         world.plan.rain(dice, share=0.3)
         is_acknowledged = False

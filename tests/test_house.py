@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DOMAIN = ROOT / "layers" / "domain" / "conversations"
 
-STORAGE = {"payloads", "rows", "transactions", "appends", "changes", "reading", "listing"}
-"""The parts that know how conversations are kept."""
-
 MAY_IMPORT = {
     "errors": set[str](),
     "ids": set[str](),
@@ -24,25 +21,15 @@ MAY_IMPORT = {
     "clients": set[str](),
     "cors": set[str](),
     "tally": set[str](),
-    "retries": {"tally"},
-    "payloads": {"errors"},
-    "versions": set[str](),
-    "rows": {"contract", "ids", "payloads", "versions"},
-    "transactions": {"errors", "retries", "rows", "tally"},
-    "appends": {"errors", "ids", "payloads", "rows", "transactions"},
-    "changes": {"contract", "errors", "rows", "transactions"},
-    "reading": {"errors", "retries", "rows", "transactions"},
-    "listing": {"errors", "ids", "reading", "rows", "transactions"},
-    "purging": {"errors", "payloads", "reading", "retries", "rows", "transactions", "versions"},
-    "store": {"contract", "errors", "ids", *STORAGE},
-    "views": {"rows"},
-    "requests": {"appends", "contract", "errors", "ids", "listing", "views"},
+    "storage": {"contract", "errors", "ids", "tally"},
+    "views": {"storage"},
+    "requests": {"contract", "errors", "ids", "storage", "views"},
     "key_text": set[str](),
     "api_keys": {"ids", "key_text"},
     "usage_plans": {"api_keys"},
     "command_line": set[str](),
     "key_commands": {"api_keys", "command_line", "usage_plans"},
-    "__main__": {"command_line", "key_commands", "payloads", "purging", "transactions"},
+    "__main__": {"command_line", "key_commands", "storage"},
     "__init__": set[str](),
 }
 """The parts of `conversations` that each part may use; of itself, a package may use all."""

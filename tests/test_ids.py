@@ -12,7 +12,7 @@ NOW = st.integers(0, 2**47)
 
 @given(NOW)
 def test_keys_of_a_batch_sort_by_place(now: int) -> None:
-    keys = ids.entry_keys(ids.new_batch(now), 20)
+    keys = ids.sequence_keys(ids.new_batch(now), 20)
 
     assert keys == sorted(set(keys))
     assert {len(key) for key in keys} == {26}
@@ -20,7 +20,7 @@ def test_keys_of_a_batch_sort_by_place(now: int) -> None:
 
 @given(st.integers(0, 2**112 - 1), st.integers(1, 20))
 def test_a_key_is_the_batch_and_the_place_in_base32hex(batch: int, size: int) -> None:
-    keys = ids.entry_keys(batch, size)
+    keys = ids.sequence_keys(batch, size)
 
     decoded = [base64.b32hexdecode(f"{key.upper()}======") for key in keys]
     assert [int.from_bytes(raw) for raw in decoded] == [batch << 16 | n for n in range(size)]
@@ -30,25 +30,25 @@ def test_a_key_is_the_batch_and_the_place_in_base32hex(batch: int, size: int) ->
 def test_a_later_batch_sorts_behind_an_earlier_one(one: int, other: int) -> None:
     early, late = sorted((one, other))
 
-    last = ids.entry_keys(ids.new_batch(early), 20)[-1]
+    last = ids.sequence_keys(ids.new_batch(early), 20)[-1]
 
-    assert early == late or last < ids.entry_keys(ids.new_batch(late), 1)[0]
+    assert early == late or last < ids.sequence_keys(ids.new_batch(late), 1)[0]
 
 
 @given(NOW, st.integers(1, 20))
 def test_a_batch_moves_behind_any_key_by_a_step_of_its_own(now: int, size: int) -> None:
-    last_key = ids.entry_keys(ids.new_batch(now), size)[-1]
+    last_key = ids.sequence_keys(ids.new_batch(now), size)[-1]
 
     one, other = ids.batch_after(last_key), ids.batch_after(last_key)
 
-    assert last_key < ids.entry_keys(one, 1)[0]
-    assert last_key < ids.entry_keys(other, 1)[0]
+    assert last_key < ids.sequence_keys(one, 1)[0]
+    assert last_key < ids.sequence_keys(other, 1)[0]
     assert one != other
 
 
 @given(NOW, st.sampled_from(["message", "reasoning", "item_reference", "program"]))
 def test_a_generated_id_carries_its_key(now: int, item_type: str) -> None:
-    [key] = ids.entry_keys(ids.new_batch(now), 1)
+    [key] = ids.sequence_keys(ids.new_batch(now), 1)
 
     item_id = ids.generated_id(item_type, key)
 

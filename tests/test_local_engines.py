@@ -78,7 +78,8 @@ def test_resources_are_those_of_the_template(tmp_path: Path) -> None:
         ttl = resources.dynamodb.describe_time_to_live(TableName=name)
         resources.close()
 
-    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["by-owner"]
+    indexes = {index["IndexName"] for index in table["GlobalSecondaryIndexes"]}
+    assert indexes == {"by-owner", "by-account"}
     assert table["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
     assert ttl["TimeToLiveDescription"]["AttributeName"] == "expires_at"
 

@@ -14,7 +14,8 @@ from faults import CANCELED, Faults, lost_answer, refusal
 from log_lines import Log, module_of, reading_log
 from wire import HELLO, Json
 
-from conversations import ids, retries
+from conversations import ids
+from conversations.storage import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def log(stack: LocalStack) -> Iterator[Log]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(backoff, "FIRST_DELAY_SECONDS", 0)
 
 
 @contextmanager
@@ -294,8 +295,8 @@ def test_a_purge_leaves_a_line(
             "owner": OWNER,
             "conversation_id": conversation.rpartition("/")[2],
             "is_done": True,
-            "rows": 2,
-            "PurgedRows": 2,
+            "rows": 1,
+            "PurgedRows": 1,
             "retries": 0,
         }.items()
     )

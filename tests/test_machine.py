@@ -16,28 +16,28 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from plain_list import Known, Plan, listed
-from store_and_list import OWNER, StoreAndList
+from store_and_list import HOUR_MS, OWNER, StoreAndList
 
 from conversations import clients
-from conversations.appends import Delivery
 from conversations.contract.models import MAX_METADATA_PAIRS
 from conversations.errors import (
+    ConversationNotFoundError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     ItemNotFoundError,
 )
-from conversations.purging import purge_conversation
-from conversations.rows import partition
+from conversations.storage.append import IDEMPOTENCY_SECONDS, IdempotencyInfo
+from conversations.storage.purge import purge_conversation
+from conversations.storage.rows import partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from conversations.listing import Order
+    from conversations.storage.pages import Order
     from local.resources import Resources
 
 STEPS = int(os.environ.get("STEPS", "2640"))
 STEPS_EACH = 40
-HOUR_MS = 3_600_000
 CONTENTS = [
     "",
     "short",
@@ -53,7 +53,9 @@ orders = st.sampled_from(["asc", "desc"])
 limits = st.one_of(st.integers(1, 6), st.integers(1, 100))
 plans = st.lists(
     st.tuples(
-        st.sampled_from(["new", "new", "own", "call", "reference", "placeholder", "again"]),
+        st.sampled_from(
+            ["new", "new", "own", "call", "reference", "placeholder", "again", "readd"]
+        ),
         places,
         st.sampled_from(CONTENTS),
     ),
@@ -67,8 +69,9 @@ changes = st.dictionaries(names, st.none() | st.sampled_from(["a", "b"]), max_si
 class StoreMachine(StoreAndList):
     """What may be asked of the store, in any order."""
 
-    @initialize(plan=plans)
-    def begin(self, plan: Plan) -> None:
+    @initialize(plan=plans, days=st.sampled_from([0, 0, 1, 2]))
+    def begin(self, plan: Plan, days: int) -> None:
+        self.keep_for(days)
         self.create(plan, {}, None)
 
     @precondition(lambda self: sum(known.is_live for known in self.known) < 3)
@@ -86,23 +89,31 @@ class StoreMachine(StoreAndList):
         self.tick()
         items = self.planned(None, plan)
         body = json.dumps([items, metadata])
-        delivery = Delivery.of(body.encode(), None if key is None else f"key_{key}", is_retry=False)
-        if (earlier := self.creations.get(f"key_{key}")) and earlier[0] != body:
+        delivery = IdempotencyInfo.of(
+            body.encode(), None if key is None else f"key_{key}", is_retry=False
+        )
+        earlier = self.creations.get(f"key_{key}")
+        if earlier and earlier[2] <= self.now // 1000:
+            earlier = None
+        if earlier and earlier[0] != body:
             with pytest.raises(IdempotencyKeyReusedError):
-                self.store.create_conversation(OWNER, cast("Any", items), metadata, delivery)
+                self.store.create_conversation(
+                    OWNER, "acme", cast("Any", items), metadata, delivery
+                )
             return
-        made = self.store.create_conversation(OWNER, cast("Any", items), metadata, delivery)
+        made = self.store.create_conversation(OWNER, "acme", cast("Any", items), metadata, delivery)
         assert made.metadata == metadata
         if earlier:
             assert made.conversation_id == earlier[1].conversation_id
             return
-        known = Known(made.conversation_id, self.now, dict(metadata))
+        known = Known(made.conversation_id, lambda: self.now, self.now, dict(metadata))
         if key is not None:
-            self.creations[f"key_{key}"] = (body, known)
+            expires_at = self.now // 1000 + IDEMPOTENCY_SECONDS
+            self.creations[f"key_{key}"] = (body, known, expires_at)
         page = self.store.list_items(
             OWNER, made.conversation_id, after=None, limit=100, order="asc"
         )
-        known.take(items, page.entries)
+        known.take(items, page.entries, self.lifetime)
         self.known.append(known)
 
     @precondition(StoreAndList.is_any_there)
@@ -129,7 +140,7 @@ class StoreMachine(StoreAndList):
         """The last body that was appended, or one that came with a key."""
         known = self.pick(which)
         if key is not None and known.memories:
-            key, (body, _) = sorted(known.memories.items())[which % len(known.memories)]
+            key, (body, *_) = sorted(known.memories.items())[which % len(known.memories)]
             self.send(known, body, key, is_retry=is_retry)
         elif known.last_body:
             self.send(known, known.last_body, None, is_retry=is_retry)
@@ -139,8 +150,31 @@ class StoreMachine(StoreAndList):
     def page(self, which: int, place: int | None, limit: int, order: Order) -> None:
         self.tick()
         known = self.pick(which)
-        behind = None if place is None or not known.entries else place % len(known.entries)
-        after = None if behind is None else known.entries[behind].cursor
+        after = None
+        if place is not None and known.entries:
+            after = known.entries[place % len(known.entries)].cursor
+        self.check_page(known, after, limit, order)
+
+    @precondition(StoreAndList.is_any_there)
+    @rule(which=small, place=places, limit=limits, order=orders)
+    def page_behind_what_is_deleted(self, which: int, place: int, limit: int, order: Order) -> None:
+        self.tick()
+        known = self.pick(which)
+        if gone := [entry for entry in known.entries if entry.is_deleted]:
+            self.check_page(known, gone[place % len(gone)].cursor, limit, order)
+
+    def check_page(self, known: Known, after: str | None, limit: int, order: Order) -> None:
+        behind = None
+        if after is not None:
+            behind = known.position(after)
+            if behind is None:
+                self.note("cursor on an expired item")
+                with pytest.raises(ItemNotFoundError):
+                    self.store.list_items(
+                        OWNER, known.conversation_id, after=after, limit=limit, order=order
+                    )
+                return
+            self.note("cursor on " + ("a deleted item" if not known.find(after) else "an item"))
 
         page = self.store.list_items(
             OWNER, known.conversation_id, after=after, limit=limit, order=order
@@ -163,18 +197,15 @@ class StoreMachine(StoreAndList):
     def get(self, which: int, place: int | None) -> None:
         self.tick()
         known = self.pick(which)
-        entry = (
-            None
-            if place is None or not known.entries
-            else known.entries[place % len(known.entries)]
-        )
-        if entry is not None and entry.is_live:
-            found = self.store.get_item(OWNER, known.conversation_id, entry.cursor)
+        cursor = "unknown"
+        if place is not None and known.entries:
+            cursor = known.entries[place % len(known.entries)].cursor
+        if entry := known.find(cursor):
+            found = self.store.get_item(OWNER, known.conversation_id, cursor)
             assert listed([found]) == listed([entry])
         else:
-            absent = entry.cursor if entry else "unknown"
             with pytest.raises(ItemNotFoundError):
-                self.store.get_item(OWNER, known.conversation_id, absent)
+                self.store.get_item(OWNER, known.conversation_id, cursor)
 
     @precondition(StoreAndList.is_any_there)
     @rule(which=small, order=orders)
@@ -190,21 +221,42 @@ class StoreMachine(StoreAndList):
         """Some items, which may be there or not, or stand in the list twice."""
         known = self.pick(which)
         if known.entries:
-            self.remove(known, [known.entries[place % len(known.entries)] for place in chosen])
+            entries = [known.entries[place % len(known.entries)] for place in chosen]
+            self.remove(known, [entry.cursor for entry in entries])
 
     @precondition(StoreAndList.is_any_there)
     @rule(which=small, place=places)
     def delete_one(self, which: int, place: int) -> None:
         known = self.pick(which)
         if live := known.live():
-            self.remove(known, [live[place % len(live)]])
+            self.remove(known, [live[place % len(live)].cursor])
+
+    @precondition(StoreAndList.is_any_there)
+    @rule(which=small, places=st.lists(places, min_size=2, max_size=12))
+    def delete_across_batches(self, which: int, places: Sequence[int]) -> None:
+        known = self.pick(which)
+        if live := known.live():
+            self.remove(known, [live[place % len(live)].cursor for place in places])
+
+    @precondition(StoreAndList.is_any_there)
+    @rule(which=small, count=st.integers(1, 4), turns=st.booleans())
+    def rewind(self, which: int, count: int, *, turns: bool) -> None:
+        """Pop the newest items one by one, and add them again as they were, as sessions do."""
+        known = self.pick(which)
+        popped = known.live()[-count:]
+        for entry in reversed(popped):
+            self.remove(known, [entry.cursor])
+        if popped and turns:
+            body = json.dumps({"items": [json.loads(entry.json) for entry in popped]})
+            self.send(known, body, None, is_retry=False)
 
     @precondition(StoreAndList.is_any_there)
     @rule(which=small, is_certain=st.integers(0, 7))
     def delete_up_to_100(self, which: int, is_certain: int) -> None:
+        self.tick()
         known = self.pick(which)
         if is_certain == 0 and known.live():
-            self.remove(known, known.live()[:100])
+            self.remove(known, [entry.cursor for entry in known.live()[:100]])
 
     @precondition(StoreAndList.is_any_there)
     @rule(which=small, changed=changes)
@@ -233,6 +285,12 @@ class StoreMachine(StoreAndList):
         self.tick()
         ranked = sorted(self.known, key=lambda known: known.updated_at, reverse=order == "desc")
         after = None if place is None else ranked[place % len(ranked)]
+        if after and after.is_removed:
+            with pytest.raises(ConversationNotFoundError):
+                self.store.list_conversations(
+                    OWNER, after=after.conversation_id, limit=1, order=order, metadata={}
+                )
+            return
         behind = ranked if after is None else ranked[1 + ranked.index(after) :]
         expected = [
             known.conversation_id
@@ -256,15 +314,34 @@ class StoreMachine(StoreAndList):
         self.skew = skew
         self.tick()
 
+    @rule(seconds=st.sampled_from([20, 39, 41, 41, 3600]))
+    def wait(self, seconds: int) -> None:
+        self.started += seconds * 1000
+        self.tick()
+
+    @rule(days=st.sampled_from([0, 1, 2]))
+    def change_retention(self, days: int) -> None:
+        self.tick()
+        self.keep_for(days)
+
+    @rule(hours=st.sampled_from([12, 25]), is_certain=st.integers(0, 1), removes=st.booleans())
+    def wait_long(self, hours: int, is_certain: int, *, removes: bool) -> None:
+        """Let rows expire, which DynamoDB removes then or later."""
+        if is_certain == 0:
+            self.started += hours * HOUR_MS
+        self.tick()
+        if is_certain == 0 and removes:
+            self.time_to_live()
+
     @precondition(StoreAndList.is_any_there)
     @rule(which=small, is_certain=st.integers(0, 5))
     def delete_conversation(self, which: int, is_certain: int) -> None:
+        self.tick()
         if is_certain:
             return
-        self.tick()
         known = self.pick(which)
         self.store.delete_conversation(OWNER, known.conversation_id)
-        known.is_live = False
+        known.is_deleted = True
         self.note("conversation deleted")
         self.check_gone(known)
         pk = partition(OWNER, known.conversation_id)

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from wire import HELLO
 
 from conversations.__main__ import main
-from conversations.payloads import PayloadBucket
-from conversations.purging import find_orphans
-from conversations.transactions import Table
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import find_orphans
+from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     import httpx
@@ -44,7 +44,7 @@ def keys_of(stack: LocalStack) -> list[str]:
 def orphans_in(stack: LocalStack, moment: datetime) -> list[str]:
     table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
     with ThreadPoolExecutor(1) as executor, stack.engine.turn:
-        bucket = PayloadBucket(bucket_of(stack), lambda: stack.resources.s3, executor)
+        bucket = PayloadStore(bucket_of(stack), lambda: stack.resources.s3, executor)
         return [*find_orphans(table, bucket, moment)]
 
 

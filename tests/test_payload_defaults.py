@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conversations.payloads import COMPRESS_BYTES, COMPRESS_RATIO, SPILL_BYTES
+
 from benchmarks import samples
 from benchmarks.metering import WRITE_BYTES
 from benchmarks.payloads import ITEMS, USES, Life, Packing, life_table, packing_table, row_overhead
 from benchmarks.prices import Prices
-from conversations.payloads import COMPRESS_BYTES, COMPRESS_RATIO, SPILL_BYTES
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE, Template
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wire import HELLO
 
-from conversations import ids, rows
-from conversations.appends import Delivery
-from conversations.payloads import PayloadBucket
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations import ids
+from conversations.storage import payloads, rows
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 from local.functions import LambdaContext
 from local.stack import LocalStack
 
@@ -32,6 +33,7 @@ ITEMS = int(os.environ.get("PURGE_ITEMS", "300"))
 STEPS = 6
 """Invocations that the purge is to take, about."""
 ROWS_AT_ONCE = 25
+ONE = payloads.encode(['{"type":"message"}'])
 
 
 @pytest.fixture
@@ -47,9 +49,9 @@ def big_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 def store(big_stack: LocalStack) -> Iterator[Store]:
     resources, template = big_stack.resources, big_stack.template
     with ThreadPoolExecutor(1) as executor:
-        bucket = PayloadBucket(template.name("PayloadBucket"), lambda: resources.s3, executor)
+        bucket = PayloadStore(template.name("PayloadBucket"), lambda: resources.s3, executor)
         table = Table(resources.dynamodb, template.name("ConversationsTable"))
-        yield Store(table, bucket, executor)
+        yield Store(table, bucket)
 
 
 def fill(stack: LocalStack, conversation_id: str) -> None:
@@ -57,14 +59,9 @@ def fill(stack: LocalStack, conversation_id: str) -> None:
     table = stack.template.name("ConversationsTable")
     pk = rows.partition(OWNER, conversation_id)
     for start in range(0, ITEMS, ROWS_AT_ONCE):
-        keys = ids.entry_keys((1 << 64) + start, ROWS_AT_ONCE)
+        keys = [ids.sequence_keys((1 << 64) + start + each, 1)[0] for each in range(ROWS_AT_ONCE)]
         puts: list[Any] = [
-            {
-                "PutRequest": {
-                    "Item": {**rows.primary_key(pk, rows.item_sk(key)), "type": {"S": "t"}}
-                }
-            }
-            for key in keys
+            {"PutRequest": {"Item": rows.batch_row(pk, key, 1, ONE)}} for key in keys
         ]
         stack.resources.dynamodb.batch_write_item(RequestItems={table: puts})
 
@@ -91,7 +88,7 @@ def test_a_large_conversation_is_purged_over_several_invocations(
 
     monkeypatch.setattr(LambdaContext, "get_remaining_time_in_millis", remaining)
     with big_stack.engine.turn:
-        made = store.create_conversation(OWNER, [HELLO], {}, Delivery("create"))  # type: ignore[list-item]
+        made = store.create_conversation(OWNER, "acme", [HELLO], {}, IdempotencyInfo("create"))  # type: ignore[list-item]
         fill(big_stack, made.conversation_id)
         store.delete_conversation(OWNER, made.conversation_id)
 

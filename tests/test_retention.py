@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +10,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from faults import Faults
 from wire import HELLO, Json
 
 from conversations import ids
-from conversations.appends import Delivery
 from conversations.errors import ApiError, ConversationNotFoundError
-from conversations.payloads import PayloadBucket
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage import payloads
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.rows import batch_row, partition
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 from functions.purge import app as purge
 from local.patterns import matches
 
@@ -26,12 +30,15 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from conversations.contract.items import Item
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
     from local.stack import LocalStack
 
 OWNER = ids.owner_of("acme", "")
 DAY = 24 * 3600
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
+MOST_QUERIES = 12
+"""For a page over a thousand expired rows: each query reads twice as many rows as those before."""
+OUT_OF_TIME = cast("LambdaContext", SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
 CONTEXT = cast(
     "LambdaContext",
     SimpleNamespace(function_name="test", get_remaining_time_in_millis=lambda: 300_000),
@@ -43,9 +50,20 @@ def store(stack: LocalStack) -> Iterator[Store]:
     """A store that keeps what it is given for a day."""
     with ThreadPoolExecutor(1) as executor, stack.engine.turn:
         name = stack.template.name("PayloadBucket")
-        bucket = PayloadBucket(name, lambda: stack.resources.s3, executor)
+        bucket = PayloadStore(name, lambda: stack.resources.s3, executor)
         table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
-        yield Store(table, bucket, executor, retention_days=1)
+        yield Store(table, bucket, retention_days=1)
+
+
+@pytest.fixture
+def forever(store: Store) -> Store:
+    """The same without retention."""
+    return Store(store._table, store._payloads)  # noqa: SLF001 - the same but for its retention
+
+
+@pytest.fixture
+def for_a_week(store: Store) -> Store:
+    return Store(store._table, store._payloads, retention_days=7)  # noqa: SLF001 - likewise
 
 
 @pytest.fixture
@@ -62,7 +80,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def append(store: Store, conversation_id: str, *items: Json, key: str | None = None) -> list[str]:
-    delivery = Delivery(str(items), key)
+    delivery = IdempotencyInfo(str(items), key)
     batch = cast("list[Item]", list(items))
     appended = store.append_items(OWNER, conversation_id, batch, delivery)
     return [item.cursor for item in appended]
@@ -70,7 +88,9 @@ def append(store: Store, conversation_id: str, *items: Json, key: str | None = N
 
 def create(store: Store, *items: Json) -> str:
     batch = cast("list[Item]", list(items))
-    return store.create_conversation(OWNER, batch, {}, Delivery("made")).conversation_id
+    return store.create_conversation(
+        OWNER, "acme", batch, {}, IdempotencyInfo("made")
+    ).conversation_id
 
 
 def listed(store: Store, conversation_id: str, **query: Any) -> list[StoredItem]:
@@ -93,7 +113,7 @@ def test_every_row_says_when_it_expires(
 
     expiries = {row["sk"]["S"][:2]: int(row["expires_at"]["N"]) - now for row in rows(stack)}
 
-    assert expiries == {"c": DAY, "i#": DAY, "p#": DAY, "k#": DAY}
+    assert expiries == {"c": DAY, "b#": DAY, "p#": DAY, "k#": DAY}
 
 
 def test_the_tables_time_to_live_goes_by_that_attribute(stack: LocalStack) -> None:
@@ -109,13 +129,132 @@ def test_the_tables_time_to_live_goes_by_that_attribute(stack: LocalStack) -> No
 
 
 def test_without_retention_nothing_expires_but_what_remembers_a_key(
-    stack: LocalStack, store: Store
+    stack: LocalStack, forever: Store
 ) -> None:
-    forever = Store(store._table, store._bucket, store._executor)  # noqa: SLF001 - the same but for its retention
     made = create(forever, {**HELLO, "id": "mine"})
     append(forever, made, HELLO, key="k1")
 
     assert {row["sk"]["S"][:2] for row in rows(stack) if "expires_at" in row} == {"k#"}
+
+
+def test_retention_that_is_switched_off_ends_with_the_next_append(
+    store: Store, forever: Store, later: Callable[[float], None]
+) -> None:
+    made = create(store, HELLO)
+    later(DAY / 2)
+    kept = append(forever, made, HELLO)
+
+    later(1000 * DAY)
+
+    assert [item.cursor for item in listed(forever, made)] == kept
+
+
+def test_retention_that_is_switched_off_changes_nothing_before_an_append(
+    store: Store, forever: Store, later: Callable[[float], None]
+) -> None:
+    made = create(store, HELLO)
+    forever.update_metadata(OWNER, made, {"topic": "weather"})
+
+    later(DAY + 10)
+
+    with pytest.raises(ConversationNotFoundError):
+        forever.get_conversation(OWNER, made)
+
+
+def test_retention_that_is_changed_holds_from_the_next_append(
+    store: Store, for_a_week: Store, later: Callable[[float], None]
+) -> None:
+    made = create(store, HELLO)
+    later(DAY / 2)
+    kept = append(for_a_week, made, HELLO)
+    later(2 * DAY)
+    longer = [item.cursor for item in listed(for_a_week, made)]
+    append(store, made, HELLO)
+
+    later(3 * DAY + 10)
+
+    assert longer == kept
+    with pytest.raises(ConversationNotFoundError):
+        listed(store, made)
+
+
+def test_with_retention_switched_on_an_expiry_leaves_nothing_of_what_was_there_before(
+    store: Store, forever: Store, stack: LocalStack, later: Callable[[float], None]
+) -> None:
+    """The rows of before do not expire by themselves."""
+    made = create(forever, LARGE, {**HELLO, "id": "mine"})
+    append(forever, made, HELLO, key="k1")
+    append(store, made, HELLO)
+    assert {row["sk"]["S"][:2] for row in rows(stack) if "expires_at" not in row} == {"b#", "p#"}
+    later(DAY + 10)
+    [conversation] = [row for row in rows(stack) if row["sk"]["S"] == "c"]
+    delete_row(stack, conversation)
+    record = removal(conversation, **BY_TIME)
+    assert is_delivered(stack, record)
+
+    answers = [purge.lambda_handler({"Records": [record]}, CONTEXT) for _ in range(2)]
+
+    assert answers == [{"batchItemFailures": []}] * 2
+    assert rows(stack) == []
+    assert objects(stack) == []
+
+
+def test_a_sweep_that_runs_out_of_time_is_handed_over_to_a_purge(
+    store: Store, stack: LocalStack
+) -> None:
+    create(store, LARGE, HELLO)
+    [conversation] = [row for row in rows(stack) if row["sk"]["S"] == "c"]
+    delete_row(stack, conversation)
+
+    purge.lambda_handler({"Records": [removal(conversation, **BY_TIME)]}, OUT_OF_TIME)
+
+    [mark] = [row for row in rows(stack) if row["sk"]["S"] == "c"]
+    record = marking("INSERT", mark)
+    assert len(objects(stack)) == 1
+    assert is_delivered(stack, record)
+    purge.lambda_handler({"Records": [record]}, CONTEXT)
+    assert rows(stack) == [mark]
+    assert objects(stack) == []
+    assert int(mark["expires_at"]["N"]) > time.time()
+
+
+def test_an_expired_pointer_refuses_no_id(store: Store, later: Callable[[float], None]) -> None:
+    """DynamoDB may take days to remove it."""
+    made = create(store, {**HELLO, "id": "mine"})
+    [generated] = append(store, made, HELLO)
+    later(DAY / 2)
+    append(store, made, HELLO)
+    later(DAY + 10)
+
+    batch = [{**HELLO, "id": item_id, "content": "again"} for item_id in ("mine", generated)]
+    append(store, made, *batch)
+
+    assert [item.cursor for item in listed(store, made)][1:] == ["mine", generated]
+    assert json.loads(store.get_item(OWNER, made, generated).json)["content"] == "again"
+
+
+@pytest.mark.parametrize("size", [1, 20])
+@pytest.mark.parametrize("limit", [1, 20, 100])
+def test_a_page_over_a_thousand_expired_rows_takes_few_queries(
+    limit: int,
+    size: int,
+    store: Store,
+    stack: LocalStack,
+    record_property: Callable[[str, object], None],
+) -> None:
+    made = create(store, HELLO)
+    put_expired_batches(stack, made, 1_000)
+    young: list[str] = []
+    while len(young) < 21:
+        young += append(store, made, *[{**HELLO, "content": str(len(young))}] * size)
+    queries = Faults(stack.resources.dynamodb, "Query")
+
+    page = listed(store, made, limit=limit)
+
+    first = listed(store, made)[0].cursor
+    assert [item.cursor for item in page] == [first, *young][:limit]
+    record_property("queries", len(queries.calls))
+    assert len(queries.calls) <= MOST_QUERIES
 
 
 def test_an_item_is_shown_until_its_time_is_up(
@@ -133,7 +272,7 @@ def test_an_item_is_shown_until_its_time_is_up(
 
     assert (before[1:], after) == (["old", "young"], young)
     assert [item.cursor for item in listed(store, made, order="desc", limit=1)] == young
-    assert sum(row["sk"]["S"].startswith("i#") for row in rows(stack)) == 3
+    assert sum(row["sk"]["S"].startswith("b#") for row in rows(stack)) == 2
 
 
 def test_an_expired_item_is_neither_read_nor_deleted(
@@ -225,8 +364,43 @@ def test_a_tombstone_expires_with_its_item(
     [item] = listed(store, made)
     store.delete_items(OWNER, made, [item.cursor], param="item_id")
 
-    [tombstone] = [row for row in rows(stack) if row["sk"]["S"].startswith("p#")]
+    [tombstone] = [row for row in rows(stack) if row["sk"]["S"].startswith("t#")]
     assert int(tombstone["expires_at"]["N"]) == int(time.time()) + DAY
+
+
+def objects(stack: LocalStack) -> list[str]:
+    bucket = stack.template.name("PayloadBucket")
+    listed = stack.resources.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return [entry["Key"] for entry in listed]
+
+
+def delete_row(stack: LocalStack, row: Any) -> None:
+    stack.resources.dynamodb.delete_item(
+        TableName=stack.template.name("ConversationsTable"),
+        Key={"pk": row["pk"], "sk": row["sk"]},
+    )
+
+
+def put_expired_batches(stack: LocalStack, conversation_id: str, count: int) -> None:
+    """Put batches of one item behind the first batch, as if appended and expired since."""
+    pk = partition(OWNER, conversation_id)
+    [first] = [row["sk"]["S"] for row in rows(stack) if row["sk"]["S"].startswith("b#")]
+    after = ids.batch_after(first.removeprefix("b#"))
+    expired: Any = {"expires_at": {"N": "1"}}
+    puts: list[Any] = []
+    for place in range(count):
+        [key] = ids.sequence_keys(after + place, 1)
+        row = batch_row(pk, key, 1, payloads.encode(['{"type":"message"}'])) | expired
+        puts.append({"PutRequest": {"Item": row}})
+    table = stack.template.name("ConversationsTable")
+    for part in itertools.batched(puts, 25, strict=False):
+        stack.resources.dynamodb.batch_write_item(RequestItems={table: list(part)})
+
+
+def marking(name: str, row: Any) -> Json:
+    """The stream's record of a conversation row that was marked as deleted."""
+    change = {"Keys": {"pk": row["pk"], "sk": row["sk"]}, "NewImage": row, "SequenceNumber": "1"}
+    return {"eventName": name, "eventSource": "aws:dynamodb", "dynamodb": change}
 
 
 def removal(row: Any, **who: Json) -> Json:
@@ -244,33 +418,31 @@ def is_delivered(stack: LocalStack, record: Json) -> bool:
     return any(matches(json.loads(pattern), record) for pattern in subscription.filters)
 
 
-def test_the_object_of_an_item_that_expired_is_removed(store: Store, stack: LocalStack) -> None:
-    made = create(store, LARGE, HELLO, {**LARGE, "id": "other"})
-    first, *_ = [row for row in rows(stack) if "object" in row]
+def test_the_object_of_a_batch_that_expired_is_removed(store: Store, stack: LocalStack) -> None:
+    made = create(store, LARGE, HELLO)
+    append(store, made, {**LARGE, "id": "other"})
+    first, _ = [row for row in rows(stack) if "object" in row]
     record = removal(first, **BY_TIME)
     assert is_delivered(stack, record)
 
     answers = [purge.lambda_handler({"Records": [record]}, CONTEXT) for _ in range(2)]
 
-    bucket = stack.template.name("PayloadBucket")
-    left = [entry["Key"] for entry in stack.resources.s3.list_objects_v2(Bucket=bucket)["Contents"]]
     assert answers == [{"batchItemFailures": []}] * 2
-    assert len(left) == 1
-    assert first["object"]["S"] not in left
-    assert made in first["object"]["S"]
+    [left] = objects(stack)
+    assert left != first["object"]["S"]
+    assert made in left
 
 
-def test_only_what_expired_with_an_object_is_brought_to_the_purge(
+def test_only_conversations_and_batches_with_an_object_that_expired_are_brought_to_the_purge(
     store: Store, stack: LocalStack
 ) -> None:
-    create(store, LARGE, HELLO)
+    made = create(store, LARGE, {**HELLO, "id": "mine"})
+    append(store, made, HELLO, key="k1")
     by_us = [is_delivered(stack, removal(row)) for row in rows(stack)]
-    by_time = [
-        "object" in row for row in rows(stack) if is_delivered(stack, removal(row, **BY_TIME))
-    ]
+    by_time = [row for row in rows(stack) if is_delivered(stack, removal(row, **BY_TIME))]
 
-    assert by_us == [False] * 3
-    assert by_time == [True]
+    assert by_us == [False] * 5
+    assert {(row["sk"]["S"][0], "object" in row) for row in by_time} == {("c", False), ("b", True)}
 
 
 def test_what_came_after_the_purge_goes_with_the_deleted_conversations_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import time
@@ -14,8 +15,8 @@ from botocore.exceptions import ClientError
 from faults import CANCELED, Faults, lost_answer, refusal
 from wire import HELLO, Json
 
-from conversations import ids, retries, rows
-from conversations.appends import Delivery
+from conversations import ids
+from conversations.contract.items import MAX_BATCH_ITEMS
 from conversations.errors import (
     ApiError,
     ConversationBusyError,
@@ -24,39 +25,46 @@ from conversations.errors import (
     ItemNotFoundError,
     OverloadedError,
 )
-from conversations.payloads import PayloadBucket
-from conversations.purging import purge_conversation
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage import backoff, payloads, rows
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import purge_conversation
+from conversations.storage.store import Store
+from conversations.storage.transactions import MAX_ACTIONS, Table
+from local.intrinsics import mapping, read_document, section
+from local.template import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conversations.contract.items import Item
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
+    from conversations.storage.rows import Row
     from local.stack import LocalStack
 
 type Meanwhile = Callable[..., None]
 
 OWNER = ids.owner_of("acme", "")
 BODIES = itertools.count()
-ONCE = Delivery(body="once")
+CONVERSATION_ROW_BYTES = 40 * 1024
+"""More than its 16 pairs of metadata, of 64 and 512 characters at most, of up to 4 bytes each."""
+ONCE = IdempotencyInfo(body="once")
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 @pytest.fixture
 def store(stack: LocalStack) -> Iterator[Store]:
     with ThreadPoolExecutor(1) as executor, stack.engine.turn:
-        bucket = PayloadBucket(
+        bucket = PayloadStore(
             stack.template.name("PayloadBucket"), lambda: stack.resources.s3, executor
         )
         table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
-        yield Store(table, bucket, executor)
+        yield Store(table, bucket)
 
 
 @pytest.fixture
 def conversation_id(store: Store) -> str:
-    return store.create_conversation(OWNER, [], {}, ONCE).conversation_id
+    return store.create_conversation(OWNER, "acme", [], {}, ONCE).conversation_id
 
 
 @pytest.fixture
@@ -68,7 +76,7 @@ def writes(stack: LocalStack) -> Faults:
 @pytest.fixture
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time for a second try."""
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
 
 def batch(*items: Json) -> list[Item]:
@@ -76,11 +84,44 @@ def batch(*items: Json) -> list[Item]:
 
 
 def append(
-    store: Store, conversation_id: str, *items: Json, delivery: Delivery | None = None
+    store: Store, conversation_id: str, *items: Json, delivery: IdempotencyInfo | None = None
 ) -> list[StoredItem]:
     """Append as a request of its own, unless it is told which."""
-    delivery = delivery or Delivery(body=str(next(BODIES)))
+    delivery = delivery or IdempotencyInfo(body=str(next(BODIES)))
     return store.append_items(OWNER, conversation_id, batch(*items), delivery)
+
+
+def fill(store: Store, conversation_id: str, *, batches: int, size: int) -> list[str]:
+    """Append batches, and return the ids of all items."""
+    appended = [append(store, conversation_id, *[HELLO] * size) for _ in range(batches)]
+    return [item.cursor for items in appended for item in items]
+
+
+def remove(store: Store, conversation_id: str, item_id: str) -> None:
+    store.delete_items(OWNER, conversation_id, [item_id], param="item_id")
+
+
+def names(store: Store, conversation_id: str) -> list[str]:
+    return [json.loads(text)["id"] for text in texts(store, conversation_id)]
+
+
+def end(store: Store, stack: LocalStack, conversation_id: str) -> None:
+    """Delete a conversation and purge it."""
+    name = stack.template.name
+    table = Table(stack.resources.dynamodb, name("ConversationsTable"))
+    store.delete_conversation(OWNER, conversation_id)
+    with ThreadPoolExecutor(1) as executor:
+        bucket = PayloadStore(name("PayloadBucket"), lambda: stack.resources.s3, executor)
+        pk = rows.partition(OWNER, conversation_id)
+        assert purge_conversation(table, bucket, pk, lambda: True)
+
+
+def size_of(row: Row) -> int:
+    """Return the bytes of a row as DynamoDB counts them, at most."""
+    return sum(
+        len(name) + (len(value["B"]) if "B" in value else len(str(value)))
+        for name, value in row.items()
+    )
 
 
 def texts(store: Store, conversation_id: str) -> list[str]:
@@ -113,7 +154,7 @@ def test_an_append_is_one_call(store: Store, conversation_id: str, writes: Fault
 
     [call] = writes.calls
     kinds = [next(iter(action)) for action in call["TransactItems"]]
-    assert kinds == ["Update", "Put", "Put", "Put"]
+    assert kinds == ["Update", "Put", "Put"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +215,7 @@ def test_a_lost_answer_is_told_from_another_writers_append(
 def test_a_lost_create_is_not_made_twice(store: Store, stack: LocalStack, writes: Faults) -> None:
     writes.after(lost_answer())
 
-    made = store.create_conversation(OWNER, batch(HELLO), {}, ONCE)
+    made = store.create_conversation(OWNER, "acme", batch(HELLO), {}, ONCE)
 
     table = stack.template.name("ConversationsTable")
     assert len(texts(store, made.conversation_id)) == 1
@@ -230,8 +271,8 @@ def test_nobody_is_told_that_nothing_was_written_after_a_lost_answer(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first try's answer is lost, and the second and last meets a conflict."""
-    moments = itertools.chain([0.0, 0.0], itertools.repeat(retries.RETRY_SECONDS))
-    monkeypatch.setattr(retries, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    moments = itertools.chain([0.0, 0.0], itertools.repeat(backoff.RETRY_SECONDS))
+    monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     writes.before(lost_answer(), refusal(CANCELED, "TransactionConflict", "None"))
 
     with pytest.raises(OverloadedError):
@@ -297,17 +338,8 @@ def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
     before: str, store: Store, stack: LocalStack, conversation_id: str, meanwhile: Meanwhile
 ) -> None:
     append(store, conversation_id, {**HELLO, "id": "first"}, LARGE)
-    name = stack.template.name
-    table = Table(stack.resources.dynamodb, name("ConversationsTable"))
 
-    def end() -> None:
-        store.delete_conversation(OWNER, conversation_id)
-        with ThreadPoolExecutor(1) as executor:
-            bucket = PayloadBucket(name("PayloadBucket"), lambda: stack.resources.s3, executor)
-            pk = rows.partition(OWNER, conversation_id)
-            assert purge_conversation(table, bucket, pk, lambda: True)
-
-    meanwhile(end, before)
+    meanwhile(lambda: end(store, stack, conversation_id), before)
     with pytest.raises(ConversationNotFoundError):
         store.list_items(OWNER, conversation_id, after="first", limit=2, order="asc")
 
@@ -353,23 +385,138 @@ def test_an_id_that_is_named_often_is_one(store: Store, conversation_id: str) ->
     assert len(texts(store, conversation_id)) == 1
 
 
+@pytest.mark.parametrize("size", [1, 20])
+def test_what_fits_100_actions_is_deleted_by_one_transaction(
+    size: int, store: Store, conversation_id: str, writes: Faults
+) -> None:
+    """A batch that loses some of its items takes one action, one that loses all takes two."""
+    cursors = fill(store, conversation_id, batches=49 if size == 1 else 6, size=size)
+    doomed = cursors if size == 1 else [name for name in cursors if name not in cursors[::6]]
+    sent = len(writes.calls)
+
+    store.delete_items(OWNER, conversation_id, doomed[:100], param="item_ids[{}]")
+
+    assert len(writes.calls) == sent + 1
+    assert len(texts(store, conversation_id)) == len(cursors) - len(doomed[:100])
+
+
 def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = [{**HELLO, "id": f"n{place}"} for place in range(60)]
-    for part in itertools.batched(named, 20, strict=True):
-        append(store, conversation_id, *part)
-    doomed = [item["id"] for item in named[:55]]
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0)
+    doomed = fill(store, conversation_id, batches=60, size=1)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
     writes.before(None, refusal("ThrottlingException"))
     with pytest.raises(OverloadedError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
+    left = len(texts(store, conversation_id))
+    with pytest.raises(ItemNotFoundError):  # another request
+        store.delete_items(OWNER, conversation_id, doomed[::-1], param="item_ids[{}]")
+    between = len(texts(store, conversation_id))
     store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
 
-    assert len(texts(store, conversation_id)) == 5
+    assert (left, between) == (11, 11)
+    assert texts(store, conversation_id) == []
     with pytest.raises(ItemNotFoundError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
+
+
+def test_two_deleters_of_one_batch_both_delete(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    append(store, conversation_id, *({**HELLO, "id": name} for name in "abcd"))
+    meanwhile(lambda: remove(store, conversation_id, "b"), "TransactWriteItems")
+
+    remove(store, conversation_id, "c")
+
+    assert names(store, conversation_id) == ["a", "d"]
+
+
+def test_two_deleters_of_the_last_items_of_a_batch_leave_a_tombstone(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    first, second = fill(store, conversation_id, batches=1, size=2)
+    append(store, conversation_id, {**HELLO, "id": "behind"})
+    meanwhile(lambda: remove(store, conversation_id, first), "TransactWriteItems")
+
+    remove(store, conversation_id, second)
+
+    page = store.list_items(OWNER, conversation_id, after=first, limit=9, order="asc")
+    assert [item.cursor for item in page.entries] == ["behind"]
+
+
+def test_two_deleters_of_one_item_are_not_both_told_that_they_did_it(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
+    meanwhile(lambda: remove(store, conversation_id, "a"), "TransactWriteItems")
+
+    with pytest.raises(ItemNotFoundError):
+        remove(store, conversation_id, "a")
+
+    assert names(store, conversation_id) == ["b"]
+
+
+def test_an_append_beside_a_deletion_stands(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
+    other = {**HELLO, "id": "other"}
+    meanwhile(lambda: append(store, conversation_id, other), "TransactWriteItems")
+
+    remove(store, conversation_id, "a")
+
+    assert names(store, conversation_id) == ["b", "other"]
+
+
+def test_two_writers_that_bring_an_id_back_do_not_both_have_it(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    [generated] = append(store, conversation_id, HELLO)
+    append(store, conversation_id, {**HELLO, "id": "mine"})
+    for item_id in (generated.cursor, "mine"):
+        remove(store, conversation_id, item_id)
+        again = {**HELLO, "id": item_id}
+        meanwhile(functools.partial(append, store, conversation_id, again), "TransactWriteItems")
+
+        with pytest.raises(ItemAlreadyInConversationError):
+            append(store, conversation_id, again)
+
+    assert names(store, conversation_id) == [generated.cursor, "mine"]
+
+
+@pytest.mark.parametrize("before", ["BatchGetItem", "TransactWriteItems"])
+def test_a_deletion_beside_the_purge_leaves_nothing(
+    before: str, store: Store, stack: LocalStack, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    append(store, conversation_id, {**LARGE, "id": "a"}, {**LARGE, "id": "b"})
+    meanwhile(lambda: end(store, stack, conversation_id), before)
+
+    with pytest.raises(ConversationNotFoundError):
+        remove(store, conversation_id, "a")
+
+    assert objects(stack) == []
+
+
+@pytest.mark.parametrize(("seconds", "is_replay"), [(39, True), (41, False)])
+def test_a_marked_retry_is_a_replay_only_while_a_lost_response_may_be_in_play(
+    seconds: int,
+    store: Store,
+    conversation_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_replay: bool,
+) -> None:
+    """Otherwise a turn that says the same again, refused the first time, would be lost."""
+    marked = IdempotencyInfo("yes", is_marked_retry=True)
+    [first] = append(store, conversation_id, HELLO, delivery=IdempotencyInfo("yes"))
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + seconds * 10**9)
+
+    [second] = append(store, conversation_id, HELLO, delivery=marked)
+
+    assert (second == first) == is_replay
+    assert len(texts(store, conversation_id)) == (1 if is_replay else 2)
 
 
 def test_a_deletion_that_never_came_is_not_taken_for_done(
@@ -407,14 +554,25 @@ def test_a_deletion_whose_answer_is_lost_is_done(
 def test_the_objects_of_a_deletion_that_stopped_half_way_go_with_its_rows(
     store: Store, stack: LocalStack, conversation_id: str, writes: Faults
 ) -> None:
-    named = [{**HELLO, "id": f"n{place}"} for place in range(60)]
     append(store, conversation_id, {**LARGE, "id": "large"})
-    for part in itertools.batched(named, 20, strict=True):
-        append(store, conversation_id, *part)
-    doomed = ["large", *(item["id"] for item in named)]
+    doomed = ["large", *fill(store, conversation_id, batches=60, size=1)]
 
     writes.before(None, refusal("ValidationException"))
     with pytest.raises(ClientError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
 
     assert objects(stack) == []
+
+
+def test_the_largest_batches_in_rows_fit_one_transaction_and_one_row() -> None:
+    """DynamoDB takes 4 MB a transaction and 400 KB a row; a deletion rewrites up to 99 batches."""
+    parameters = section(read_document(TEMPLATE), "Parameters")
+    largest = int(str(mapping(parameters["SpillBytes"])["MaxValue"]))
+    key = ids.sequence_keys(ids.new_batch(2**47), 1)[0]
+    payload = payloads.Payload("zlib", payloads.MAX_RESPONSE_PAYLOAD_BYTES, bytes(largest))
+    pk = rows.partition(OWNER, ids.new_conversation_id())
+    row = rows.batch_row(pk, key, MAX_BATCH_ITEMS, payload) | rows.expiry(2**47, 86_400)
+    rewritten = rows.rewritten(row, payload, range(MAX_BATCH_ITEMS))
+
+    assert size_of(rewritten) < 400 * 1024
+    assert (MAX_ACTIONS - 1) * size_of(rewritten) + CONVERSATION_ROW_BYTES < 4 * 1024 * 1024

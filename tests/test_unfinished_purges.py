@@ -12,24 +12,25 @@ from log_lines import module_of
 from test_purge import remaining
 from wire import HELLO
 
-from conversations import ids, rows
+from conversations import ids
 from conversations.__main__ import main
-from conversations.purging import find_unpurged, purge_again
-from conversations.transactions import Table
+from conversations.storage import rows
+from conversations.storage.purge import requeue_purge
+from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     import httpx
 
     from local.stack import LocalStack
 
+LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 LATER = timedelta(hours=1, minutes=1)
 
 
 @pytest.fixture
 def unpurged(stack: LocalStack, client: httpx.Client) -> str:
     """The partition key of a deleted conversation whose purge was given up."""
-    batch = [HELLO, {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}]
-    made = client.post("/conversations", json={"items": batch}).json()["id"]
+    made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
     retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
     purge = module_of(stack, "PurgeFunction").dynamodb
     purge.cache_clear()
@@ -37,7 +38,7 @@ def unpurged(stack: LocalStack, client: httpx.Client) -> str:
         Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
     client.delete(f"/conversations/{made}").raise_for_status()
     stack.drain_streams()
-    assert remaining(stack)["i", made] == 2
+    assert remaining(stack)["b", made] == 1
     return rows.partition(ids.owner_of("acme", ""), made)
 
 
@@ -85,15 +86,44 @@ def test_what_is_live_or_purged_is_left_alone(
     assert client.get(conversation).status_code == 200
 
 
-def test_a_row_that_is_gone_meanwhile_does_not_come_back(stack: LocalStack) -> None:
+def test_what_an_expired_conversation_left_is_found_and_purged(
+    stack: LocalStack, client: httpx.Client
+) -> None:
+    """Its own row is gone, and with it the record that would have started the sweep."""
+    made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
+    pk = rows.partition(ids.owner_of("acme", ""), made)
+    with stack.engine.turn:
+        stack.resources.dynamodb.delete_item(
+            TableName=stack.template.name("ConversationsTable"),
+            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
+        )
+    stack.drain_streams()
+
+    assert run(stack, "--again") == [pk]
+    stack.drain_streams()
+
+    assert run(stack) == []
+    assert remaining(stack) == {("c", made): 1}
+    bucket = stack.template.name("PayloadBucket")
+    assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_the_keys_of_creations_are_no_conversation(stack: LocalStack, client: httpx.Client) -> None:
+    client.post("/conversations", json={}, headers={"Idempotency-Key": "k"}).raise_for_status()
+
+    assert run(stack) == []
+
+
+def test_a_live_conversation_is_not_marked(stack: LocalStack, conversation: str) -> None:
+    pk = rows.partition(ids.owner_of("acme", ""), conversation.rpartition("/")[2])
     table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
 
     with stack.engine.turn:
-        purge_again(table, "owner/conv_gone")
-        found = [*find_unpurged(table, datetime.now(UTC))]
-        left = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
+        before = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
+        requeue_purge(table, pk)
+        after = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
 
-    assert (found, left) == ([], [])
+    assert after == before
 
 
 @pytest.mark.parametrize("options", [[], ["--stack", "s", "--table", "t"]], ids=" ".join)

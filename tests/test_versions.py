@@ -9,7 +9,8 @@ from log_lines import reading_log
 from test_purge import mark_deleted
 from wire import HELLO, Json, error_of
 
-from conversations import ids, rows
+from conversations import ids
+from conversations.storage import rows
 
 if TYPE_CHECKING:
     import httpx
@@ -66,7 +67,9 @@ def test_a_newer_conversation_is_neither_shown_nor_changed(  # noqa: PLR0913, PL
     assert answer.status_code == 500
     assert error_of(answer)["code"] == "server_error"
     assert everything(stack) == before
-    assert [line["error"] for line in log.lines("request failed")] == ["NewerRowError"]
+    assert [line["error"] for line in log.lines("request failed")] == [
+        "UnsupportedSchemaVersionError"
+    ]
 
 
 def test_a_newer_conversation_is_not_purged(
@@ -81,7 +84,9 @@ def test_a_newer_conversation_is_not_purged(
         stack.drain_streams()
 
     assert len(everything(stack)) == len(before)
-    assert {line["error"] for line in log.lines("purge failed")} == {"NewerRowError"}
+    assert {line["error"] for line in log.lines("purge failed")} == {
+        "UnsupportedSchemaVersionError"
+    }
 
 
 def test_a_row_of_today_names_no_version(

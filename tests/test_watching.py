@@ -13,8 +13,9 @@ from faults import CANCELED, Faults, refusal
 from log_lines import Log, module_of, reading_log
 from wire import HELLO
 
-from conversations import ids, retries
+from conversations import ids
 from conversations.api_keys import ApiKeys
+from conversations.storage import backoff
 from conversations.tally import METRICS
 from local.intrinsics import Intrinsics, Json, as_text, items, mapping, read_document, section
 from local.template import TEMPLATE, Template
@@ -132,7 +133,7 @@ def log_of_everything(stack: LocalStack) -> Log:
         reading_log(stack) as log,
         httpx.Client(base_url=f"{stack.url}/api/v1/llm", headers=headers) as client,
     ):
-        patch.setattr(retries, "FIRST_PAUSE_SECONDS", 0)
+        patch.setattr(backoff, "FIRST_DELAY_SECONDS", 0)
         ask_for_everything(stack, client, patch)
     return log
 

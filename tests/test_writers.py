@@ -18,19 +18,19 @@ from botocore.config import Config
 from wire import HELLO
 
 from conversations import ids
-from conversations.appends import Delivery
 from conversations.errors import ConversationBusyError
-from conversations.payloads import PayloadBucket
-from conversations.store import Store
-from conversations.transactions import Table
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from conversations.contract.items import Item
-    from conversations.listing import Order
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
+    from conversations.storage.pages import Order
     from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
@@ -47,15 +47,17 @@ def store(ministack: Resources) -> Iterator[Store]:
     dynamodb = boto3.client("dynamodb", config=Config(max_pool_connections=32))
     name = ministack.template.name
     with closing(dynamodb), ThreadPoolExecutor(4) as executor:
-        bucket = PayloadBucket(
+        bucket = PayloadStore(
             name("PayloadBucket"), lambda: ministack.s3, executor, spill_bytes=2000
         )
-        yield Store(Table(dynamodb, name("ConversationsTable")), bucket, executor)
+        yield Store(Table(dynamodb, name("ConversationsTable")), bucket)
 
 
 @pytest.fixture
 def conversation_id(store: Store) -> str:
-    return store.create_conversation(OWNER, [], {}, Delivery("create")).conversation_id
+    return store.create_conversation(
+        OWNER, "acme", [], {}, IdempotencyInfo("create")
+    ).conversation_id
 
 
 class Request(NamedTuple):
@@ -71,7 +73,7 @@ class Request(NamedTuple):
 
     def send(self, store: Store, conversation_id: str) -> tuple[Listed, int]:
         """The cursors of what was appended, and how often the client was told to come again."""
-        delivery = Delivery(self.name, self.idempotency_key)
+        delivery = IdempotencyInfo(self.name, self.idempotency_key)
         for told in range(CLIENT_TRIES):
             try:
                 items = store.append_items(OWNER, conversation_id, self.items(), delivery)
