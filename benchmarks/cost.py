@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from benchmarks import samples
 from benchmarks.metering import WRITE_BYTES
-from benchmarks.payloads import MILLION, markdown, packed_bytes, row_overhead, write_units
+from benchmarks.payloads import MILLION, lines_of, markdown, row_overhead, write_units
 from benchmarks.prices import GIGABYTE, Prices
 from benchmarks.request_units import OWNER, Workload
-from conversations.appends import Delivery
-from conversations.rows import Draft
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.payloads import encode
 from conversations.tally import METRICS
 from local.engines import running_engine
 from local.intrinsics import mapping, read_document, section
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
 
 PAGE_ITEMS = 50
 TURN = "append a turn, 2 items"
@@ -96,9 +96,9 @@ class Requests:
     def _append(
         self, conversation_id: str, items: Sequence[Item], key: str | None = None
     ) -> Operation:
-        delivery = Delivery("0" * 64, key)
+        request = IdempotencyInfo("0" * 64, key)
         append = self._workload.store.append_items
-        return self._measure(lambda: append(OWNER, conversation_id, items, delivery))
+        return self._measure(lambda: append(OWNER, conversation_id, items, request))
 
     def _list(self, conversation_id: str) -> Operation:
         return self._measure(lambda: self._workload.page(conversation_id, PAGE_ITEMS))
@@ -165,13 +165,14 @@ def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
     )
     unit, event = prices.dynamodb["write_unit"], prices.agentcore["event"]
     ways: dict[str, list[float]] = {
-        "**a row for each item, in one transaction**": [ours * unit for _, ours in pairs],
+        "**one row for the batch, in one transaction**": [ours * unit for _, ours in pairs],
         "the same, not compressed": [plain_units(items, ours) * unit for items, ours in pairs],
-        "the batch packed into one row, in a transaction": [
-            packed_units(items, ours) * unit for items, ours in pairs
+        "a row for each item, in one transaction": [
+            row_per_item_units(items, ours) * unit for items, ours in pairs
         ],
-        "the same rows by `BatchWriteItem` and `UpdateItem`": [
-            (INDEX_UNITS + (ours - INDEX_UNITS) / 2) * unit for _, ours in pairs
+        "those rows by `BatchWriteItem` and `UpdateItem`": [
+            (INDEX_UNITS + (row_per_item_units(items, ours) - INDEX_UNITS) / 2) * unit
+            for items, ours in pairs
         ],
         "the whole history in one row, at 50 items": [
             history_units(items) * unit for items, _ in pairs
@@ -185,19 +186,21 @@ def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
 
 def plain_units(items: Sequence[Item], ours: float) -> float:
     """The write units of the append if nothing were compressed."""
-    plain = sum(write_units(len(Draft.of(item).text.encode())) for item in items)
-    return ours - _item_units(items) + plain
+    lines = lines_of(items)
+    plain = len("\n".join(lines).encode())
+    return ours - write_units(len(encode(lines).data)) + write_units(plain)
 
 
-def packed_units(items: Sequence[Item], ours: float) -> float:
-    """The write units of the append if its items shared one row."""
-    texts = ",".join(Draft.of(item).text for item in items)
-    return ours - _item_units(items) + write_units(packed_bytes(texts))
+def row_per_item_units(items: Sequence[Item], ours: float) -> float:
+    """The write units of the append if each item had a row of its own."""
+    lines = lines_of(items)
+    each = sum(write_units(len(encode([line]).data)) for line in lines)
+    return ours - write_units(len(encode(lines).data)) + each
 
 
 def history_units(items: Sequence[Item]) -> int:
     """The write units of a row that holds 50 such items, as they are, and is written anew."""
-    size = sum(len(Draft.of(item).text.encode()) for item in items) * PAGE_ITEMS / len(items)
+    size = sum(len(line.encode()) for line in lines_of(items)) * PAGE_ITEMS / len(items)
     return math.ceil((size + row_overhead()) / WRITE_BYTES)
 
 
@@ -236,10 +239,6 @@ def _named() -> list[Item]:
     return cast("list[Item]", list(named))
 
 
-def _item_units(items: Sequence[Item]) -> int:
-    return sum(write_units(packed_bytes(Draft.of(item).text)) for item in items)
-
-
 def _line(name: str, parts: Bill, kept: float) -> tuple[str, ...]:
     return (name, *map(_dollars, parts), f"**{_dollars(sum(parts))}**", _dollars(kept))
 
@@ -253,7 +252,7 @@ def main() -> None:
     template = Template.loaded(TEMPLATE, {})
     with (
         tempfile.TemporaryDirectory() as data,
-        running_engine("moto", Path(data)),
+        running_engine("ministack", Path(data)),
         closing(Resources(template)) as resources,
         ThreadPoolExecutor(1) as threads,
     ):

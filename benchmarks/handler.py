@@ -1,13 +1,15 @@
 """What the handler adds to the calls that it makes, and what it asks of AWS.
 
-The floor is what no service of this kind can do without: one `validate_json` of the body and one
-boto3 call with the same parameters, or one such call and the payloads of its answer put together.
-Handler and floors run in turn, in one process; DynamoDB's part is answered from memory.
+The floor is what a user would write for a row for each item, without any promise: one
+`validate_json` of the body and one boto3 call that writes the conversation row and the items; or
+one `Query` of the items, and their JSON put together. Handler and floors run in turn, in one
+process; DynamoDB's part is answered from memory.
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import tempfile
 import time
@@ -15,7 +17,6 @@ from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
-from unittest.mock import patch
 
 import boto3
 from pydantic import TypeAdapter
@@ -24,8 +25,10 @@ from benchmarks import events
 from benchmarks.comparisons import Row, figure, ratio
 from benchmarks.wire import Wire
 from benchmarks.worker import Context
-from conversations import clients, ids, payloads, rows
+from conversations import clients, ids
 from conversations.contract.items import Batch
+from conversations.storage import payloads, rows
+from conversations.storage.items import ItemBody
 from local.engines import changed_environment, running_engine
 from local.resources import Resources
 from local.template import Template
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
     from benchmarks.events import Event
 
 WARM_UP = 30
-AGE_SECONDS = 2 * 3600
-"""Of the conversations: in one of the last hour a page may take one call more (docs/storage.md)."""
 BATCH_ITEMS = 20
 PAGE_ITEMS = 100
 CONVERSATION_ITEMS = 1_000
@@ -93,14 +94,12 @@ class Handler:
         return [(call.operation, call.request_bytes) for call in self.wire.calls]
 
     def conversation(self, items: int) -> str:
-        """A conversation whose items are some hours old."""
-        then = time.time_ns() - AGE_SECONDS * 10**9
-        with patch("time.time_ns", lambda: then):
-            made = self.ask(events.event("POST", events.CONVERSATIONS, {}))["id"]
-            for _ in range(items // BATCH_ITEMS):
-                self.ask(events.append(made, BATCH_ITEMS))
-            if items % BATCH_ITEMS:
-                self.ask(events.append(made, items % BATCH_ITEMS))
+        """A conversation of so many items, in batches of 20."""
+        made = self.ask(events.event("POST", events.CONVERSATIONS, {}))["id"]
+        for _ in range(items // BATCH_ITEMS):
+            self.ask(events.append(made, BATCH_ITEMS))
+        if items % BATCH_ITEMS:
+            self.ask(events.append(made, items % BATCH_ITEMS))
         return str(made)
 
     def large_conversation(self, items: int) -> str:
@@ -108,44 +107,84 @@ class Handler:
         made = self.conversation(ROWS_AT_ONCE)
         owner = self.ask(events.event("GET", events.CONVERSATION, conversation_id=made))["identity"]
         pk = rows.partition(owner, made)
-        [message] = events.messages(1)
-        draft = rows.Draft.of(cast("Any", message))
-        payload = payloads.encode(draft.text, param="items[0]")
-        for start in range(0, items - ROWS_AT_ONCE, ROWS_AT_ONCE):
-            puts: list[WriteRequestUnionTypeDef] = [
-                {"PutRequest": {"Item": rows.item_row(pk, key, draft, payload)}}
-                for key in ids.entry_keys((1 << 64) + start, ROWS_AT_ONCE)
-            ]
-            self._resources.dynamodb.batch_write_item(RequestItems={self._table: puts})
+        lines = [ItemBody.of(cast("Any", message)).line for message in events.messages(BATCH_ITEMS)]
+        payload = payloads.encode(lines)
+        for start in range(0, items // BATCH_ITEMS, ROWS_AT_ONCE):
+            batches = range((1 << 64) + start, (1 << 64) + start + ROWS_AT_ONCE)
+            keys = [ids.sequence_keys(batch, 1)[0] for batch in batches]
+            self.put([rows.batch_row(pk, key, BATCH_ITEMS, payload) for key in keys])
         return made
+
+    def put(self, found: Sequence[dict[str, Any]]) -> None:
+        """Put up to `ROWS_AT_ONCE` rows into the table."""
+        puts: list[WriteRequestUnionTypeDef] = [{"PutRequest": {"Item": row}} for row in found]
+        self._resources.dynamodb.batch_write_item(RequestItems={self._table: puts})
+
+    @property
+    def table(self) -> str:
+        """The name of the table of conversations."""
+        return self._table
 
 
 class Floor(NamedTuple):
-    """The least that a request takes, which is one call to DynamoDB."""
+    """The least that a request takes with a row for each item, which is one call to DynamoDB."""
 
     against: str
-    operation: str
     at_most: float
+    params: dict[str, Any]
+    """Of the call."""
     work: Callable[[DynamoDBClient, str, dict[str, Any]], object]
-    """It gets a client, the request's body, and the parameters of the handler's own call."""
+    """It gets a client, the request's body, and the parameters."""
 
 
-def _append_floor() -> Floor:
+def _item_rows(pk: str, count: int) -> list[dict[str, Any]]:
+    """A row for each item, as a store that keeps items apart has it."""
+    lines = [ItemBody.of(cast("Any", message)).line for message in events.messages(count)]
+    keys = ids.sequence_keys(1 << 64, count)
+    return [
+        {
+            **rows.primary_key(pk, f"i#{key}"),
+            "type": {"S": "message"},
+            "codec": {"S": "json"},
+            "size": rows.number(len(line)),
+            "data": {"B": line.encode()},
+        }
+        for key, line in zip(keys, lines, strict=True)
+    ]
+
+
+def _append_floor(handler: Handler, event: Event, count: int, at_most: float) -> Floor:
     adapter = TypeAdapter(Batch)
+    handler.calls_of(event)
+    [ours] = [call.params for call in handler.wire.calls if call.operation == "TransactWriteItems"]
+    puts = [{"Put": {"TableName": handler.table, "Item": row}} for row in _item_rows("a/b", count)]
+    params = {**ours, "TransactItems": [ours["TransactItems"][0], *puts]}
 
     def work(client: DynamoDBClient, body: str, params: dict[str, Any]) -> None:
         adapter.validate_json(body)
         client.transact_write_items(**params)
 
-    return Floor("validate_json + the same boto3 call", "TransactWriteItems", 1.35, work)
+    return Floor("validate_json + boto3, a row for each item", at_most, params, work)
 
 
-def _page_floor() -> Floor:
+def _page_floor(handler: Handler, at_most: float) -> Floor:
+    for part in itertools.batched(
+        _item_rows("floor/page", PAGE_ITEMS + 1), ROWS_AT_ONCE, strict=False
+    ):
+        handler.put(part)
+    params = {
+        "TableName": handler.table,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :items)",
+        "ExpressionAttributeValues": {":pk": {"S": "floor/page"}, ":items": {"S": "i#"}},
+        "ConsistentRead": True,
+        "Limit": PAGE_ITEMS + 1,
+    }
+
     def work(client: DynamoDBClient, _: str, params: dict[str, Any]) -> str:
-        found = (rows.read_payload(row) for row in client.query(**params)["Items"])
-        return f'{{"data":[{",".join(map(payloads.decode, found))}]}}'
+        found = client.query(**params)["Items"]
+        return f'{{"data":[{",".join(bytes(row["data"]["B"]).decode() for row in found)}]}}'
 
-    return Floor("the same boto3 Query + its payloads joined", "Query", 1.5, work)
+    return Floor("boto3 Query of a row for each item, joined", at_most, params, work)
 
 
 def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
@@ -155,13 +194,13 @@ def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
     second has ours, which does not, so that what is left is the rest of our code.
     """
     made = handler.conversation(CONVERSATION_ITEMS)
-    append, page = _append_floor(), _page_floor()
+    one, many = events.append(made, 1), events.append(made, BATCH_ITEMS)
     compared = {
-        "append of 1": (events.append(made, 1), append),
-        f"append of {BATCH_ITEMS}": (events.append(made, BATCH_ITEMS), append),
+        "append of 1": (one, _append_floor(handler, one, 1, 1.20)),
+        f"append of {BATCH_ITEMS}": (many, _append_floor(handler, many, BATCH_ITEMS, 0.65)),
         f"page of {PAGE_ITEMS}, of {CONVERSATION_ITEMS:,} items": (
             events.list_items(made, PAGE_ITEMS),
-            page,
+            _page_floor(handler, 0.60),
         ),
     }
     return [
@@ -173,16 +212,18 @@ def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
 
 def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int) -> list[Row]:
     """One request against its floors, in turn."""
-    handler.calls_of(event)
-    [params] = [call.params for call in handler.wire.calls if call.operation == floor.operation]
-    stock = handler.wire.tap(boto3.client("dynamodb"))
-    same = handler.wire.tap(clients.dynamodb())
-    with handler.wire.replaying():
+    handler.ask(event)
+    wire = Wire()
+    stock, same = wire.tap(boto3.client("dynamodb")), wire.tap(clients.dynamodb())
+    wire.answers["TransactWriteItems"] = b"{}"
+    if "TransactItems" not in floor.params:
+        floor.work(stock, event["body"], floor.params)  # whose response is replayed
+    with handler.wire.replaying(), wire.replaying():
         ours, theirs, sames = in_turn(
             pairs,
             lambda: handler.ask(event),
-            lambda: floor.work(stock, event["body"], params),
-            lambda: floor.work(same, event["body"], params),
+            lambda: floor.work(stock, event["body"], floor.params),
+            lambda: floor.work(same, event["body"], floor.params),
         )
     of_ours = f"{floor.against}, by our client"
     return [
@@ -198,7 +239,7 @@ def count_round_trips(handler: Handler) -> list[Row]:
     counted = {
         "append of 20 items": events.append(made, BATCH_ITEMS),
         "item by its generated id": events.get_item(made, item),
-        "page of 100, both at once": events.list_items(made, PAGE_ITEMS),
+        "page of 100": events.list_items(made, PAGE_ITEMS),
     }
     limits = (1, 1, 2)
     return [

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WRITE_BYTES = 1024
 READ_BYTES = 4096
+INDEX_KEYS = (("owner", "updated_at"), ("account",))
+"""The attributes of a row that place it in an index: by-owner and by-account."""
 INDEX_BYTES = 100
 """What DynamoDB adds to each row for storage."""
 
@@ -40,6 +42,8 @@ class Cost(NamedTuple):
     """What the table grew by, with DynamoDB's 100 bytes for each row."""
     object_bytes: int
     """What was put into the bucket."""
+    fetched_bytes: int = 0
+    """What was read from it."""
 
 
 class Meter:
@@ -53,17 +57,19 @@ class Meter:
         self._write_units = self._read_units = 0.0
         self._calls: list[tuple[str, int]] = []
         self._s3_calls: list[str] = []
-        self._object_bytes = 0
+        self._object_bytes = self._fetched_bytes = 0
         events = resources.dynamodb.meta.events
         events.register("provide-client-params.dynamodb", self._note)
         events.register("before-call.dynamodb", self._measure)
         events.register("after-call.dynamodb", self._charge)
         resources.s3.meta.events.register("provide-client-params.s3.PutObject", self._weigh)
         resources.s3.meta.events.register("before-call.s3", self._count)
+        resources.s3.meta.events.register("after-call.s3.GetObject", self._weigh_fetched)
 
     def cost_of(self, operation: Callable[[], object]) -> Cost:
         """Run an operation and say what it cost."""
-        self._write_units = self._read_units = self._object_bytes = 0
+        self._write_units = self._read_units = 0
+        self._object_bytes = self._fetched_bytes = 0
         self._calls, self._s3_calls = [], []
         self._before = self._rows()
         kept = _stored(self._before)
@@ -80,6 +86,7 @@ class Meter:
             tuple(self._s3_calls),
             _stored(self._rows()) - kept,
             self._object_bytes,
+            self._fetched_bytes,
         )
 
     def _note(self, params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
@@ -87,6 +94,9 @@ class Meter:
 
     def _weigh(self, params: dict[str, Any], **_: object) -> None:
         self._object_bytes += len(params["Body"]) * self._is_on
+
+    def _weigh_fetched(self, parsed: dict[str, Any], **_: object) -> None:
+        self._fetched_bytes += parsed["ContentLength"] * self._is_on
 
     def _count(self, model: OperationModel, **_: object) -> None:
         self._s3_calls += [model.name] * self._is_on
@@ -168,11 +178,16 @@ def _units(size: int, step: int = WRITE_BYTES) -> int:
 
 
 def _index_units(before: Row, after: Row) -> int:
-    """What the index by-owner adds: its entries are keys alone, well under 1 KB."""
-    entries = [
-        (row["owner"], row["updated_at"]) if "owner" in row else None for row in (before, after)
-    ]
-    return 0 if entries[0] == entries[1] else sum(entry is not None for entry in entries)
+    """Return what the indexes add: their entries are keys alone, well under 1 KB."""
+    units = 0
+    for names in INDEX_KEYS:
+        entries = [
+            tuple(str(row[name]) for name in names) if names[0] in row else None
+            for row in (before, after)
+        ]
+        if entries[0] != entries[1]:
+            units += sum(entry is not None for entry in entries)
+    return units
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str]:

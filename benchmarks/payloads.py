@@ -1,6 +1,6 @@
-"""What zlib gives on items as they come, and from which size on an object is cheaper than a row.
+"""What zlib gives on batches as they come, and from which size on an object is cheaper than a row.
 
-It is where the defaults of `conversations.payloads` and of the template's `SpillBytes` come from;
+The defaults of `conversations.storage.payloads` and of the template's `SpillBytes` come from it;
 `docs/storage.md` holds what it prints. The times are this machine's.
 """
 
@@ -14,66 +14,66 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks import samples
 from benchmarks.metering import INDEX_BYTES, READ_BYTES, WRITE_BYTES, row_bytes
 from benchmarks.prices import GIGABYTE, Prices
-from conversations import ids, rows
-from conversations.payloads import SPILL_BYTES, Payload, encode
-from conversations.rows import Draft
+from conversations import ids
+from conversations.storage import rows
+from conversations.storage.items import ItemBody
+from conversations.storage.payloads import SPILL_BYTES, Part, Payload, encode
 from local.template import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from conversations.contract.items import Item
 
 MILLION = 1_000_000
 USES = ((0, 1), (2, 1), (10, 1), (50, 1), (2, 12), (10, 12), (50, 12))
-"""Reads in an item's life, and the months it is kept."""
+"""Reads in a batch's life, and the months it is kept."""
 PK = rows.partition(ids.owner_of("acme", ""), "conv_" + "0" * 26)
 KEY = "0" * 26
 OBJECT_KEY = f"{PK}/{'0' * 36}"
 
-ITEMS = {
-    "question, 100 characters": samples.question(100),
-    "question, 300 characters": samples.question(300),
-    "question, 500 characters": samples.question(500),
-    "answer, 500 characters": samples.answer(500),
-    "answer, 1,000 characters": samples.answer(1000),
-    "answer, 4,000 characters": samples.answer(4000),
-    "function call": samples.tool_call(),
-    "its output, 4 rows": samples.tool_output(4),
-    "its output, 25 rows": samples.tool_output(25),
-    "its output, 150 rows": samples.tool_output(150),
-    "reasoning, encrypted": samples.reasoning(),
-    "image of 20 KB, base64": samples.image(20_000),
-    "image of 220 KB, base64": samples.image(220_000),
+BATCHES = {
+    "question, 300 characters": [samples.question(300)],
+    "chat turn": samples.turn(),
+    "chat turn, answer of 4,000": [samples.question(), samples.answer(4000)],
+    "20 questions of 300": [samples.question(300)] * 20,
+    "tool call and output, 4 rows": [samples.tool_call(), samples.tool_output(4)],
+    "tool call and output, 150 rows": [samples.tool_call(), samples.tool_output(150)],
+    "reasoning, encrypted": [samples.reasoning()],
+    "agent's batch of 8": samples.agent_batch(),
+    "agent's batch of 8, 80 KB": samples.agent_batch(rows=(40, 250, 30)),
+    "question with an image of 20 KB": [samples.image(20_000)],
+    "turn with an image of 220 KB": [samples.image(220_000), samples.answer(1200)],
+    "20 images of 180 KB": [samples.image(180_000 + place) for place in range(20)],
 }
 
 
 class Packing(NamedTuple):
-    """One item with and without zlib."""
+    """One batch as it is, compressed together, and as the store keeps it."""
 
     size: int
-    ratio: float
-    codec: str
+    packed: int
+    kept: int
+    place: str
+    units: int
     units_plain: int
-    units_packed: int
 
     @classmethod
-    def of(cls, item: Item) -> Packing:
-        """Pack an item, whatever its size, and see what the store does with it."""
-        text = Draft.of(item).text
-        raw = text.encode()
-        packed = zlib.compress(raw)
-        return cls(
-            len(raw),
-            len(packed) / len(raw),
-            encode(text, param="item").codec,
-            write_units(len(raw)),
-            write_units(len(packed)),
-        )
+    def of(cls, items: Sequence[Item]) -> Packing:
+        """Pack a batch, and see what the store does with it."""
+        lines = lines_of(items)
+        raw = "\n".join(lines).encode()
+        payload = encode(lines)
+        is_row = not payload.ends and len(payload.data) <= SPILL_BYTES
+        place = payload.codec if is_row else "object"
+        size = len(payload.data)
+        units = write_units(size if is_row else 0)
+        packed = len(zlib.compress(raw))
+        return cls(len(raw), packed, size, place, units, write_units(len(raw)))
 
 
 class Life(NamedTuple):
-    """What an item costs from its append on, in dollars."""
+    """What a batch costs from its append on, in dollars."""
 
     prices: Prices
     memory_mb: float
@@ -110,36 +110,39 @@ class Life(NamedTuple):
         )
 
 
-def row_overhead(item_id: str | None = None, *, object_key: str | None = None) -> int:
-    """The bytes of an item's row without its JSON."""
+def lines_of(items: Sequence[Item]) -> list[str]:
+    """The lines that the store keeps of a batch."""
+    return [ItemBody.of(item).line for item in items]
+
+
+def row_overhead(*, object_key: str | None = None) -> int:
+    """The bytes of a batch's row without its lines."""
     payload = Payload("zlib", 1000, object_key=object_key)
-    return row_bytes(rows.item_row(PK, KEY, Draft("function_call_output", item_id, ""), payload))
+    return row_bytes(rows.batch_row(PK, KEY, 20, payload))
 
 
 def write_units(size: int) -> int:
-    """What a row with so much JSON costs in a transaction."""
+    """What a row with so many bytes of lines costs in a transaction."""
     return 2 * math.ceil((size + row_overhead()) / WRITE_BYTES)
 
 
-def packed_bytes(text: str) -> int:
-    """The size in which the store keeps an item's JSON."""
-    return len(encode(text, param="item").data)
-
-
-def packing_table(times: Callable[[Item], tuple[str, ...]]) -> str:
-    """Each sample item, packed; *times* adds the columns of the machine."""
-    header = ("item", "JSON, bytes", "zlib", "kept as", "write units plain", "packed")
-    table = [(*header, "pack, µs", "unpack, µs"), ("---", *["---:"] * 2, "---", *["---:"] * 4)]
-    for name, item in ITEMS.items():
-        found = Packing.of(item)
-        units = (str(found.units_plain), str(found.units_packed))
-        facts = (name, f"{found.size:,}", f"{found.ratio:.2f}", found.codec, *units)
-        table.append((*facts, *times(item)))
+def packing_table(times: Callable[[Sequence[Item]], tuple[str, ...]]) -> str:
+    """Each sample batch, packed; *times* adds the columns of the machine."""
+    header = ("batch", "JSON, bytes", "zlib", "kept, bytes", "kept as", "write units", "plain")
+    table = [
+        (*header, "pack, µs", "unpack, µs"),
+        ("---", *["---:"] * 3, "---", *["---:"] * 4),
+    ]
+    for name, items in BATCHES.items():
+        found = Packing.of(items)
+        facts = (name, f"{found.size:,}", f"{found.packed / found.size:.2f}", f"{found.kept:,}")
+        units = (found.place, str(found.units), str(found.units_plain))
+        table.append((*facts, *units, *times(items)))
     return markdown(table)
 
 
 def life_table(prices: Prices, memory_mb: float) -> str:
-    """Rows against objects, in dollars for a million items, for each use."""
+    """Rows against objects, in dollars for a million batches, for each use."""
     wait = prices.assumed["s3_milliseconds"]
     table: list[tuple[str, ...]] = [
         ("reads", "months", "object cheaper from", f"waiting {wait:g} ms", "row", "object"),
@@ -159,11 +162,12 @@ def markdown(table: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in table)
 
 
-def machine_times(item: Item) -> tuple[str, str]:
-    """Microseconds to pack and to unpack, the best of five series."""
-    raw = Draft.of(item).text.encode()
-    packed = zlib.compress(raw)
-    return (_best(lambda: zlib.compress(raw)), _best(lambda: zlib.decompress(packed)))
+def machine_times(items: Sequence[Item]) -> tuple[str, str]:
+    """Microseconds to pack and to unpack as the store does, the best of five series."""
+    lines = lines_of(items)
+    payload = encode(lines)
+    part = Part(payload, 0, len(lines))
+    return (_best(lambda: encode(lines)), _best(lambda: part.decode(payload.data)))
 
 
 def _best(work: Callable[[], object]) -> str:

@@ -1,39 +1,47 @@
-"""What each operation of the store costs in DynamoDB's request units: `docs/storage.md` holds it.
+"""Request units of the store's operations: `docs/storage.md` holds the tables.
 
-The real store runs on moto, and every request it sends is recorded.
+The real store runs on an emulator, and every request that it sends is recorded.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from benchmarks.metering import Meter
-from conversations import ids, rows
-from conversations.appends import Delivery
-from conversations.payloads import PayloadBucket
-from conversations.purging import DELETED_AT_ONCE, purge_conversation
-from conversations.store import Store
-from conversations.transactions import Table
+from benchmarks.metering import READ_BYTES, Meter, row_bytes
+from conversations import ids
+from conversations.storage import payloads, rows
+from conversations.storage.append import IdempotencyInfo
+from conversations.storage.items import ItemBody
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import BATCH_WRITE_MAX, purge_conversation
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
 from local.engines import running_engine
 from local.resources import Resources
 from local.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.rows import StoredItem
+    from conversations.storage.items import StoredItem
+    from conversations.storage.pages import Order
+    from conversations.storage.rows import Row
 
 INCOMPRESSIBLE_BYTES = 4096
+LARGE_BYTES = 250_000
+BATCH_SIZES = (1, 2, 8, 20)
+PAGES: tuple[tuple[Order, int], ...] = (("desc", 20), ("desc", 100), ("asc", 20), ("asc", 100))
 OWNER = ids.owner_of("acme", "")
 _SENTENCE = "The kettle was on, the cat was out, and nobody had read the letter yet. "
 _HEADER = ("operation", "calls", "write units", "read units", "S3 requests")
@@ -57,48 +65,46 @@ class Workload:
     ) -> None:
         self._table = Table(resources.dynamodb, template.name("ConversationsTable"))
         name = template.name("PayloadBucket")
-        self._bucket = PayloadBucket(name, lambda: resources.s3, threads)
-        self.store = Store(self._table, self._bucket, threads)
+        self._payloads = PayloadStore(name, lambda: resources.s3, threads)
+        self.store = Store(self._table, self._payloads)
         self.meter = Meter(resources, self._table.name)
-        self._deliveries = 0
+        self._requests = 0
 
     def conversation(self, *batches: list[Item]) -> str:
         """The id of a new conversation with these items."""
-        made = self.store.create_conversation(OWNER, [], {"topic": "demo"}, self._delivery())
+        request = self._request()
+        made = self.store.create_conversation(OWNER, "acme", [], {"topic": "demo"}, request)
         for items in batches:
             self.append(made.conversation_id, items)
         return made.conversation_id
 
     def append(self, conversation_id: str, items: list[Item], key: str | None = None) -> list[str]:
         """The ids of what is appended."""
-        delivery = self._delivery(key)
-        appended = self.store.append_items(OWNER, conversation_id, items, delivery)
+        appended = self.store.append_items(OWNER, conversation_id, items, self._request(key))
         return [item.cursor for item in appended]
 
-    def fill(self, conversation_id: str, count: int) -> None:
-        """Put items before the first without a transaction, which moto is slow at."""
+    def fill(self, conversation_id: str, count: int, items: list[Item]) -> None:
+        """Put *count* batches before the first without a transaction, which is quicker."""
         pk = rows.partition(OWNER, conversation_id)
-        puts: list[WriteRequestUnionTypeDef] = [
-            {
-                "PutRequest": {
-                    "Item": {
-                        **rows.primary_key(pk, rows.item_sk(key)),
-                        "type": {"S": "message"},
-                        "codec": {"S": "json"},
-                        "size": {"N": "2"},
-                        "data": {"B": b"{}"},
-                    }
-                }
-            }
-            for key in ids.entry_keys(1 << 64, count)
-        ]
-        for some in itertools.batched(puts, DELETED_AT_ONCE, strict=False):
+        payload = payloads.encode([ItemBody.of(item).line for item in items])
+        puts: list[WriteRequestUnionTypeDef] = []
+        for number in range(count):
+            [key] = ids.sequence_keys((1 << 64) + number, 1)
+            row = rows.batch_row(pk, key, len(items), payload)
+            puts.append({"PutRequest": {"Item": row}})
+        for some in itertools.batched(puts, BATCH_WRITE_MAX, strict=False):
             self._table.dynamodb.batch_write_item(RequestItems={self._table.name: some})
 
-    def page(self, conversation_id: str, limit: int, after: str | None = None) -> list[StoredItem]:
-        """The newest items, or those before *after*."""
+    def page(
+        self,
+        conversation_id: str,
+        limit: int,
+        after: str | None = None,
+        order: Order = "desc",
+    ) -> list[StoredItem]:
+        """The newest items, or those before *after*; or the same from the oldest on."""
         listed = self.store.list_items(
-            OWNER, conversation_id, after=after, limit=limit, order="desc"
+            OWNER, conversation_id, after=after, limit=limit, order=order
         )
         return listed.entries
 
@@ -141,8 +147,11 @@ class Workload:
 
     def _costs_of_changes(self) -> dict[str, Cost]:
         cost, store = self.meter.cost_of, self.store
-        into = self.conversation(batch(20), batch(5))
-        [made] = self.append(into, batch(1))
+        into, other = self.conversation(batch(5)), self.conversation()
+        many, [made] = self.append(into, batch(20)), self.append(into, batch(1))
+        hundred = [item for _ in range(5) for item in self.append(other, batch(20))]
+        named = batch(1, are_named=True)
+        self.delete(into, self.append(into, named))
         for _ in range(20):
             self.conversation()
         pk = rows.partition(OWNER, into)
@@ -153,18 +162,122 @@ class Workload:
                 )
             ),
             "change metadata": cost(lambda: store.update_metadata(OWNER, into, {"a": "b"})),
-            "delete an item": cost(
-                lambda: store.delete_items(OWNER, into, [made], param="item_id")
-            ),
+            "delete an item, the last of its batch": cost(lambda: self.delete(into, [made])),
+            "delete an item of a batch of 20": cost(lambda: self.delete(into, many[:1])),
+            "delete the batch's other 19": cost(lambda: self.delete(into, many[1:])),
+            "delete 100 items of 5 batches": cost(lambda: self.delete(other, hundred)),
+            "post an id again whose item was deleted": cost(lambda: self.append(into, named)),
             "delete a conversation": cost(lambda: store.delete_conversation(OWNER, into)),
-            "purge its 25 items and a tombstone": cost(
-                lambda: purge_conversation(self._table, self._bucket, pk, lambda: True)
+            "purge what it left, 5 rows": cost(
+                lambda: purge_conversation(self._table, self._payloads, pk, lambda: True)
             ),
         }
 
-    def _delivery(self, key: str | None = None) -> Delivery:
-        self._deliveries += 1
-        return Delivery(str(self._deliveries), idempotency_key=key)
+    def delete(self, conversation_id: str, item_ids: list[str]) -> None:
+        """Delete items."""
+        self.store.delete_items(OWNER, conversation_id, item_ids, param="item_ids[{}]")
+
+    def page_costs(self) -> list[PageCost]:
+        """Pages of conversations of 240 items, by the size of their batches."""
+        return [
+            PageCost(
+                f"{'newest' if order == 'desc' else 'oldest'} {limit}",
+                size,
+                cost.read_units,
+                self._units_needed(conversation_id, limit, order),
+            )
+            for size in BATCH_SIZES
+            for conversation_id in [self._long_conversation(size)]
+            for order, limit in PAGES
+            for cost in [self.meter.cost_of(self._reading(conversation_id, limit, order))]
+        ]
+
+    def large_batch_costs(self) -> dict[str, Cost]:
+        """What is read and written for one item among 20 of 250 KB, which share an object."""
+        cost = self.meter.cost_of
+        into = self.conversation(batch(2))
+        large = batch(20, LARGE_BYTES)
+        made: list[str] = []
+        return {
+            "append 20 items of 250 KB": cost(lambda: made.extend(self.append(into, large))),
+            "get one of them": cost(lambda: self.store.get_item(OWNER, into, made[3])),
+            "list the newest 1": cost(lambda: self.page(into, 1)),
+            "list all 20": cost(lambda: self.page(into, 20)),
+            "delete one of them": cost(lambda: self.delete(into, made[19:])),
+            "delete the other 19": cost(lambda: self.delete(into, made[:19])),
+        }
+
+    def _long_conversation(self, size: int) -> str:
+        """One of 240 items whose latest 12 batches were really appended."""
+        items = [_message(number) for number in range(size)]
+        made = self.conversation(*[items] * len(rows.RECENT_BATCHES))
+        self.fill(made, 240 // size - len(rows.RECENT_BATCHES), items)
+        return made
+
+    def _reading(self, conversation_id: str, limit: int, order: Order) -> Callable[[], object]:
+        return lambda: self.page(conversation_id, limit, order=order)
+
+    def _units_needed(self, conversation_id: str, limit: int, order: Order) -> int:
+        """The conversation row, and the batches that hold the page's items and the next one."""
+        pk = {"S": rows.partition(OWNER, conversation_id)}
+        found = self._table.dynamodb.query(
+            TableName=self._table.name,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :batches)",
+            ExpressionAttributeValues={":pk": pk, ":batches": {"S": rows.BATCH_PREFIX}},
+            ScanIndexForward=order == "asc",
+        )["Items"]
+        needed: list[Row] = []
+        for row in found:
+            if sum(len(rows.live_slots(each)) for each in needed) <= limit:
+                needed.append(row)
+        return 1 + math.ceil(sum(map(row_bytes, needed)) / READ_BYTES)
+
+    def _request(self, key: str | None = None) -> IdempotencyInfo:
+        self._requests += 1
+        return IdempotencyInfo(str(self._requests), key)
+
+
+class PageCost(NamedTuple):
+    """What a page reads, and what its rows need."""
+
+    page: str
+    batch_size: int
+    read_units: float
+    needed: int
+
+    @property
+    def ratio(self) -> float:
+        """How much more is read than needed."""
+        return self.read_units / self.needed
+
+
+def _message(number: int) -> Item:
+    """A message of some 300 characters that hardly compresses."""
+    text = random.Random(number).randbytes(140).hex()  # noqa: S311 - the same each time
+    return cast("Item", {"type": "message", "role": "user", "content": text})
+
+
+def page_table(costs: list[PageCost]) -> str:
+    """The costs of pages as a table of Markdown."""
+    lines = [("page", "batches of", "read units", "needed", "ratio"), ("---", *["---:"] * 4)]
+    lines += [
+        (one.page, str(one.batch_size), f"{one.read_units:g}", str(one.needed), f"{one.ratio:.2f}")
+        for one in costs
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def large_batch_table(costs: Mapping[str, Cost]) -> str:
+    """The costs of a large batch as a table of Markdown."""
+    lines = [
+        ("operation", "write units", "read units", "S3 requests", "KB read", "KB written"),
+        ("---", *["---:"] * 5),
+    ]
+    for operation, cost in costs.items():
+        units = (f"{cost.write_units:g}", f"{cost.read_units:g}", ", ".join(cost.s3_calls) or "-")
+        sizes = (f"{size / 1024:,.0f}" for size in (cost.fetched_bytes, cost.object_bytes))
+        lines.append((operation, *units, *sizes))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def table_of(costs: Mapping[str, Cost]) -> str:
@@ -181,16 +294,22 @@ def table_of(costs: Mapping[str, Cost]) -> str:
 
 
 def main() -> None:
-    """Print the table that `docs/storage.md` holds."""
+    """Print the tables that `docs/storage.md` holds."""
     template = Template.loaded(TEMPLATE, {})
     with (
         tempfile.TemporaryDirectory() as data,
-        running_engine("moto", Path(data)),
+        running_engine("ministack", Path(data)),
         closing(Resources(template)) as resources,
         ThreadPoolExecutor(1) as threads,
     ):
         resources.create()
-        print(table_of(Workload(template, resources, threads).costs()), end="")  # noqa: T201 - a command's output
+        workload = Workload(template, resources, threads)
+        tables = (
+            table_of(workload.costs()),
+            page_table(workload.page_costs()),
+            large_batch_table(workload.large_batch_costs()),
+        )
+        print("\n".join(tables), end="")  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":

@@ -339,7 +339,7 @@ class Story:
             data = objects[payload.object_key]["body"]["B"]
         slots = rows.live_slots(row)
         lines = payloads.Part(payload, 0, len(slots)).decode(data)
-        keys = [ids.key_at(rows.batch_key(row), slot) for slot in slots]
+        keys = [*ids.keys_at(rows.batch_key(row), slots)]
         items = [ItemBody.parse(line).with_key(key) for key, line in zip(keys, lines, strict=True)]
         return [(item.cursor, item.json) for item in items]
 
@@ -369,7 +369,7 @@ class Story:
             names.add(self._check_batch(row, [_content(json) for _, json in items]))
             for (cursor, _), slot in zip(items, rows.live_slots(row), strict=True):
                 pointer = table.get(rows.pointer_sk(cursor))
-                own = ids.key_at(key, slot)
+                [own] = ids.keys_at(key, [slot])
                 assert own == (pointer["key"]["S"] if pointer else ids.key_in(cursor)), (
                     "an id leads elsewhere"
                 )

@@ -210,7 +210,6 @@ def test_a_key_does_what_its_scopes_say(base_url: str, issue_key: IssueKey) -> N
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
         ("GET", "/api/v1/llm/nothing"),
         ("PUT", "/api/v1/llm/conversations"),
         ("GET", "/api/v1/llm/conversations/a/b/c"),

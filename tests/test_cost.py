@@ -14,8 +14,8 @@ from benchmarks.cost import (
     Requests,
     bill,
     history_units,
-    packed_units,
     plain_units,
+    row_per_item_units,
     tables,
 )
 from benchmarks.prices import Prices
@@ -59,10 +59,26 @@ def test_an_image_is_charged_to_the_bucket(operations: dict[str, Operation]) -> 
     assert cost.object_bytes > 200_000
 
 
-def test_a_packed_batch_is_the_cheapest_whole_one_and_a_plain_one_the_dearest() -> None:
+def test_a_row_for_each_item_and_one_that_is_not_compressed_cost_more() -> None:
     batch = samples.agent_batch()
 
-    assert packed_units(batch, 28) < 28 < plain_units(batch, 28)
+    assert 12 < row_per_item_units(batch, 12) < plain_units(batch, 12)
+
+
+@pytest.mark.parametrize(
+    ("request_name", "dollars"),
+    [
+        ("append a turn, 2 items", 3.75),
+        ("append an agent's batch, 8 items", 7.50),
+        ("the same with ids and an Idempotency-Key", 18.75),
+        ("list the last 50 of a chat", 1.25),
+        ("list the last 50 of an agent", 1.62),
+    ],
+)
+def test_a_million_requests_cost_no_more_of_dynamodb_than(
+    request_name: str, dollars: float, operations: dict[str, Operation]
+) -> None:
+    assert 1_000_000 * bill(PRICES, 1024, operations[request_name]).dynamodb <= dollars
 
 
 def test_a_history_in_one_row_costs_a_unit_for_each_begun_kilobyte() -> None:

@@ -11,7 +11,7 @@ import pytest
 from faults import Faults, connection_errors, refusal
 from test_events import sample
 
-from conversations import retries
+from conversations.storage import backoff
 from functions.api import app as api
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(
 def test_a_write_that_finds_no_connection_is_tried_like_one_whose_answer_is_lost(
     fault: Any, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.05)
     api.dynamodb.cache_clear()
     with stack.engine.turn:
         writes = Faults(api.dynamodb(), "TransactWriteItems")

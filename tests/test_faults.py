@@ -365,7 +365,9 @@ def fails(request: Scenario, world: World) -> bool:
 
 
 def test_a_page_of_the_index_may_hold_an_entry_in_its_old_and_its_new_place(world: World) -> None:
-    second = world.store.create_conversation(OWNER, [], {}, Delivery("second")).conversation_id
+    second = world.store.create_conversation(
+        OWNER, "acme", [], {}, IdempotencyInfo("second")
+    ).conversation_id
     world.plan.see_both_places()
 
     page = world.store.list_conversations(OWNER, after=None, limit=9, order="asc", metadata={})

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.metering import row_bytes
-from benchmarks.request_units import Workload, batch, table_of
+from benchmarks.request_units import (
+    BATCH_SIZES,
+    PAGES,
+    Workload,
+    batch,
+    large_batch_table,
+    page_table,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +38,30 @@ def test_the_page_holds_the_costs_of_today(workload: Workload) -> None:
     assert table_of(workload.costs()) in PAGE.read_text()
 
 
+MAX_RATIO = 1.3
+
+
+def test_a_page_reads_little_more_than_its_rows(workload: Workload) -> None:
+    costs = workload.page_costs()
+
+    assert len(costs) == len(BATCH_SIZES) * len(PAGES)
+    assert max(cost.ratio for cost in costs) <= MAX_RATIO
+    assert page_table(costs) in PAGE.read_text()
+
+
+def test_one_item_of_a_large_batch_is_read_by_itself(workload: Workload) -> None:
+    costs = workload.large_batch_costs()
+
+    whole, one = costs["list all 20"], costs["get one of them"]
+    assert one.fetched_bytes < whole.fetched_bytes / 19
+    assert large_batch_table(costs) in PAGE.read_text()
+
+
 def test_an_append_costs_the_same_however_long_the_conversation_is(workload: Workload) -> None:
     costs = []
     for count in (10, 300):
         into = workload.conversation(batch(1))
-        workload.fill(into, count)
+        workload.fill(into, count // 10, batch(10))
         costs.append(workload.meter.cost_of(lambda: workload.append(into, batch(20))))  # noqa: B023 - called at once
 
     short, long = costs
@@ -47,7 +74,7 @@ def test_a_page_costs_the_same_however_long_the_conversation_is(workload: Worklo
     costs = []
     for count in (100, 300):
         into = workload.conversation(batch(1))
-        workload.fill(into, count)
+        workload.fill(into, count // 10, batch(10))
         costs.append(
             workload.meter.cost_of(
                 lambda: workload.page(into, 20)  # noqa: B023 - called at once

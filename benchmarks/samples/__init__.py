@@ -70,9 +70,9 @@ def turn() -> list[Item]:
     return [question(), answer(1200)]
 
 
-def agent_batch() -> list[Item]:
-    """What an agent appends after a turn with three tool calls, one of them with a long result."""
-    outputs = [tool_output(4), tool_output(25), tool_output(10)]
+def agent_batch(rows: tuple[int, ...] = (4, 25, 10)) -> list[Item]:
+    """What an agent appends after a turn of tool calls, whose results have so many *rows*."""
+    outputs = [tool_output(count) for count in rows]
     calls = [item for output in outputs for item in (tool_call(), output)]
     return [reasoning(), *calls, answer(1200)]
 

@@ -6,31 +6,22 @@ import functools
 import json
 import os
 import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from botocore.exceptions import ClientError
 
-from conversations import clients
+from conversations import clients, failures
 from conversations.contract.items import parse_batch
 from conversations.contract.models import parse_create, parse_deletion, parse_update
 from conversations.cors import answer_headers
-from conversations.errors import (
-    ApiError,
-    InvalidRequestError,
-    OverloadedError,
-    RouteNotFoundError,
-    ServerError,
-)
-from conversations.requests import PREFIXES, Request
+from conversations.errors import ApiError, InvalidRequestError, RouteNotFoundError
+from conversations.requests import PREFIXES, Request, normalize_event
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
-from conversations.storage.transactions import THROTTLED, Table
+from conversations.storage.transactions import Table
 from conversations.tally import Tally, request_line
 from conversations.views import compact_json, conversation_json, items_json, list_json
 
@@ -63,15 +54,9 @@ def dynamodb() -> DynamoDBClient:
 @functools.cache
 def payload_store() -> PayloadStore:
     """The bucket, likewise; its client is made when the first large batch is met."""
-    client = functools.cache(clients.s3)
+    client, threads = functools.cache(clients.s3), ThreadPoolExecutor(max_workers=8)
     spill_bytes = int(os.environ["SPILL_BYTES"])
-    return PayloadStore(os.environ["PAYLOAD_BUCKET"], client, executor(), spill_bytes)
-
-
-@functools.cache
-def executor() -> ThreadPoolExecutor:
-    """The threads that wait for AWS beside the request's own."""
-    return ThreadPoolExecutor(max_workers=8)
+    return PayloadStore(os.environ["PAYLOAD_BUCKET"], client, threads, spill_bytes)
 
 
 def store() -> Store:
@@ -279,21 +264,9 @@ def refuse(error: ApiError) -> Response[str]:
 
 def fail(error: Exception) -> Response[str]:
     """Tell the client that it was not its fault, and the log where: never what it was about."""
-    code, status = None, 0
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    logger.error(
-        "request failed",
-        error=type(error).__name__,
-        code=code,
-        frames=traceback.format_tb(error.__traceback__),
-    )
-    is_failure_of_aws = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code == "RequestTimeout"
-    if code in THROTTLED or is_failure_of_aws or isinstance(error, clients.CONNECTION_ERRORS):
-        tally().add("Throttles", code in THROTTLED)
-        return refuse(OverloadedError("AWS did not answer the service in time. Send it again."))
-    return refuse(ServerError("The service failed. It was not your request."))
+    logger.error("request failed", **failures.log_fields(error))
+    tally().add("Throttles", failures.is_throttle(error))
+    return refuse(failures.public_error(error))
 
 
 app.not_found(unknown_route)
@@ -306,7 +279,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     started = time.perf_counter()
     done = Tally()
     app.context["tally"] = done
-    answer = app.resolve(_routed(event), context)
+    answer = app.resolve(normalize_event(event), context)
     request_id = event["requestContext"]["requestId"]
     origin = app.current_event.headers.get("Origin")
     headers = {"x-request-id": request_id, **answer_headers(os.environ["CORS_ORIGINS"], origin)}
@@ -314,18 +287,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     duration_ms = round(1000 * (time.perf_counter() - started), 1)
     logger.info("request", **request_line(event, answer, done), duration_ms=duration_ms)
     return answer
-
-
-def _routed(event: dict[str, Any]) -> dict[str, Any]:
-    """The event as the routes know it: a HEAD is a GET, and no path begins with a base path.
-
-    Behind a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never
-    has it. The base path goes on as `basePath`.
-    """
-    path = event["resource"].format_map(event["pathParameters"] or {})
-    method = "GET" if event["httpMethod"] == "HEAD" else event["httpMethod"]
-    base_path = event["path"].removesuffix(path)
-    return {**event, "path": path, "basePath": base_path, "httpMethod": method}
 
 
 @functools.cache

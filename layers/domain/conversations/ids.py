@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import re
 import secrets
+from collections.abc import Iterable
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 """What every id in a path, a query or a body may look like, ours and the client's."""
@@ -98,14 +99,14 @@ def keys_of_batch(last_key: str) -> list[str]:
 
 def first_key(key: str) -> str:
     """Return the key of slot 0 in the batch that *key* belongs to."""
-    return key_at(key, 0)
+    return keys_at(key, [0])[0]
 
 
-def key_at(key: str, slot: int) -> str:
-    """Return the key of a *slot* in the batch that *key* belongs to."""
-    nonce = int(key[-4], 32) >> 3
-    tail = nonce << 18 | slot << 2
-    return key[:-4] + _PAIRS[tail >> 10] + _PAIRS[tail & 0x3FF]
+def keys_at(key: str, slots: Iterable[int]) -> list[str]:
+    """Return the keys of *slots* in the batch that *key* belongs to."""
+    start, nonce = key[:-4], int(key[-4], 32) >> 3 << 18
+    tails = (nonce | slot << 2 for slot in slots)
+    return [start + _PAIRS[tail >> 10] + _PAIRS[tail & 0x3FF] for tail in tails]
 
 
 def slot_of(key: str) -> int:

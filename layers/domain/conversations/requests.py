@@ -6,7 +6,7 @@ import base64
 import difflib
 import json
 import re
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from conversations import ids
 from conversations.contract.models import parse_filter
@@ -204,6 +204,18 @@ class Request:
         headers: dict[str, list[str]] = self._event["multiValueHeaders"] or {}
         spellings = [given for given in headers if given.lower() == name.lower()]
         return _single(name, [value for given in spellings for value in headers[given]])
+
+
+def normalize_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the *event* as the routes match it: a HEAD is a GET, and no path has a base path.
+
+    Behind a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never
+    has it. The base path goes on as `basePath`.
+    """
+    path = event["resource"].format_map(event["pathParameters"] or {})
+    method = "GET" if event["httpMethod"] == "HEAD" else event["httpMethod"]
+    base_path = event["path"].removesuffix(path)
+    return {**event, "path": path, "basePath": base_path, "httpMethod": method}
 
 
 def _single(name: str, values: Sequence[str]) -> str | None:

@@ -57,10 +57,13 @@ class ItemBody(NamedTuple):
 
     def cursor_for(self, key: str) -> str:
         """Return the cursor of this item at the sequence *key*."""
-        return self.unique_id or ids.generated_id(self.item_type, key)
+        if self.given_id is not None and self.item_type != "item_reference":
+            return self.given_id
+        return ids.generated_id(self.item_type, key)
 
     def with_key(self, key: str) -> StoredItem:
         """Return the item as it reads at the sequence *key*."""
         cursor = self.cursor_for(key)
-        text = self.line if self.given_id is not None else f'{{"id":"{cursor}",{self.line[1:]}'
-        return StoredItem(cursor, text)
+        if self.given_id is not None:
+            return StoredItem(cursor, self.line)
+        return StoredItem(cursor, f'{{"id":"{cursor}",{self.line[1:]}')

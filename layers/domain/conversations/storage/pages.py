@@ -103,7 +103,8 @@ class ItemPageReader:
         sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(start.conversation)]
         rows_read, items_read = 0, 0
         left = count - page.count(found.values())
-        limit = page.estimate(left, sizes)
+        is_inside = start.key is not None and start.row is None
+        limit = page.estimate(left, sizes) + is_inside  # the cursor's own batch comes first
         while left > 0:
             request["Limit"] = limit
             response = self._table.dynamodb.query(**request)
@@ -115,7 +116,8 @@ class ItemPageReader:
             rows_read += len(response["Items"])
             items_read += page.count(live)
             left = count - page.count(found.values())
-            limit = math.ceil(left * rows_read / items_read) if items_read else 2 * rows_read
+            is_dense = live and items_read
+            limit = math.ceil(left * rows_read / items_read) if is_dense else 4 * limit
 
     def _reconcile(
         self, conversation: Row, page: PageRange, count: int, found: dict[str, Row]

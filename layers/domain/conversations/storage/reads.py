@@ -46,11 +46,9 @@ class BatchSlice(NamedTuple):
 
     def items(self, lines: Sequence[str]) -> list[StoredItem]:
         """Return the items, in the order wanted, from the *lines* of `part`."""
-        by_slot = dict(zip(sorted(self.slots), lines, strict=True))
-        first = rows.batch_key(self.row)
-        return [
-            ItemBody.parse(by_slot[slot]).with_key(ids.key_at(first, slot)) for slot in self.slots
-        ]
+        keys = ids.keys_at(rows.batch_key(self.row), sorted(self.slots))
+        items = [ItemBody.parse(line).with_key(key) for line, key in zip(lines, keys, strict=True)]
+        return items if self.slots[0] <= self.slots[-1] else items[::-1]
 
 
 def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
