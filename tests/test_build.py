@@ -123,6 +123,48 @@ def test_built_purge_refuses_what_is_no_stream(artefacts: Path, lambda_runtime: 
         api.invoke({"Records": []})
 
 
+MADE_AT_INIT = {
+    "ApiFunction": ["dynamodb"],
+    "AuthorizerFunction": ["api_keys"],
+    "PurgeFunction": ["dynamodb", "payload_store"],
+}
+
+
+@pytest.mark.parametrize("initialization_type", ["on-demand", "snap-start"])
+@pytest.mark.parametrize("function", MADE_AT_INIT)
+def test_a_built_function_makes_its_clients_while_lambda_loads_it(
+    function: str, initialization_type: str, artefacts: Path, lambda_runtime: Path
+) -> None:
+    is_snapshot = initialization_type == "snap-start"
+    expected = [*MADE_AT_INIT[function], *(["s3"] if "Api" in function and is_snapshot else [])]
+    script = (
+        "import app, functools, json, sys\n"
+        "made = [name for name, value in vars(app).items()"
+        " if hasattr(value, 'cache_info') and value.cache_info().currsize]\n"
+        "hooks = sys.modules.get('snapshot_restore_py')\n"
+        "seeds = hooks and [hook[0].__name__ for hook in hooks.get_after_restore()]\n"
+        "print(json.dumps([made, seeds]))"
+    )
+    path = [artefacts / function, artefacts / "DomainLayer/python", lambda_runtime]
+    done = subprocess.run(  # noqa: S603 - our own artefact
+        [sys.executable, "-S", "-c", script],
+        env={
+            **FUNCTIONS[function].environment,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": ":".join(map(str, path)),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    made, seeds = json.loads(done.stdout)
+    assert {*expected} <= {*made}
+    assert seeds == (["seed"] if is_snapshot else None)
+    assert is_snapshot or "s3" not in made
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_layer_holds_the_library_of_each_processor(machine: str, artefacts: Path) -> None:
     [library] = artefacts.glob(f"DomainLayer/python/pydantic_core/*{machine}*.so")

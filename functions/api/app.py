@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from botocore.exceptions import ClientError
 
-from conversations import clients
+from conversations import clients, init_phase
 from conversations.contract.items import parse_batch
 from conversations.contract.models import parse_create, parse_deletion, parse_update
 from conversations.cors import answer_headers
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_s3.client import S3Client
 
 CONVERSATIONS = "/conversations"
 CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
@@ -52,7 +53,7 @@ logger = Logger()
 
 @functools.cache
 def dynamodb() -> DynamoDBClient:
-    """The client of this execution environment, made by its first request."""
+    """Return the client of this execution environment."""
     client = clients.dynamodb()
     client.meta.events.register("needs-retry.dynamodb", count_resend)
     return client
@@ -60,10 +61,15 @@ def dynamodb() -> DynamoDBClient:
 
 @functools.cache
 def payload_store() -> PayloadStore:
-    """The bucket, likewise; its client is made when the first large batch is met."""
-    client = functools.cache(clients.s3)
+    """Return the bucket; its client is made for the first large batch."""
     spill_bytes = int(os.environ["SPILL_BYTES"])
-    return PayloadStore(os.environ["PAYLOAD_BUCKET"], client, executor(), spill_bytes)
+    return PayloadStore(os.environ["PAYLOAD_BUCKET"], s3, executor(), spill_bytes)
+
+
+@functools.cache
+def s3() -> S3Client:
+    """Return the client of this execution environment."""
+    return clients.s3()
 
 
 @functools.cache
@@ -295,3 +301,6 @@ def _document(name: str) -> str:
 
 def _json(body: str, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:
     return Response(status, content_types.APPLICATION_JSON, body, headers)
+
+
+init_phase.prepare([dynamodb], for_snapshot=[s3])
