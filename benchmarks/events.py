@@ -18,6 +18,12 @@ _SENTENCE = "The kettle was on, the cat was out, and nobody had read the letter 
 type Event = dict[str, Any]
 
 
+def authorization() -> Event:
+    """The event of `events/authorizer.json`."""
+    sample: Event = json.loads(EVENT.with_name("authorizer.json").read_text(encoding="utf-8"))
+    return sample
+
+
 def append(conversation_id: str, count: int) -> Event:
     """An append of messages of 450 bytes: 20 of them are a body of 10 KB."""
     return event("POST", ITEMS, {"items": messages(count)}, conversation_id=conversation_id)

@@ -1,4 +1,4 @@
-"""Request units of the store's operations: `docs/storage.md` holds the tables.
+"""Request units of the store's operations: `docs/storage.md` holds the table.
 
 The real store runs on an emulator, and every request that it sends is recorded.
 """
@@ -6,15 +6,14 @@ The real store runs on an emulator, and every request that it sends is recorded.
 from __future__ import annotations
 
 import itertools
-import math
 import random
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
-from benchmarks.metering import READ_BYTES, Meter, row_bytes
+from benchmarks.metering import Meter
 from conversations import ids
 from conversations.storage import payloads, rows
 from conversations.storage.append import IdempotencyInfo
@@ -28,7 +27,7 @@ from local.resources import Resources
 from local.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
 
@@ -36,12 +35,8 @@ if TYPE_CHECKING:
     from conversations.contract.items import Item
     from conversations.storage.items import StoredItem
     from conversations.storage.pages import Order
-    from conversations.storage.rows import Row
 
 INCOMPRESSIBLE_BYTES = 4096
-LARGE_BYTES = 250_000
-BATCH_SIZES = (1, 2, 8, 20)
-PAGES: tuple[tuple[Order, int], ...] = (("desc", 20), ("desc", 100), ("asc", 20), ("asc", 100))
 OWNER = ids.owner_of("acme", "")
 _SENTENCE = "The kettle was on, the cat was out, and nobody had read the letter yet. "
 _HEADER = ("operation", "calls", "write units", "read units", "S3 requests")
@@ -63,11 +58,11 @@ class Workload:
     def __init__(
         self, template: Template, resources: Resources, threads: ThreadPoolExecutor
     ) -> None:
-        self._table = Table(resources.dynamodb, template.name("ConversationsTable"))
+        self.table = Table(resources.dynamodb, template.name("ConversationsTable"))
         name = template.name("PayloadBucket")
         self._payloads = PayloadStore(name, lambda: resources.s3, threads)
-        self.store = Store(self._table, self._payloads)
-        self.meter = Meter(resources, self._table.name)
+        self.store = Store(self.table, self._payloads)
+        self.meter = Meter(resources, self.table.name)
         self._requests = 0
 
     def conversation(self, *batches: list[Item]) -> str:
@@ -93,7 +88,7 @@ class Workload:
             row = rows.batch_row(pk, key, len(items), payload)
             puts.append({"PutRequest": {"Item": row}})
         for some in itertools.batched(puts, BATCH_WRITE_MAX, strict=False):
-            self._table.dynamodb.batch_write_item(RequestItems={self._table.name: some})
+            self.table.dynamodb.batch_write_item(RequestItems={self.table.name: some})
 
     def page(
         self,
@@ -169,7 +164,7 @@ class Workload:
             "post an id again whose item was deleted": cost(lambda: self.append(into, named)),
             "delete a conversation": cost(lambda: store.delete_conversation(OWNER, into)),
             "purge what it left, 5 rows": cost(
-                lambda: purge_conversation(self._table, self._payloads, pk, lambda: True)
+                lambda: purge_conversation(self.table, self._payloads, pk, lambda: True)
             ),
         }
 
@@ -177,107 +172,9 @@ class Workload:
         """Delete items."""
         self.store.delete_items(OWNER, conversation_id, item_ids, param="item_ids[{}]")
 
-    def page_costs(self) -> list[PageCost]:
-        """Pages of conversations of 240 items, by the size of their batches."""
-        return [
-            PageCost(
-                f"{'newest' if order == 'desc' else 'oldest'} {limit}",
-                size,
-                cost.read_units,
-                self._units_needed(conversation_id, limit, order),
-            )
-            for size in BATCH_SIZES
-            for conversation_id in [self._long_conversation(size)]
-            for order, limit in PAGES
-            for cost in [self.meter.cost_of(self._reading(conversation_id, limit, order))]
-        ]
-
-    def large_batch_costs(self) -> dict[str, Cost]:
-        """What is read and written for one item among 20 of 250 KB, which share an object."""
-        cost = self.meter.cost_of
-        into = self.conversation(batch(2))
-        large = batch(20, LARGE_BYTES)
-        made: list[str] = []
-        return {
-            "append 20 items of 250 KB": cost(lambda: made.extend(self.append(into, large))),
-            "get one of them": cost(lambda: self.store.get_item(OWNER, into, made[3])),
-            "list the newest 1": cost(lambda: self.page(into, 1)),
-            "list all 20": cost(lambda: self.page(into, 20)),
-            "delete one of them": cost(lambda: self.delete(into, made[19:])),
-            "delete the other 19": cost(lambda: self.delete(into, made[:19])),
-        }
-
-    def _long_conversation(self, size: int) -> str:
-        """One of 240 items whose latest 12 batches were really appended."""
-        items = [_message(number) for number in range(size)]
-        made = self.conversation(*[items] * len(rows.RECENT_BATCHES))
-        self.fill(made, 240 // size - len(rows.RECENT_BATCHES), items)
-        return made
-
-    def _reading(self, conversation_id: str, limit: int, order: Order) -> Callable[[], object]:
-        return lambda: self.page(conversation_id, limit, order=order)
-
-    def _units_needed(self, conversation_id: str, limit: int, order: Order) -> int:
-        """The conversation row, and the batches that hold the page's items and the next one."""
-        pk = {"S": rows.partition(OWNER, conversation_id)}
-        found = self._table.dynamodb.query(
-            TableName=self._table.name,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :batches)",
-            ExpressionAttributeValues={":pk": pk, ":batches": {"S": rows.BATCH_PREFIX}},
-            ScanIndexForward=order == "asc",
-        )["Items"]
-        needed: list[Row] = []
-        for row in found:
-            if sum(len(rows.live_slots(each)) for each in needed) <= limit:
-                needed.append(row)
-        return 1 + math.ceil(sum(map(row_bytes, needed)) / READ_BYTES)
-
     def _request(self, key: str | None = None) -> IdempotencyInfo:
         self._requests += 1
         return IdempotencyInfo(str(self._requests), key)
-
-
-class PageCost(NamedTuple):
-    """What a page reads, and what its rows need."""
-
-    page: str
-    batch_size: int
-    read_units: float
-    needed: int
-
-    @property
-    def ratio(self) -> float:
-        """How much more is read than needed."""
-        return self.read_units / self.needed
-
-
-def _message(number: int) -> Item:
-    """A message of some 300 characters that hardly compresses."""
-    text = random.Random(number).randbytes(140).hex()  # noqa: S311 - the same each time
-    return cast("Item", {"type": "message", "role": "user", "content": text})
-
-
-def page_table(costs: list[PageCost]) -> str:
-    """The costs of pages as a table of Markdown."""
-    lines = [("page", "batches of", "read units", "needed", "ratio"), ("---", *["---:"] * 4)]
-    lines += [
-        (one.page, str(one.batch_size), f"{one.read_units:g}", str(one.needed), f"{one.ratio:.2f}")
-        for one in costs
-    ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def large_batch_table(costs: Mapping[str, Cost]) -> str:
-    """The costs of a large batch as a table of Markdown."""
-    lines = [
-        ("operation", "write units", "read units", "S3 requests", "KB read", "KB written"),
-        ("---", *["---:"] * 5),
-    ]
-    for operation, cost in costs.items():
-        units = (f"{cost.write_units:g}", f"{cost.read_units:g}", ", ".join(cost.s3_calls) or "-")
-        sizes = (f"{size / 1024:,.0f}" for size in (cost.fetched_bytes, cost.object_bytes))
-        lines.append((operation, *units, *sizes))
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def table_of(costs: Mapping[str, Cost]) -> str:
@@ -294,7 +191,7 @@ def table_of(costs: Mapping[str, Cost]) -> str:
 
 
 def main() -> None:
-    """Print the tables that `docs/storage.md` holds."""
+    """Print the table that `docs/storage.md` holds."""
     template = Template.loaded(TEMPLATE, {})
     with (
         tempfile.TemporaryDirectory() as data,
@@ -303,13 +200,7 @@ def main() -> None:
         ThreadPoolExecutor(1) as threads,
     ):
         resources.create()
-        workload = Workload(template, resources, threads)
-        tables = (
-            table_of(workload.costs()),
-            page_table(workload.page_costs()),
-            large_batch_table(workload.large_batch_costs()),
-        )
-        print("\n".join(tables), end="")  # noqa: T201 - a command's output
+        print(table_of(Workload(template, resources, threads).costs()), end="")  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":

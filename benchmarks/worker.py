@@ -44,7 +44,7 @@ def _answer_ms(app: Any, event: dict[str, Any]) -> float:  # noqa: ANN401 - what
     before = time.process_time()
     answer = app.lambda_handler(event, Context())
     passed = time.process_time() - before
-    if answer["statusCode"] != HTTPStatus.OK:
+    if answer.get("statusCode", HTTPStatus.OK) != HTTPStatus.OK:
         raise RuntimeError(answer["body"])
     return passed * 1000
 

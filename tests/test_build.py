@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.xdist_group("build")  # its fixture is dear
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = Template(parameters={"CorsOrigins": "https://app.example.com"}).functions
-LAMBDA_RUNTIME = ("awslambdaric", "boto3")
-"""What is there without the artefacts: the runtime client, and boto3 of the runtime's own."""
+LAMBDA_RUNTIME = ("awslambdaric",)
+"""What is there without the artefacts: the runtime client. Lambda's own boto3 is not used."""
 MACHINES = {"aarch64": 0xB7, "x86_64": 0x3E}  # e_machine of an ELF header
-MAX_LAYER_BYTES = 20_000_000
+MAX_LAYER_BYTES = 30_000_000
 UNCHECKED_HASH = 0b01  # the flags of PEP 552
 
 
@@ -121,6 +122,48 @@ def test_built_purge_refuses_what_is_no_stream(artefacts: Path, lambda_runtime: 
         api.invoke({"Records": []})
 
 
+MADE_AT_INIT = {
+    "ApiFunction": ["dynamodb"],
+    "AuthorizerFunction": ["api_keys"],
+    "PurgeFunction": ["dynamodb", "payload_store"],
+}
+
+
+@pytest.mark.parametrize("initialization_type", ["on-demand", "snap-start"])
+@pytest.mark.parametrize("function", MADE_AT_INIT)
+def test_a_built_function_makes_its_clients_while_lambda_loads_it(
+    function: str, initialization_type: str, artefacts: Path, lambda_runtime: Path
+) -> None:
+    is_snapshot = initialization_type == "snap-start"
+    expected = [*MADE_AT_INIT[function], *(["s3"] if "Api" in function and is_snapshot else [])]
+    script = (
+        "import app, functools, json, sys\n"
+        "made = [name for name, value in vars(app).items()"
+        " if hasattr(value, 'cache_info') and value.cache_info().currsize]\n"
+        "hooks = sys.modules.get('snapshot_restore_py')\n"
+        "seeds = hooks and [hook[0].__name__ for hook in hooks.get_after_restore()]\n"
+        "print(json.dumps([made, seeds]))"
+    )
+    path = [artefacts / function, artefacts / "DomainLayer/python", lambda_runtime]
+    done = subprocess.run(  # noqa: S603 - our own artefact
+        [sys.executable, "-S", "-c", script],
+        env={
+            **FUNCTIONS[function].environment,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": ":".join(map(str, path)),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    made, seeds = json.loads(done.stdout)
+    assert {*expected} <= {*made}
+    assert seeds == (["seed"] if is_snapshot else None)
+    assert is_snapshot or "s3" not in made
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_layer_holds_the_library_of_each_processor(machine: str, artefacts: Path) -> None:
     [library] = artefacts.glob(f"DomainLayer/python/pydantic_core/*{machine}*.so")
@@ -159,8 +202,89 @@ def test_the_api_ships_its_documents(artefacts: Path) -> None:
     assert shipped == {"mka1.json", "openai.json"}
 
 
-def test_layer_leaves_boto3_to_the_runtime(artefacts: Path) -> None:
-    assert not [*artefacts.glob("DomainLayer/python/boto*")]
+ENDPOINTS = {
+    "us-east-1": ("dynamodb.us-east-1.amazonaws.com", "payloads.s3.amazonaws.com"),
+    "eu-central-1": (
+        "dynamodb.eu-central-1.amazonaws.com",
+        "payloads.s3.eu-central-1.amazonaws.com",
+    ),
+    "cn-north-1": (
+        "dynamodb.cn-north-1.amazonaws.com.cn",
+        "payloads.s3.cn-north-1.amazonaws.com.cn",
+    ),
+    "us-gov-west-1": (
+        "dynamodb.us-gov-west-1.amazonaws.com",
+        "payloads.s3.us-gov-west-1.amazonaws.com",
+    ),
+}
+
+
+@pytest.mark.parametrize("region", ENDPOINTS)
+def test_each_client_of_the_layer_signs_a_request_in_each_partition(
+    region: str, artefacts: Path
+) -> None:
+    sent = signed_requests(artefacts, region)
+
+    hosts = tuple(httpx.URL(sent[service][0]).host for service in ("dynamodb", "s3"))
+    assert hosts == ENDPOINTS[region]
+    assert {signed_for for _, signed_for in sent.values()} == {region}
+
+
+@pytest.mark.parametrize(
+    ("variable", "hosts"),
+    [
+        (
+            "AWS_USE_FIPS_ENDPOINT",
+            ("dynamodb-fips.us-east-1.amazonaws.com", "payloads.s3-fips.us-east-1.amazonaws.com"),
+        ),
+        (
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            ("dynamodb.us-east-1.api.aws", "payloads.s3.dualstack.us-east-1.amazonaws.com"),
+        ),
+    ],
+)
+def test_other_endpoints_resolve_from_the_layer(
+    variable: str, hosts: tuple[str, str], artefacts: Path
+) -> None:
+    sent = signed_requests(artefacts, "us-east-1", {variable: "true"})
+
+    assert tuple(httpx.URL(sent[service][0]).host for service in ("dynamodb", "s3")) == hosts
+
+
+def signed_requests(
+    artefacts: Path, region: str, variables: Mapping[str, str] | None = None
+) -> dict[str, tuple[str, str]]:
+    """Where each client of the layer sends a request, and the region that it is signed for."""
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-S", Path(__file__).with_name("signed_requests.py")],
+        env={
+            "PYTHONPATH": str(artefacts / "DomainLayer/python"),
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ACCESS_KEY_ID": "none",
+            "AWS_SECRET_ACCESS_KEY": "none",
+            **(variables or {}),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    sent: dict[str, tuple[str, str]] = json.loads(done.stdout)
+    return sent
+
+
+def test_layer_describes_only_the_services_that_are_used(artefacts: Path) -> None:
+    data = artefacts / "DomainLayer/python/botocore/data"
+
+    assert {path.name for path in data.iterdir() if path.is_dir()} == {"dynamodb", "s3"}
+    partitions = json.loads((data / "endpoints.json").read_text(encoding="utf-8"))["partitions"]
+    assert {"aws", "aws-cn", "aws-us-gov"} <= {each["partition"] for each in partitions}
+
+
+def test_layer_keeps_the_licences(artefacts: Path) -> None:
+    packages = artefacts / "DomainLayer/python"
+
+    for folder in packages.glob("*.dist-info"):
+        assert [*folder.rglob("LICEN[CS]E*")], folder.name
 
 
 def test_layer_is_small(artefacts: Path) -> None:

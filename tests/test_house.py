@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "cors": set[str](),
     "tally": set[str](),
     "storage": {"clients", "contract", "errors", "ids", "tally"},
+    "init_phase": set[str](),
     "failures": {"clients", "errors", "storage"},
     "views": {"storage"},
     "requests": {"contract", "errors", "ids", "storage", "views"},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 
-from conversations import clients, failures
+from conversations import clients, failures, init_phase, views
 from conversations.contract.items import parse_batch
 from conversations.contract.models import parse_create, parse_deletion, parse_update
 from conversations.cors import answer_headers
@@ -23,7 +23,6 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 from conversations.tally import Tally, request_line
-from conversations.views import compact_json, conversation_json, items_json, list_json
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -45,7 +44,7 @@ logger = Logger(use_rfc3339=True)
 
 @functools.cache
 def dynamodb() -> DynamoDBClient:
-    """The client of this execution environment, made by its first request."""
+    """Return the client of this execution environment."""
     client = clients.dynamodb()
     client.meta.events.register("needs-retry.dynamodb", count_resend)
     return client
@@ -53,10 +52,13 @@ def dynamodb() -> DynamoDBClient:
 
 @functools.cache
 def payload_store() -> PayloadStore:
-    """The bucket, likewise; its client is made when the first large batch is met."""
-    client, threads = functools.cache(clients.s3), ThreadPoolExecutor(max_workers=8)
-    spill_bytes = int(os.environ["SPILL_BYTES"])
-    return PayloadStore(os.environ["PAYLOAD_BUCKET"], client, threads, spill_bytes)
+    """Return the bucket; its client is made for the first large batch."""
+    bucket, spill_bytes = os.environ["PAYLOAD_BUCKET"], int(os.environ["SPILL_BYTES"])
+    return PayloadStore(bucket, s3, ThreadPoolExecutor(8), spill_bytes)
+
+
+s3 = functools.cache(clients.s3)
+"""Make the client of S3, for the first large batch."""
 
 
 def store() -> Store:
@@ -112,7 +114,7 @@ def create_conversation() -> Response[str]:
         request().idempotency(body),
     )
     tally().conversation_id = conversation.conversation_id
-    return _json(conversation_json(conversation))
+    return _json(views.conversation_json(conversation))
 
 
 @app.get(CONVERSATIONS)
@@ -128,9 +130,7 @@ def list_conversations() -> Response[str]:
         order=request().order(),
         metadata=request().metadata_filter(),
     )
-    entries = [conversation_json(conversation) for conversation in page.entries]
-    first_id = page.entries[0].conversation_id if page.entries else ""
-    return _json(list_json(entries, first_id, page.cursor, has_more=page.has_more))
+    return _json(views.conversations_json(page.entries, page.cursor, has_more=page.has_more))
 
 
 @app.get(CONVERSATION)
@@ -140,7 +140,7 @@ def get_conversation(conversation_id: str) -> Response[str]:
     A conversation of another account or end user is answered like a missing one.
     """
     conversation = store().get_conversation(owner(), conversation_id)
-    return _json(conversation_json(conversation))
+    return _json(views.conversation_json(conversation))
 
 
 @app.post(CONVERSATION)
@@ -151,7 +151,7 @@ def update_conversation(conversation_id: str) -> Response[str]:
     """
     changes = parse_update(request().body())["metadata"] or {}
     conversation = store().update_metadata(owner(), conversation_id, changes)
-    return _json(conversation_json(conversation))
+    return _json(views.conversation_json(conversation))
 
 
 @app.delete(CONVERSATION)
@@ -161,8 +161,7 @@ def delete_conversation(conversation_id: str) -> Response[str]:
     Its items can no longer be read either. They are erased in the background.
     """
     store().delete_conversation(owner(), conversation_id)
-    answer = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
-    return _json(compact_json(answer))
+    return _json(views.deleted_json(conversation_id))
 
 
 @app.post(ITEMS)
@@ -177,7 +176,7 @@ def append_items(conversation_id: str) -> Response[str]:
     appended = store().append_items(
         owner(), conversation_id, batch["items"], request().idempotency(body)
     )
-    return _json(items_json(appended, view, has_more=False))
+    return _json(views.items_json(appended, view, has_more=False))
 
 
 @app.get(ITEMS)
@@ -194,7 +193,7 @@ def list_items(conversation_id: str) -> Response[str]:
         limit=request().limit(MAX_PAGE_ITEMS),
         order=request().order(),
     )
-    return _json(items_json(page.entries, view, has_more=page.has_more))
+    return _json(views.items_json(page.entries, view, has_more=page.has_more))
 
 
 @app.delete(ITEMS)
@@ -206,7 +205,7 @@ def delete_items(conversation_id: str) -> Response[str]:
     conversation = store().delete_items(
         owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
     )
-    return _json(conversation_json(conversation))
+    return _json(views.conversation_json(conversation))
 
 
 @app.get(ITEM)
@@ -227,7 +226,7 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
     The response is the conversation. A deletion that is sent again is answered with 404.
     """
     conversation = store().delete_items(owner(), conversation_id, [item_id], param="item_id")
-    return _json(conversation_json(conversation))
+    return _json(views.conversation_json(conversation))
 
 
 @app.get(DOCUMENT)
@@ -237,8 +236,7 @@ def send_document() -> Response[str]:
     Its server is an absolute URL, made from this request. It works in every tool.
     """
     text = _document("openai.json" if request().is_openai else "mka1.json")
-    root = json.dumps(request().root_url).strip('"')
-    return _json(text.replace(DOCUMENT_ROOT, root, 1))
+    return _json(text.replace(DOCUMENT_ROOT, json.dumps(request().root_url).strip('"'), 1))
 
 
 def unknown_route(_: Exception) -> Response[str]:
@@ -246,12 +244,11 @@ def unknown_route(_: Exception) -> Response[str]:
 
     API Gateway refuses unknown routes itself, so what arrives is an id of odd characters.
     """
-    event = app.current_event
     try:
         request().check_ids()
     except InvalidRequestError as error:
         return refuse(error)
-    return refuse(RouteNotFoundError(f"There is no route {event.http_method} {event.path}."))
+    return refuse(RouteNotFoundError(f"There is no route {request().line}."))
 
 
 def refuse(error: ApiError) -> Response[str]:
@@ -259,7 +256,9 @@ def refuse(error: ApiError) -> Response[str]:
     tally().code = error.code
     if error.code == "invalid_json":
         error.message += request().content_type_hint()
-    return _json(compact_json(error.envelope()), error.kind.statuses[0], dict(error.kind.headers))
+    return _json(
+        views.compact_json(error.envelope()), error.kind.statuses[0], dict(error.kind.headers)
+    )
 
 
 def fail(error: Exception) -> Response[str]:
@@ -296,3 +295,6 @@ def _document(name: str) -> str:
 
 def _json(body: str, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:
     return Response(status, content_types.APPLICATION_JSON, body, headers)
+
+
+init_phase.prepare([dynamodb], for_snapshot=[s3])

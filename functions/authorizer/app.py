@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from conversations import clients
+from conversations import clients, init_phase
 from conversations.api_keys import ApiKey, ApiKeys, Scope
 from conversations.tally import Tally
 
@@ -32,7 +32,7 @@ logger = Logger(use_rfc3339=True)
 
 @functools.cache
 def api_keys() -> ApiKeys:
-    """The table of keys, made by this execution environment's first request."""
+    """Return the table of keys, with the client of this execution environment."""
     return ApiKeys(clients.dynamodb(), os.environ["API_KEYS_TABLE"])
 
 
@@ -94,3 +94,6 @@ def _policy(method_arn: str, scopes: Collection[Scope]) -> dict[str, Any]:
         "Resource": opened or [f"{stage}/*"],
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+init_phase.prepare([api_keys])

@@ -24,7 +24,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
     DynamoDBRecordEventName,
 )
 
-from conversations import clients
+from conversations import clients, init_phase
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation, sweep
 from conversations.storage.transactions import Table
@@ -48,13 +48,13 @@ RESERVE_MS = 30_000
 
 @functools.cache
 def dynamodb() -> DynamoDBClient:
-    """The client of this execution environment, made by its first record."""
+    """Return the client of this execution environment."""
     return clients.dynamodb()
 
 
 @functools.cache
 def payload_store() -> PayloadStore:
-    """The bucket, likewise."""
+    """Return the bucket of payloads."""
     client = clients.s3()
     return PayloadStore(os.environ["PAYLOAD_BUCKET"], lambda: client, ThreadPoolExecutor())
 
@@ -108,3 +108,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     return process_partial_response(
         event=event, record_handler=record_handler, processor=processor, context=context
     )
+
+
+init_phase.prepare([dynamodb, payload_store])

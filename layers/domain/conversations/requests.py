@@ -73,6 +73,11 @@ class Request:
         stage = f"/{event.request_context.stage}" if ".execute-api." in str(host) else ""
         return f"{scheme}://{host}{stage}{event['basePath']}"
 
+    @property
+    def line(self) -> str:
+        """Its method and path."""
+        return f"{self._event.http_method} {self._event.path}"
+
     def check_ids(self) -> None:
         """See to it that the ids in the path may be ids at all."""
         for name, value in self._event.path_parameters.items():

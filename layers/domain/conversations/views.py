@@ -112,6 +112,18 @@ def items_json(page: Sequence[StoredItem], view: View, *, has_more: bool) -> str
     return list_json([view.show(item.json) for item in page], *ends, has_more=has_more)
 
 
+def deleted_json(conversation_id: str) -> str:
+    """Return the response to the deletion of a conversation."""
+    deleted = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
+    return compact_json(deleted)
+
+
+def conversations_json(page: Sequence[Conversation], last_id: str, *, has_more: bool) -> str:
+    """Return a page of conversations; *last_id* is the cursor, also where the page is empty."""
+    first_id = page[0].conversation_id if page else ""
+    return list_json(list(map(conversation_json, page)), first_id, last_id, has_more=has_more)
+
+
 def list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:
     """A page of entries that are JSON already."""
     return (

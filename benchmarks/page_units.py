@@ -1,0 +1,155 @@
+"""Read units of pages, by the size of batches, and what one item of a large batch costs.
+
+`docs/storage.md` holds the tables, which `python -m benchmarks.page_units` prints.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from benchmarks.metering import READ_BYTES, row_bytes
+from benchmarks.request_units import OWNER, Workload, batch
+from conversations.storage import rows
+from local.engines import running_engine
+from local.resources import Resources
+from local.template import TEMPLATE, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmarks.metering import Cost
+    from conversations.contract.items import Item
+    from conversations.storage.pages import Order
+    from conversations.storage.rows import Row
+
+LARGE_BYTES = 250_000
+BATCH_SIZES = (1, 2, 8, 20)
+PAGES: tuple[tuple[Order, int], ...] = (("desc", 20), ("desc", 100), ("asc", 20), ("asc", 100))
+
+
+class PageCost(NamedTuple):
+    """What a page reads, and what its rows need."""
+
+    page: str
+    batch_size: int
+    read_units: float
+    needed: int
+
+    @property
+    def ratio(self) -> float:
+        """How much more is read than needed."""
+        return self.read_units / self.needed
+
+
+def page_costs(workload: Workload) -> list[PageCost]:
+    """Pages of conversations of 240 items, by the size of their batches."""
+    return [
+        PageCost(
+            f"{'newest' if order == 'desc' else 'oldest'} {limit}",
+            size,
+            cost.read_units,
+            _units_needed(workload, conversation_id, limit, order),
+        )
+        for size in BATCH_SIZES
+        for conversation_id in [_long_conversation(workload, size)]
+        for order, limit in PAGES
+        for cost in [_page_cost(workload, conversation_id, limit, order)]
+    ]
+
+
+def large_batch_costs(workload: Workload) -> dict[str, Cost]:
+    """What is read and written for one item among 20 of 250 KB, which share an object."""
+    cost = workload.meter.cost_of
+    into = workload.conversation(batch(2))
+    large = batch(20, LARGE_BYTES)
+    made: list[str] = []
+    return {
+        "append 20 items of 250 KB": cost(lambda: made.extend(workload.append(into, large))),
+        "get one of them": cost(lambda: workload.store.get_item(OWNER, into, made[3])),
+        "list the newest 1": cost(lambda: workload.page(into, 1)),
+        "list all 20": cost(lambda: workload.page(into, 20)),
+        "delete one of them": cost(lambda: workload.delete(into, made[19:])),
+        "delete the other 19": cost(lambda: workload.delete(into, made[:19])),
+    }
+
+
+def _long_conversation(workload: Workload, size: int) -> str:
+    """One of 240 items whose latest 12 batches were really appended."""
+    items = [_message(number) for number in range(size)]
+    made = workload.conversation(*[items] * len(rows.RECENT_BATCHES))
+    workload.fill(made, 240 // size - len(rows.RECENT_BATCHES), items)
+    return made
+
+
+def _page_cost(workload: Workload, conversation_id: str, limit: int, order: Order) -> Cost:
+    return workload.meter.cost_of(lambda: workload.page(conversation_id, limit, order=order))
+
+
+def _units_needed(workload: Workload, conversation_id: str, limit: int, order: Order) -> int:
+    """The conversation row, and the batches that hold the page's items and the next one."""
+    pk = {"S": rows.partition(OWNER, conversation_id)}
+    found = workload.table.dynamodb.query(
+        TableName=workload.table.name,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :batches)",
+        ExpressionAttributeValues={":pk": pk, ":batches": {"S": rows.BATCH_PREFIX}},
+        ScanIndexForward=order == "asc",
+    )["Items"]
+    needed: list[Row] = []
+    for row in found:
+        if sum(len(rows.live_slots(each)) for each in needed) <= limit:
+            needed.append(row)
+    return 1 + math.ceil(sum(map(row_bytes, needed)) / READ_BYTES)
+
+
+def _message(number: int) -> Item:
+    """A message of some 300 characters that hardly compresses."""
+    text = random.Random(number).randbytes(140).hex()  # noqa: S311 - the same each time
+    return cast("Item", {"type": "message", "role": "user", "content": text})
+
+
+def page_table(costs: list[PageCost]) -> str:
+    """The costs of pages as a table of Markdown."""
+    lines = [("page", "batches of", "read units", "needed", "ratio"), ("---", *["---:"] * 4)]
+    lines += [
+        (one.page, str(one.batch_size), f"{one.read_units:g}", str(one.needed), f"{one.ratio:.2f}")
+        for one in costs
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def large_batch_table(costs: Mapping[str, Cost]) -> str:
+    """The costs of a large batch as a table of Markdown."""
+    lines = [
+        ("operation", "write units", "read units", "S3 requests", "KB read", "KB written"),
+        ("---", *["---:"] * 5),
+    ]
+    for operation, cost in costs.items():
+        units = (f"{cost.write_units:g}", f"{cost.read_units:g}", ", ".join(cost.s3_calls) or "-")
+        sizes = (f"{size / 1024:,.0f}" for size in (cost.fetched_bytes, cost.object_bytes))
+        lines.append((operation, *units, *sizes))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Print both tables."""
+    template = Template.loaded(TEMPLATE, {})
+    with (
+        tempfile.TemporaryDirectory() as data,
+        running_engine("ministack", Path(data)),
+        closing(Resources(template)) as resources,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        resources.create()
+        workload = Workload(template, resources, threads)
+        print(page_table(page_costs(workload)))  # noqa: T201 - a command's output
+        print(large_batch_table(large_batch_costs(workload)), end="")  # noqa: T201 - a command's output
+
+
+if __name__ == "__main__":
+    main()
