@@ -30,7 +30,9 @@ def connection_errors() -> list[BotoCoreError]:
     bases = (botocore.exceptions.ConnectionError, HTTPClientError)
     return [
         kind(
-            endpoint_url="https://aws.invalid", proxy_url="https://proxy.invalid", error="injected"
+            endpoint_url="https://aws.invalid",
+            proxy_url="https://proxy.invalid",
+            error=OSError("injected"),
         )
         for kind in vars(botocore.exceptions).values()
         if isinstance(kind, type) and issubclass(kind, bases)

@@ -48,4 +48,5 @@ def take(url: str, key: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(take(*sys.argv[1:], json.load(sys.stdin))))  # noqa: T201 - its output
+    url, key = sys.argv[1:]
+    print(json.dumps(take(url, key, json.load(sys.stdin))))  # noqa: T201 - its output

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
 
 from conversations import clients
 
@@ -25,9 +25,9 @@ def main() -> None:
     sent: dict[str, tuple[str, str]] = {}
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
-        _, _, region, service, _ = request.headers["Authorization"].decode().split("/")
+        region, service = str(request.headers["Authorization"]).split("/")[2:4]
         sent[service] = (str(request.url), region)
-        return AWSResponse(request.url, 200, {}, Body())
+        return AWSResponse(request.url, 200, HTTPHeaders(), Body())
 
     dynamodb: Any = clients.dynamodb()
     s3: Any = clients.s3()
