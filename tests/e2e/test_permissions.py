@@ -101,6 +101,8 @@ def use_everything(stack: Stack, key: str) -> str:
     ask("GET", f"{path}/items")
     ask("POST", path, {"metadata": {"topic": "weather"}})
     ask("GET", "")
+    if len(stack.objects(conversation_id)) > 1:  # the purge would remove it with the folder
+        raise HinderedError("an object that no row names was not deleted")
     ask("DELETE", path)
     return conversation_id
 

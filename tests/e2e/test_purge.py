@@ -19,7 +19,7 @@ def test_deleted_conversation_leaves_nothing_of_its_content(stack: Stack, key: s
         MESSAGE["content"],
         LARGE["content"],
     ]
-    assert len(stack.rows(conversation_id)) == 3
+    assert len(stack.rows(conversation_id)) == 2
     assert len(stack.objects(conversation_id)) == 1
 
     assert stack.ask("DELETE", path, key).status_code == 200

@@ -63,7 +63,7 @@ ERRORS: Final[Mapping[str, ErrorKind]] = {
     "string_above_max_length": ErrorKind(_INVALID, (400,), "A string is too long."),
     "string_below_min_length": ErrorKind(_INVALID, (400,), "A string is empty and may not be."),
     "item_already_in_conversation": ErrorKind(
-        _INVALID, (400,), "The conversation has, or had, an item of that id."
+        _INVALID, (400,), "The conversation has an item with that id."
     ),
     "request_refused": ErrorKind(
         _INVALID, (400, 403), "API Gateway refused the request before the service saw it."
@@ -88,8 +88,8 @@ ERRORS: Final[Mapping[str, ErrorKind]] = {
     "conversation_busy": ErrorKind(
         "conflict_error",
         (409,),
-        "Other writers were in the way for too long; nothing was written, but some of more than 49"
-        " ids may be deleted.",
+        "Concurrent requests kept changing the conversation. Nothing was written, except that a"
+        " deletion of many items may be done in part.",
         _SOON,
     ),
     "request_too_large": ErrorKind(

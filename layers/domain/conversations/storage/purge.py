@@ -69,8 +69,13 @@ def delete_child_rows(
     """Delete every row of a conversation but its own, and every object; return whether all went.
 
     Objects are found by their folder, not by the rows: a row that is being rewritten may name
-    another object by the time it is deleted.
+    another object by the time it is deleted. They go first: rows that are left show that a purge
+    is unfinished.
     """
+    for object_keys in payloads.list_folder(pk):
+        if not has_time():
+            return False
+        payloads.delete(object_keys)
     pages = table.dynamodb.get_paginator("query").paginate(
         TableName=table.name,
         KeyConditionExpression="pk = :pk",
@@ -85,10 +90,6 @@ def delete_child_rows(
         if not has_time():
             return False
         _delete_rows(table, batch)
-    for object_keys in payloads.list_folder(pk):
-        if not has_time():
-            return False
-        payloads.delete(object_keys)
     return True
 
 
