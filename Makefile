@@ -9,6 +9,8 @@ ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
 NODE_CLIENTS := openai-node openai-agents-node
+QUICK := $(patsubst %,tests/test_%.py,house ids models items errors store retention deleting reading versions)
+PROOFS := $(patsubst %,tests/test_%.py,machine interleavings writers purge_size)
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
@@ -48,6 +50,19 @@ types: .venv/.installed ## Check types
 .PHONY: pytest
 pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_CLIENTS:%=.tools/%/.installed)) ## Run the tests alone (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
+
+.PHONY: quick
+quick: .venv/.installed ## Check style, types, contract and store in under a minute
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(PYTEST) -q $(QUICK)
+
+.PHONY: prove
+prove: .venv/.installed .tools/ministack/.installed ## Run what is exhaustive or long (STEPS=10000 SCHEDULES=300 WRITER_BATCHES=25 PURGE_ITEMS=10000)
+	@$(PYTEST) -m prove
+	@STEPS=$(or $(STEPS),10000) SCHEDULES=$(or $(SCHEDULES),300) WRITER_BATCHES=$(or $(WRITER_BATCHES),25) \
+		PURGE_ITEMS=$(or $(PURGE_ITEMS),10000) $(PYTEST) $(PROOFS)
 
 .PHONY: e2e
 e2e: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Build, deploy into MiniStack and try what was deployed (ARGS="-k name")

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from botocore.client import BaseClient
     from botocore.model import OperationModel
@@ -112,20 +112,17 @@ READS = {"GetItem", "BatchGetItem", "TransactGetItems", "Query", "GetObject"}
 """Of these it is all one whether AWS did it before it failed."""
 
 
-def faults_of(operation: str) -> list[Fault]:
-    """All that may happen to a call of an operation."""
+def faults_of(operation: str, lost: Sequence[BotoCoreError]) -> list[Fault]:
+    """All that may happen to a call of an operation; *lost* are the errors of a lost connection."""
     failed = refusal("InternalServerError")
+    refused: list[Exception | Parsed] = [*BEFORE.get(operation, []), *lost]
+    refused.append(refusal("ThrottlingException"))
     if operation in READS:
-        refused = [
-            *BEFORE.get(operation, []),
-            refusal("ThrottlingException"),
-            *connection_errors(),
-        ]
         return [*(Fault(what) for what in refused), Fault(failed, is_after=True)]
-    refused = [*BEFORE.get(operation, []), refusal("ThrottlingException"), failed]
     return [
-        *(Fault(what) for what in (*refused, *connection_errors())),
-        *(Fault(what, is_after=True) for what in connection_errors()),
+        *(Fault(what) for what in refused),
+        *(Fault(what, is_after=True) for what in lost),
+        Fault(failed),
         Fault(failed, is_after=True),
     ]
 
@@ -151,7 +148,10 @@ class FaultPlan:
 
     def rain(self, dice: random.Random, share: float) -> None:
         """Let a share of the calls meet any fault."""
-        self._begin(lambda _, call: dice.choice(faults_of(call)) if dice.random() < share else None)
+        lost = connection_errors()
+        self._begin(
+            lambda _, call: dice.choice(faults_of(call, lost)) if dice.random() < share else None
+        )
 
     def see_both_places(self) -> None:
         """Let pages of an index hold each entry twice.

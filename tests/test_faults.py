@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 from fault_world import FAILURES, LARGE, OWNER, World, items
-from faults import Fault, faults_of, refusal
+from faults import Fault, connection_errors, faults_of, refusal
 from wire import HELLO
 
 from conversations.errors import ConversationNotFoundError, ItemNotFoundError
@@ -25,7 +25,9 @@ from conversations.storage.append import IdempotencyInfo
 from conversations.storage.purge import purge_conversation, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from botocore.exceptions import BotoCoreError
 
     from local.resources import Resources
 
@@ -310,9 +312,21 @@ SCENARIOS: list[type[Scenario]] = [
 ]
 
 
+LOST = {"two kinds": connection_errors()[:2], "all kinds": connection_errors()}
+"""Errors of a lost connection: one of a call that may have arrived, and one of any other kind."""
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(LOST["two kinds"], id="two kinds"),
+        pytest.param(LOST["all kinds"], id="all kinds", marks=pytest.mark.prove),
+    ],
+)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_a_fault_at_any_call_breaks_no_promise(
     scenario: type[Scenario],
+    lost: Sequence[BotoCoreError],
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
@@ -321,7 +335,7 @@ def test_a_fault_at_any_call_breaks_no_promise(
     faults = [
         (seconds, place, fault)
         for place, call in enumerate(calls)
-        for fault in faults_of(call)
+        for fault in faults_of(call, lost)
         for seconds in (scenario.budgets if call.startswith("Transact") else scenario.budgets[:1])
     ]
     for seconds, place, fault in faults:

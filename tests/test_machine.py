@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from conversations.storage.pages import Order
     from local.resources import Resources
 
-STEPS = int(os.environ.get("STEPS", "2640"))
+STEPS = int(os.environ.get("STEPS", "1320"))
 STEPS_EACH = 40
 CONTENTS = [
     "",
