@@ -146,6 +146,10 @@ STORIES: dict[str, Callable[[], Story]] = {
     "an appender, an end, a purge, a fault": lambda: Story(ONE, ender(), purger(), faults=1),
     "an end and a purge, two faults": lambda: Story(OTHER, ender(), purger(), faults=2),
     "an end, a purge, a key": lambda: Story(KEYED, ender(), purger(), may_stay=["k#"]),
+    "a key, a token forgotten": lambda: Story(KEYED, OTHER, faults=1, remembers_tokens=False),
+    "an end and a purge, a token forgotten": lambda: Story(
+        OTHER, ender(), purger(), faults=2, remembers_tokens=False
+    ),
     "an end, a purge, a deleter, a fault": lambda: Story(NEIGHBOUR, ender(), purger(), faults=1),
     "an end, a purge, an emptier, a fault": lambda: Story(
         EMPTIER, ender(), purger(), faults=1, may_stay=["t#"]
