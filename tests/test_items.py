@@ -317,7 +317,7 @@ def read_or_refused(body: bytes) -> Batch | None:
         return batch
     assert len(refusal.message) < LONGEST_MESSAGE
     is_of_the_contract = bool(refusal.param is None or re.match(r"items|include|\[", refusal.param))
-    is_of_the_contract |= refusal.code == "unknown_parameter"
+    is_of_the_contract |= refusal.code in {"unknown_parameter", "invalid_json"}
     assert is_of_the_contract or refusal.message.endswith("must be a finite number.")
     return None
 

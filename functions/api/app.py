@@ -35,7 +35,7 @@ ITEMS = f"{CONVERSATION}/items"
 ITEM = f"{ITEMS}/<item_id>"
 DOCUMENT = "/openapi.json"
 DOCUMENT_ROOT = "https://conversations.invalid"
-"""The root of the server's URL in the committed documents. A response has the request's instead."""
+"""The root of the server's URL in the committed documents, for which a response has its own."""
 MAX_PAGE_ITEMS = 100
 MAX_PAGE_CONVERSATIONS = 50
 app = APIGatewayRestResolver(strip_prefixes=[*PREFIXES])
@@ -57,8 +57,7 @@ def payload_store() -> PayloadStore:
     return PayloadStore(bucket, s3, ThreadPoolExecutor(8), spill_bytes)
 
 
-s3 = functools.cache(clients.s3)
-"""Make the client of S3, for the first large batch."""
+s3 = functools.cache(clients.s3)  # made for the first large batch
 
 
 def store() -> Store:
@@ -121,7 +120,8 @@ def create_conversation() -> Response[str]:
 def list_conversations() -> Response[str]:
     """A page of the caller's conversations, by their last change.
 
-    Pass `last_id` as `after` to read the next page while `has_more` is true.
+    Pass `last_id` as `after` to read the next page while `has_more` is true. A conversation that
+    changes meanwhile moves: oldest first, what lies between its places can be skipped.
     """
     page = store().list_conversations(
         owner(),

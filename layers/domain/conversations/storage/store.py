@@ -144,8 +144,8 @@ class Store:
         """Return the owner's conversations by their last change, those with all given pairs.
 
         The index behind it follows a change within a second or so. A page that would take too
-        many reads ends early. In ascending order, a conversation that changes between two pages
-        moves to the end.
+        many reads ends early. A conversation that changes moves: in ascending order, the page after
+        it starts at its new place.
 
         Raises:
             ConversationNotFoundError: there is no conversation *after*.
