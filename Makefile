@@ -8,7 +8,7 @@ DATA ?= .local
 ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
-NODE_CLIENTS := openai-node openai-agents-node
+NODE_CLIENTS := openai-node openai-agents-node openapi-node
 QUICK := $(patsubst %,tests/test_%.py,house ids models items errors store retention deleting reading versions)
 PROOFS := $(patsubst %,tests/test_%.py,machine interleavings writers purge_size)
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
@@ -133,7 +133,7 @@ clean: ## Remove what was installed and built; the local stack's data stays
 	@$(call install,meetkai-mka1 0.5.25 in $(@D),$(UV) pip install --no-deps --target $(@D) -r $<)
 	@touch $@
 
-# Clients for Node, where there is npm. Without it, or without its registry, the tests that drive
+# Clients and generators for Node, where there is npm. Without it, or without its registry, the tests that drive
 # them are skipped.
 $(NODE_CLIENTS:%=.tools/%/.installed): .tools/%/.installed: tools/%/package.json tools/%/package-lock.json
 	@mkdir -p $(@D) && cp $^ $(@D)

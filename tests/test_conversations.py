@@ -221,3 +221,27 @@ def test_an_unknown_route_is_not_found(method: str, path: str, stack: LocalStack
     answer = httpx.request(method, f"{stack.url}{path}")
 
     assert (answer.status_code, error_of(answer)["code"]) == (404, "route_not_found")
+
+
+def test_a_form_is_told_by_its_content_type(client: httpx.Client, conversation: str) -> None:
+    answer = client.post(f"{conversation}/items", data={"items": "hello"})
+
+    error = error_of(answer)
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_json", None)
+    assert str(error["message"]).endswith(
+        "Its Content-Type is 'application/x-www-form-urlencoded': send application/json."
+    )
+
+
+def test_every_response_is_spaced_alike(client: httpx.Client, conversation: str) -> None:
+    client.post(f"{conversation}/items", json={"items": [HELLO]}).raise_for_status()
+    answers = [
+        client.get("/conversations"),
+        client.get(conversation),
+        client.get(f"{conversation}/items"),
+        client.get("/conversations/conv_none"),
+        client.delete(conversation),
+    ]
+
+    for answer in answers:
+        assert answer.text == json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":"))

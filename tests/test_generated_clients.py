@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 TOOLS = TESTS.parent / ".tools"
 PYTHON = TOOLS / "openapi-python-client" / "bin"
+NODE = TOOLS / "openapi-node"
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2VjcmV0"}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
 SEARCH = {
@@ -95,3 +97,35 @@ def test_openapi_python_client_makes_a_client_that_works(
     assert answers["refused"]["error"]["code"] == "array_below_min_length"
     assert answers["kinds"]["append"] == answers["kinds"]["list"] == "ItemPage"
     assert answers["kinds"]["missing"] == answers["kinds"]["refused"] == "ErrorEnvelope"
+
+
+def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(
+    face: Face, stack: LocalStack, key: str, tmp_path: Path
+) -> None:
+    node = shutil.which("node")
+    if node is None or not (NODE / ".installed").exists():
+        pytest.skip("there is no node on this machine, or its tools could not be installed")
+    modules = NODE / "node_modules"
+    (tmp_path / "node_modules").symlink_to(modules)
+    program = (TESTS / "generated_tour.mts").read_text(encoding="utf-8")
+    name = json.dumps(face.include)
+    (tmp_path / "tour.mts").write_text(program.replace("INCLUDE", name), encoding="utf-8")
+    options = "--strict --skipLibCheck --target es2022 --lib es2022,dom --module nodenext --allowImportingTsExtensions"
+    options += " --rewriteRelativeImportExtensions"
+
+    url = f"{stack.url}{face.prefix}/openapi.json"
+    generator = modules / "openapi-typescript" / "bin" / "cli.js"
+    printed = run(node, generator, url, "-o", tmp_path / "generated.d.ts")
+    tsc = modules / "typescript" / "bin" / "tsc"
+    run(node, tsc, *options.split(), tmp_path / "tour.mts")
+    arguments = (server(stack, face), key, json.dumps(ITEMS[:-1]))
+    answers: Any = json.loads(run(node, tmp_path / "tour.mjs", *arguments))
+
+    assert "⚠" not in printed
+    assert answers["create"]["metadata"] == {"topic": "weather"}
+    assert answers["append"]["data"][0] == SEARCH
+    assert answers["get"] == answers["append"]["data"][-1]
+    assert answers["said"] == "user"
+    assert "results" not in answers["include"]["data"][0]
+    assert answers["include"]["data"][1] == REASONING
+    assert answers["missing"] == [404, "conversation_not_found"]

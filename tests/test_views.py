@@ -208,3 +208,21 @@ def test_a_choice_is_the_same_in_either_manner(item: Json, included: frozenset[s
 
 def test_the_values_of_include_are_openais() -> None:
     assert HEAVY_FIELDS.keys() == set(get_args(ResponseIncludable))
+
+
+@pytest.mark.parametrize("extra", [{}, {"signal": "SIGKILL"}])
+def test_an_output_without_an_exit_code_keeps_its_shape_whatever_else_its_outcome_says(
+    extra: dict[str, str],
+) -> None:
+    outcome = {"type": "exit", "exit_code": None, **extra}
+    output = {"stdout": "", "stderr": "", "outcome": outcome}
+    item: Json = {"type": "shell_call_output", "id": "sho_1", "call_id": "c", "output": output}
+
+    assert as_openai(item)["output"] == output
+
+
+def test_commands_that_are_null_count_as_absent() -> None:
+    action = {"type": "exec", "command": "ls", "commands": None}
+    item: Json = {"type": "shell_call", "id": "sh_1", "call_id": "c", "action": action}
+
+    assert as_openai(item)["action"] == {**action, "commands": ["ls"]}
