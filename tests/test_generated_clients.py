@@ -110,8 +110,8 @@ def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(
     program = (TESTS / "generated_tour.mts").read_text(encoding="utf-8")
     name = json.dumps(face.include)
     (tmp_path / "tour.mts").write_text(program.replace("INCLUDE", name), encoding="utf-8")
-    options = "--strict --skipLibCheck --target es2022 --lib es2022,dom --module nodenext --allowImportingTsExtensions"
-    options += " --rewriteRelativeImportExtensions"
+    options = "--strict --skipLibCheck --target es2022 --lib es2022,dom --module nodenext"
+    options += " --allowImportingTsExtensions --rewriteRelativeImportExtensions"
 
     url = f"{stack.url}{face.prefix}/openapi.json"
     generator = modules / "openapi-typescript" / "bin" / "cli.js"
