@@ -33,10 +33,6 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_it_is_short() -> None:
-    assert len(README.splitlines()) < 150
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 def test_its_request_gets_its_answer(stack: LocalStack, key: str) -> None:
     command = README[README.index("    curl ") :].partition("\n\n")[0]
