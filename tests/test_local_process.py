@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -282,7 +283,8 @@ def test_killed_engine_loses_at_most_the_last_second(tmp_path: Path) -> None:
 
 def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
     makefile = tmp_path / "Makefile"
-    makefile.write_text(f"run:\n\t@cd {ROOT} && exec {' '.join(command(tmp_path, '--quiet'))}\n")
+    line = f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(command(tmp_path, '--quiet'))}"
+    makefile.write_text(f"run:\n\t@{line}\n")
     with subprocess.Popen(  # noqa: S603 - our own command
         ["make", "--no-print-directory", "-f", str(makefile), "run"],  # noqa: S607 - wherever it is
         stdout=subprocess.PIPE,
