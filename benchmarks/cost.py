@@ -7,24 +7,18 @@ those of what it really sends; how long Lambda bills is assumed, in `prices.toml
 from __future__ import annotations
 
 import math
-import tempfile
 import zlib
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from benchmarks import samples
 from benchmarks.metering import WRITE_BYTES
 from benchmarks.payloads import MILLION, lines_of, markdown, row_overhead, write_units
 from benchmarks.prices import GIGABYTE, Prices
-from benchmarks.request_units import OWNER, Workload
+from benchmarks.request_units import OWNER, Workload, running_workload
 from conversations.storage.append import IdempotencyInfo
 from conversations.storage.payloads import encode
 from conversations.tally import METRICS
-from local.engines import running_engine
 from local.intrinsics import mapping, read_document, section
-from local.resources import Resources
 from local.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
@@ -249,16 +243,8 @@ def _dollars(one: float) -> str:
 
 def main() -> None:
     """Print the tables."""
-    template = Template.loaded(TEMPLATE, {})
-    with (
-        tempfile.TemporaryDirectory() as data,
-        running_engine("ministack", Path(data)),
-        closing(Resources(template)) as resources,
-        ThreadPoolExecutor(1) as threads,
-    ):
-        resources.create()
-        operations = Requests(Workload(template, resources, threads)).measured()
-        print(tables(template, operations), end="")  # noqa: T201 - a command's output
+    with running_workload() as workload:
+        print(tables(Template(), Requests(workload).measured()), end="")  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":

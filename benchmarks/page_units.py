@@ -7,18 +7,11 @@ from __future__ import annotations
 
 import math
 import random
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from benchmarks.metering import READ_BYTES, row_bytes
-from benchmarks.request_units import OWNER, Workload, batch
+from benchmarks.request_units import OWNER, Workload, batch, running_workload
 from conversations.storage import rows
-from local.engines import running_engine
-from local.resources import Resources
-from local.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,15 +131,7 @@ def large_batch_table(costs: Mapping[str, Cost]) -> str:
 
 def main() -> None:
     """Print both tables."""
-    template = Template.loaded(TEMPLATE, {})
-    with (
-        tempfile.TemporaryDirectory() as data,
-        running_engine("ministack", Path(data)),
-        closing(Resources(template)) as resources,
-        ThreadPoolExecutor(1) as threads,
-    ):
-        resources.create()
-        workload = Workload(template, resources, threads)
+    with running_workload() as workload:
         print(page_table(page_costs(workload)))  # noqa: T201 - a command's output
         print(large_batch_table(large_batch_costs(workload)), end="")  # noqa: T201 - a command's output
 

@@ -9,7 +9,7 @@ import itertools
 import random
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -27,7 +27,7 @@ from local.resources import Resources
 from local.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
 
@@ -190,8 +190,9 @@ def table_of(costs: Mapping[str, Cost]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def main() -> None:
-    """Print the table that `docs/storage.md` holds."""
+@contextmanager
+def running_workload() -> Iterator[Workload]:
+    """Have a store on new tables in MiniStack until the block is left."""
     template = Template.loaded(TEMPLATE, {})
     with (
         tempfile.TemporaryDirectory() as data,
@@ -200,7 +201,13 @@ def main() -> None:
         ThreadPoolExecutor(1) as threads,
     ):
         resources.create()
-        print(table_of(Workload(template, resources, threads).costs()), end="")  # noqa: T201 - a command's output
+        yield Workload(template, resources, threads)
+
+
+def main() -> None:
+    """Print the table that `docs/storage.md` holds."""
+    with running_workload() as workload:
+        print(table_of(workload.costs()), end="")  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":
