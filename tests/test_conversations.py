@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from wire import HELLO, error_of
+from wire import HELLO, Json, error_of
 
 if TYPE_CHECKING:
     from conftest import IssueKey
@@ -246,3 +246,48 @@ def test_every_response_is_spaced_alike(client: httpx.Client, conversation: str)
 
     for answer in answers:
         assert answer.text == json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":"))
+
+
+UNKNOWN_FIELDS = [
+    ("POST", "", {"metadata": {}, "tags": 5}, "tags", "Known are: metadata."),
+    (
+        "POST",
+        "/items",
+        {"items": [HELLO], "metadata": {}},
+        "metadata",
+        "Known are: items, include.",
+    ),
+    ("DELETE", "/items", {"item_id": ["a"]}, "item_id", "Did you mean 'item_ids'?"),
+]
+
+
+@pytest.mark.parametrize("case", UNKNOWN_FIELDS, ids=lambda case: case[3])
+def test_an_unknown_field_of_a_body_is_rejected_with_the_nearest_name(
+    case: tuple[str, str, Json, str, str], client: httpx.Client, conversation: str
+) -> None:
+    method, suffix, body, name, hint = case
+
+    answer = client.request(method, conversation + suffix, json=body)
+
+    error = error_of(answer)
+    assert (answer.status_code, error["code"], error["param"]) == (400, "unknown_parameter", name)
+    assert str(error["message"]).endswith(hint)
+    assert client.get(f"{conversation}/items").json()["data"] == []
+
+
+def test_a_misspelt_field_of_a_create_makes_no_conversation(client: httpx.Client) -> None:
+    answer = client.post("/conversations", json={"itmes": [HELLO]})
+
+    assert answer.status_code == 400
+    assert error_of(answer)["message"] == (
+        "\"itmes\" is not a parameter of this request. Did you mean 'items'?"
+    )
+    assert client.get("/conversations").json()["data"] == []
+
+
+def test_an_unknown_field_of_an_item_is_kept(client: httpx.Client, conversation: str) -> None:
+    item = {**HELLO, "mood": {"of": "the day"}}
+
+    [kept] = client.post(f"{conversation}/items", json={"items": [item]}).json()["data"]
+
+    assert kept == {**item, "id": kept["id"]}
