@@ -229,8 +229,8 @@ class Intrinsics:
                 return f"${{{name}}}"
             if name in local_values:
                 return as_text(self.resolve(local_values[name]))
-            function = "Fn::GetAtt" if "." in name and name not in self._values else "Ref"
-            return as_text(self.resolve({function: name}))
+            is_attribute = "." in name and not name.endswith(".Stage")
+            return as_text(self.resolve({"Fn::GetAtt" if is_attribute else "Ref": name}))
 
         return _PLACEHOLDER.sub(value, str(text))
 

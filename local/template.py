@@ -142,7 +142,10 @@ class Template:
             name=logical_id,
             stage=as_text(properties["StageName"]),
             stage_variables=_texts(section(properties, "Variables")) or None,
-            routes=tuple(self._routes(auth.get("DefaultAuthorizer"))),
+            routes=(
+                *self._defined_routes(section(properties, "DefinitionBody"), auth),
+                *self._event_routes(auth.get("DefaultAuthorizer")),
+            ),
             authorizers={
                 name: self._authorizer(mapping(given))
                 for name, given in section(auth, "Authorizers").items()
@@ -216,7 +219,22 @@ class Template:
                 return f"/{as_text(given)}"
         return ""
 
-    def _routes(self, default_authorizer: Json) -> Iterator[Route]:
+    def _defined_routes(self, body: JsonObject, auth: JsonObject) -> Iterator[Route]:
+        """Yield the routes of the API's own OpenAPI document."""
+        for path, operations in section(body, "paths").items():
+            for method, operation in mapping(operations).items():
+                is_open = method == "options" and not auth["AddDefaultAuthorizerToCorsPreflight"]
+                integration = section(mapping(operation), "x-amazon-apigateway-integration")
+                arn = as_text(integration["uri"]).partition("/functions/")[2]
+                yield Route(
+                    method=method.upper(),
+                    path=path,
+                    function=self._owner_of(arn.removesuffix("/invocations")),
+                    authorizer=None if is_open else as_text(auth["DefaultAuthorizer"]),
+                )
+
+    def _event_routes(self, default_authorizer: Json) -> Iterator[Route]:
+        """Yield the routes that functions name as their events."""
         for logical_id in self._ids("AWS::Serverless::Function"):
             for event in _events(self._properties(logical_id), "Api"):
                 chosen = section(event, "Auth").get("Authorizer", default_authorizer)
