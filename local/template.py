@@ -16,6 +16,7 @@ from local.intrinsics import (
     as_text,
     items,
     mapping,
+    merged,
     read_document,
     section,
 )
@@ -183,7 +184,7 @@ class Template:
         resource = mapping(section(self._document, "Resources")[logical_id])
         kind = as_text(resource["Type"]).rpartition("::")[2]
         shared = section(section(self._document, "Globals"), kind)
-        return mapping(self._intrinsics.resolve(_merged(shared, section(resource, "Properties"))))
+        return mapping(self._intrinsics.resolve(merged(shared, section(resource, "Properties"))))
 
     def _function(self, logical_id: str) -> Function:
         properties = _LAMBDA_DEFAULTS | self._properties(logical_id)
@@ -291,18 +292,6 @@ def _gateway_response(given: JsonObject) -> GatewayResponse:
         headers=_texts(section(section(given, "ResponseParameters"), "Headers")),
         templates=_texts(section(given, "ResponseTemplates")),
     )
-
-
-def _merged(shared: JsonObject, own: JsonObject) -> JsonObject:
-    """`Globals` below a resource: mappings merge, lists add up, anything else yields."""
-    merged = {**shared, **own}
-    for name in shared.keys() & own.keys():
-        above, below = shared[name], own[name]
-        if isinstance(above, dict) and isinstance(below, dict):
-            merged[name] = _merged(above, below)
-        elif isinstance(above, list) and isinstance(below, list):
-            merged[name] = [*above, *below]
-    return merged
 
 
 def _texts(values: JsonObject) -> dict[str, str]:
