@@ -361,23 +361,29 @@ def test_functions_that_answer_requests_are_released_gradually_in_prod(prod: Jso
         assert CANARY in json.dumps(group["DeploymentConfigName"])
 
 
-def test_gradual_release_is_taken_back_on_an_alarm(prod: JsonObject) -> None:
-    for group in of_kind(prod, "AWS::CodeDeploy::DeploymentGroup").values():
-        assert at(group, "AlarmConfiguration") == {
-            "Enabled": True,
-            "Alarms": [{"Name": {"Ref": "ApiErrorsAlarm"}}, {"Name": {"Ref": "ServerErrorsAlarm"}}],
-        }
-        events = items(at(group, "AutoRollbackConfiguration", "Events"))
-        assert "DEPLOYMENT_STOP_ON_ALARM" in events
+@pytest.mark.parametrize("function", ["Api", "Authorizer"])
+def test_gradual_release_is_taken_back_on_an_alarm_of_its_own_version(
+    prod: JsonObject, function: str
+) -> None:
+    group = of_kind(prod, "AWS::CodeDeploy::DeploymentGroup")[f"{function}FunctionDeploymentGroup"]
+    alarm = of_kind(prod, "AWS::CloudWatch::Alarm")[f"{function}ReleaseAlarm"]
+
+    assert at(group, "AlarmConfiguration") == {
+        "Enabled": True,
+        "Alarms": [
+            {"Name": {"Ref": f"{function}ReleaseAlarm"}},
+            {"Name": {"Ref": "ServerErrorsAlarm"}},
+        ],
+    }
+    version = {"Fn::GetAtt": [version_of(prod, f"{function}Function"), "Version"]}
+    assert json.dumps(alarm["Metrics"]).count(json.dumps(version)) == 3
+    events = items(at(group, "AutoRollbackConfiguration", "Events"))
+    assert "DEPLOYMENT_STOP_ON_ALARM" in events
 
 
-def test_alarms_of_a_release_watch_what_the_release_changes(prod: JsonObject) -> None:
+def test_api_is_watched_by_its_name(prod: JsonObject) -> None:
     alarms = of_kind(prod, "AWS::CloudWatch::Alarm")
 
-    assert at(alarms["ApiErrorsAlarm"], "Dimensions", 1) == {
-        "Name": "Resource",
-        "Value": {"Fn::Sub": "${ApiFunction}:live"},
-    }
     assert [as_text(at(each, "Value")) for each in items(alarms["ServerErrorsAlarm"]["Dimensions"])]
     assert at(prod, "Api", "Properties", "Name") == at(
         alarms["ServerErrorsAlarm"], "Dimensions", 0, "Value"
