@@ -68,6 +68,10 @@ prove: .venv/.installed .tools/ministack/.installed ## Run what is exhaustive or
 e2e: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Build, deploy into MiniStack and try what was deployed (ARGS="-k name")
 	@$(BIN)/pytest tests/e2e $(ARGS)
 
+.PHONY: smoke
+smoke: .venv/.installed ## Check a deployed stack over HTTP (URL=ApiUrl KEY=... READ_KEY=... ORIGIN=... ARGS=--json)
+	@API_KEY="$(KEY)" READ_KEY="$(READ_KEY)" $(BIN)/python -m smoke --url "$(URL)" $(if $(ORIGIN),--origin "$(ORIGIN)") $(ARGS)
+
 .PHONY: format
 format: .venv/.installed ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix

@@ -395,6 +395,7 @@ def test_release_is_all_at_once_in_dev_and_by_default(
 ) -> None:
     for resources in (dev, defaults):
         assert not [kind for kind in map(kind_of, resources.values()) if "CodeDeploy" in kind]
+        assert at(resources, "ApiReleaseAlarm", "Condition") == "IsGradual"
 
 
 def kind_of(resource: Json) -> str:
