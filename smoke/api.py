@@ -57,22 +57,35 @@ class Api:
         headers = {**self._authorization(), **request.pop("headers", {})}
         return self.client.request(method, self.url(path), headers=headers, **request)
 
-    def call(
+    def call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
+        """Return the response to a request that must succeed.
+
+        Raises:
+            CheckError: it does not, or has no `x-request-id`.
+        """
+        return require(self.send(method, path, **request))
+
+    def refused(
         self,
         method: str,
         path: str,
-        *,
-        status: int = HTTPStatus.OK,
-        code: str | None = None,
+        status: int,
+        code: str,
         **request: Any,  # noqa: ANN401 - httpx's
     ) -> httpx.Response:
-        """Return the response to a request, which must have this status, and this error's code.
+        """Return the response to a request that must be refused with this error.
 
         Raises:
-            CheckError: it has another, or no `x-request-id`, or no JSON of the right kind.
+            CheckError: it is answered in another way, or in another envelope.
         """
-        response = self.send(method, path, **request)
-        return require(response, status=status, code=code)
+        response = require(self.send(method, path, **request), status)
+        error = error_of(response)
+        expect(
+            error.get("code") == code and {"message", "type", "param"} <= error.keys(),
+            f"{method} {self.prefix}{path} must answer with the error code {code}, "
+            f"got {response.text[:SHOWN_CHARACTERS]}",
+        )
+        return response
 
     def create(self, items: Sequence[Json] = (), headers: Json | None = None) -> str:
         """Return the path of a new conversation, which is deleted at the end of the run."""
@@ -116,26 +129,20 @@ class Api:
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
 
-def require(
-    response: httpx.Response, *, status: int = HTTPStatus.OK, code: str | None = None
-) -> httpx.Response:
-    """Return the response, which must be as wanted.
+def require(response: httpx.Response, status: int = HTTPStatus.OK) -> httpx.Response:
+    """Return the response, which must have this status and an `x-request-id`.
 
     Raises:
-        CheckError: it is not.
+        CheckError: it has not.
     """
     request_id = response.headers.get("x-request-id")
     what = f"{response.request.method} {response.request.url.path}"
-    seen = f"x-request-id {request_id}: {response.text[:SHOWN_CHARACTERS]}"
     if response.status_code != status:
-        raise CheckError(f"{what} must answer {status}, got {response.status_code}. {seen}")
-    expect(request_id, f"{what} has no header x-request-id. {response.text[:SHOWN_CHARACTERS]}")
-    if code:
-        error = error_of(response)
-        expect(
-            error.get("code") == code and {"message", "type", "param"} <= error.keys(),
-            f"{what} must answer with the error code {code}. {seen}",
+        raise CheckError(
+            f"{what} must answer {status:d}, got {response.status_code}. "
+            f"x-request-id {request_id}: {response.text[:SHOWN_CHARACTERS]}"
         )
+    expect(request_id, f"{what} has no header x-request-id. {response.text[:SHOWN_CHARACTERS]}")
     return response
 
 

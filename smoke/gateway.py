@@ -20,12 +20,12 @@ OVER_API_GATEWAYS_LIMIT = 11_000_000
 
 def check_keys(api: Api) -> None:
     """Requests without a key, and with a wrong one, are refused."""
-    refused = {"status": HTTPStatus.UNAUTHORIZED, "code": "invalid_api_key"}
+    refusal = HTTPStatus.UNAUTHORIZED, "invalid_api_key"
     for other in (None, "smoke-test-unknown-key", "lck_not_a_key"):
-        response = api.with_key(other).call("GET", CONVERSATIONS, **refused)
+        response = api.with_key(other).refused("GET", CONVERSATIONS, *refusal)
         challenge = response.headers.get("WWW-Authenticate")
         expect(challenge == "Bearer", f"A 401 must name the scheme Bearer, got {challenge}.")
-    api.call("GET", CONVERSATIONS, headers={"Authorization": "Basic eDp5"}, **refused)
+    api.refused("GET", CONVERSATIONS, *refusal, headers={"Authorization": "Basic eDp5"})
 
 
 def check_scopes(api: Api) -> None:
@@ -34,42 +34,38 @@ def check_scopes(api: Api) -> None:
         raise SkipError("READ_KEY is missing: make one with --scope read.")
     path, reader = api.create([message("a")]), api.with_key(api.read_key)
     reader.call("GET", CONVERSATIONS)
-    refused = {"status": HTTPStatus.FORBIDDEN, "code": "insufficient_scope"}
-    reader.call("POST", f"{path}/items", json={"items": [message("b")]}, **refused)
-    reader.call("DELETE", path, **refused)
+    refusal = HTTPStatus.FORBIDDEN, "insufficient_scope"
+    reader.refused("POST", f"{path}/items", *refusal, json={"items": [message("b")]})
+    reader.refused("DELETE", path, *refusal)
     expect(texts(api, path) == ["a"], "A request that was refused changed the conversation.")
 
 
 def check_unknown_routes(api: Api) -> None:
     """Unknown paths and methods are 404, with the API's own error."""
-    refused = {"status": HTTPStatus.NOT_FOUND, "code": "route_not_found"}
-    api.call("GET", "/smoke-test", **refused)
-    api.call("PUT", CONVERSATIONS, json={}, **refused)
-    api.call("PATCH", f"{CONVERSATIONS}/conv_smoke", json={}, **refused)
+    refusal = HTTPStatus.NOT_FOUND, "route_not_found"
+    api.refused("GET", "/smoke-test", *refusal)
+    api.refused("PUT", CONVERSATIONS, *refusal, json={})
+    api.refused("PATCH", f"{CONVERSATIONS}/conv_smoke", *refusal, json={})
 
 
 def check_invalid_bodies(api: Api) -> None:
     """A wrong body is refused with the path of its fault, and stores nothing."""
-    path, refused = api.create(), {"status": HTTPStatus.BAD_REQUEST}
+    path, status = api.create(), HTTPStatus.BAD_REQUEST
     body = {"items": [message("a"), {"type": "message", "role": "user", "content": 5}]}
-    response = api.call("POST", f"{path}/items", code="invalid_type", json=body, **refused)
+    response = api.refused("POST", f"{path}/items", status, "invalid_type", json=body)
     param = error_of(response)["param"]
     expect(param == "items[1].content", f"`param` must be items[1].content, got {param}.")
-    api.call("POST", f"{path}/items", code="invalid_json", content=b"{", **refused)
+    api.refused("POST", f"{path}/items", status, "invalid_json", content=b"{")
     expect(texts(api, path) == [], "A request that was refused stored something.")
 
 
 def check_body_limits(api: Api) -> None:
     """Bodies over the limits of Lambda and of API Gateway are refused."""
     path = api.create()
+    refusal = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"
     for size in (OVER_LAMBDAS_LIMIT, OVER_API_GATEWAYS_LIMIT):
-        api.call(
-            "POST",
-            f"{path}/items",
-            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            code="request_too_large",
-            json={"items": [message("x" * size)]},
-        )
+        body = {"items": [message("x" * size)]}
+        api.refused("POST", f"{path}/items", *refusal, json=body)
 
 
 def check_compression(api: Api) -> None:
@@ -82,14 +78,8 @@ def check_compression(api: Api) -> None:
     packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     api.call("POST", f"{path}/items", content=body, headers=packed)
     expect(texts(api, path)[-1] == "sent in gzip", "The body that was sent in gzip is not there.")
-    api.call(
-        "POST",
-        f"{path}/items",
-        status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        code="unsupported_content_encoding",
-        content=b"no gzip",
-        headers=packed,
-    )
+    refusal = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding"
+    api.refused("POST", f"{path}/items", *refusal, content=b"no gzip", headers=packed)
 
 
 def check_cors(api: Api) -> None:
@@ -99,7 +89,7 @@ def check_cors(api: Api) -> None:
     preflight = open_.send("OPTIONS", CONVERSATIONS, headers=asks)
     if error_of(preflight).get("code") == "route_not_found":
         raise SkipError("CORS is off: CorsOrigins is empty.")
-    require(preflight, status=HTTPStatus.NO_CONTENT)
+    require(preflight, HTTPStatus.NO_CONTENT)
     allowed = preflight.headers.get("Access-Control-Allow-Origin")
     if not api.origin and allowed != "*":
         raise SkipError("CORS is on: give one of CorsOrigins as ORIGIN.")
@@ -109,7 +99,7 @@ def check_cors(api: Api) -> None:
     response = api.call("GET", CONVERSATIONS, headers={"Origin": origin})
     allowed = response.headers.get("Access-Control-Allow-Origin")
     expect(allowed in {origin, "*"}, f"The response allows the origin {allowed}, not {origin}.")
-    refused = {"status": HTTPStatus.UNAUTHORIZED, "code": "invalid_api_key"}
-    response = open_.call("GET", CONVERSATIONS, headers={"Origin": origin}, **refused)
+    refusal = HTTPStatus.UNAUTHORIZED, "invalid_api_key"
+    response = open_.refused("GET", CONVERSATIONS, *refusal, headers={"Origin": origin})
     allowed = response.headers.get("Access-Control-Allow-Origin")
     expect(allowed == "*", f"API Gateway's own error allows the origin {allowed}, not *.")

@@ -67,7 +67,7 @@ def check_items(api: Api) -> None:
     expect(text_of(read) == "b", f"The item {one} is {read}.")
     api.call("DELETE", f"{path}/items/{one}")
     api.call("DELETE", f"{path}/items", json={"item_ids": [two, three]})
-    api.call("GET", f"{path}/items/{one}", status=HTTPStatus.NOT_FOUND, code="item_not_found")
+    api.refused("GET", f"{path}/items/{one}", HTTPStatus.NOT_FOUND, "item_not_found")
     expect(texts(api, path) == ["a"], f"After deletions the items are {texts(api, path)}.")
 
 
@@ -93,8 +93,8 @@ def check_batch(api: Api) -> None:
     path = api.create(map(message, wanted))  # type: ignore[arg-type]
     expect(texts(api, path) == wanted, f"The items are {texts(api, path)}.")
     too_many = {"items": [message("x")] * (MAX_BATCH_ITEMS + 1)}
-    code = "array_above_max_length"
-    api.call("POST", f"{path}/items", status=HTTPStatus.BAD_REQUEST, code=code, json=too_many)
+    refusal = HTTPStatus.BAD_REQUEST, "array_above_max_length"
+    api.refused("POST", f"{path}/items", *refusal, json=too_many)
     expect(texts(api, path) == wanted, "A batch that was refused left something.")
 
 
@@ -115,15 +115,9 @@ def check_replay(api: Api) -> None:
     )
     expect(first == second, "A replayed append must have the same response.")
     expect(texts(api, path) == ["once"], f"After a replay the items are {texts(api, path)}.")
+    refusal = HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"
     other = {"items": [message("twice")]}
-    api.call(
-        "POST",
-        f"{path}/items",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY,
-        code="idempotency_key_reused",
-        json=other,
-        headers=headers,
-    )
+    api.refused("POST", f"{path}/items", *refusal, json=other, headers=headers)
     made = {api.create([message("once")], headers) for _ in range(2)}
     expect(len(made) == 1, f"A replayed create made {made}.")
 
@@ -153,8 +147,8 @@ def check_end_users(api: Api) -> None:
     path = api.create([message("a")], headers=mine)
     api.call("GET", path, headers=mine)
     for headers in (yours, {}):
-        code = "conversation_not_found"
-        api.call("GET", path, status=HTTPStatus.NOT_FOUND, code=code, headers=headers)
+        refusal = HTTPStatus.NOT_FOUND, "conversation_not_found"
+        api.refused("GET", path, *refusal, headers=headers)
 
 
 def check_writers(api: Api) -> None:
@@ -181,8 +175,7 @@ def check_deletion(api: Api) -> None:
     deleted = api.call("DELETE", path).json()
     expect(deleted.get("deleted") is True, f"DELETE answered {deleted}.")
     for each in (path, f"{path}/items"):
-        code = "conversation_not_found"
-        api.call("GET", each, status=HTTPStatus.NOT_FOUND, code=code)
+        api.refused("GET", each, HTTPStatus.NOT_FOUND, "conversation_not_found")
 
 
 def _pages(api: Api, path: str, order: str, limit: int) -> Any:  # noqa: ANN401 - of Json
