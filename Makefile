@@ -81,6 +81,10 @@ format: .venv/.installed ## Rewrite the code in the project's format
 openapi: .venv/.installed ## Write the OpenAPI documents anew
 	@$(BIN)/python -m openapi
 
+.PHONY: parameters
+parameters: .venv/.installed ## Write the table of parameters in docs/template.md anew
+	@PYTHONPATH=. $(BIN)/python tools/parameters_page.py
+
 .PHONY: fuzz
 fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with all that schemathesis makes of the documents (ARGS="-n 500")
 	@$(BIN)/python -m openapi.fuzzing $(ARGS)
@@ -89,6 +93,10 @@ fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with a
 build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 	@.tools/sam/bin/sam build
 	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
+
+.PHONY: deploy
+deploy: build ## Deploy what is built (ENV=dev|prod, with AWS credentials and a region; ARGS="--stack-name NAME")
+	@.tools/sam/bin/sam deploy --config-env $(or $(ENV),dev) $(ARGS)
 
 .PHONY: bench
 bench: .venv/.installed .tools/ministack/.installed build ## Measure speed and size against peers and limits (ARGS="--json FILE")
