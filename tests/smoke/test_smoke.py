@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from conversations.auth.api_keys import SCOPES, ApiKeys, Scope
-from local.stack import LocalStack
+from conversations.auth.api_keys import SCOPES, ApiKeyRepository, Scope
+from local.stack import DevStack
 from smoke.__main__ import main
 from smoke.api import Api
 from smoke.run import CHECKS, ONCE, PREFIXES, run, run_check
@@ -124,7 +124,7 @@ BROKEN: dict[str, tuple[str, Changed]] = {
 
 
 @pytest.fixture
-def make_api(stack: LocalStack, issue_key: IssueKey) -> Iterator[Callable[..., Api]]:
+def make_api(stack: DevStack, issue_key: IssueKey) -> Iterator[Callable[..., Api]]:
     """Makes an API with two keys, over a transport of one's own."""
     clients = []
 
@@ -224,10 +224,10 @@ def test_head_fails_where_a_body_comes_with_it(
 
 
 @pytest.fixture(scope="module")
-def open_stack(running_stack: LocalStack) -> Iterator[LocalStack]:
+def open_stack(running_stack: DevStack) -> Iterator[DevStack]:
     """The stack with one origin whose pages may call, in the environment of the usual one."""
     assert running_stack.url
-    with LocalStack.start(parameters={"CorsOrigins": APP}) as stack:
+    with DevStack.start(parameters={"CorsOrigins": APP}) as stack:
         stack.reset()
         yield stack
 
@@ -244,10 +244,10 @@ def open_stack(running_stack: LocalStack) -> Iterator[LocalStack]:
     ids=["the origin", "another origin", "no origin", "no permission", "no methods"],
 )
 def test_cors_is_checked_by_an_origin_that_may_call(
-    open_stack: LocalStack, origin: str | None, transport: Changed | None, outcome: str
+    open_stack: DevStack, origin: str | None, transport: Changed | None, outcome: str
 ) -> None:
-    keys = ApiKeys(open_stack.resources.dynamodb, open_stack.template.name("ApiKeysTable"))
-    with open_stack.engine.turn:
+    keys = ApiKeyRepository(open_stack.resources.dynamodb, open_stack.template.name("ApiKeysTable"))
+    with open_stack.engine.lock:
         key, _ = keys.create(account="acme", name="smoke", scopes=SCOPES)
 
     with httpx.Client(base_url=open_stack.url, transport=transport) as client:
@@ -262,7 +262,7 @@ def results_of(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 @pytest.fixture
-def arguments(stack: LocalStack, issue_key: IssueKey, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def arguments(stack: DevStack, issue_key: IssueKey, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("API_KEY", issue_key())
     monkeypatch.setenv("READ_KEY", "")
     return ["--url", stack.url, "--header", "X-Front: smoke"]

@@ -12,7 +12,7 @@ type Metric = Literal[
     "Appends",
     "AppendedItems",
     "AppendedBytes",
-    "Rekeys",
+    "OrderingRetries",
     "Replays",
     "Conflicts",
     "Throttles",
@@ -20,8 +20,8 @@ type Metric = Literal[
     "SpilledBytes",
     "PurgedRows",
     "PurgeLag",
-    "RefusedKeys",
-    "FailedAuthorizations",
+    "RejectedKeys",
+    "AuthorizerErrors",
     "FailedRequests",
 ]
 
@@ -29,12 +29,12 @@ METRICS: Final[tuple[Metric, ...]] = get_args(Metric.__value__)
 """All metrics of the service, which `docs/operations.md` explains."""
 _UNITS: Final = {"AppendedBytes": "Bytes", "SpilledBytes": "Bytes", "PurgeLag": "Seconds"}
 """Of those that are no counts."""
-_BY_VERSION: Final = {"FailedRequests", "RefusedKeys"}
+_BY_VERSION: Final = {"FailedRequests", "RejectedKeys"}
 """Those that are also counted for each version of a function: the alarms of a release need them."""
 
 
 @dataclass(slots=True)
-class Tally:
+class RequestStats:
     """One request's, one purge's or one key's; whoever does something adds to it."""
 
     owner: str | None = None
@@ -53,7 +53,7 @@ class Tally:
         if value:
             self.metrics[metric] = self.metrics.get(metric, 0) + value
 
-    def embedded(self) -> dict[str, Any]:
+    def to_emf(self) -> dict[str, Any]:
         """The metrics as a log line tells CloudWatch of them; nothing where there are none.
 
         It is CloudWatch's embedded metric format. Of the dimensions, `service` is a field that the
@@ -78,7 +78,9 @@ class Tally:
         }
 
 
-def request_line(event: dict[str, Any], answer: dict[str, Any], done: Tally) -> dict[str, Any]:
+def request_log_fields(
+    event: dict[str, Any], answer: dict[str, Any], done: RequestStats
+) -> dict[str, Any]:
     """Return what the log is told of a request: ids and numbers, no word of what it was about.
 
     A response that is a failure of ours is counted.
@@ -98,7 +100,7 @@ def request_line(event: dict[str, Any], answer: dict[str, Any], done: Tally) -> 
         "answer_bytes": _bytes(answer["body"]),
         "retries": done.retries,
         "version": _version(),
-        **done.embedded(),
+        **done.to_emf(),
     }
 
 
