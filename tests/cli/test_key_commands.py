@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from click.testing import CliRunner, Result
 from moto.core import set_initial_no_auth_action_count
 
+from conversations_cli import key_use
 from conversations_cli.__main__ import main
 from conversations_cli.key_commands import keys
 
@@ -466,6 +468,30 @@ def logged(lines: list[dict[str, str]]) -> Iterator[None]:
         logs.put_log_events(**stream, logEvents=events)
     yield
     logs.delete_log_group(**group)
+
+
+def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made, ask_aws, states = ask("create", *at, *ACME), BaseClient._make_api_call, ["Running"]
+
+    def slow(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        answer = ask_aws(client, operation, parameters)
+        if operation == "GetQueryResults" and states:
+            answer["status"] = states.pop()
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", slow)
+    monkeypatch.setattr(key_use, "POLL_SECONDS", 0)
+    line = {
+        "timestamp": "2026-11-26T13:00:00+00:00",
+        "message": "request",
+        "key_id": made["key_id"],
+    }
+
+    with logged([line]):
+        shown = ask("show", *at, made["key_id"], "--last-use")
+
+    assert shown["last_used_at"] == 1795698000
+    assert not states
 
 
 def test_last_use_needs_a_stack(at: list[str], stack: DevStack) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -303,6 +305,13 @@ def test_a_url_where_nothing_answers_is_told(
 
     assert status == 2
     assert "Nothing answers at http://127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_the_module_is_a_command(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["smoke", *arguments, "--url", "http://127.0.0.1:9"])
+
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_module("smoke", run_name="__main__")
 
 
 def test_a_lost_connection_is_a_failure(make_api: Callable[..., Api]) -> None:
