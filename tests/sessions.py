@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import index_model
 from botocore.exceptions import ClientError, ConnectionClosedError
 from dynamodb_model import Answer, Model, Request
 from standing import UnknownStandingError, standing
@@ -188,7 +189,8 @@ class Session:
             case "query":
                 response = {"Items": found}
                 if len(found) == request.arguments.get("Limit"):
-                    response["LastEvaluatedKey"] = {k: found[-1][k] for k in ("pk", "sk")}
+                    names = index_model.KEYS if "IndexName" in request.arguments else ("pk", "sk")
+                    response["LastEvaluatedKey"] = {name: found[-1][name] for name in names}
         return response
 
     def sleep(self, _seconds: float) -> None:
