@@ -8,7 +8,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import schemathesis
+from schemathesis.core.failures import FailureGroup
 
+from openapi.allowances import error_code_conformance
+from openapi.document import FOLDER
 from openapi.faces import FACES, Face
 from openapi.fuzzing import ROOT, command
 
@@ -61,3 +65,27 @@ def test_the_service_keeps_to_its_document(
 
     assert made > 100
     record_property("requests that schemathesis made of the documents", made)
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+def test_a_code_that_the_document_does_not_name_is_found(
+    face: Face, stack: LocalStack, issue_key: IssueKey
+) -> None:
+    document = json.loads((FOLDER / face.file_name).read_text(encoding="utf-8"))
+    responses = document["paths"]["/conversations/{conversation_id}"]["get"]["responses"]
+    codes = responses["404"]["content"]["application/json"]["examples"]
+
+    def ask() -> None:
+        # Without `schemathesis.toml`, which would load the checks once more.
+        schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config())
+        case = schema["/conversations/{conversation_id}"]["GET"].Case(
+            path_parameters={"conversation_id": "conv_none"},
+            headers={"Authorization": f"Bearer {issue_key()}"},
+        )
+        case.call_and_validate(f"{stack.url}{face.prefix}", checks=[error_code_conformance])
+
+    ask()
+    del codes["conversation_not_found"]
+
+    with pytest.raises(FailureGroup, match="`conversation_not_found` is not among the codes"):
+        ask()
