@@ -1,0 +1,90 @@
+"""The service against its documents: whatever schemathesis makes of them, in a few seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+import schemathesis
+from schemathesis.core.failures import FailureGroup
+
+from openapi.dialects import FACES, Face
+from openapi.document import FOLDER
+from openapi.fuzzing import ROOT, command
+from openapi.schemathesis_hooks import error_code_conformance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from local.stack import LocalStack
+    from tests.support.issue_key import IssueKey
+
+DRAWN = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4")
+# Of the two bodies that hold items there are thousands of cases: `make fuzz`.
+LISTED = ("--phases", "coverage", "--exclude-operation-id-regex", "create$|^create")
+
+
+class TryService(Protocol):
+    """How a test runs schemathesis: its report, once it found nothing."""
+
+    def __call__(self, face: Face, *options: str) -> Any: ...
+
+
+@pytest.fixture
+def try_service(stack: LocalStack, issue_key: IssueKey, tmp_path: Path) -> TryService:
+    def run(face: Face, *options: str) -> Any:
+        report = tmp_path / "report.json"
+        run = subprocess.run(  # noqa: S603 - our own command
+            [*command(stack.url, face, *options), "--report-json-path", str(report)],
+            cwd=ROOT,
+            env={**os.environ, "API_KEY": issue_key(may_delegate=True)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout
+        return json.loads(report.read_text(encoding="utf-8"))
+
+    return run
+
+
+@pytest.mark.parametrize("options", [DRAWN, LISTED], ids=["drawn", "listed"])
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+def test_the_service_keeps_to_its_document(
+    face: Face,
+    options: tuple[str, ...],
+    try_service: TryService,
+    record_property: Callable[[str, object], None],
+) -> None:
+    made = try_service(face, *options)["test_cases"]["generated"]
+
+    assert made > 100
+    record_property("requests that schemathesis made of the documents", made)
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+def test_a_code_that_the_document_does_not_name_is_found(
+    face: Face, stack: LocalStack, issue_key: IssueKey
+) -> None:
+    document = json.loads((FOLDER / face.file_name).read_text(encoding="utf-8"))
+    responses = document["paths"]["/conversations/{conversation_id}"]["get"]["responses"]
+    codes = responses["404"]["content"]["application/json"]["examples"]
+
+    def ask() -> None:
+        # Without `schemathesis.toml`, which would load the checks once more.
+        schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config())
+        case = schema["/conversations/{conversation_id}"]["GET"].Case(
+            path_parameters={"conversation_id": "conv_none"},
+            headers={"Authorization": f"Bearer {issue_key()}"},
+        )
+        case.call_and_validate(f"{stack.url}{face.prefix}", checks=[error_code_conformance])
+
+    ask()
+    del codes["conversation_not_found"]
+
+    with pytest.raises(FailureGroup, match="`conversation_not_found` is not among the codes"):
+        ask()
