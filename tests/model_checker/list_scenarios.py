@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conversations.storage import rows
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
-from tests.model_checker.dynamodb_model import Database, Flight, Model
+from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
 from tests.model_checker.scenarios import CONVERSATION, OWNER, outcome
 from tests.model_checker.state_space import Search
@@ -109,7 +109,7 @@ class ListStory:
             ((row["pk"]["S"], row["sk"]["S"]), number)
             for row, number in zip(made, numbers, strict=True)
         )
-        base = self._model.settled(Database(flights=(Flight(writes, "", 0, None),)))
+        base = self._model.settled(Database(flights=(InFlightTransaction(writes, "", 0, None),)))
         entries = tuple(sorted((self._model.entry(number), True) for number in numbers))
         start = self._world.start(base._replace(entries=entries), faults=0)
         return Search(self._world, self._check).run(start)

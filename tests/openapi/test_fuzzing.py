@@ -11,7 +11,7 @@ import pytest
 import schemathesis
 from schemathesis.core.failures import FailureGroup
 
-from openapi.dialects import FACES, Face
+from conversations.http.dialects import DIALECTS, Dialect
 from openapi.document import FOLDER
 from openapi.fuzzing import ROOT, command
 from openapi.schemathesis_hooks import error_code_conformance
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 DRAWN = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4")
@@ -31,15 +31,15 @@ LISTED = ("--phases", "coverage", "--exclude-operation-id-regex", "create$|^crea
 class TryService(Protocol):
     """How a test runs schemathesis: its report, once it found nothing."""
 
-    def __call__(self, face: Face, *options: str) -> Any: ...
+    def __call__(self, dialect: Dialect, *options: str) -> Any: ...
 
 
 @pytest.fixture
-def try_service(stack: LocalStack, issue_key: IssueKey, tmp_path: Path) -> TryService:
-    def run(face: Face, *options: str) -> Any:
+def try_service(stack: DevStack, issue_key: IssueKey, tmp_path: Path) -> TryService:
+    def run(dialect: Dialect, *options: str) -> Any:
         report = tmp_path / "report.json"
         run = subprocess.run(  # noqa: S603 - our own command
-            [*command(stack.url, face, *options), "--report-json-path", str(report)],
+            [*command(stack.url, dialect, *options), "--report-json-path", str(report)],
             cwd=ROOT,
             env={**os.environ, "API_KEY": issue_key(may_delegate=True)},
             capture_output=True,
@@ -53,24 +53,24 @@ def try_service(stack: LocalStack, issue_key: IssueKey, tmp_path: Path) -> TrySe
 
 
 @pytest.mark.parametrize("options", [DRAWN, LISTED], ids=["drawn", "listed"])
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
 def test_the_service_keeps_to_its_document(
-    face: Face,
+    dialect: Dialect,
     options: tuple[str, ...],
     try_service: TryService,
     record_property: Callable[[str, object], None],
 ) -> None:
-    made = try_service(face, *options)["test_cases"]["generated"]
+    made = try_service(dialect, *options)["test_cases"]["generated"]
 
     assert made > 100
     record_property("requests that schemathesis made of the documents", made)
 
 
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
 def test_a_code_that_the_document_does_not_name_is_found(
-    face: Face, stack: LocalStack, issue_key: IssueKey
+    dialect: Dialect, stack: DevStack, issue_key: IssueKey
 ) -> None:
-    document = json.loads((FOLDER / face.file_name).read_text(encoding="utf-8"))
+    document = json.loads((FOLDER / dialect.file_name).read_text(encoding="utf-8"))
     responses = document["paths"]["/conversations/{conversation_id}"]["get"]["responses"]
     codes = responses["404"]["content"]["application/json"]["examples"]
 
@@ -81,7 +81,7 @@ def test_a_code_that_the_document_does_not_name_is_found(
             path_parameters={"conversation_id": "conv_none"},
             headers={"Authorization": f"Bearer {issue_key()}"},
         )
-        case.call_and_validate(f"{stack.url}{face.prefix}", checks=[error_code_conformance])
+        case.call_and_validate(f"{stack.url}{dialect.prefix}", checks=[error_code_conformance])
 
     ask()
     del codes["conversation_not_found"]

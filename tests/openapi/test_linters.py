@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from openapi.dialects import FACES, Face
+from conversations.http.dialects import DIALECTS, Dialect
 from openapi.document import FOLDER, document
 
 if TYPE_CHECKING:
@@ -71,18 +71,18 @@ def spectral(node: str, path: Path) -> Findings:
     return {(each["code"], each["message"]) for each in found}
 
 
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
-def test_redocly_finds_nothing_but_schemas_that_it_cannot_tell_apart(face: Face, node: str) -> None:
-    findings = redocly(node, FOLDER / face.file_name)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
+def test_redocly_finds_only_schemas_it_cannot_tell_apart(dialect: Dialect, node: str) -> None:
+    findings = redocly(node, FOLDER / dialect.file_name)
 
     pairs = {tuple(re.findall(r"schemas/(?:Answered)?(\w+)`", message)) for _, message in findings}
     assert {rule for rule, _ in findings} == {OVERLAP}, findings
     assert pairs == TOLD_APART
 
 
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
-def test_spectral_finds_nothing(face: Face, node: str) -> None:
-    assert spectral(node, FOLDER / face.file_name) == set()
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
+def test_spectral_finds_nothing(dialect: Dialect, node: str) -> None:
+    assert spectral(node, FOLDER / dialect.file_name) == set()
 
 
 @pytest.mark.prove
@@ -94,7 +94,7 @@ def test_spectral_finds_nothing(face: Face, node: str) -> None:
 def test_a_linter_finds_an_operation_without_a_text(
     lint: Callable[[str, Path], Findings], rule: str, node: str, tmp_path: Path
 ) -> None:
-    flawed = document(FACES[0])
+    flawed = document(DIALECTS[0])
     operation = flawed["paths"]["/conversations"]["get"]
     del operation["summary"], operation["description"]
     path = tmp_path / "openapi.json"
