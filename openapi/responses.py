@@ -76,7 +76,12 @@ def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
             "A page of conversations.", ref("Conversation"), most_conversations
         ),
         "ItemPage": _page("A page of items.", ref("AnsweredItem"), most_items),
-        "Document": {"type": "object", "required": ["openapi"], "description": "This document."},
+        "Document": {
+            "type": "object",
+            "description": "This document.",
+            "properties": {"openapi": {"type": "string", "pattern": r"^3\.1\.\d+$"}},
+            "required": ["openapi"],
+        },
     }
 
 

@@ -37,7 +37,7 @@ def _exactly_one(*names: str) -> Json:
 
 def _without(*names: str) -> Json:
     """An object that lacks at least one of the names."""
-    return {"not": {"required": [*names]}}
+    return {"not": {"required": [*names], "properties": {name: {} for name in names}}}
 
 
 _EXACT: Final[Mapping[str, Json]] = {
