@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conversations.model import Conversation
 from conversations.storage import rows
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
 from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
@@ -14,7 +15,7 @@ from tests.model_checker.state_space import Search
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conversations.storage.pages import Order
+    from conversations.model import Order
 
     type Pairs = tuple[tuple[str, str], ...]
     type Listed = tuple[str, Pairs]
@@ -100,7 +101,7 @@ class ListStory:
         """Go through all interleavings: how many there are, of how many states."""
         made = [
             rows.conversation_row(
-                rows.Conversation(name, OWNER, "acme", MOMENT * 1000 + place, dict(metadata)), ""
+                Conversation(name, OWNER, "acme", MOMENT * 1000 + place, dict(metadata)), ""
             )
             for place, (name, metadata) in enumerate(CONVERSATIONS.items())
         ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conversations.model import Conversation
 from conversations.storage import conversation_pages, rows
 from conversations.storage.conversation_pages import ConversationPageReader
 from tests.model_checker.actors import patch
@@ -15,7 +16,7 @@ from tests.model_checker.scenarios import appender, ender
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from conversations.storage.pages import Order
+    from conversations.model import Order
     from conversations.storage.rows import Row
 
 APPENDER = appender("appender A", None)
@@ -67,7 +68,7 @@ def of_the_entries_alone(_: ConversationPageReader, entries: Sequence[Row]) -> I
     """List what the index has, without a look at the rows."""
     for entry in entries:
         name = entry["pk"]["S"].partition("/")[2]
-        yield rows.Conversation(name, entry["owner"]["S"], "acme", 0, {})
+        yield Conversation(name, entry["owner"]["S"], "acme", 0, {})
 
 
 @pytest.mark.parametrize(

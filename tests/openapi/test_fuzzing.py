@@ -70,7 +70,7 @@ def test_the_service_keeps_to_its_document(
 def test_a_code_that_the_document_does_not_name_is_found(
     dialect: Dialect, stack: DevStack, issue_key: IssueKey
 ) -> None:
-    document = json.loads((FOLDER / dialect.file_name).read_text(encoding="utf-8"))
+    document = json.loads((FOLDER / f"{dialect.name}.json").read_text(encoding="utf-8"))
     responses = document["paths"]["/conversations/{conversation_id}"]["get"]["responses"]
     codes = responses["404"]["content"]["application/json"]["examples"]
 
