@@ -46,9 +46,9 @@ def test_a_list_beside_changes_keeps_what_is_promised(
     wanted: Any,
     record_property: Callable[[str, object], None],
 ) -> None:
-    story = ListStory(*movers, reader=list_reader(order, limit, wanted), wanted=wanted)
+    scenario = ListStory(*movers, reader=list_reader(order, limit, wanted), wanted=wanted)
 
-    count, states = story.explore()  # which checks what is promised, at each end
+    count, states = scenario.explore()  # which checks what is promised, at each end
 
     assert count > 1 < states
     record_property("interleavings", count)
