@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(api.__file__).parent / "openapi"
 _ABOUT: Final = (
-    "Conversations and their items, in the order they were appended. What can be read with GET can"
-    " be asked for with HEAD. Answers come compressed to clients that accept gzip or deflate, and"
-    " bodies may be sent so. All errors share one envelope, `ErrorEnvelope`; a parameter other than"
-    " `include` is refused if it is given twice."
+    "Store conversations and their items. Items keep the order in which they were appended."
+    " Every GET route also answers HEAD. Requests and responses may be compressed with gzip or"
+    " deflate. All errors share one envelope, `ErrorEnvelope`. A parameter that is given twice is"
+    " rejected, except `include`."
 )
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
@@ -135,7 +135,11 @@ def _components(face: Face) -> Json:
     schemas = {**contract, **answered_schemas(contract), **done}
     return {
         "securitySchemes": {
-            "ApiKey": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer`"}
+            "ApiKey": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "Send `Authorization: Bearer <key>`.",
+            }
         },
         "parameters": parameters.PATH,
         "headers": responses.HEADERS,

@@ -19,8 +19,8 @@ ITEMS: Final = "Items"
 DOCUMENT: Final = "Document"
 TAGS: Final = {
     CONVERSATIONS: "Conversations and their metadata.",
-    ITEMS: "What was said in a conversation, in its order.",
-    DOCUMENT: "This description of the API.",
+    ITEMS: "The items of a conversation, in order.",
+    DOCUMENT: "The OpenAPI document.",
 }
 
 _OPEN: Final = (

@@ -99,9 +99,9 @@ app.use([check_ids])
 
 @app.post(CONVERSATIONS)
 def create_conversation() -> Response[str]:
-    """Make a conversation, with up to 20 items to begin with.
+    """Create a conversation, with up to 20 initial items.
 
-    All items are stored, or none and no conversation. Send an `Idempotency-Key` to retry safely.
+    If one item is invalid, nothing is created. Send an `Idempotency-Key` to retry safely.
     """
     body = request().body()
     created = parse_create(body)
@@ -118,10 +118,10 @@ def create_conversation() -> Response[str]:
 
 @app.get(CONVERSATIONS)
 def list_conversations() -> Response[str]:
-    """A page of the caller's conversations, by their last change.
+    """List the owner's conversations by last change.
 
-    Pass `last_id` as `after` to read the next page while `has_more` is true. A conversation that
-    changes meanwhile moves: oldest first, what lies between its places can be skipped.
+    Pass `last_id` as `after` to read the next page while `has_more` is true. With `order=asc`, a
+    conversation that changes between two pages moves to the end, and later ones can be skipped.
     """
     page = store().list_conversations(
         owner(),
@@ -135,9 +135,9 @@ def list_conversations() -> Response[str]:
 
 @app.get(CONVERSATION)
 def get_conversation(conversation_id: str) -> Response[str]:
-    """Read a conversation without its items.
+    """Return a conversation without its items.
 
-    A conversation of another account or end user is answered like a missing one.
+    A conversation of another account or end user is reported as missing.
     """
     conversation = store().get_conversation(owner(), conversation_id)
     return _json(rendering.conversation_json(conversation))
@@ -145,9 +145,9 @@ def get_conversation(conversation_id: str) -> Response[str]:
 
 @app.post(CONVERSATION)
 def update_conversation(conversation_id: str) -> Response[str]:
-    """Merge pairs into a conversation's metadata; null removes one.
+    """Merge pairs into a conversation's metadata; a null value removes a pair.
 
-    Pairs that the body does not name stay. The response has all pairs.
+    Pairs that the body does not name are kept. The response has all pairs.
     """
     changes = parse_update(request().body())["metadata"] or {}
     conversation = store().update_metadata(owner(), conversation_id, changes)
@@ -156,9 +156,9 @@ def update_conversation(conversation_id: str) -> Response[str]:
 
 @app.delete(CONVERSATION)
 def delete_conversation(conversation_id: str) -> Response[str]:
-    """End a conversation, at once and for everybody.
+    """Delete a conversation and its items.
 
-    Its items can no longer be read either. They are erased in the background.
+    Neither can be read any more. Their content is erased in the background.
     """
     store().delete_conversation(owner(), conversation_id)
     return _json(rendering.deleted_json(conversation_id))
@@ -166,7 +166,7 @@ def delete_conversation(conversation_id: str) -> Response[str]:
 
 @app.post(ITEMS)
 def append_items(conversation_id: str) -> Response[str]:
-    """Append a batch of 1..20 items, all or none, in their order.
+    """Append 1 to 20 items, atomically and in order.
 
     The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
     """
@@ -181,7 +181,7 @@ def append_items(conversation_id: str) -> Response[str]:
 
 @app.get(ITEMS)
 def list_items(conversation_id: str) -> Response[str]:
-    """A page of items, in the order they were appended or the reverse.
+    """List items in the order in which they were appended, or in reverse.
 
     Pass `last_id` as `after` to read the next page while `has_more` is true.
     """
@@ -198,9 +198,9 @@ def list_items(conversation_id: str) -> Response[str]:
 
 @app.delete(ITEMS)
 def delete_items(conversation_id: str) -> Response[str]:
-    """Delete 1..100 items, or none if one of them is not there.
+    """Delete 1 to 100 items, or none if one of them is missing.
 
-    The response is the conversation. A deletion that is sent again is answered with 404.
+    The response is the conversation. A repeated deletion returns 404.
     """
     conversation = store().delete_items(
         owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
@@ -210,9 +210,9 @@ def delete_items(conversation_id: str) -> Response[str]:
 
 @app.get(ITEM)
 def get_item(conversation_id: str, item_id: str) -> Response[str]:
-    """Read one item.
+    """Return one item.
 
-    The response is the item as a list of items shows it.
+    The item has the same form as in a list of items.
     """
     view = request().view()
     item = store().get_item(owner(), conversation_id, item_id)
@@ -223,7 +223,7 @@ def get_item(conversation_id: str, item_id: str) -> Response[str]:
 def delete_item(conversation_id: str, item_id: str) -> Response[str]:
     """Delete one item.
 
-    The response is the conversation. A deletion that is sent again is answered with 404.
+    The response is the conversation. A repeated deletion returns 404.
     """
     conversation = store().delete_items(owner(), conversation_id, [item_id], param="item_id")
     return _json(rendering.conversation_json(conversation))
@@ -231,9 +231,9 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
 
 @app.get(DOCUMENT)
 def send_document() -> Response[str]:
-    """This description of the API, for whoever asks.
+    """Return this OpenAPI document, without an API key.
 
-    Its server is an absolute URL, made from this request. It works in every tool.
+    Its server URL is absolute, built from the URL of this request.
     """
     text = _document("openai.json" if request().is_openai else "mka1.json")
     return _json(text.replace(DOCUMENT_ROOT, json.dumps(request().root_url).strip('"'), 1))
@@ -248,7 +248,7 @@ def unknown_route(_: Exception) -> Response[str]:
         request().check_ids()
     except InvalidRequestError as error:
         return refuse(error)
-    return refuse(RouteNotFoundError(f"There is no route {request().line}."))
+    return refuse(RouteNotFoundError(f"No route matches {request().line}."))
 
 
 def refuse(error: ApiError) -> Response[str]:

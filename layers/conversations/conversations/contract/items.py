@@ -63,7 +63,7 @@ PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
 
 
 class Message(Provenance):
-    """A turn, be it input or the model's output: no client marks which of the two it sends."""
+    """A message, either input or output of the model."""
 
     type: NotRequired[Literal["message"] | None]
     id: NotRequired[Id | None]
@@ -74,7 +74,7 @@ class Message(Provenance):
 
 
 class OutputAudio(Provenance):
-    """Sound from the model."""
+    """Output audio."""
 
     type: Literal["output_audio"]
     id: NotRequired[Id | None]
@@ -84,21 +84,21 @@ class OutputAudio(Provenance):
 
 
 class SummaryText(TypedDict):
-    """What the model says of its thoughts."""
+    """A summary of the model's reasoning."""
 
     type: Literal["summary_text"]
     text: str
 
 
 class ReasoningText(TypedDict):
-    """A thought of the model."""
+    """A part of the model's reasoning."""
 
     type: Literal["reasoning_text"]
     text: str
 
 
 class Reasoning(Provenance):
-    """What the model thought."""
+    """The model's reasoning."""
 
     type: Literal["reasoning"]
     id: NotRequired[Id | None]
@@ -109,14 +109,14 @@ class Reasoning(Provenance):
 
 
 class ItemReference(Provenance):
-    """Another item, by its id; nothing resolves it."""
+    """A reference to another item by its id; the API stores it and does not resolve it."""
 
     type: NotRequired[Literal["item_reference"] | None]
     id: Id
 
 
 class Compaction(Provenance):
-    """What stands for the turns before it."""
+    """A readable summary that replaces earlier items."""
 
     type: Literal["compaction"]
     id: NotRequired[Id | None]
@@ -126,7 +126,7 @@ class Compaction(Provenance):
 
 
 class SealedCompaction(Provenance):
-    """OpenAI's compaction, which only the model can read."""
+    """An encrypted summary that replaces earlier items: OpenAI's form."""
 
     type: Literal["compaction"]
     id: NotRequired[Id | None]
@@ -225,7 +225,7 @@ AnyItem = Annotated[Item, OneOfMany(_choose)]
 
 @with_config(CLOSED)
 class Batch(TypedDict):
-    """The body of an append: 1 to 20 items, stored all or not at all."""
+    """The body of an append: 1 to 20 items. All of them are stored, or none."""
 
     items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
     include: NotRequired[ListOf[str] | None]
@@ -259,7 +259,7 @@ def complete(items: list[Item]) -> None:
             continue
         if given in seen and given != PLACEHOLDER_ID:
             raise InvalidRequestError(
-                f"items[{index}].id '{given}' is already the id of another item of this request.",
+                f"items[{index}].id '{given}' is also the id of another item in this request.",
                 code="invalid_value",
                 param=f"items[{index}].id",
             )
