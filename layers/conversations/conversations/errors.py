@@ -35,7 +35,7 @@ type InvalidRequestCode = Literal[
 ]
 
 
-class ErrorKind(NamedTuple):
+class ErrorSpec(NamedTuple):
     """A row of the table: what goes with a code."""
 
     type: str
@@ -49,81 +49,69 @@ class ErrorKind(NamedTuple):
 _INVALID: Final = "invalid_request_error"
 _SOON: Final = {"Retry-After": "1"}
 
-ERRORS: Final[Mapping[str, ErrorKind]] = {
-    "invalid_json": ErrorKind(_INVALID, (400,), "The body is not valid JSON in UTF-8."),
-    "missing_required_parameter": ErrorKind(_INVALID, (400,), "A required field is missing."),
-    "invalid_type": ErrorKind(_INVALID, (400,), "A field has the wrong JSON type."),
-    "invalid_value": ErrorKind(
-        _INVALID, (400,), "A field, parameter or header has an invalid value."
+ERRORS: Final[Mapping[str, ErrorSpec]] = {
+    "invalid_json": ErrorSpec(_INVALID, (400,), "The body is not JSON, or not UTF-8."),
+    "missing_required_parameter": ErrorSpec(_INVALID, (400,), "A field is missing."),
+    "invalid_type": ErrorSpec(_INVALID, (400,), "A field is of another JSON type."),
+    "invalid_value": ErrorSpec(_INVALID, (400,), "A field, parameter or header has a wrong value."),
+    "unknown_item_type": ErrorSpec(_INVALID, (400,), "There is no item type of that name."),
+    "unknown_parameter": ErrorSpec(
+        _INVALID, (400,), "A parameter or field of that name is not known."
     ),
-    "unknown_item_type": ErrorKind(_INVALID, (400,), "The item type is not supported."),
-    "unknown_parameter": ErrorKind(
-        _INVALID, (400,), "The request has a parameter or field that does not exist."
+    "array_above_max_length": ErrorSpec(_INVALID, (400,), "An array has too many entries."),
+    "array_below_min_length": ErrorSpec(_INVALID, (400,), "An array has too few entries."),
+    "string_above_max_length": ErrorSpec(_INVALID, (400,), "A string is too long."),
+    "string_below_min_length": ErrorSpec(_INVALID, (400,), "A string is empty and may not be."),
+    "item_already_in_conversation": ErrorSpec(
+        _INVALID, (400,), "The conversation has an item with that id."
     ),
-    "array_above_max_length": ErrorKind(_INVALID, (400,), "An array has too many entries."),
-    "array_below_min_length": ErrorKind(_INVALID, (400,), "An array has too few entries."),
-    "string_above_max_length": ErrorKind(_INVALID, (400,), "A string is too long."),
-    "string_below_min_length": ErrorKind(_INVALID, (400,), "A string is empty but must not be."),
-    "item_already_in_conversation": ErrorKind(
-        _INVALID, (400,), "The conversation already has an item with that id."
+    "request_refused": ErrorSpec(
+        _INVALID, (400, 403), "API Gateway refused the request before the service saw it."
     ),
-    "request_refused": ErrorKind(
-        _INVALID, (400, 403), "API Gateway rejected the request before it reached the service."
-    ),
-    "invalid_api_key": ErrorKind(
+    "invalid_api_key": ErrorSpec(
         "authentication_error",
         (401,),
         "The API key is missing, malformed, unknown, expired or revoked.",
         {"WWW-Authenticate": "Bearer"},
     ),
-    "insufficient_scope": ErrorKind(
-        "permission_error", (403,), "The API key lacks the required scope: read, write or delete."
+    "insufficient_scope": ErrorSpec(
+        "permission_error", (403,), "The key lacks the scope: read, write or delete."
     ),
-    "delegation_not_allowed": ErrorKind(
-        "permission_error", (403,), "The API key may not act on behalf of end users."
+    "delegation_not_allowed": ErrorSpec(
+        "permission_error", (403,), "The key may not act on behalf of end users."
     ),
-    "conversation_not_found": ErrorKind(
-        "not_found_error",
-        (404,),
-        "The conversation does not exist, was deleted, or has another owner.",
+    "conversation_not_found": ErrorSpec(
+        "not_found_error", (404,), "The conversation is missing, deleted or somebody else's."
     ),
-    "item_not_found": ErrorKind(
-        "not_found_error", (404,), "The conversation has no item with that id."
-    ),
-    "route_not_found": ErrorKind("not_found_error", (404,), "No route has that method and path."),
-    "conversation_busy": ErrorKind(
+    "item_not_found": ErrorSpec("not_found_error", (404,), "The conversation has no such item."),
+    "route_not_found": ErrorSpec("not_found_error", (404,), "No route has that path and method."),
+    "conversation_busy": ErrorSpec(
         "conflict_error",
         (409,),
         "Concurrent requests kept changing the conversation. Nothing was written, except that a"
         " deletion of many items may be partly done. Retry the request.",
         _SOON,
     ),
-    "request_too_large": ErrorKind(
-        _INVALID, (413,), "The body, or the response with its items, exceeds the size limit."
+    "request_too_large": ErrorSpec(
+        _INVALID, (413,), "The body, or what it would add to an answer, is over the limit."
     ),
-    "unsupported_content_encoding": ErrorKind(
-        _INVALID, (415,), "The body does not match its Content-Encoding."
+    "unsupported_content_encoding": ErrorSpec(
+        _INVALID, (415,), "The body is not what its Content-Encoding says."
     ),
-    "idempotency_key_reused": ErrorKind(
+    "idempotency_key_reused": ErrorSpec(
         "idempotency_error",
         (422,),
         "The Idempotency-Key was already used with another body.",
         {"x-should-retry": "false"},
     ),
-    "rate_limit_exceeded": ErrorKind(
-        "rate_limit_error",
-        (429,),
-        "The rate limit or quota is exceeded, for the API or for this API key.",
-        _SOON,
+    "rate_limit_exceeded": ErrorSpec(
+        "rate_limit_error", (429,), "The stage, or the key's plan, lets no more in now.", _SOON
     ),
-    "server_error": ErrorKind(
-        "server_error", (500, 502, 504), "The service failed. The request may have taken effect."
+    "server_error": ErrorSpec(
+        "server_error", (500, 502, 504), "The service failed; the request may have been done."
     ),
-    "overloaded": ErrorKind(
-        "server_error",
-        (503,),
-        "AWS throttled the service or did not respond. The request may have taken effect.",
-        _SOON,
+    "overloaded": ErrorSpec(
+        "server_error", (503,), "AWS throttles the service, or does not answer it.", _SOON
     ),
 }
 """Every error there is, by its code."""
@@ -155,7 +143,7 @@ class ApiError(Exception):
         self.param = param
 
     @property
-    def kind(self) -> ErrorKind:
+    def kind(self) -> ErrorSpec:
         """The row of the table."""
         return ERRORS[self.code]
 

@@ -3,7 +3,15 @@
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from conversations.contract.content import ToolOutput
-from conversations.contract.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
+from conversations.contract.fields import (
+    CallId,
+    EchoedFields,
+    Id,
+    ListOf,
+    MapOf,
+    Status,
+    TaggedUnion,
+)
 
 
 class DirectCaller(TypedDict):
@@ -19,17 +27,17 @@ class ProgramCaller(TypedDict):
     caller_id: str
 
 
-class Called(Provenance):
+class CallerFields(EchoedFields):
     """What tells who called."""
 
-    caller: NotRequired[Annotated[DirectCaller | ProgramCaller, OneOf()] | None]
+    caller: NotRequired[Annotated[DirectCaller | ProgramCaller, TaggedUnion()] | None]
 
 
 AsyncCall = TypedDict("AsyncCall", {"async": NotRequired[bool | None]})
 
 
-class FunctionCall(Called, AsyncCall):
-    """A function call; `arguments` is JSON in a string."""
+class FunctionCall(CallerFields, AsyncCall):
+    """A call of a function; *arguments* is JSON in a string."""
 
     type: Literal["function_call"]
     id: NotRequired[Id | None]
@@ -40,8 +48,8 @@ class FunctionCall(Called, AsyncCall):
     status: NotRequired[Status | None]
 
 
-class FunctionCallOutput(Called):
-    """The output of a function call."""
+class FunctionCallOutput(CallerFields):
+    """What a function answered."""
 
     type: Literal["function_call_output"]
     id: NotRequired[Id | None]
@@ -52,8 +60,8 @@ class FunctionCallOutput(Called):
     status: NotRequired[Status | None]
 
 
-class NamedFunctionOutput(Called):
-    """The output of a function that `name` identifies instead of `call_id`: OpenAI's form."""
+class NamedFunctionOutput(CallerFields):
+    """The same for OpenAI's clients which name the function in place of the call."""
 
     type: Literal["function_call_output"]
     id: NotRequired[Id | None]
@@ -63,8 +71,8 @@ class NamedFunctionOutput(Called):
     status: NotRequired[Status | None]
 
 
-class CustomToolCall(Called, AsyncCall):
-    """A call of a custom tool, whose input is free text."""
+class CustomToolCall(CallerFields, AsyncCall):
+    """A call of a tool that takes free text."""
 
     type: Literal["custom_tool_call"]
     id: NotRequired[Id | None]
@@ -74,8 +82,8 @@ class CustomToolCall(Called, AsyncCall):
     input: str
 
 
-class CustomToolCallOutput(Called):
-    """The output of a custom tool call."""
+class CustomToolCallOutput(CallerFields):
+    """What such a tool answered."""
 
     type: Literal["custom_tool_call_output"]
     id: NotRequired[Id | None]
@@ -94,8 +102,8 @@ class LocalShellAction(TypedDict):
     working_directory: NotRequired[str | None]
 
 
-class LocalShellCall(Provenance):
-    """A command to run in the client's own shell."""
+class LocalShellCall(EchoedFields):
+    """A command for the client's own shell."""
 
     type: Literal["local_shell_call"]
     id: NotRequired[Id | None]
@@ -104,8 +112,8 @@ class LocalShellCall(Provenance):
     status: str
 
 
-class LocalShellCallOutput(Provenance):
-    """The output of a local shell call."""
+class LocalShellCallOutput(EchoedFields):
+    """What the client's own shell answered."""
 
     type: Literal["local_shell_call_output"]
     id: NotRequired[Id | None]
@@ -156,8 +164,8 @@ class ContainerReference(TypedDict):
     container_id: str
 
 
-class ShellCall(Called):
-    """A shell call with mka1's form of an action."""
+class ShellCall(CallerFields):
+    """A command for a shell."""
 
     type: Literal["shell_call"]
     id: NotRequired[Id | None]
@@ -166,14 +174,14 @@ class ShellCall(Called):
     status: Status
 
 
-class ShellCommandsCall(Called):
-    """A shell call with OpenAI's form of an action."""
+class ShellCommandsCall(CallerFields):
+    """OpenAI's shell call."""
 
     type: Literal["shell_call"]
     id: NotRequired[Id | None]
     call_id: CallId
     action: ShellCommands
-    environment: NotRequired[Annotated[LocalEnvironment | ContainerReference, OneOf()] | None]
+    environment: NotRequired[Annotated[LocalEnvironment | ContainerReference, TaggedUnion()] | None]
     status: NotRequired[Status | None]
 
 
@@ -192,8 +200,8 @@ class ShellOutput(TypedDict):
     outcome: ShellOutcome
 
 
-class ShellCallOutput(Called):
-    """The output of a shell call: one output, mka1's form."""
+class ShellCallOutput(CallerFields):
+    """What a shell answered."""
 
     type: Literal["shell_call_output"]
     id: NotRequired[Id | None]
@@ -220,11 +228,11 @@ class ShellChunk(TypedDict):
 
     stdout: str
     stderr: str
-    outcome: Annotated[ExitOutcome | TimeoutOutcome, OneOf()]
+    outcome: Annotated[ExitOutcome | TimeoutOutcome, TaggedUnion()]
 
 
-class ShellChunksOutput(Called):
-    """The output of a shell call: a list of outputs, OpenAI's form."""
+class ShellChunksOutput(CallerFields):
+    """OpenAI's shell output: a list."""
 
     type: Literal["shell_call_output"]
     id: NotRequired[Id | None]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.contract.fields import CallId, Id, ListOf, OneOf, Provenance, Status
+from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Status, TaggedUnion
 
 
 class Point(TypedDict):
@@ -80,7 +80,7 @@ class Wait(TypedDict):
 
 Action = Annotated[
     Click | DoubleClick | Drag | KeyPress | Move | Screenshot | Scroll | TypeText | Wait,
-    OneOf(),
+    TaggedUnion(),
 ]
 
 
@@ -92,8 +92,8 @@ class SafetyCheck(TypedDict):
     message: NotRequired[str | None]
 
 
-class ComputerCall(Provenance):
-    """A computer call, with one `action` or OpenAI's list of `actions`."""
+class ComputerCall(EchoedFields):
+    """One action, or OpenAI's list of them."""
 
     type: Literal["computer_call"]
     id: NotRequired[Id | None]
@@ -112,8 +112,8 @@ class ComputerScreenshot(TypedDict):
     image_url: NotRequired[str | None]
 
 
-class ComputerCallOutput(Provenance):
-    """The screenshot that answers a computer call."""
+class ComputerCallOutput(EchoedFields):
+    """What the screen showed after a call."""
 
     type: Literal["computer_call_output"]
     id: NotRequired[Id | None]

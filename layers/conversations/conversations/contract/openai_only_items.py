@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.contract.client_tools import Called
-from conversations.contract.fields import CallId, Id, ListOf, OneOf, Provenance, Status
+from conversations.contract.client_tools import CallerFields
+from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Status, TaggedUnion
 
 
 class CreateFile(TypedDict):
@@ -29,18 +29,18 @@ class DeleteFile(TypedDict):
     path: str
 
 
-class ApplyPatchCall(Called):
-    """A call that applies a patch to one file."""
+class ApplyPatchCall(CallerFields):
+    """A change of one file."""
 
     type: Literal["apply_patch_call"]
     id: NotRequired[Id | None]
     call_id: CallId
-    operation: Annotated[CreateFile | UpdateFile | DeleteFile, OneOf()]
+    operation: Annotated[CreateFile | UpdateFile | DeleteFile, TaggedUnion()]
     status: Literal["in_progress", "completed"]
 
 
-class ApplyPatchCallOutput(Called):
-    """The output of an apply-patch call."""
+class ApplyPatchCallOutput(CallerFields):
+    """How the change went."""
 
     type: Literal["apply_patch_call_output"]
     id: NotRequired[Id | None]
@@ -55,8 +55,8 @@ class Tool(TypedDict):
     type: str
 
 
-class ToolSearchCall(Provenance):
-    """A tool search call."""
+class ToolSearchCall(EchoedFields):
+    """A search for tools."""
 
     type: Literal["tool_search_call"]
     id: NotRequired[Id | None]
@@ -66,8 +66,8 @@ class ToolSearchCall(Provenance):
     status: NotRequired[Status | None]
 
 
-class ToolSearchOutput(Provenance):
-    """The tools that a tool search found."""
+class ToolSearchOutput(EchoedFields):
+    """The tools that were found."""
 
     type: Literal["tool_search_output"]
     id: NotRequired[Id | None]
@@ -77,8 +77,8 @@ class ToolSearchOutput(Provenance):
     status: NotRequired[Status | None]
 
 
-class AdditionalTools(Provenance):
-    """Tools that the developer adds during the conversation."""
+class AdditionalTools(EchoedFields):
+    """Tools that the developer adds midway."""
 
     type: Literal["additional_tools"]
     id: NotRequired[Id | None]
@@ -111,11 +111,11 @@ class JSONSchemaFormat(TypedDict):
 class TextSetting(TypedDict):
     """Settings of the output text."""
 
-    format: NotRequired[Annotated[PlainFormat | JSONSchemaFormat, OneOf()] | None]
+    format: NotRequired[Annotated[PlainFormat | JSONSchemaFormat, TaggedUnion()] | None]
 
 
-class ConfigurationUpdate(Provenance):
-    """Settings that change during the conversation."""
+class ConfigurationUpdate(EchoedFields):
+    """Settings changed midway."""
 
     type: Literal["configuration_update"]
     id: NotRequired[Id | None]
@@ -123,15 +123,15 @@ class ConfigurationUpdate(Provenance):
     text: NotRequired[TextSetting | None]
 
 
-class CompactionTrigger(Provenance):
-    """A request to compact the items before it."""
+class CompactionTrigger(EchoedFields):
+    """A request to compact what stands before."""
 
     type: Literal["compaction_trigger"]
     id: NotRequired[Id | None]
 
 
-class Program(Provenance):
-    """A program, written by the model, that calls tools."""
+class Program(EchoedFields):
+    """A program of the model that calls tools."""
 
     type: Literal["program"]
     id: NotRequired[Id | None]
@@ -140,8 +140,8 @@ class Program(Provenance):
     fingerprint: str
 
 
-class ProgramOutput(Provenance):
-    """The output of a program."""
+class ProgramOutput(EchoedFields):
+    """What the program answered."""
 
     type: Literal["program_output"]
     id: NotRequired[Id | None]
