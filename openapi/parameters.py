@@ -84,14 +84,17 @@ def limit(most: int) -> Json:
 def order(dialect: Dialect) -> Json:
     """Which end a list begins with."""
     schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
-    return _parameter("query", "order", "The oldest first, or the newest.", schema)
+    return _parameter(
+        "query", "order", "`asc` returns the oldest first, `desc` the newest first.", schema
+    )
 
 
 def include(dialect: Dialect) -> Json:
     """Which of the heavy fields are shown; without it, all are."""
+    fields = ", ".join(f"`{name}`" for name in INCLUDABLE_FIELDS)
     text = (
-        "Of the fields of items that may be heavy, show these and no others: "
-        f"{', '.join(f'`{name}`' for name in INCLUDABLE_FIELDS)}. Without it, all are shown."
+        "Select optional large fields; large fields it does not list are omitted. Without it, every"
+        f" field is returned. The fields are: {fields}."
     )
     return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})
 

@@ -231,7 +231,7 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
 
 @app.get(DOCUMENT)
 def get_openapi_document() -> Response[str]:
-    """This description of the API, for whoever asks.
+    """Return this OpenAPI document, without an API key.
 
     Its server URL is absolute, built from the URL of this request.
     """
@@ -248,7 +248,7 @@ def unknown_route(_: Exception) -> Response[str]:
         request().check_ids()
     except InvalidRequestError as error:
         return error_response(error)
-    return error_response(RouteNotFoundError(f"There is no route {request().line}."))
+    return error_response(RouteNotFoundError(f"No route matches {request().line}."))
 
 
 def error_response(error: ApiError) -> Response[str]:

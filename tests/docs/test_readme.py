@@ -17,6 +17,8 @@ from local import startup_message
 from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
+    import httpx
+
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
@@ -36,9 +38,12 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_its_request_gets_its_answer(stack: DevStack, key: str) -> None:
-    command = README[README.index("    curl ") :].partition("\n\n")[0]
-    documented: Any = json.loads(blocks("json")[0])
+def test_its_commands_run_as_they_stand(stack: DevStack, key: str, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "api-key").write_text(key)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    rule = "\necho; echo ---\n"
+    commands = rule.join(block for block in blocks("sh") if not block.startswith("make "))
 
     run = subprocess.run(  # noqa: S603 - the README's own commands
         ["bash", "-e", "-c", commands.replace(URL, stack.url)],  # noqa: S607 - any bash does
@@ -59,8 +64,9 @@ def test_its_request_gets_its_answer(stack: DevStack, key: str) -> None:
     assert listed.count(QUESTION) == 2
 
 
-def test_its_python_runs(stack: DevStack, key: str) -> None:
-    names: dict[str, Any] = {"KEY": key}
+def test_its_error_is_one_of_the_service(client: httpx.Client) -> None:
+    image = {"type": "input_image", "image_url": 5}
+    items = [HELLO, {**HELLO, "content": [image]}]
 
     response = client.post("/conversations/conv_abc123/items", json={"items": items})
 

@@ -37,7 +37,7 @@ AsyncCall = TypedDict("AsyncCall", {"async": NotRequired[bool | None]})
 
 
 class FunctionCall(CallerFields, AsyncCall):
-    """A call of a function; *arguments* is JSON in a string."""
+    """A function call; `arguments` is JSON in a string."""
 
     type: Literal["function_call"]
     id: NotRequired[Id | None]
@@ -49,7 +49,7 @@ class FunctionCall(CallerFields, AsyncCall):
 
 
 class FunctionCallOutput(CallerFields):
-    """What a function answered."""
+    """The output of a function call."""
 
     type: Literal["function_call_output"]
     id: NotRequired[Id | None]
@@ -61,7 +61,7 @@ class FunctionCallOutput(CallerFields):
 
 
 class NamedFunctionOutput(CallerFields):
-    """The same for OpenAI's clients which name the function in place of the call."""
+    """The output of a function that `name` identifies instead of `call_id`: OpenAI's form."""
 
     type: Literal["function_call_output"]
     id: NotRequired[Id | None]
@@ -72,7 +72,7 @@ class NamedFunctionOutput(CallerFields):
 
 
 class CustomToolCall(CallerFields, AsyncCall):
-    """A call of a tool that takes free text."""
+    """A call of a custom tool, whose input is free text."""
 
     type: Literal["custom_tool_call"]
     id: NotRequired[Id | None]
@@ -83,7 +83,7 @@ class CustomToolCall(CallerFields, AsyncCall):
 
 
 class CustomToolCallOutput(CallerFields):
-    """What such a tool answered."""
+    """The output of a custom tool call."""
 
     type: Literal["custom_tool_call_output"]
     id: NotRequired[Id | None]
@@ -103,7 +103,7 @@ class LocalShellAction(TypedDict):
 
 
 class LocalShellCall(EchoedFields):
-    """A command for the client's own shell."""
+    """A command to run in the client's own shell."""
 
     type: Literal["local_shell_call"]
     id: NotRequired[Id | None]
@@ -113,7 +113,7 @@ class LocalShellCall(EchoedFields):
 
 
 class LocalShellCallOutput(EchoedFields):
-    """What the client's own shell answered."""
+    """The output of a local shell call."""
 
     type: Literal["local_shell_call_output"]
     id: NotRequired[Id | None]
@@ -165,7 +165,7 @@ class ContainerReference(TypedDict):
 
 
 class ShellCall(CallerFields):
-    """A command for a shell."""
+    """A shell call with mka1's form of an action."""
 
     type: Literal["shell_call"]
     id: NotRequired[Id | None]
@@ -175,7 +175,7 @@ class ShellCall(CallerFields):
 
 
 class ShellCommandsCall(CallerFields):
-    """OpenAI's shell call."""
+    """A shell call with OpenAI's form of an action."""
 
     type: Literal["shell_call"]
     id: NotRequired[Id | None]
@@ -201,7 +201,7 @@ class ShellOutput(TypedDict):
 
 
 class ShellCallOutput(CallerFields):
-    """What a shell answered."""
+    """The output of a shell call: one output, mka1's form."""
 
     type: Literal["shell_call_output"]
     id: NotRequired[Id | None]
@@ -232,7 +232,7 @@ class ShellChunk(TypedDict):
 
 
 class ShellChunksOutput(CallerFields):
-    """OpenAI's shell output: a list."""
+    """The output of a shell call: a list of outputs, OpenAI's form."""
 
     type: Literal["shell_call_output"]
     id: NotRequired[Id | None]

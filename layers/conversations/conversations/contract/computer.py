@@ -93,7 +93,7 @@ class SafetyCheck(TypedDict):
 
 
 class ComputerCall(EchoedFields):
-    """One action, or OpenAI's list of them."""
+    """A computer call, with one `action` or OpenAI's list of `actions`."""
 
     type: Literal["computer_call"]
     id: NotRequired[Id | None]
@@ -113,7 +113,7 @@ class ComputerScreenshot(TypedDict):
 
 
 class ComputerCallOutput(EchoedFields):
-    """What the screen showed after a call."""
+    """The screenshot that answers a computer call."""
 
     type: Literal["computer_call_output"]
     id: NotRequired[Id | None]

@@ -24,7 +24,7 @@ class FileSearchResult(TypedDict):
 
 
 class FileSearchCall(EchoedFields):
-    """A search in the caller's files."""
+    """A file search call."""
 
     type: Literal["file_search_call"]
     id: NotRequired[Id | None]
@@ -73,7 +73,7 @@ class FindInPage(TypedDict):
 
 
 class WebSearchCall(EchoedFields):
-    """A search on the web, or a look at what it found."""
+    """A web search call."""
 
     type: Literal["web_search_call"]
     id: NotRequired[Id | None]
@@ -109,7 +109,7 @@ class SvgUsage(TypedDict):
 
 
 class ImageGenerationCall(EchoedFields):
-    """A picture the model asked for; its options are open strings in the contract."""
+    """An image generation call; its options may be any string."""
 
     type: Literal["image_generation_call"]
     id: NotRequired[Id | None]
@@ -140,7 +140,7 @@ class CodeImage(TypedDict):
 
 
 class CodeInterpreterCall(EchoedFields):
-    """A program that the model ran in a container."""
+    """A code interpreter call."""
 
     type: Literal["code_interpreter_call"]
     id: NotRequired[Id | None]
@@ -160,7 +160,7 @@ class MCPTool(TypedDict):
 
 
 class MCPListTools(EchoedFields):
-    """The tools of an MCP server."""
+    """The list of an MCP server's tools."""
 
     type: Literal["mcp_list_tools"]
     id: NotRequired[Id | None]
@@ -170,7 +170,7 @@ class MCPListTools(EchoedFields):
 
 
 class MCPApprovalRequest(EchoedFields):
-    """A call that waits for a person's consent."""
+    """A request for a person's approval of an MCP call."""
 
     type: Literal["mcp_approval_request"]
     id: NotRequired[Id | None]
@@ -180,7 +180,7 @@ class MCPApprovalRequest(EchoedFields):
 
 
 class MCPApprovalResponse(EchoedFields):
-    """A person's consent, or none."""
+    """A person's response to an approval request."""
 
     type: Literal["mcp_approval_response"]
     id: NotRequired[Id | None]
@@ -213,7 +213,7 @@ class MCPHTTPError(TypedDict):
 
 
 class MCPCall(EchoedFields):
-    """A call of an MCP server's tool; its error is a text, or OpenAI's object."""
+    """A call of an MCP tool; `error` is a string, or OpenAI's object."""
 
     type: Literal["mcp_call"]
     id: NotRequired[Id | None]

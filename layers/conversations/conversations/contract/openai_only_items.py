@@ -30,7 +30,7 @@ class DeleteFile(TypedDict):
 
 
 class ApplyPatchCall(CallerFields):
-    """A change of one file."""
+    """A call that applies a patch to one file."""
 
     type: Literal["apply_patch_call"]
     id: NotRequired[Id | None]
@@ -40,7 +40,7 @@ class ApplyPatchCall(CallerFields):
 
 
 class ApplyPatchCallOutput(CallerFields):
-    """How the change went."""
+    """The output of an apply-patch call."""
 
     type: Literal["apply_patch_call_output"]
     id: NotRequired[Id | None]
@@ -56,7 +56,7 @@ class Tool(TypedDict):
 
 
 class ToolSearchCall(EchoedFields):
-    """A search for tools."""
+    """A tool search call."""
 
     type: Literal["tool_search_call"]
     id: NotRequired[Id | None]
@@ -67,7 +67,7 @@ class ToolSearchCall(EchoedFields):
 
 
 class ToolSearchOutput(EchoedFields):
-    """The tools that were found."""
+    """The tools that a tool search found."""
 
     type: Literal["tool_search_output"]
     id: NotRequired[Id | None]
@@ -78,7 +78,7 @@ class ToolSearchOutput(EchoedFields):
 
 
 class AdditionalTools(EchoedFields):
-    """Tools that the developer adds midway."""
+    """Tools that the developer adds during the conversation."""
 
     type: Literal["additional_tools"]
     id: NotRequired[Id | None]
@@ -115,7 +115,7 @@ class TextSetting(TypedDict):
 
 
 class ConfigurationUpdate(EchoedFields):
-    """Settings changed midway."""
+    """Settings that change during the conversation."""
 
     type: Literal["configuration_update"]
     id: NotRequired[Id | None]
@@ -124,14 +124,14 @@ class ConfigurationUpdate(EchoedFields):
 
 
 class CompactionTrigger(EchoedFields):
-    """A request to compact what stands before."""
+    """A request to compact the items before it."""
 
     type: Literal["compaction_trigger"]
     id: NotRequired[Id | None]
 
 
 class Program(EchoedFields):
-    """A program of the model that calls tools."""
+    """A program, written by the model, that calls tools."""
 
     type: Literal["program"]
     id: NotRequired[Id | None]
@@ -141,7 +141,7 @@ class Program(EchoedFields):
 
 
 class ProgramOutput(EchoedFields):
-    """What the program answered."""
+    """The output of a program."""
 
     type: Literal["program_output"]
     id: NotRequired[Id | None]

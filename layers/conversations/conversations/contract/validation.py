@@ -151,7 +151,7 @@ def _missing(paths: Sequence[Path]) -> InvalidRequestError:
     path = paths[0] if len(paths) == 1 else paths[0][:-1]
     names = ", ".join(f"'{missing[-1]}'" for missing in paths)
     return InvalidRequestError(
-        f"{format_path(paths[0][:-1]) or 'The body'} lacks {names}.",
+        f"{format_path(paths[0][:-1]) or 'The body'} is missing {names}.",
         code="missing_required_parameter",
         param=format_path(path),
     )
@@ -206,7 +206,7 @@ def _of_wrong_length(fault: LocatedError) -> InvalidRequestError:
 
 
 def _not(fault: LocatedError, code: InvalidRequestCode, expected: str) -> InvalidRequestError:
-    return _of(fault, code, f"must be {expected}, not {_shown(fault.value)}")
+    return _of(fault, code, f"must be {expected}, got {_shown(fault.value)}")
 
 
 def _of(fault: LocatedError, code: InvalidRequestCode, complaint: str) -> InvalidRequestError:
