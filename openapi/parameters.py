@@ -12,7 +12,8 @@ from openapi.schemas import ID, Json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.dialects import Dialect
+    from conversations.http.dialects import Dialect
+    from conversations.http.routes import Route
 
 # A header's value has no blanks at its ends: HTTP takes them away.
 _VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"
@@ -56,12 +57,6 @@ RETRY_COUNT: Final = _parameter(
     " after that append.",
     {"type": "string"},
 )
-AFTER: Final = _parameter(
-    "query",
-    "after",
-    "Return the page that starts after this id. The id may be of a deleted entry.",
-    ID,
-)
 METADATA: Final[Json] = {
     "name": "metadata",
     "in": "query",
@@ -73,32 +68,50 @@ METADATA: Final[Json] = {
         }
     },
 }
+_AFTER: Final = _parameter(
+    "query",
+    "after",
+    "Return the page that starts after this id. The id may be of a deleted entry.",
+    ID,
+)
 
 
-def limit(most: int) -> Json:
-    """How many entries a page has."""
+def parameters_of(route: Route, dialect: Dialect) -> list[Json]:
+    """Return the parameters of a route's query and headers, as a dialect names them."""
+    found: dict[str, Json] = {
+        "after": _AFTER,
+        "limit": _limit(route.max_limit),
+        "order": _order(dialect),
+        "include": _include(dialect),
+        "metadata": METADATA,
+        "Idempotency-Key": IDEMPOTENCY_KEY,
+        "x-stainless-retry-count": RETRY_COUNT,
+    }
+    end_user = [] if route.is_open else [ON_BEHALF_OF]
+    return [*(found[name] for name in route.parameters), *end_user]
+
+
+def included(dialect: Dialect) -> Json:
+    """Return the schema of a value of `include`."""
+    return {"type": "string"} if dialect.include_is_open else {"enum": [*INCLUDABLE_FIELDS]}
+
+
+def _limit(most: int | None) -> Json:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
     return _parameter("query", "limit", "Maximum number of entries in the page.", schema)
 
 
-def order(dialect: Dialect) -> Json:
-    """Which end a list begins with."""
+def _order(dialect: Dialect) -> Json:
     schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
     return _parameter(
         "query", "order", "`asc` returns the oldest first, `desc` the newest first.", schema
     )
 
 
-def include(dialect: Dialect) -> Json:
-    """Which of the heavy fields are shown; without it, all are."""
+def _include(dialect: Dialect) -> Json:
     fields = ", ".join(f"`{name}`" for name in INCLUDABLE_FIELDS)
     text = (
         "Select optional large fields; large fields it does not list are omitted. Without it, every"
         f" field is returned. The fields are: {fields}."
     )
     return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})
-
-
-def included(dialect: Dialect) -> Json:
-    """A value of `include`."""
-    return {"type": "string"} if dialect.include_is_open else {"enum": [*INCLUDABLE_FIELDS]}
