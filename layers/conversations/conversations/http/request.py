@@ -198,7 +198,7 @@ class Request:
         """
         search, text = self._parameter("search"), self._parameter("metadata")
         if search is not None:
-            raise _invalid("search", search, "left out, because nothing here can search")
+            raise _invalid("search", search, "omitted, because search is not supported")
         query = self._event.multi_value_query_string_parameters
         pairs = {
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
