@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from conversations import clients, failures, init_phase, views
 from conversations.contract.items import parse_batch
-from conversations.contract.models import parse_create, parse_deletion, parse_update
+from conversations.contract.models import build_types, parse_create, parse_deletion, parse_update
 from conversations.cors import answer_headers
 from conversations.errors import ApiError, InvalidRequestError, RouteNotFoundError
 from conversations.requests import PREFIXES, Request, normalize_event
@@ -297,4 +297,4 @@ def _json(body: str, status: int = 200, headers: dict[str, str] | None = None) -
     return Response(status, content_types.APPLICATION_JSON, body, headers)
 
 
-init_phase.prepare([dynamodb], for_snapshot=[s3])
+init_phase.prepare([dynamodb], for_snapshot=[s3, build_types])

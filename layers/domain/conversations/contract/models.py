@@ -6,8 +6,8 @@ from typing import Annotated, NotRequired, TypedDict
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
-from conversations.contract.fields import CLOSED, Id, ListOf
-from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, complete
+from conversations.contract.fields import CLOSED, Id, ListOf, build_members
+from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, Item, complete
 from conversations.contract.validation import parse
 from conversations.errors import InvalidRequestError
 
@@ -59,6 +59,12 @@ _METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
 def _create() -> TypeAdapter[CreateConversation]:
     """The contract of a create, made when first asked for: an append's cold start is spared it."""
     return TypeAdapter(CreateConversation)
+
+
+def build_types() -> None:
+    """Build all types that are else built when a request first needs them."""
+    build_members(Item)
+    _create()
 
 
 def parse_create(body: str | bytes | None) -> CreateConversation:
