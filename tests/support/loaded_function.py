@@ -17,7 +17,7 @@ def main() -> None:
         for name, value in vars(part or object).items()
         if hasattr(value, "cache_info") and value.cache_info().currsize
     ]
-    members = [each for each in gc.get_objects() if type(each).__name__ == "Member"]
+    members = [each for each in gc.get_objects() if type(each).__name__ == "LazyMember"]
     built = sum("adapter" in vars(member) for member in members)
     hooks = sys.modules.get("snapshot_restore_py")
     seeds = hooks and [hook[0].__name__ for hook in hooks.get_after_restore()]
