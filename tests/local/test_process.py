@@ -17,6 +17,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+on_one_folder = pytest.mark.xdist_group("lives")  # so that one worker has the fixture
 ROOT = Path(__file__).parents[2]
 ITEMS = "/api/v1/llm/conversations/conv_abc123/items"
 MESSAGE = {"items": [{"type": "message", "role": "user", "content": "What is the weather today?"}]}
@@ -214,6 +215,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
     return Lives(data, first, line, waited, end_of_first, greeting, orphan, third, listed)
 
 
+@on_one_folder
 def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(lives: Lives) -> None:
     assert lives.refused == (
         f"error: {lives.data} is used by the stack at {lives.first.url} (process"
@@ -223,22 +225,26 @@ def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(lives: 
     assert lives.waited < 5
 
 
+@on_one_folder
 def test_data_and_key_survive_a_stop(lives: Lives) -> None:
     assert lives.end_of_first == (0, "", "")
     assert f"key: {lives.first.key}\n" in lives.greeting
     assert (lives.data / "api-key").stat().st_mode & 0o077 == 0
 
 
+@on_one_folder
 def test_later_greeting_reads_what_is_there(lives: Lives) -> None:
     assert lives.greeting[0] == f"GET {ITEMS}?order=desc&limit=1\n"
     assert '"What is the weather today?"' in "".join(lives.greeting)
 
 
+@on_one_folder
 def test_data_is_the_same_account_under_another_key(lives: Lives) -> None:
     assert lives.third.key == "another" != lives.first.key
     assert lives.listed
 
 
+@on_one_folder
 def test_killed_stack_leaves_no_process_and_loses_nothing(lives: Lives) -> None:
     assert lives.listed == ["What is the weather today?"]
     assert engine_of(lives.data) != lives.orphan
