@@ -46,7 +46,7 @@ def test_a_batch_moves_behind_any_key_by_a_step_of_its_own(now: int, size: int) 
     assert one != other
 
 
-@given(NOW, st.sampled_from(["message", "reasoning", "program"]))
+@given(NOW, st.sampled_from(["message", "reasoning", "item_reference", "program"]))
 def test_a_generated_id_carries_its_key(now: int, item_type: str) -> None:
     [key] = ids.sequence_keys(ids.new_batch(now), 1)
 

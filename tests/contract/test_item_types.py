@@ -55,7 +55,7 @@ def types_of_the_page() -> Iterator[str]:
     ("found", "missing"),
     [
         pytest.param(
-            {*ids.PREFIXES, "item_reference"},  # a reference always gives its id
+            {*ids.PREFIXES},
             "no prefix for generated ids. Add it to PREFIXES in conversations/ids.py",
             id="prefixes",
         ),

@@ -46,13 +46,14 @@ PREFIXES = {
     "tool_search_output": "tso",
     "apply_patch_call": "apc",
     "apply_patch_call_output": "apco",
+    "item_reference": "item",
     "additional_tools": "item",
     "compaction_trigger": "item",
     "configuration_update": "item",
     "program": "item",
     "program_output": "item",
 }
-"""The prefix of a generated id, by item type; an `item_reference` always gives its id."""
+"""The prefix of a generated id, by item type. A reference gets one: its `id` is another item's."""
 
 
 def is_id(text: str) -> bool:
