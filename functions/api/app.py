@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from conversations import aws_clients, init_phase
-from conversations.contract.bodies import parse_append, parse_create, parse_deletion, parse_update
+from conversations.contract import bodies
 from conversations.http import rendering, routes
 from conversations.http.api import Api
 from conversations.storage.payloads import PayloadStore
@@ -75,7 +75,7 @@ def create_conversation(request: Request) -> str:
 
     If one item is invalid, nothing is created. Send an `Idempotency-Key` to retry safely.
     """
-    created = parse_create(request.body)
+    created = bodies.parse_create(request.body)
     conversation = store_for(request).create_conversation(
         request.owner,
         request.account,
@@ -140,7 +140,7 @@ def update_conversation(request: Request, conversation_id: str) -> str:
 
     Pairs that the body does not name are kept. The response has all pairs.
     """
-    changes = parse_update(request.body)["metadata"] or {}
+    changes = bodies.parse_update(request.body)["metadata"] or {}
     conversation = store_for(request).update_metadata(request.owner, conversation_id, changes)
     return rendering.conversation_json(conversation)
 
@@ -178,7 +178,7 @@ def append_items(request: Request, conversation_id: str) -> str:
 
     The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
     """
-    body = parse_append(request.body)
+    body = bodies.parse_append(request.body)
     renderer = request.renderer(body.get("include"))
     appended = store_for(request).append_items(
         request.owner, conversation_id, body["items"], request.idempotency
@@ -228,7 +228,7 @@ def delete_items(request: Request, conversation_id: str) -> str:
     The response is the conversation. A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
-        request.owner, conversation_id, parse_deletion(request.body), param="item_ids[{}]"
+        request.owner, conversation_id, bodies.parse_deletion(request.body), param="item_ids[{}]"
     )
     return rendering.conversation_json(conversation)
 
@@ -296,4 +296,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return api.respond(event, context)
 
 
-init_phase.prepare([dynamodb], for_snapshot=[s3])
+init_phase.prepare([dynamodb], for_snapshot=[s3, bodies.build_types])

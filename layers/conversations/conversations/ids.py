@@ -19,7 +19,7 @@ _KEY_LENGTH = 26
 _PAIRS = ["".join(pair) for pair in itertools.product("0123456789abcdefghijklmnopqrstuv", repeat=2)]
 """Ten bits in base32hex."""
 _GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
-_PREFIXES = {
+PREFIXES = {
     "message": "msg",
     "output_audio": "aud",
     "file_search_call": "fs",
@@ -46,7 +46,14 @@ _PREFIXES = {
     "tool_search_output": "tso",
     "apply_patch_call": "apc",
     "apply_patch_call_output": "apco",
+    "item_reference": "item",
+    "additional_tools": "item",
+    "compaction_trigger": "item",
+    "configuration_update": "item",
+    "program": "item",
+    "program_output": "item",
 }
+"""The prefix of a generated id, by item type. A reference gets one: its `id` is another item's."""
 
 
 def is_id(text: str) -> bool:
@@ -116,7 +123,7 @@ def slot_of(key: str) -> int:
 
 def generated_id(item_type: str, key: str) -> str:
     """Return the id of an item that came without one: the prefix of its type, and its key."""
-    return f"{_PREFIXES.get(item_type, 'item')}_{key}"
+    return f"{PREFIXES[item_type]}_{key}"
 
 
 def key_in(item_id: str) -> str | None:
