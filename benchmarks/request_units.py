@@ -60,8 +60,8 @@ class Workload:
     ) -> None:
         self.table = Table(resources.dynamodb, template.name("ConversationsTable"))
         name = template.name("PayloadBucket")
-        self._payloads = PayloadStore(name, lambda: resources.s3, threads)
-        self.store = Store(self.table, self._payloads)
+        self.payloads = PayloadStore(name, lambda: resources.s3, threads)
+        self.store = Store(self.table, self.payloads)
         self.meter = Meter(resources, self.table.name)
         self._requests = 0
 
@@ -164,7 +164,7 @@ class Workload:
             "post an id again whose item was deleted": cost(lambda: self.append(into, named)),
             "delete a conversation": cost(lambda: store.delete_conversation(OWNER, into)),
             "purge what it left, 5 rows": cost(
-                lambda: purge_conversation(self.table, self._payloads, pk, lambda: True)
+                lambda: purge_conversation(self.table, self.payloads, pk, lambda: True)
             ),
         }
 

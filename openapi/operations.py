@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from functions.api.app import MAX_PAGE_CONVERSATIONS, MAX_PAGE_ITEMS
@@ -66,6 +66,8 @@ class Operation:
     """Whether the query says which heavy fields are shown."""
     most: int | None = None
     """Entries of a page, if it is a list."""
+    after: Json = field(default_factory=lambda: parameters.AFTER)
+    """The parameter that continues the list."""
     leads_to: Sequence[str] = ()
     """Functions that take an item that it answers."""
     is_open: bool = False
@@ -79,7 +81,7 @@ class Operation:
         """What its query and its headers may say."""
         paging: list[Json] = []
         if self.most:
-            paging = [parameters.AFTER, parameters.limit(self.most), parameters.order(face)]
+            paging = [self.after, parameters.limit(self.most), parameters.order(face)]
         heavy = [parameters.include(face)] if self.includes else []
         end_user = [] if self.is_open else [parameters.ON_BEHALF_OF]
         return [*paging, *heavy, *self.parameters, *end_user]
@@ -98,7 +100,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         CONVERSATIONS,
         "ConversationPage",
         ("conversation_not_found", "unknown_parameter"),
-        parameters=(parameters.METADATA,),
+        parameters=(parameters.METADATA, parameters.SEARCH),
+        after=parameters.AFTER_CONVERSATION,
         most=MAX_PAGE_CONVERSATIONS,
     ),
     "get_conversation": Operation(CONVERSATIONS, "Conversation", _PLACE),

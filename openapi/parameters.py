@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
-from conversations.requests import DEFAULT_LIMIT
+from conversations import ids
+from conversations.requests import DEFAULT_LIMIT, MAX_SEARCH_LENGTH
 from conversations.storage.pages import Order
 from conversations.views import HEAVY_FIELDS
 from openapi.schemas import ID, Json
@@ -57,6 +58,22 @@ RETRY_COUNT: Final = _parameter(
 )
 AFTER: Final = _parameter(
     "query", "after", "The id that the page begins behind; a deleted one is good too.", ID
+)
+AFTER_CONVERSATION: Final = _parameter(
+    "query",
+    "after",
+    "The conversation that the page begins behind; a deleted one is good too. In a search, the"
+    " `last_id` of the page before.",
+    {"type": "string", "pattern": ids.SEARCH_CURSOR},
+)
+SEARCH: Final = _parameter(
+    "query",
+    "search",
+    "Only conversations in which every word of this text occurs, perhaps as a part of a word: in"
+    " texts of items, names of files, tool calls, their outputs, or values of metadata. Case does"
+    " not matter. A request reads a limited amount: a page may be short or empty while `has_more`"
+    " is true.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH},
 )
 METADATA: Final[Json] = {
     "name": "metadata",

@@ -20,6 +20,7 @@ from conversations.cors import answer_headers
 from conversations.errors import ApiError, InvalidRequestError, RouteNotFoundError
 from conversations.requests import PREFIXES, Request, normalize_event
 from conversations.storage.payloads import PayloadStore
+from conversations.storage.search import SearchLimits
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 from conversations.tally import Tally, request_line
@@ -63,7 +64,8 @@ s3 = functools.cache(clients.s3)  # made for the first large batch
 def store() -> Store:
     """All conversations, as this request may see them; what it does is counted."""
     table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], tally())
-    return Store(table, payload_store(), int(os.environ["RETENTION_DAYS"]))
+    days = int(os.environ["RETENTION_DAYS"])
+    return Store(table, payload_store(), days, SearchLimits.configured(os.environ))
 
 
 def count_resend(attempts: int, **_: object) -> None:
@@ -125,10 +127,11 @@ def list_conversations() -> Response[str]:
     """
     page = store().list_conversations(
         owner(),
-        after=request().after(),
+        after=request().after_conversation(),
         limit=request().limit(MAX_PAGE_CONVERSATIONS),
         order=request().order(),
         metadata=request().metadata_filter(),
+        search=request().search(),
     )
     return _json(views.conversations_json(page.entries, page.cursor, has_more=page.has_more))
 
@@ -173,9 +176,8 @@ def append_items(conversation_id: str) -> Response[str]:
     body = request().body()
     batch = parse_batch(body)
     view = request().view(batch.get("include"))
-    appended = store().append_items(
-        owner(), conversation_id, batch["items"], request().idempotency(body)
-    )
+    delivery = request().idempotency(body)
+    appended = store().append_items(owner(), conversation_id, batch["items"], delivery)
     return _json(views.items_json(appended, view, has_more=False))
 
 
@@ -202,9 +204,8 @@ def delete_items(conversation_id: str) -> Response[str]:
 
     The response is the conversation. A deletion that is sent again is answered with 404.
     """
-    conversation = store().delete_items(
-        owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
-    )
+    deleted = parse_deletion(request().body())
+    conversation = store().delete_items(owner(), conversation_id, deleted, param="item_ids[{}]")
     return _json(views.conversation_json(conversation))
 
 
@@ -256,9 +257,8 @@ def refuse(error: ApiError) -> Response[str]:
     tally().code = error.code
     if error.code == "invalid_json":
         error.message += request().content_type_hint()
-    return _json(
-        views.compact_json(error.envelope()), error.kind.statuses[0], dict(error.kind.headers)
-    )
+    kind = error.kind
+    return _json(views.compact_json(error.envelope()), kind.statuses[0], dict(kind.headers))
 
 
 def fail(error: Exception) -> Response[str]:
