@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from benchmarks.events import Event
 
 BUILD = Path(__file__).parents[1] / ".aws-sam" / "build"
-LAYER = BUILD / "DomainLayer" / "python"
-SOURCE = Path(__file__).parents[1] / "layers" / "domain"
+LAYER = BUILD / "ConversationsLayer" / "python"
+SOURCE = Path(__file__).parents[1] / "layers" / "conversations"
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 """What the peer has beside its folder: boto3 as it comes."""
 PEER = Path(__file__).parent / "peers" / "fastapi"
@@ -69,7 +69,7 @@ class Start(NamedTuple):
 def compare_cold_starts(answers: Mapping[str, bytes], rounds: int) -> list[Row]:
     """The API function against the peer, and the authorizer against the API function.
 
-    *answers* are DynamoDB's, by operation, as `Wire` kept them.
+    *answers* are DynamoDB's, by operation, as `ClientRecorder` kept them.
     """
     appends: list[tuple[Event, int]] = [
         (events.append(CONVERSATION, 1), WARM_ANSWERS),

@@ -23,9 +23,9 @@ from pydantic import TypeAdapter
 
 from benchmarks import events
 from benchmarks.comparisons import Row, figure, ratio
-from benchmarks.wire import Wire
+from benchmarks.recorder import ClientRecorder
 from benchmarks.worker import Context
-from conversations import clients, ids
+from conversations import aws_clients, ids
 from conversations.contract.items import Batch
 from conversations.storage import payloads, rows
 from conversations.storage.items import ItemBody
@@ -56,7 +56,7 @@ class Handler:
     def __init__(self, template: Template, resources: Resources) -> None:
         self._table = template.name("ConversationsTable")
         self._resources = resources
-        self.wire = Wire()
+        self.wire = ClientRecorder()
         self.app: ModuleType = importlib.import_module("functions.api.app")
         self.wire.tap(self.app.dynamodb())
 
@@ -213,8 +213,8 @@ def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
 def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int) -> list[Row]:
     """One request against its floors, in turn."""
     handler.ask(event)
-    wire = Wire()
-    stock, same = wire.tap(boto3.client("dynamodb")), wire.tap(clients.dynamodb())
+    wire = ClientRecorder()
+    stock, same = wire.tap(boto3.client("dynamodb")), wire.tap(aws_clients.dynamodb())
     wire.answers["TransactWriteItems"] = b"{}"
     if "TransactItems" not in floor.params:
         floor.work(stock, event["body"], floor.params)  # whose response is replayed

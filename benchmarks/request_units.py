@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 from benchmarks.metering import Meter
 from conversations import ids
+from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
-from conversations.storage.append import IdempotencyInfo
 from conversations.storage.items import ItemBody
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import BATCH_WRITE_MAX, purge_conversation
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.storage.items import StoredItem
-    from conversations.storage.pages import Order
+    from conversations.model import Order, StoredItem
 
 INCOMPRESSIBLE_BYTES = 4096
 OWNER = ids.owner_of("acme", "")
@@ -60,8 +59,8 @@ class Workload:
     ) -> None:
         self.table = Table(resources.dynamodb, template.name("ConversationsTable"))
         name = template.name("PayloadBucket")
-        self.payloads = PayloadStore(name, lambda: resources.s3, threads)
-        self.store = Store(self.table, self.payloads)
+        self._payloads = PayloadStore(name, lambda: resources.s3, threads)
+        self.store = Store(self.table, self._payloads)
         self.meter = Meter(resources, self.table.name)
         self._requests = 0
 
@@ -164,7 +163,7 @@ class Workload:
             "post an id again whose item was deleted": cost(lambda: self.append(into, named)),
             "delete a conversation": cost(lambda: store.delete_conversation(OWNER, into)),
             "purge what it left, 5 rows": cost(
-                lambda: purge_conversation(self.table, self.payloads, pk, lambda: True)
+                lambda: purge_conversation(self.table, self._payloads, pk, lambda: True)
             ),
         }
 

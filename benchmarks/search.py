@@ -7,29 +7,32 @@ Units are DynamoDB's, by the rows really read; CPU is that of this process, with
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import samples
+from benchmarks.metering import READ_BYTES, row_bytes
 from benchmarks.payloads import markdown
 from benchmarks.prices import Prices
 from benchmarks.request_units import Workload, running_workload
-from conversations import clients, ids
+from conversations import aws_clients, ids
+from conversations.model import Conversation
 from conversations.storage import payloads, rows
 from conversations.storage.items import ItemBody
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import BATCH_WRITE_MAX
-from conversations.storage.rows import Conversation
-from conversations.storage.search import CONCURRENT_SCANS, SearchLimits
+from conversations.storage.search import SearchLimits
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
 
     from conversations.contract.items import Item
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
 
 NEVER = "zyzzyva"
 UNLIMITED = SearchLimits(10**15, 10**9)
-SIZES = ((10, 10), (1_000, 1), (1_000, 10), (1_000, 100), (10_000, 10))
+PATIENT = SearchLimits(milliseconds=10**9)
+SIZES = ((10, 10), (100, 100), (1_000, 1), (1_000, 10), (10_000, 1), (10_000, 4))
 """Conversations, and turns of each."""
 _HEADER = (
     "conversations",
@@ -67,18 +71,34 @@ def measure(workload: Workload, count: int, turns: int) -> Scan:
     """Search *count* conversations of so many *turns*, of a new owner."""
     owner = ids.owner_of("acme", f"{count}-{turns}")
     size = fill(workload.table, owner, count, [samples.turn()] * turns)
-    unlimited = Store(workload.table, workload.payloads, search_limits=UNLIMITED)
-    cost = workload.meter.cost_of(lambda: search(unlimited, owner))
-    with closing(clients.dynamodb()) as dynamodb, ThreadPoolExecutor(CONCURRENT_SCANS) as threads:
+    with closing(aws_clients.dynamodb()) as dynamodb, ThreadPoolExecutor(8) as threads:
         table = Table(dynamodb, workload.table.name)
-        parts = (table, PayloadStore("none", clients.s3, threads))
-        search(Store(*parts, search_limits=UNLIMITED), owner)
+        bucket = PayloadStore("none", aws_clients.s3, threads)
+        units = UnitCounter(dynamodb)
+        requests = search(Store(table, bucket, search_limits=PATIENT), owner)
+        read = units.read
         started, cpu = time.perf_counter(), time.process_time()
-        search(Store(*parts, search_limits=UNLIMITED), owner)
+        search(Store(table, bucket, search_limits=UNLIMITED), owner)
         seconds, cpu_ms = time.perf_counter() - started, 1000 * (time.process_time() - cpu)
-        patient = SearchLimits(milliseconds=UNLIMITED.milliseconds)
-        requests = search(Store(*parts, search_limits=patient), owner)
-    return Scan(cost.read_units, size / 1e6, requests, seconds, cpu_ms)
+    return Scan(read, size / 1e6, requests, seconds, cpu_ms)
+
+
+class UnitCounter:
+    """Read units of `Query` and `BatchGetItem`, by the rows that a client receives."""
+
+    def __init__(self, dynamodb: DynamoDBClient) -> None:
+        self.read = 0.0
+        dynamodb.meta.events.register("after-call.dynamodb.Query", self._count_query)
+        dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", self._count_rows)
+
+    def _count_query(self, parsed: dict[str, Any], **_: object) -> None:
+        size = sum(map(row_bytes, parsed["Items"]))
+        is_index = any("data" not in row and "object" not in row for row in parsed["Items"])
+        self.read += math.ceil(size / READ_BYTES) / (2 if is_index else 1)
+
+    def _count_rows(self, parsed: dict[str, Any], **_: object) -> None:
+        [found] = parsed["Responses"].values()
+        self.read += sum(math.ceil(row_bytes(row) / READ_BYTES) for row in found)
 
 
 def search(store: Store, owner: str) -> int:

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, cast
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 
-from conversations import clients, failures, init_phase, views
-from conversations.contract.items import parse_batch
-from conversations.contract.models import parse_create, parse_deletion, parse_update
-from conversations.cors import answer_headers
+from conversations import aws_clients, init_phase
+from conversations.contract.bodies import parse_create, parse_deletion, parse_update
+from conversations.contract.items import parse_append
 from conversations.errors import ApiError, InvalidRequestError, RouteNotFoundError
-from conversations.requests import PREFIXES, Request, normalize_event
+from conversations.http import cors, failures, rendering
+from conversations.http.request import PREFIXES, Request, normalize_event
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.search import SearchLimits
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
-from conversations.tally import Tally, request_line
+from conversations.telemetry import RequestStats, request_log_fields
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -46,7 +46,7 @@ logger = Logger(use_rfc3339=True)
 @functools.cache
 def dynamodb() -> DynamoDBClient:
     """Return the client of this execution environment."""
-    client = clients.dynamodb()
+    client = aws_clients.dynamodb()
     client.meta.events.register("needs-retry.dynamodb", count_resend)
     return client
 
@@ -58,24 +58,24 @@ def payload_store() -> PayloadStore:
     return PayloadStore(bucket, s3, ThreadPoolExecutor(8), spill_bytes)
 
 
-s3 = functools.cache(clients.s3)  # made for the first large batch
+s3 = functools.cache(aws_clients.s3)  # made for the first large batch
 
 
 def store() -> Store:
     """All conversations, as this request may see them; what it does is counted."""
-    table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], tally())
+    table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], stats())
     days = int(os.environ["RETENTION_DAYS"])
     return Store(table, payload_store(), days, SearchLimits.configured(os.environ))
 
 
 def count_resend(attempts: int, **_: object) -> None:
     """Count what botocore sends again by itself."""
-    tally().retries += attempts > 1
+    stats().retries += attempts > 1
 
 
-def tally() -> Tally:
+def stats() -> RequestStats:
     """What the request that is being answered did so far."""
-    return cast("Tally", app.context["tally"])
+    return cast("RequestStats", app.context["stats"])
 
 
 def request() -> Request:
@@ -85,14 +85,14 @@ def request() -> Request:
 
 def owner() -> str:
     """Whose conversations it is about."""
-    tally().owner = found = request().owner()
+    stats().owner = found = request().owner()
     return found
 
 
 def check_ids(resolver: APIGatewayRestResolver, route: NextMiddleware) -> Response[str]:
     """Refuse ids of odd characters in the path, before any route."""
     request().check_ids()
-    tally().conversation_id = app.current_event.path_parameters.get("conversation_id")
+    stats().conversation_id = app.current_event.path_parameters.get("conversation_id")
     return route(resolver)
 
 
@@ -114,8 +114,8 @@ def create_conversation() -> Response[str]:
         created.get("metadata") or {},
         request().idempotency(body),
     )
-    tally().conversation_id = conversation.conversation_id
-    return _json(views.conversation_json(conversation))
+    stats().conversation_id = conversation.conversation_id
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.get(CONVERSATIONS)
@@ -133,7 +133,7 @@ def list_conversations() -> Response[str]:
         metadata=request().metadata_filter(),
         search=request().search(),
     )
-    return _json(views.conversations_json(page.entries, page.cursor, has_more=page.has_more))
+    return _json(rendering.conversations_json(page.entries, page.cursor, has_more=page.has_more))
 
 
 @app.get(CONVERSATION)
@@ -143,7 +143,7 @@ def get_conversation(conversation_id: str) -> Response[str]:
     A conversation of another account or end user is answered like a missing one.
     """
     conversation = store().get_conversation(owner(), conversation_id)
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.post(CONVERSATION)
@@ -154,7 +154,7 @@ def update_conversation(conversation_id: str) -> Response[str]:
     """
     changes = parse_update(request().body())["metadata"] or {}
     conversation = store().update_metadata(owner(), conversation_id, changes)
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.delete(CONVERSATION)
@@ -164,7 +164,7 @@ def delete_conversation(conversation_id: str) -> Response[str]:
     Its items can no longer be read either. They are erased in the background.
     """
     store().delete_conversation(owner(), conversation_id)
-    return _json(views.deleted_json(conversation_id))
+    return _json(rendering.deleted_json(conversation_id))
 
 
 @app.post(ITEMS)
@@ -174,11 +174,11 @@ def append_items(conversation_id: str) -> Response[str]:
     The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
     """
     body = request().body()
-    batch = parse_batch(body)
+    batch = parse_append(body)
     view = request().view(batch.get("include"))
     delivery = request().idempotency(body)
     appended = store().append_items(owner(), conversation_id, batch["items"], delivery)
-    return _json(views.items_json(appended, view, has_more=False))
+    return _json(rendering.items_json(appended, view, has_more=False))
 
 
 @app.get(ITEMS)
@@ -195,7 +195,7 @@ def list_items(conversation_id: str) -> Response[str]:
         limit=request().limit(MAX_PAGE_ITEMS),
         order=request().order(),
     )
-    return _json(views.items_json(page.entries, view, has_more=page.has_more))
+    return _json(rendering.items_json(page.entries, view, has_more=page.has_more))
 
 
 @app.delete(ITEMS)
@@ -206,7 +206,7 @@ def delete_items(conversation_id: str) -> Response[str]:
     """
     deleted = parse_deletion(request().body())
     conversation = store().delete_items(owner(), conversation_id, deleted, param="item_ids[{}]")
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.get(ITEM)
@@ -217,7 +217,7 @@ def get_item(conversation_id: str, item_id: str) -> Response[str]:
     """
     view = request().view()
     item = store().get_item(owner(), conversation_id, item_id)
-    return _json(view.show(item.json))
+    return _json(view.render(item.json))
 
 
 @app.delete(ITEM)
@@ -227,11 +227,11 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
     The response is the conversation. A deletion that is sent again is answered with 404.
     """
     conversation = store().delete_items(owner(), conversation_id, [item_id], param="item_id")
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.get(DOCUMENT)
-def send_document() -> Response[str]:
+def get_openapi_document() -> Response[str]:
     """This description of the API, for whoever asks.
 
     Its server is an absolute URL, made from this request. It works in every tool.
@@ -248,43 +248,43 @@ def unknown_route(_: Exception) -> Response[str]:
     try:
         request().check_ids()
     except InvalidRequestError as error:
-        return refuse(error)
-    return refuse(RouteNotFoundError(f"There is no route {request().line}."))
+        return error_response(error)
+    return error_response(RouteNotFoundError(f"There is no route {request().line}."))
 
 
-def refuse(error: ApiError) -> Response[str]:
+def error_response(error: ApiError) -> Response[str]:
     """Tell the client what it did, in the one envelope."""
-    tally().code = error.code
+    stats().code = error.code
     if error.code == "invalid_json":
         error.message += request().content_type_hint()
     kind = error.kind
-    return _json(views.compact_json(error.envelope()), kind.statuses[0], dict(kind.headers))
+    return _json(rendering.compact_json(error.envelope()), kind.statuses[0], dict(kind.headers))
 
 
-def fail(error: Exception) -> Response[str]:
+def handle_unexpected_error(error: Exception) -> Response[str]:
     """Tell the client that it was not its fault, and the log where: never what it was about."""
     logger.error("request failed", **failures.log_fields(error))
-    tally().add("Throttles", failures.is_throttle(error))
-    return refuse(failures.public_error(error))
+    stats().add("Throttles", failures.is_throttle(error))
+    return error_response(failures.public_error(error))
 
 
 app.not_found(unknown_route)
-app.exception_handler(ApiError)(refuse)
-app.exception_handler(Exception)(fail)
+app.exception_handler(ApiError)(error_response)
+app.exception_handler(Exception)(handle_unexpected_error)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one REST proxy event of API Gateway, which leaves the body of a HEAD's answer out."""
     started = time.perf_counter()
-    done = Tally()
-    app.context["tally"] = done
+    done = RequestStats()
+    app.context["stats"] = done
     answer = app.resolve(normalize_event(event), context)
     request_id = event["requestContext"]["requestId"]
-    origin = app.current_event.headers.get("Origin")
-    headers = {"x-request-id": request_id, **answer_headers(os.environ["CORS_ORIGINS"], origin)}
+    origins, origin = os.environ["CORS_ORIGINS"], app.current_event.headers.get("Origin")
+    headers = {"x-request-id": request_id, **cors.answer_headers(origins, origin)}
     answer["multiValueHeaders"] |= {name: [value] for name, value in headers.items()}
     duration_ms = round(1000 * (time.perf_counter() - started), 1)
-    logger.info("request", **request_line(event, answer, done), duration_ms=duration_ms)
+    logger.info("request", **request_log_fields(event, answer, done), duration_ms=duration_ms)
     return answer
 
 

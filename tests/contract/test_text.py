@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from contract_cases import EXAMPLES, Json, answered
 
 from conversations.contract.text import item_texts
+from tests.support.contract_cases import EXAMPLES, Json, answered
 
 PATCHED = {"type": "apply_patch_call_output", "call_id": "c", "status": "failed", "output": "why"}
 WITHOUT_TEXT = {"item_reference", "configuration_update", "compaction_trigger"}

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from meetkai_mka1 import SDK
-from wire import HELLO, Json, error_of
 
-from conversations.requests import MKA1_PREFIX, OPENAI_PREFIX
+from conversations.http.request import MKA1_PREFIX, OPENAI_PREFIX
+from tests.support.http_helpers import HELLO, Json, error_of
 
 if TYPE_CHECKING:
-    from conftest import IssueKey
-
-    from local.stack import LocalStack
+    from local.stack import DevStack
+    from tests.support.issue_key import IssueKey
 
 NOISE = "".join(f"{number:x}" for number in range(30_000))
 SPILLED: Json = {"role": "user", "content": f"{NOISE} needle in an object"}
@@ -104,9 +103,9 @@ def test_escapes_in_the_json_of_a_tool_are_read(client: httpx.Client) -> None:
     assert found(client, "\\u00fcrich") == [wanted]
 
 
-def test_spilled_batches_are_searched(client: httpx.Client, stack: LocalStack) -> None:
+def test_spilled_batches_are_searched(client: httpx.Client, stack: DevStack) -> None:
     one, other = made(client, SPILLED), made(client, *LARGE)
-    with stack.engine.turn:
+    with stack.engine.lock:
         bucket = stack.template.name("PayloadBucket")
         assert len(stack.resources.s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
 
@@ -164,7 +163,7 @@ def test_has_more_says_whether_conversations_are_left_to_search(client: httpx.Cl
 
 
 @pytest.mark.parametrize("prefix", [MKA1_PREFIX, OPENAI_PREFIX])
-def test_both_prefixes_search(prefix: str, client: httpx.Client, stack: LocalStack) -> None:
+def test_both_prefixes_search(prefix: str, client: httpx.Client, stack: DevStack) -> None:
     wanted = made(client, said("thing"))
 
     answer = client.get(f"{stack.url}{prefix}/conversations", params={"search": "THING"})
@@ -188,9 +187,7 @@ def test_an_odd_cursor_is_refused(after: str, client: httpx.Client) -> None:
     assert (answer.status_code, error_of(answer)["param"]) == (400, "after")
 
 
-def test_the_mka1_sdk_searches(
-    client: httpx.Client, stack: LocalStack, issue_key: IssueKey
-) -> None:
+def test_the_mka1_sdk_searches(client: httpx.Client, stack: DevStack, issue_key: IssueKey) -> None:
     names = [made(client, said(f"a thing, number {n}")) for n in range(4)]
 
     with SDK(bearer_auth=issue_key(), server_url=stack.url) as sdk:
@@ -210,7 +207,7 @@ def test_the_mka1_sdk_searches(
 
 
 @pytest.fixture
-def people(stack: LocalStack, issue_key: IssueKey) -> list[httpx.Client]:
+def people(stack: DevStack, issue_key: IssueKey) -> list[httpx.Client]:
     """Ann and Bob of acme, acme itself, and another account's Ann."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
     url = f"{stack.url}{MKA1_PREFIX}"

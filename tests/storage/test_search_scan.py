@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_and_list import Inline
-from wire import HELLO, Json
 
 from conversations import ids
 from conversations.contract.text import item_texts
 from conversations.errors import ConversationNotFoundError
+from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
-from conversations.storage.append import IdempotencyInfo
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import delete_child_rows
 from conversations.storage.scan import read_batch, scan_batches
 from conversations.storage.search import SearchLimits, normalized
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
+from tests.support.http_helpers import HELLO, Json
+from tests.support.stateful_base import Inline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from conversations.storage.pages import Order
-    from local.stack import LocalStack
+    from conversations.model import Order
+    from local.stack import DevStack
 
 OWNER = ids.owner_of("acme", "")
 BODIES = itertools.count()
@@ -40,7 +40,7 @@ TINY = SearchLimits(bytes=1)
 class World:
     """A store, its parts, and what tests ask of it."""
 
-    def __init__(self, stack: LocalStack, executor: Any, owner: str = OWNER) -> None:
+    def __init__(self, stack: DevStack, executor: Any, owner: str = OWNER) -> None:
         self.owner = owner
         resources, name = stack.resources, stack.template.name
         self.dynamodb = resources.dynamodb
@@ -92,8 +92,8 @@ def said(text: str) -> Json:
 
 
 @pytest.fixture
-def world(stack: LocalStack) -> Iterator[World]:
-    with ThreadPoolExecutor(8) as executor, stack.engine.turn:
+def world(stack: DevStack) -> Iterator[World]:
+    with ThreadPoolExecutor(8) as executor, stack.engine.lock:
         yield World(stack, executor)
 
 
@@ -283,7 +283,7 @@ SEARCHED = st.tuples(
 
 @pytest.mark.parametrize("examples", [10, pytest.param(300, marks=pytest.mark.prove)])
 def test_a_search_finds_what_a_plain_scan_of_all_lists_finds(
-    examples: int, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+    examples: int, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(payloads, "LARGE_BYTES", 60)
     owners = map("{:064x}".format, itertools.count())
@@ -303,7 +303,7 @@ def test_a_search_finds_what_a_plain_scan_of_all_lists_finds(
             world.limits(SearchLimits(bytes=budget))
             assert world.found(" ".join(words), limit, order) == plain(world, words, order)
 
-    with stack.engine.turn:
+    with stack.engine.lock:
         holds()
 
 
@@ -322,7 +322,7 @@ def plain(world: World, words: Sequence[str], order: Order) -> list[str]:
     return matching
 
 
-def test_the_template_has_the_limits_of_the_code(stack: LocalStack) -> None:
+def test_the_template_has_the_limits_of_the_code(stack: DevStack) -> None:
     environment = stack.template.functions["ApiFunction"].environment
 
     assert SearchLimits.configured(environment) == SearchLimits()

@@ -1,0 +1,144 @@
+"""What the operator's commands share: AWS as its own CLI is told of it, times, tables, errors."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import boto3
+import click
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.parsers import ResponseParserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """An account and region, and perhaps a stack there."""
+
+    session: boto3.Session
+    stack: str | None
+
+    def outputs(self) -> Mapping[str, str]:
+        """What the stack tells of itself.
+
+        Raises:
+            click.ClickException: it is no stack of this project.
+        """
+        described = self.session.client("cloudformation").describe_stacks(StackName=str(self.stack))
+        given = described["Stacks"][0].get("Outputs", [])
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in given}
+        if "ApiKeysTableName" not in outputs:
+            raise click.ClickException(f"The stack '{self.stack}' is not of lambda-conversations.")
+        return outputs
+
+
+def aws_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--stack`, `--region` and `--profile`, and tell AWS's errors in a sentence."""
+
+    @click.option("--stack", help="The CloudFormation stack, whose outputs name the rest.")
+    @click.option("--region", help="The AWS region.  [default: the profile's]")
+    @click.option("--profile", help="The AWS profile.  [default: AWS_PROFILE's]")
+    @functools.wraps(command)
+    def run(stack: str | None, region: str | None, profile: str | None, **options: object) -> None:
+        try:
+            session = boto3.Session(region_name=region, profile_name=profile)
+            region = session.region_name
+            command(Aws(session, stack), **options)
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            names = {"stack": stack, "table": options.get("table"), "region": region}
+            raise click.ClickException(_sentence(error, names)) from error
+
+    return run
+
+
+class Duration(click.ParamType[timedelta]):
+    """A length of time such as 90d; 0 is none."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """The length."""
+        if isinstance(value, timedelta):
+            return value
+        if value == "0":
+            return timedelta()
+        parsed = _duration(str(value))
+        if parsed is None:
+            self.fail(f"'{value}' is no duration such as 30m, 24h, 90d or 2w.", param, ctx)
+        return parsed
+
+
+class FutureTime(click.ParamType[int]):
+    """A time to come, as seconds since the epoch: 90d from now, or 2027-01-31 at 00:00 UTC."""
+
+    name = "duration|date"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """The seconds."""
+        if isinstance(value, int):
+            return value
+        now, duration = datetime.now(UTC), _duration(str(value))
+        try:
+            given = datetime.fromisoformat(str(value)) if duration is None else now + duration
+        except (ValueError, OverflowError):
+            self.fail(f"'{value}' is no duration such as 90d, and no date.", param, ctx)
+        moment = given if given.tzinfo else given.replace(tzinfo=UTC)
+        if moment <= now:
+            self.fail(f"'{value}' is not in the future.", param, ctx)
+        return int(moment.timestamp())
+
+
+def moment_text(seconds: int | None) -> str:
+    """A time for people, in UTC; nothing for none."""
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%MZ}"
+
+
+def table_text(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of as many cells each, in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _duration(text: str) -> timedelta | None:
+    parsed = re.fullmatch(r"([0-9]{1,5})([mhdw])", text)
+    return timedelta(**{UNITS[parsed[2]]: int(parsed[1])}) if parsed else None
+
+
+def _sentence(error: Exception, names: Mapping[str, object]) -> str:
+    match error:
+        case NoCredentialsError():
+            return "There are no AWS credentials: log in, or give --profile."
+        case NoRegionError():
+            return "There is no AWS region: give --region, or set AWS_DEFAULT_REGION."
+        case ClientError():
+            return _client_error_sentence(error, names)
+    return f"AWS cannot be asked: {error}"
+
+
+def _client_error_sentence(error: ClientError, names: Mapping[str, object]) -> str:
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    match code, error.operation_name:
+        case "ValidationError", "DescribeStacks":
+            return f"There is no stack '{names['stack']}' in {names['region']}."
+        case "ResourceNotFoundException", _:
+            return f"There is no table '{names['table']}' in {names['region']}."
+    if code in DENIED:
+        return f"These AWS credentials do not suffice: {message}"
+    return f"AWS refuses {error.operation_name}: {message}"

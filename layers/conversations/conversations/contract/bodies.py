@@ -1,0 +1,91 @@
+"""The bodies of the conversation's own routes: create, and update of its metadata."""
+
+import functools
+from typing import Annotated, NotRequired, TypedDict
+
+from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
+from pydantic_core import PydanticCustomError
+
+from conversations.contract.fields import CLOSED, Id, ListOf
+from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, normalize_items
+from conversations.contract.validation import parse
+from conversations.errors import InvalidRequestError
+
+MAX_DELETED_ITEMS = 100
+MAX_METADATA_PAIRS = 16
+MAX_METADATA_KEY_LENGTH = 64
+MAX_METADATA_VALUE_LENGTH = 512
+
+Key = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
+Value = Annotated[str, Field(max_length=MAX_METADATA_VALUE_LENGTH)]
+
+
+def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
+    if sum(value is not None for value in pairs.values()) > MAX_METADATA_PAIRS:
+        raise PydanticCustomError("pairs", "must have at most 16 pairs")
+    return pairs
+
+
+@with_config(CLOSED)
+class CreateConversation(TypedDict):
+    """The body of a create: nothing is required, null is nothing."""
+
+    items: NotRequired[Annotated[ListOf[AnyItem], Field(max_length=MAX_BATCH_ITEMS)] | None]
+    metadata: NotRequired[
+        Annotated[dict[Key, Value], FailFast(), Field(max_length=MAX_METADATA_PAIRS)] | None
+    ]
+
+
+@with_config(CLOSED)
+class UpdateConversation(TypedDict):
+    """The body of an update: pairs to set, null to delete one, and nothing to do for no object."""
+
+    metadata: Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_at_most_16)] | None
+
+
+@with_config(CLOSED)
+class DeleteItems(TypedDict):
+    """The body of a deletion of items."""
+
+    item_ids: Annotated[ListOf[Id], Field(min_length=1, max_length=MAX_DELETED_ITEMS)]
+
+
+_UPDATE = TypeAdapter(UpdateConversation)
+_DELETE = TypeAdapter(DeleteItems)
+_METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
+
+
+@functools.cache
+def _create() -> TypeAdapter[CreateConversation]:
+    """The contract of a create, made when first asked for: an append's cold start is spared it."""
+    return TypeAdapter(CreateConversation)
+
+
+def parse_create(body: str | bytes | None) -> CreateConversation:
+    """Read a create's body, which may be empty; items are completed as those of an append."""
+    created = parse(_create(), body) if body and body.strip() else CreateConversation()
+    normalize_items(created.get("items") or [])
+    return created
+
+
+def parse_update(body: str | bytes) -> UpdateConversation:
+    """Read an update's body; whether the result is within 16 pairs only the store can know."""
+    return parse(_UPDATE, body)
+
+
+def parse_deletion(body: str | bytes) -> list[str]:
+    """Read the body of a deletion of 1 to 100 items; an id may stand in it twice."""
+    return parse(_DELETE, body)["item_ids"]
+
+
+def parse_filter(text: str) -> dict[str, str]:
+    """Read a filter on metadata, written as a JSON object of strings."""
+    try:
+        return parse(_METADATA, text)
+    except InvalidRequestError as error:
+        detail = f": {error.message}" if error.param else "."
+        raise InvalidRequestError(
+            f"metadata must be a JSON object of strings{detail}",
+            code="invalid_value",
+            param="metadata",
+        ) from error

@@ -1,0 +1,123 @@
+"""Calls that drive a computer's screen, and the screenshots that answer them."""
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Status, TaggedUnion
+
+
+class Point(TypedDict):
+    """A place on the screen, in pixels."""
+
+    x: int
+    y: int
+
+
+class HeldKeys(TypedDict):
+    """The modifiers held during an action."""
+
+    keys: NotRequired[ListOf[str] | None]
+
+
+class Click(Point, HeldKeys):
+    """One press of a mouse button."""
+
+    type: Literal["click"]
+    button: Literal["left", "right", "wheel", "back", "forward"]
+
+
+class DoubleClick(Point, HeldKeys):
+    """Two presses of the left button."""
+
+    type: Literal["double_click"]
+
+
+class Drag(HeldKeys):
+    """A drag along a path of points."""
+
+    type: Literal["drag"]
+    path: ListOf[Point]
+
+
+class KeyPress(TypedDict):
+    """Keys pressed together."""
+
+    type: Literal["keypress"]
+    keys: ListOf[str]
+
+
+class Move(Point, HeldKeys):
+    """A move of the pointer."""
+
+    type: Literal["move"]
+
+
+class Screenshot(TypedDict):
+    """A request to see the screen."""
+
+    type: Literal["screenshot"]
+
+
+class Scroll(Point, HeldKeys):
+    """A turn of the wheel, in pixels."""
+
+    type: Literal["scroll"]
+    scroll_x: int
+    scroll_y: int
+
+
+class TypeText(TypedDict):
+    """Text typed on the keyboard."""
+
+    type: Literal["type"]
+    text: str
+
+
+class Wait(TypedDict):
+    """A pause."""
+
+    type: Literal["wait"]
+
+
+Action = Annotated[
+    Click | DoubleClick | Drag | KeyPress | Move | Screenshot | Scroll | TypeText | Wait,
+    TaggedUnion(),
+]
+
+
+class SafetyCheck(TypedDict):
+    """A warning, pending or acknowledged, about what the model is about to do."""
+
+    id: str
+    code: NotRequired[str | None]
+    message: NotRequired[str | None]
+
+
+class ComputerCall(EchoedFields):
+    """One action, or OpenAI's list of them."""
+
+    type: Literal["computer_call"]
+    id: NotRequired[Id | None]
+    call_id: CallId
+    action: NotRequired[Action | None]
+    actions: NotRequired[ListOf[Action] | None]
+    pending_safety_checks: ListOf[SafetyCheck]
+    status: Status
+
+
+class ComputerScreenshot(TypedDict):
+    """The screen, by file or by URL."""
+
+    type: Literal["computer_screenshot"]
+    file_id: NotRequired[str | None]
+    image_url: NotRequired[str | None]
+
+
+class ComputerCallOutput(EchoedFields):
+    """What the screen showed after a call."""
+
+    type: Literal["computer_call_output"]
+    id: NotRequired[Id | None]
+    call_id: CallId
+    output: ComputerScreenshot
+    acknowledged_safety_checks: NotRequired[ListOf[SafetyCheck] | None]
+    status: NotRequired[Status | None]

@@ -1,0 +1,223 @@
+"""From Pydantic's errors to the one fault a client is told of, in the client's own terms."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from conversations.contract import json_body
+from conversations.contract.fields import TAG_PREFIXES
+from conversations.contract.paths import Path, format_path
+from conversations.contract.schemas import declared_part, top_fields
+from conversations.errors import InvalidRequestCode, InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
+
+MAX_SHOWN_VALUE = 80
+_MAX_COMPARED = 100
+
+_TAG = re.compile("'(type|kind|shape)=([^']*)'")
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "an array",
+    "dict_type": "an object",
+}
+_BAD_VALUES: dict[tuple[str, type], str] = {
+    ("float_type", int): "a number that a double can hold",
+    ("string_pattern_mismatch", str): "of letters, digits, '_' and '-' only",
+}
+_LENGTHS: dict[str, InvalidRequestCode] = {
+    "string_too_short": "string_below_min_length",
+    "string_too_long": "string_above_max_length",
+    "too_short": "array_below_min_length",
+    "too_long": "array_above_max_length",
+}
+_UNITS: dict[type, str] = {str: "characters", list: "entries", dict: "pairs"}
+_KINDS = {
+    "string": "a string",
+    "array": "an array",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
+class LocatedError(NamedTuple):
+    """One of Pydantic's errors at the path where the client will find it."""
+
+    path: Path
+    value: object
+    error: ErrorDetails
+
+
+def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
+    """Read *body* after *contract*: the very values of the JSON, none converted or filled in.
+
+    Raises InvalidRequestError for whatever may be wrong with it.
+    """
+    try:
+        value = json_body.load(body)
+    except json_body.TooDeepError as error:
+        param = format_path(declared_part(contract.core_schema, error.value, error.path))
+        raise InvalidRequestError(
+            f"{param or 'The body'} is nested too deeply.", code="invalid_value", param=param
+        ) from error
+    try:
+        contract.validate_python(value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        raise _first_fault(value, faults, top_fields(contract.core_schema)) from None
+    return cast("T", value)
+
+
+def _first_fault(
+    body: object, errors: Sequence[ErrorDetails], fields: Sequence[str]
+) -> InvalidRequestError:
+    """The fault that stands first in the document; what is missing stands at its object's end.
+
+    *fields* are the names that the body may have.
+    """
+    faults = [_located(body, error) for error in errors[:_MAX_COMPARED]]
+    first = min(faults, key=lambda fault: _place(body, fault.path))
+    if first.error["type"] == "extra_forbidden":
+        return unknown_parameter(str(first.path[0]), fields)
+    if first.error["type"] != "missing":
+        return _error_for(first)
+    parent = first.path[:-1]
+    missing = [f.path for f in faults if f.error["type"] == "missing" and f.path[:-1] == parent]
+    return _missing(missing)
+
+
+def unknown_parameter(name: str, known: Sequence[str]) -> InvalidRequestError:
+    """Return the error for a name that no parameter of a request has, with the nearest one."""
+    name = name[:MAX_SHOWN_VALUE]
+    shown = json.dumps(name, ensure_ascii=False)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{nearest[0]}'?" if nearest else f"Known are: {', '.join(known)}."
+    return InvalidRequestError(
+        f"{shown} is not a parameter of this request. {hint}",
+        code="unknown_parameter",
+        param=format_path((name,)),
+    )
+
+
+def _located(body: object, error: ErrorDetails) -> LocatedError:
+    path: list[str | int] = []
+    value = body
+    for step in error["loc"]:
+        if isinstance(value, list) and isinstance(step, int):
+            path.append(step)
+            value = value[step]
+        elif step == "[key]" and not (isinstance(value, dict) and step in value):
+            value = path[-1]
+        elif isinstance(value, dict) and isinstance(step, str) and _is_key(step, value):
+            path.append(step)
+            value = value.get(step)
+    return LocatedError(tuple(path), value, error)
+
+
+def _is_key(step: str, value: dict[str, object]) -> bool:
+    """Whether a step is a key, there or missing, and not the label of a union's member."""
+    return step in value or not step.startswith(TAG_PREFIXES)
+
+
+def _place(body: object, path: Path) -> list[int]:
+    place = []
+    for step in path:
+        if isinstance(body, dict):
+            place.append(next((i for i, key in enumerate(body) if key == step), len(body)))
+            body = body.get(step)
+        else:
+            index = cast("int", step)
+            place.append(index)
+            body = cast("list[object]", body)[index]
+    return place
+
+
+def _missing(paths: Sequence[Path]) -> InvalidRequestError:
+    """What to say of names that one object lacks: of several, the fault is the object's."""
+    path = paths[0] if len(paths) == 1 else paths[0][:-1]
+    names = ", ".join(f"'{missing[-1]}'" for missing in paths)
+    return InvalidRequestError(
+        f"{format_path(paths[0][:-1]) or 'The body'} lacks {names}.",
+        code="missing_required_parameter",
+        param=format_path(path),
+    )
+
+
+def _error_for(fault: LocatedError) -> InvalidRequestError:
+    kind, context = fault.error["type"], fault.error.get("ctx", {})
+    if kind == "union_tag_invalid":
+        return _of_no_member(fault)
+    if kind in _LENGTHS:
+        return _of_wrong_length(fault)
+    is_text = isinstance(fault.value, str)
+    if kind == "literal_error":
+        return _not(fault, "invalid_value" if is_text else "invalid_type", context["expected"])
+    if (kind, type(fault.value)) in _BAD_VALUES:
+        return _not(fault, "invalid_value", _BAD_VALUES[kind, type(fault.value)])
+    if kind in _EXPECTED:
+        return _not(fault, "invalid_type", _EXPECTED[kind])
+    return _of(fault, "invalid_value", fault.error["msg"])
+
+
+def _of_no_member(fault: LocatedError) -> InvalidRequestError:
+    """What to say of a value that is of no type, or of none that may stand here."""
+    members = _TAG.findall(fault.error["ctx"]["expected_tags"])
+    types = [name for mark, name in members if mark == "type"]
+    if not types or not isinstance(fault.value, dict):
+        kinds = dict.fromkeys(_KINDS.get(name, "an object") for _, name in members)
+        return _not(fault, "invalid_type", " or ".join(kinds))
+    path = (*fault.path, "type")
+    if "type" not in fault.value:
+        return _missing([path])
+    inner = fault._replace(path=path, value=fault.value["type"])
+    if not isinstance(inner.value, str):
+        return _not(inner, "invalid_type", "a string")
+    code: InvalidRequestCode = "unknown_item_type" if _is_item(fault.path) else "invalid_value"
+    return _not(inner, code, "one of " + ", ".join(f"'{name}'" for name in types))
+
+
+def _is_item(path: Path) -> bool:
+    return path[:1] == ("items",) and len(path) == len(("items", 0))
+
+
+def _of_wrong_length(fault: LocatedError) -> InvalidRequestError:
+    """What to say of a value above or below its limits; the only lower limit there is, is 1."""
+    code = "invalid_value" if isinstance(fault.value, dict) else _LENGTHS[fault.error["type"]]
+    context = fault.error["ctx"]
+    if "min_length" in context:
+        return _of(fault, code, "must not be empty")
+    unit = _UNITS[type(fault.value)]
+    size = len(cast("str | list[object]", fault.value))
+    return _of(fault, code, f"must have at most {context['max_length']} {unit}, not {size}")
+
+
+def _not(fault: LocatedError, code: InvalidRequestCode, expected: str) -> InvalidRequestError:
+    return _of(fault, code, f"must be {expected}, not {_shown(fault.value)}")
+
+
+def _of(fault: LocatedError, code: InvalidRequestCode, complaint: str) -> InvalidRequestError:
+    param = format_path(fault.path)
+    return InvalidRequestError(f"{param or 'The body'} {complaint}.", code=code, param=param)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, str):
+        cut = "…" if len(value) > MAX_SHOWN_VALUE else ""
+        return json.dumps(value[:MAX_SHOWN_VALUE], ensure_ascii=False) + cut
+    return json.dumps(value)[:MAX_SHOWN_VALUE]

@@ -1,0 +1,109 @@
+"""Pages of an owner's conversations, by their last change."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from conversations.errors import ConversationNotFoundError
+from conversations.storage import rows
+from conversations.storage.reads import BATCH_GET_MAX, batch_get
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+    from conversations.model import Conversation, Order
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
+
+MAX_QUERIES = 10
+"""Reads of the index for one page: a filter that nothing matches ends the page there."""
+
+
+class OwnerIndex:
+    """One owner's live conversations in the order of their last change, as far as they match."""
+
+    def __init__(self, table: Table, owner: str, order: Order, metadata: Mapping[str, str]) -> None:
+        self._table = table
+        self._owner = owner
+        self._order = order
+        self._metadata = metadata
+
+    def start_after(self, cursor: str) -> Row:
+        """Return where the index goes on; a deleted conversation still has its place.
+
+        *cursor* is a conversation's id, or that of a search (`ids.SEARCH_CURSOR`), which begins so.
+
+        Raises:
+            ConversationNotFoundError: the owner never had that conversation.
+        """
+        conversation_id = cursor.partition("~")[0]
+        pk = rows.partition(self._owner, conversation_id)
+        key = rows.primary_key(pk, rows.CONVERSATION_SK)
+        response = self._table.dynamodb.get_item(
+            TableName=self._table.name, Key=key, ConsistentRead=True
+        )
+        updated_at = response.get("Item", {}).get("updated_at")
+        if updated_at is None:
+            raise ConversationNotFoundError(
+                f"Conversation '{conversation_id}' was not found.", param="after"
+            )
+        return {**key, "owner": {"S": self._owner}, "updated_at": updated_at}
+
+    def query(self, start: Row | None, count: int) -> tuple[list[Row], Row | None]:
+        """Return up to *count* entries, or more where most may not match, and the next start."""
+        request: QueryInputTypeDef = {
+            "TableName": self._table.name,
+            "IndexName": rows.BY_OWNER,
+            "KeyConditionExpression": "#owner = :owner",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":owner": {"S": self._owner}},
+            "ScanIndexForward": self._order == "asc",
+            "Limit": BATCH_GET_MAX if self._metadata else count,
+        }
+        if start:
+            request["ExclusiveStartKey"] = start
+        response = self._table.dynamodb.query(**request)
+        return response["Items"], response.get("LastEvaluatedKey")
+
+    def matching(self, entries: Iterable[Row]) -> Iterator[Row]:
+        """Yield the conversation rows of index entries that have the metadata, in order.
+
+        An update of `updated_at` moves an entry, and a `Query` may return it at both its places:
+        the conversation is listed once, at the first.
+        """
+        keys = {entry["pk"]["S"]: {"pk": entry["pk"], "sk": entry["sk"]} for entry in entries}
+        found = {row["pk"]["S"]: row for row in batch_get(self._table, keys.values())}
+        for pk in keys:
+            if row := found.get(pk):
+                pairs = rows.read_conversation(row).metadata
+                if self._metadata.items() <= pairs.items():
+                    yield row
+
+
+class ConversationPageReader:
+    """Reader of pages of one owner's conversations."""
+
+    def __init__(self, index: OwnerIndex) -> None:
+        self._index = index
+
+    def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
+        """Return up to *limit* conversations, whether there are more, and the next cursor.
+
+        Raises:
+            ConversationNotFoundError: there is no conversation *after*.
+        """
+        start = None if after is None else self._index.start_after(after)
+        found: list[Conversation] = []
+        for scanned in itertools.count(1):
+            entries, start = self._index.query(start, limit + 1)
+            found += map(rows.read_conversation, self._index.matching(entries))
+            if len(found) > limit:
+                return found[:limit], True, found[limit - 1].conversation_id
+            if start is None:
+                return found, False, found[-1].conversation_id if found else ""
+            if scanned == MAX_QUERIES:
+                return found, True, start["pk"]["S"].partition("/")[2]
+        raise AssertionError  # pragma: no cover - count does not end

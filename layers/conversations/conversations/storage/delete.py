@@ -1,0 +1,273 @@
+"""Deletions: of items, whose batches are rewritten without them, and of a whole conversation."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections import defaultdict
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, Any, NamedTuple, override
+
+from conversations.storage import rows
+from conversations.storage.backoff import delays
+from conversations.storage.payloads import keep_lines, read_again_if_deleted
+from conversations.storage.reads import (
+    find_items,
+    find_settled_items,
+    item_not_found,
+    transact_get,
+)
+from conversations.storage.transactions import (
+    MAX_ACTIONS,
+    ConversationTransaction,
+    Failure,
+    Resolution,
+    raise_for,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from conversations.errors import ItemNotFoundError
+    from conversations.storage.payloads import Payload, PayloadStore
+    from conversations.storage.reads import BatchSlice
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Reason, Table
+
+TOMBSTONE_SECONDS = 90 * 24 * 3600
+"""How long a deleted conversation's row stays, so that late requests find it deleted."""
+
+
+class LostRaceError(Exception):
+    """A batch was rewritten between its read and its transaction."""
+
+    def __init__(self, *, outcome_unknown: bool) -> None:
+        super().__init__()
+        self.outcome_unknown = outcome_unknown
+
+
+class Rewrite(NamedTuple):
+    """A batch row, and what it becomes without some of its items."""
+
+    row: Row
+    item_ids: Sequence[str]
+    slots: Sequence[int]
+    """The slots that stay live; where there are none, a tombstone replaces the batch."""
+    payload: Payload | None
+
+    @property
+    def action_count(self) -> int:
+        """How many actions of a transaction it takes."""
+        return 1 if self.payload else 2
+
+    def actions(self, table_name: str) -> Iterator[TransactWriteItemTypeDef]:
+        """Yield the actions, on the condition that the row is still what was read."""
+        is_same: Any = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(rev)"}
+        if rev := rows.revision(self.row):
+            is_same["ConditionExpression"] = "rev = :rev"
+            is_same["ExpressionAttributeValues"] = {":rev": rows.number(rev)}
+        if self.payload is None:
+            key = {"pk": self.row["pk"], "sk": self.row["sk"]}
+            yield {"Delete": {"TableName": table_name, "Key": key} | is_same}
+            yield {"Put": {"TableName": table_name, "Item": rows.tombstone_row(self.row)}}
+        else:
+            after = rows.rewritten(self.row, self.payload, self.slots)
+            yield {"Put": {"TableName": table_name, "Item": after} | is_same}
+
+
+class ItemDeletion:
+    """One request to delete items of a conversation: all of them, or none.
+
+    As many batches as fit 100 actions go in one transaction. More take several: the conversation
+    row then says whose deletion is under way (`deleting`), so that the same request, sent again
+    after a failure, passes over what it has deleted before.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        payloads: PayloadStore,
+        pk: str,
+        item_ids: Sequence[str],
+        param: str,
+    ) -> None:
+        """*param* is the path of an id in the request, with braces for its place."""
+        self._table = table
+        self._payloads = payloads
+        self._pk = pk
+        self._param = param
+        self._item_ids = item_ids
+        self._left = [*dict.fromkeys(item_ids)]
+        self._digest = hashlib.sha256("\n".join(item_ids).encode()).hexdigest()
+        self._outcome_unknown = False
+
+    def commit(self) -> Row:
+        """Delete the items, and return the conversation row as it was read before.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemNotFoundError: the conversation has no such item.
+            ConversationBusyError: others rewrote the batches for too long.
+        """
+        for delay in delays(self._table.stats):
+            conversation, rewrites = read_again_if_deleted(self._plan)
+            try:
+                self._write(rewrites, conversation)
+            except LostRaceError as race:
+                self._outcome_unknown |= race.outcome_unknown
+            else:
+                return conversation
+            if delay is None:
+                raise_for(Failure("unknown" if self._outcome_unknown else "conflict"))
+            time.sleep(delay)
+        raise AssertionError  # pragma: no cover - the last delay is None
+
+    def _plan(self) -> tuple[Row, list[Rewrite]]:
+        """Read the batches, and put what is left of large ones into new objects."""
+        conversation, places = find_items(self._table, self._pk, self._left)
+        if len(places) < len(self._left) and self._outcome_unknown:
+            places = find_settled_items(self._table, self._pk, [*places])
+            if not places:
+                return conversation, []
+        absent = [item_id for item_id in self._left if item_id not in places]
+        if absent and not self._is_marked(conversation):
+            # The transaction that deleted them and set the mark may still be committing.
+            key = rows.primary_key(self._pk, rows.CONVERSATION_SK)
+            conversation = next(iter(transact_get(self._table, [key])), conversation)
+            if not self._is_marked(conversation):
+                raise self._not_found(absent[0])
+        by_batch: dict[str, dict[str, BatchSlice]] = defaultdict(dict)
+        for item_id, place in places.items():
+            by_batch[place.row["sk"]["S"]][item_id] = place
+        return conversation, self._rewrite_all([*by_batch.values()])
+
+    def _rewrite_all(self, batches: Sequence[Mapping[str, BatchSlice]]) -> list[Rewrite]:
+        """Rewrite batches in parallel; if one of them cannot be, no new object stays."""
+        rewriting = [self._payloads.executor.submit(self._rewrite, places) for places in batches]
+        wait(rewriting)
+        try:
+            return [future.result() for future in rewriting]
+        except Exception:
+            done = (future.result() for future in rewriting if not future.exception())
+            self._payloads.delete_best_effort(_objects(done))
+            raise
+
+    def _rewrite(self, places: Mapping[str, BatchSlice]) -> Rewrite:
+        row = next(iter(places.values())).row
+        payload, live = rows.read_payload(row), list(rows.live_slots(row))
+        data = self._payloads.read_all(payload)
+        for item_id, place in places.items():
+            [item] = place.items(place.part.decode(data))
+            if item.cursor != item_id:
+                raise self._not_found(item_id)
+        gone = {slot for place in places.values() for slot in place.slots}
+        kept = [position for position, slot in enumerate(live) if slot not in gone]
+        left = self._payloads.spill(keep_lines(payload, data, kept), self._pk) if kept else None
+        return Rewrite(row, [*places], [live[position] for position in kept], left)
+
+    def _write(self, rewrites: Sequence[Rewrite], conversation: Row) -> None:
+        """Commit the rewrites, and delete the objects that no row names any more."""
+        chunks = [*_chunks(rewrites)]
+        is_marked = len(chunks) > 1 or self._is_marked(conversation)
+        for place, chunk in enumerate(chunks):
+            mark = None if not is_marked else self._digest if place + 1 < len(chunks) else ""
+            transaction = DeleteItems(self._table, self._pk, chunk, mark)
+            try:
+                transaction.commit()
+            except Exception:
+                if not transaction.outcome_unknown:
+                    unused = itertools.chain.from_iterable(chunks[place:])
+                    self._payloads.delete_best_effort(_objects(unused))
+                raise
+            deleted = {item_id for rewrite in chunk for item_id in rewrite.item_ids}
+            self._left = [item_id for item_id in self._left if item_id not in deleted]
+            self._table.stats.items += len(deleted)
+            replaced = (rows.read_payload(rewrite.row).object_key for rewrite in chunk)
+            self._payloads.delete_best_effort(replaced)
+
+    def _is_marked(self, conversation: Row) -> bool:
+        """Return whether an earlier try of the same request has deleted some of its items."""
+        return conversation.get("deleting") == {"S": self._digest}
+
+    def _not_found(self, item_id: str) -> ItemNotFoundError:
+        return item_not_found(item_id, param=self._param.format(self._item_ids.index(item_id)))
+
+
+class DeleteItems(ConversationTransaction):
+    """Batches that are rewritten without some of their items, in one transaction."""
+
+    def __init__(
+        self, table: Table, pk: str, rewrites: Sequence[Rewrite], mark: str | None
+    ) -> None:
+        """*mark* is written to the conversation row as `deleting`; empty, it is removed there."""
+        super().__init__(table, pk)
+        self._rewrites = rewrites
+        self._mark = mark
+
+    @override
+    def _actions(self) -> list[TransactWriteItemTypeDef]:
+        values: Row = {":now": rows.number(self._now)}
+        change = "SET updated_at = :now"
+        if self._mark:
+            values[":mark"] = {"S": self._mark}
+            change += ", deleting = :mark"
+        elif self._mark is not None:
+            change += " REMOVE deleting"
+        actions = [self._update(change, "", values)]
+        for rewrite in self._rewrites:
+            actions += rewrite.actions(self._table.name)
+        return actions
+
+    @override
+    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+        """Another deletion rewrote a batch, or an earlier attempt of this one did: read again."""
+        raise LostRaceError(outcome_unknown=self.outcome_unknown)
+
+
+class DeleteConversation(ConversationTransaction):
+    """The end of a conversation for everybody, at once; its purge follows from the stream.
+
+    What its row keeps until it expires says nothing of what the conversation was about.
+    """
+
+    @override
+    def _actions(self) -> list[TransactWriteItemTypeDef]:
+        end = self._update(
+            "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, account, metadata",
+            "",
+            {
+                ":now": rows.number(self._now),
+                ":expires_at": rows.expiry(self._now, TOMBSTONE_SECONDS)["expires_at"],
+            },
+        )
+        end["Update"]["ExpressionAttributeNames"] = {"#owner": "owner"}
+        return [end]
+
+    @override
+    def _exists(self, conversation: Reason) -> bool:
+        ended_at = conversation.get("Item", {}).get("deleted_at")
+        is_ours = self.outcome_unknown and ended_at == rows.number(self._now)
+        return is_ours or super()._exists(conversation)
+
+    @override
+    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+        return Resolution.COMMITTED
+
+
+def _chunks(rewrites: Iterable[Rewrite]) -> Iterator[list[Rewrite]]:
+    """Yield the rewrites in as few transactions as take them beside the conversation row."""
+    chunk: list[Rewrite] = []
+    for rewrite in rewrites:
+        if sum(each.action_count for each in (*chunk, rewrite)) > MAX_ACTIONS - 1:
+            yield chunk
+            chunk = []
+        chunk.append(rewrite)
+    if chunk:
+        yield chunk
+
+
+def _objects(rewrites: Iterable[Rewrite]) -> list[str | None]:
+    return [rewrite.payload.object_key for rewrite in rewrites if rewrite.payload]

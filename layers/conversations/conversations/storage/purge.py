@@ -1,0 +1,204 @@
+"""Removal of what deleted and expired conversations leave behind: rows and objects."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+from conversations.errors import OverloadedError
+from conversations.storage import rows
+from conversations.storage.backoff import delays
+from conversations.storage.delete import TOMBSTONE_SECONDS
+from conversations.storage.items import ItemBody
+from conversations.storage.payloads import Part
+from conversations.storage.reads import transact_get
+from conversations.storage.schema_version import check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
+
+    from conversations.storage.payloads import PayloadStore
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
+
+BATCH_WRITE_MAX = 25
+"""Rows of one `BatchWriteItem`."""
+
+
+def purge_conversation(
+    table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
+) -> bool:
+    """Remove all that a deleted conversation left except its own row; safe to repeat.
+
+    Return whether nothing is left; see `sweep`. A conversation that is not deleted stays as it is.
+
+    Raises:
+        UnsupportedSchemaVersionError: a newer release wrote it, and may keep more than this one
+            would remove.
+    """
+    key = rows.primary_key(pk, rows.CONVERSATION_SK)
+    response = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
+    conversation = response.get("Item")
+    check_version(conversation or {})
+    if conversation is None or "deleted_at" not in conversation:
+        return conversation is None
+    _wait_for_appends(table, pk, conversation)
+    return sweep(table, payloads, pk, has_time)
+
+
+def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]) -> bool:
+    """Remove all that a conversation left except its own row, which may have expired before.
+
+    Return whether nothing is left. When *has_time* says no, mark the conversation row as one of a
+    deleted conversation; its stream record starts the next purge.
+    """
+    if delete_child_rows(table, payloads, pk, has_time):
+        return True
+    requeue_purge(table, pk)
+    return False
+
+
+def delete_child_rows(
+    table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
+) -> bool:
+    """Delete every row of a conversation but its own, and every object; return whether all went.
+
+    Objects are found by their folder, not by the rows: a row that is being rewritten may name
+    another object by the time it is deleted. They go first: rows that are left show that a purge
+    is unfinished.
+    """
+    for object_keys in payloads.list_folder(pk):
+        if not has_time():
+            return False
+        payloads.delete(object_keys)
+    pages = table.dynamodb.get_paginator("query").paginate(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk",
+        ProjectionExpression="pk, sk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )
+    children = (
+        row for page in pages for row in page["Items"] if row["sk"]["S"] != rows.CONVERSATION_SK
+    )
+    for batch in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
+        if not has_time():
+            return False
+        _delete_rows(table, batch)
+    return True
+
+
+def requeue_purge(table: Table, pk: str) -> None:
+    """Mark the row of a deleted or expired conversation; its stream record starts a purge.
+
+    A live conversation stays as it is.
+    """
+    now = time.time_ns() // 1_000_000
+    with contextlib.suppress(table.dynamodb.exceptions.ConditionalCheckFailedException):
+        table.dynamodb.update_item(
+            TableName=table.name,
+            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
+            UpdateExpression=(
+                "SET deleted_at = if_not_exists(deleted_at, :now),"
+                " expires_at = if_not_exists(expires_at, :expires_at) ADD purges :one"
+            ),
+            ConditionExpression="attribute_exists(deleted_at) OR attribute_not_exists(pk)",
+            ExpressionAttributeValues={
+                ":now": rows.number(now),
+                ":expires_at": rows.expiry(now, TOMBSTONE_SECONDS)["expires_at"],
+                ":one": rows.number(1),
+            },
+        )
+
+
+def find_unfinished_purges(table: Table, cutoff: datetime) -> Iterator[str]:
+    """Yield the partition keys of conversations of which a purge left something.
+
+    They were deleted before *cutoff*, or their own row has expired. It reads the whole table.
+    """
+    pages = table.dynamodb.get_paginator("scan").paginate(
+        TableName=table.name, ProjectionExpression="pk, sk, deleted_at"
+    )
+    found = (row for page in pages for row in page["Items"])
+    for pk, partition in itertools.groupby(found, key=lambda row: row["pk"]["S"]):
+        children = 0
+        is_due = True
+        for row in partition:
+            if row["sk"]["S"] == rows.CONVERSATION_SK:
+                deleted_at = int(row["deleted_at"]["N"]) if "deleted_at" in row else None
+                is_due = deleted_at is not None and deleted_at < cutoff.timestamp() * 1000
+            else:
+                children += 1
+        if is_due and children and not pk.endswith("/"):
+            yield pk
+
+
+def find_orphans(table: Table, payloads: PayloadStore, cutoff: datetime) -> Iterator[str]:
+    """Yield the keys of objects older than *cutoff* that no row names.
+
+    They come from requests whose outcome stayed unknown, or whose clean-up failed. An object exists
+    before its row: *cutoff* must lie further back than any request lasts.
+    """
+    folders = itertools.groupby(
+        payloads.list_older_than(cutoff), lambda key: key.rpartition("/")[0]
+    )
+    for pk, keys in folders:
+        named = _named_objects(table, pk)
+        yield from (key for key in keys if key not in named)
+
+
+def _named_objects(table: Table, pk: str) -> set[str]:
+    """Return the objects of all batches of a conversation, also of expired ones."""
+    pages = table.dynamodb.get_paginator("query").paginate(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :batches)",
+        ProjectionExpression="#object",
+        ExpressionAttributeNames={"#object": "object"},
+        ExpressionAttributeValues={":pk": {"S": pk}, ":batches": {"S": rows.BATCH_PREFIX}},
+        ConsistentRead=True,
+    )
+    return {row["object"]["S"] for page in pages for row in page["Items"] if "object" in row}
+
+
+def _wait_for_appends(table: Table, pk: str, conversation: Row) -> None:
+    """Wait until no batch of the latest ones, and no pointer to it, can appear behind the purge.
+
+    Nothing is appended to a deleted conversation, but rows of its last transactions may still be
+    becoming visible. Rows without content that come later (a tombstone, an idempotency row, a
+    pointer to a batch in an object) go when the conversation row expires.
+    """
+    recent = rows.recent_last_keys(conversation) if "last_key" in conversation else []
+    keys = [rows.primary_key(pk, rows.batch_sk(key)) for key in recent]
+    pointers = [
+        rows.pointer_sk(item_id) for row in transact_get(table, keys) for item_id in _given_ids(row)
+    ]
+    transact_get(table, [rows.primary_key(pk, sk) for sk in pointers])
+
+
+def _given_ids(row: Row) -> Iterator[str]:
+    payload = rows.read_payload(row)
+    if payload.object_key is None:
+        lines = Part(payload, 0, len(rows.live_slots(row))).decode(payload.data)
+        yield from (item_id for line in lines if (item_id := ItemBody.parse(line).unique_id))
+
+
+def _delete_rows(table: Table, found: Sequence[Row]) -> None:
+    requests: list[WriteRequestUnionTypeDef] = [
+        {"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in found
+    ]
+    for delay in delays(table.stats):
+        sent = len(requests)
+        response = table.dynamodb.batch_write_item(RequestItems={table.name: requests})
+        requests = [*response["UnprocessedItems"].get(table.name, [])]
+        table.stats.add("PurgedRows", sent - len(requests))
+        if not requests:
+            return
+        table.stats.add("Throttles")
+        if delay is None:
+            raise OverloadedError(f"{len(requests)} rows could not be deleted.")
+        time.sleep(delay)

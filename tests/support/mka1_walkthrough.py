@@ -1,0 +1,107 @@
+"""All ten operations of the mka1 SDK on one conversation; as a program, prints what it parsed.
+
+A program of its own, because the SDK's two releases cannot live in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mka1 import SDK
+from mka1.errors import SDKError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+type Json = dict[str, Any]
+
+ITEMS_PER_REQUEST = 20
+ITEMS_PER_PAGE = 10
+
+
+class Caller(NamedTuple):
+    """The operations by name, of the SDK's plain half or of its asynchronous one."""
+
+    api: Any
+    is_async: bool
+
+    async def call(self, operation: str, **arguments: Any) -> Any:
+        if self.is_async:
+            return await getattr(self.api, f"{operation}_async")(**arguments)
+        return getattr(self.api, operation)(**arguments)
+
+    async def pages(self, **arguments: Any) -> list[Any]:
+        """All items, page by page."""
+        page = await self.call("list_items", limit=ITEMS_PER_PAGE, **arguments)
+        items: list[Any] = page.data
+        while page.has_more:
+            arguments["after"] = page.last_id
+            page = await self.call("list_items", limit=ITEMS_PER_PAGE, **arguments)
+            items += page.data
+        return items
+
+
+def take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
+    """What each operation answered: through the SDK's own types, and out of them again."""
+    return asyncio.run(_take(url, key, items, is_async=is_async))
+
+
+async def _take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
+    with SDK(bearer_auth=key, server_url=url, timeout_ms=60_000) as sdk:
+        async with sdk:
+            answers = await _answers(Caller(sdk.llm.conversations, is_async), items)
+    return {operation: _plain(answer) for operation, answer in answers.items()}
+
+
+async def _answers(sdk: Caller, items: list[Json]) -> Json:
+    made = await sdk.call("create", metadata={"topic": "weather"})
+    there = {"conversation_id": made.id}
+    read = await sdk.call("get", **there)
+    updated = await sdk.call("update", **there, metadata={"mood": "calm"})
+    appended = [
+        await sdk.call("create_items", **there, items=list(batch))
+        for batch in itertools.batched(items, ITEMS_PER_REQUEST, strict=False)
+    ]
+    listed = await sdk.pages(**there)
+    ids = [item.id for item in listed if item.type != "item_reference"]
+    return {
+        "create": made,
+        "get": read,
+        "update": updated,
+        "create_items": [item for page in appended for item in page.data],
+        "list_items": listed,
+        "kinds": [type(item).__name__ for item in listed],
+        "include": await sdk.pages(**there, include=["computer_call_output.output.image_url"]),
+        "get_item": [await sdk.call("get_item", **there, item_id=each) for each in ids],
+        "delete_item": await sdk.call("delete_item", **there, item_id=ids[0]),
+        "delete_items": await sdk.call("delete_items", **there, item_ids=ids[1:-1]),
+        "left": await sdk.pages(**there, order="desc"),
+        "list": await sdk.call("list", metadata={"mood": "calm"}),
+        "delete": await sdk.call("delete", **there),
+        "gone": await _error_of(sdk.call("get", **there)),
+    }
+
+
+async def _error_of(answer: Awaitable[Any]) -> str:
+    """How the SDK tells its caller what is wrong."""
+    try:
+        await answer
+    except SDKError as error:
+        return f"{error.status_code} {json.loads(error.body)['error']['code']}"
+    return "nothing"
+
+
+def _plain(answer: Any) -> Any:
+    if isinstance(answer, list):
+        return [_plain(each) for each in answer]
+    return answer if isinstance(answer, str) else answer.model_dump(mode="json", by_alias=True)
+
+
+if __name__ == "__main__":
+    url, key = sys.argv[1:]
+    given = json.load(sys.stdin)
+    json.dump([take(url, key, given, is_async=is_async) for is_async in (False, True)], sys.stdout)
