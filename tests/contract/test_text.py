@@ -9,7 +9,12 @@ import pytest
 from conversations.contract.text import item_texts
 from tests.support.contract_cases import EXAMPLES, Json, answered
 
-PATCHED = {"type": "apply_patch_call_output", "call_id": "c", "status": "failed", "output": "why"}
+PATCHED: Json = {
+    "type": "apply_patch_call_output",
+    "call_id": "c",
+    "status": "failed",
+    "output": "why",
+}
 WITHOUT_TEXT = {"item_reference", "configuration_update", "compaction_trigger"}
 
 
@@ -19,7 +24,7 @@ def texts(item: Json) -> list[str]:
 
 def test_every_type_of_the_contract_has_text_unless_it_is_known_to_have_none() -> None:
     types = {str(answered(item)["type"]) for _, item in EXAMPLES}
-    items = [PATCHED, *(item for _, item in EXAMPLES)]
+    items: list[Json] = [PATCHED, *(item for _, item in EXAMPLES)]
     with_text = {str(answered(item)["type"]) for item in items if texts(item)}
 
     assert types - with_text == WITHOUT_TEXT

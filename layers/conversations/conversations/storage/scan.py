@@ -77,6 +77,17 @@ def _query(table: Table, pk: str, after: str | None, last_key: str) -> Iterator[
         request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
 
+def scan_prefix(table: Table, pk: str, prefix: str) -> Iterator[Row]:
+    """Yield the live rows of a conversation whose sort keys begin with *prefix*, in order."""
+    pages = table.dynamodb.get_paginator("query").paginate(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+        ExpressionAttributeValues={":pk": {"S": pk}, ":prefix": {"S": prefix}},
+        ConsistentRead=True,
+    )
+    yield from (row for page in pages for row in page["Items"] if rows.is_live(row))
+
+
 def read_batch(table: Table, payloads: PayloadStore, row: Row) -> BatchLines:
     """Return a batch with its lines; read it again if a deletion replaced its object meanwhile.
 
