@@ -9,7 +9,7 @@ import httpx
 import pytest
 from meetkai_mka1 import SDK
 
-from conversations.http.request import MKA1_PREFIX, OPENAI_PREFIX
+from conversations.http.dialects import MKA1, OPENAI
 from tests.support.http_helpers import HELLO, Json, error_of
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_has_more_says_whether_conversations_are_left_to_search(client: httpx.Cl
     assert not has_more("nothing", 1)
 
 
-@pytest.mark.parametrize("prefix", [MKA1_PREFIX, OPENAI_PREFIX])
+@pytest.mark.parametrize("prefix", [MKA1.prefix, OPENAI.prefix])
 def test_both_prefixes_search(prefix: str, client: httpx.Client, stack: DevStack) -> None:
     wanted = made(client, said("thing"))
 
@@ -210,7 +210,7 @@ def test_the_mka1_sdk_searches(client: httpx.Client, stack: DevStack, issue_key:
 def people(stack: DevStack, issue_key: IssueKey) -> list[httpx.Client]:
     """Ann and Bob of acme, acme itself, and another account's Ann."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
-    url = f"{stack.url}{MKA1_PREFIX}"
+    url = f"{stack.url}{MKA1.prefix}"
     headers = [
         {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "ann"},
         {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "bob"},
