@@ -26,11 +26,9 @@ if TYPE_CHECKING:
 
     from conversations.http.request import Request
 
-DOCUMENT_ROOT = "https://conversations.invalid"
-"""The root of the server's URL in the committed documents, for which a response has its own."""
+DOCUMENT_ROOT = "https://conversations.invalid"  # in committed documents; responses have their own
 
-logger = Logger(use_rfc3339=True)
-api = Api(logger)
+api = Api(Logger(use_rfc3339=True))
 
 
 @functools.cache
