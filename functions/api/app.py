@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from conversations.http.request import Request
 
 DOCUMENT_ROOT = "https://conversations.invalid"  # in committed documents; responses have their own
-
-api = Api(Logger(use_rfc3339=True))
+logger = Logger(use_rfc3339=True)
+api = Api(logger)
 
 
 @functools.cache
