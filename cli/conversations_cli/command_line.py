@@ -58,11 +58,8 @@ class LocalSession(boto3.Session):
 
     def __init__(self, endpoint: str, region: str) -> None:
         super().__init__("local", "local", region_name=region)
-        self._endpoint = endpoint
-
-    @override
-    def client(self, *args: Any, **options: Any) -> Any:
-        return super().client(*args, **options, endpoint_url=self._endpoint)
+        to_emulator: Any = functools.partial(super().client, endpoint_url=endpoint)
+        self.client = to_emulator
 
 
 @dataclass(frozen=True)

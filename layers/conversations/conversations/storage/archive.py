@@ -6,6 +6,7 @@ only serves requests under way (idempotency rows, the mark of a deletion) stays 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -48,6 +49,11 @@ class ArchivedConversation:
     def pk(self) -> str:
         """Its partition key."""
         return rows.partition(self.conversation.owner, self.conversation.conversation_id)
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is up."""
+        return self.expires_at is not None and self.expires_at <= time.time()
 
 
 class ArchivedBatch(NamedTuple):

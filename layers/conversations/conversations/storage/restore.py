@@ -149,7 +149,8 @@ class BatchAddition(ConversationTransaction):
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
         conversation, batch, tombstone, *claims = reasons
         if condition_failed(batch) or condition_failed(tombstone):
-            self.is_added = batch.get("Item") == self._row  # by an attempt whose response was lost
+            # An attempt whose response was lost may have added it.
+            self.is_added = self.outcome_unknown and batch.get("Item") == self._row
             return Resolution.COMMITTED
         if condition_failed(conversation):
             self._recent = rows.recent_last_keys(conversation["Item"])

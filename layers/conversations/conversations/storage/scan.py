@@ -88,6 +88,19 @@ def scan_prefix(table: Table, pk: str, prefix: str) -> Iterator[Row]:
     yield from (row for page in pages for row in page["Items"] if rows.is_live(row))
 
 
+def scan_index(table: Table, account: str, owner: str | None) -> Iterator[str]:
+    """Yield the partition keys of an account's live conversations, or of one owner's in it."""
+    name, index = ("account", rows.BY_ACCOUNT) if owner is None else ("owner", rows.BY_OWNER)
+    pages = table.dynamodb.get_paginator("query").paginate(
+        TableName=table.name,
+        IndexName=index,
+        KeyConditionExpression="#name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":value": {"S": account if owner is None else owner}},
+    )
+    yield from (row["pk"]["S"] for page in pages for row in page["Items"])
+
+
 def read_batch(table: Table, payloads: PayloadStore, row: Row) -> BatchLines:
     """Return a batch with its lines; read it again if a deletion replaced its object meanwhile.
 
