@@ -12,6 +12,8 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans, find_unfinished_purges, requeue_purge
 from conversations.storage.transactions import Table
 from conversations_cli.command_line import Aws, aws_options
+from conversations_cli.export import export_conversations
+from conversations_cli.import_command import import_conversations
 from conversations_cli.key_commands import keys
 
 REMOVED_AT_ONCE = 1_000
@@ -23,7 +25,8 @@ def main() -> None:
     """Operate a Conversations API, with the AWS credentials of your shell."""
 
 
-main.add_command(keys)
+for command in (keys, export_conversations, import_conversations):
+    main.add_command(command)
 
 
 @main.group()

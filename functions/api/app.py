@@ -16,6 +16,7 @@ from conversations.contract import bodies
 from conversations.http import rendering, routes
 from conversations.http.api import Api
 from conversations.storage.payloads import PayloadStore
+from conversations.storage.search import SearchLimits
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
     from conversations.http.request import Request
 
-DOCUMENT_ROOT = "https://conversations.invalid"
-"""The root of the server's URL in the committed documents, for which a response has its own."""
-
+DOCUMENT_ROOT = "https://conversations.invalid"  # in committed documents; responses have their own
 logger = Logger(use_rfc3339=True)
 api = Api(logger)
 
@@ -58,7 +57,8 @@ def count_retry(attempts: int, **_: object) -> None:
 def store_for(request: Request) -> Store:
     """Return the store of all conversations, which counts what it does in the request's stats."""
     table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], request.stats)
-    return Store(table, payload_store(), int(os.environ["RETENTION_DAYS"]))
+    days = int(os.environ["RETENTION_DAYS"])
+    return Store(table, payload_store(), days, SearchLimits.configured(os.environ))
 
 
 @api.route(
@@ -91,7 +91,7 @@ def create_conversation(request: Request) -> str:
     "GET",
     routes.CONVERSATIONS,
     operation_ids=("conversations.list", "listConversations"),
-    parameters=[*routes.PAGING, "metadata"],
+    parameters=[*routes.PAGING, "metadata", "search"],
     max_limit=routes.MAX_PAGE_CONVERSATIONS,
     returns="ConversationPage",
     errors=["conversation_not_found", "unknown_parameter"],
@@ -104,10 +104,11 @@ def list_conversations(request: Request) -> str:
     """
     page = store_for(request).list_conversations(
         request.owner,
-        after=request.after,
+        after=request.after_conversation,
         limit=request.limit(routes.MAX_PAGE_CONVERSATIONS),
         order=request.order,
         metadata=request.metadata_filter,
+        search=request.search,
     )
     return rendering.conversations_json(page)
 

@@ -152,7 +152,7 @@ class Loaded(NamedTuple):
 @pytest.fixture(scope="module")
 def load(artefacts: Path, lambda_runtime: Path) -> Callable[[str, str], Loaded]:
     """Import a built function as Lambda does, once for all tests."""
-    return functools.cache(lambda *wanted: loaded(*wanted, artefacts, lambda_runtime))
+    return functools.cache(lambda function, kind: loaded(function, kind, artefacts, lambda_runtime))
 
 
 def loaded(

@@ -15,6 +15,10 @@ from collections.abc import Iterable
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 """What every id in a path, a query or a body may look like, ours and the client's."""
 
+SEARCH_CURSOR = r"^[A-Za-z0-9_-]{1,64}(~[0-9a-v]{26}~[0-9a-f]{1,32})?$"
+"""What `after` of a list of conversations may look like: an id, or a place inside a conversation
+where a search was interrupted."""
+
 _KEY_LENGTH = 26
 _PAIRS = ["".join(pair) for pair in itertools.product("0123456789abcdefghijklmnopqrstuv", repeat=2)]
 """Ten bits in base32hex."""
@@ -59,6 +63,11 @@ PREFIXES = {
 def is_id(text: str) -> bool:
     """Whether *text* may stand as an id at all; says nothing of existence."""
     return re.fullmatch(ID_PATTERN, text) is not None and not text.endswith("\n")
+
+
+def is_search_cursor(text: str) -> bool:
+    """Return whether *text* may be the cursor of a list of conversations."""
+    return re.fullmatch(SEARCH_CURSOR, text) is not None and not text.endswith("\n")
 
 
 def owner_of(account: str, end_user: str) -> str:
