@@ -123,7 +123,7 @@ class Trailer(TypedDict):
 
 @functools.cache
 def _adapter(kind: Hashable) -> TypeAdapter[object]:
-    return TypeAdapter(kind)
+    return TypeAdapter(cast("type[object]", kind))
 
 
 def read_line[Line](kind: type[Line], line: bytes) -> Line:
