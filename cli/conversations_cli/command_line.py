@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, override
 
 import boto3
 import click
@@ -58,8 +58,8 @@ class LocalSession(boto3.Session):
 
     def __init__(self, endpoint: str, region: str) -> None:
         super().__init__("local", "local", region_name=region)
-        to_emulator: Any = functools.partial(super().client, endpoint_url=endpoint)
-        self.client = to_emulator
+        to_emulator = functools.partial(super().client, endpoint_url=endpoint)
+        self.client = to_emulator  # type: ignore[method-assign] # has 400 overloads
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 from conversations import ids
 from conversations.errors import ItemNotFoundError
 from conversations.model import IdempotencyInfo
-from conversations.storage import payloads, rows
+from conversations.storage import archive, payloads, rows
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation
 from conversations.storage.store import Store
@@ -33,6 +33,8 @@ BODIES = itertools.count()
 NOISE = "".join(f"{number:x}" for number in range(30_000))
 ACME = ("--account", "acme")
 ALL = (*ACME, "--all-end-users")
+TRACE: Json = {"type": "tombstone", "key": "0" * 26, "written": 1}
+POINTER: Json = {"type": "pointer", "key": "0" * 26, "id": "x"}
 
 
 class World:
@@ -436,10 +438,6 @@ def test_a_bad_record_is_named_and_nothing_of_it_is_written(
     assert {row["pk"]["S"].partition("/")[2] for row in world.rows()} == {"conv_good"}
 
 
-TRACE = {"type": "tombstone", "key": "0" * 26, "written": 1}
-POINTER = {"type": "pointer", "key": "0" * 26, "id": "x"}
-
-
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -532,7 +530,7 @@ def test_an_export_gives_up_on_a_conversation_that_never_rests(
 def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], times: int = 1) -> None:
     """Act between an export's read of a conversation row and that of its batches."""
     left = itertools.count(1)
-    read = exporting.read_archived
+    read = archive.read_archived
 
     def read_and_act(*given: Any) -> Any:
         found = read(*given)
@@ -560,7 +558,7 @@ def test_an_interrupted_export_goes_on(
     whole = export(world, tmp_path / f"whole-{name}")
 
     calls = itertools.count(1)
-    read = exporting.read_parts
+    read = archive.read_parts
 
     def interrupt(*given: Any) -> Any:
         if next(calls) == 3:

@@ -130,6 +130,11 @@ def slot_of(key: str) -> int:
     return (int(key[-4:], 32) & 0x3FFFF) >> 2
 
 
+def milliseconds_of(key: str) -> int:
+    """Return when the batch of *key* was written, by the clock of its writer or a little later."""
+    return int(key[:10], 32) >> 2
+
+
 def generated_id(item_type: str, key: str) -> str:
     """Return the id of an item that came without one: the prefix of its type, and its key."""
     return f"{PREFIXES[item_type]}_{key}"

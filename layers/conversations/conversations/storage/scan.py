@@ -101,6 +101,14 @@ def scan_index(table: Table, account: str, owner: str | None) -> Iterator[str]:
     yield from (row["pk"]["S"] for page in pages for row in page["Items"])
 
 
+def scan_accounts(table: Table) -> Iterator[str]:
+    """Yield the partition keys of all live conversations, in no order."""
+    pages = table.dynamodb.get_paginator("scan").paginate(
+        TableName=table.name, IndexName=rows.BY_ACCOUNT
+    )
+    yield from (row["pk"]["S"] for page in pages for row in page["Items"])
+
+
 def read_batch(table: Table, payloads: PayloadStore, row: Row) -> BatchLines:
     """Return a batch with its lines; read it again if a deletion replaced its object meanwhile.
 
