@@ -395,7 +395,7 @@ def test_retention_goes_with_the_rows(
     ("change", "complaint"),
     [
         (lambda lines: lines[2].update(key="0" * 25), "line 3: key "),
-        (lambda lines: lines[2]["items"][1].pop("content"), "line 3: items[1] is missing 'content'"),
+        (lambda lines: lines[2]["items"][1].pop("content"), "items[1] is missing 'content'"),
         (lambda lines: lines[2]["items"][1].update(role="nobody"), "line 3: items[1].role "),
         (lambda lines: lines[2]["items"][1].pop("id"), "line 3: items[1].id: is missing"),
         (lambda lines: lines[2]["items"][1].update(id="two"), "line 4: items[0].id: 'two' is"),
