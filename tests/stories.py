@@ -16,7 +16,7 @@ from conversations import ids
 from conversations.errors import ApiError
 from conversations.storage import payloads, rows
 from conversations.storage.append import IdempotencyInfo
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item, read_item
 from conversations.storage.purge import purge_conversation
 
 if TYPE_CHECKING:
@@ -231,13 +231,13 @@ class Story:
         """Return the row of a batch, with its object if it *spills*."""
         name = "first 0" if batch == 0 else f"batch {batch}"
         lines = [
-            ItemBody.of(
+            encode_item(
                 cast(
                     "Item",
                     {**HELLO, "content": f"{name} {BATCH_SIZE}:{place}"}
                     | ({"id": FIRST} if batch == place == 0 else {}),
                 )
-            ).line
+            )
             for place in range(BATCH_SIZE)
         ]
         payload = payloads.encode(lines[1:] if batch == 1 else lines)
@@ -340,7 +340,7 @@ class Story:
         slots = rows.live_slots(row)
         lines = payloads.Part(payload, 0, len(slots)).decode(data)
         keys = [*ids.keys_at(rows.batch_key(row), slots)]
-        items = [ItemBody.parse(line).with_key(key) for key, line in zip(keys, lines, strict=True)]
+        items = [read_item(line, key) for key, line in zip(keys, lines, strict=True)]
         return [(item.cursor, item.json) for item in items]
 
     def _check_purged(self, table: Table, objects: Table) -> None:

@@ -11,7 +11,7 @@ from conversations.errors import OverloadedError
 from conversations.storage import rows
 from conversations.storage.backoff import delays
 from conversations.storage.delete import TOMBSTONE_SECONDS
-from conversations.storage.items import ItemBody
+from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
 from conversations.storage.reads import transact_get
 from conversations.storage.schema_version import check_version
@@ -184,7 +184,7 @@ def _given_ids(row: Row) -> Iterator[str]:
     payload = rows.read_payload(row)
     if payload.object_key is None:
         lines = Part(payload, 0, len(rows.live_slots(row))).decode(payload.data)
-        yield from (item_id for line in lines if (item_id := ItemBody.parse(line).unique_id))
+        yield from (item_id for line in lines if (item_id := unique_id(line)))
 
 
 def _delete_rows(table: Table, found: Sequence[Row]) -> None:

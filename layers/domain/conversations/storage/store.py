@@ -18,7 +18,7 @@ from conversations.storage import payloads, rows
 from conversations.storage.append import Append, Batch, Create
 from conversations.storage.conversation_pages import ConversationPageReader
 from conversations.storage.delete import DeleteConversation, ItemDeletion
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader
 from conversations.storage.reads import find_items, item_not_found, read_conversation_with
@@ -218,17 +218,17 @@ class Store:
         Raises:
             RequestTooLargeError: the items could be stored but never be read again.
         """
-        bodies = [ItemBody.of(item) for item in items]
-        if not bodies:
-            return Batch(bodies, payloads.Payload("json", 0))
-        encoded = payloads.encode([body.line for body in bodies])
+        lines = list(map(encode_item, items))
+        if not lines:
+            return Batch(lines, payloads.Payload("json", 0))
+        encoded = payloads.encode(lines)
         if encoded.size > payloads.MAX_RESPONSE_PAYLOAD_BYTES:
-            raise _too_large(bodies, encoded.size)
+            raise _too_large(lines, encoded.size)
         kept = self._payloads.spill(encoded, pk)
         if kept.object_key:
             self._table.tally.add("SpilledObjects")
             self._table.tally.add("SpilledBytes", len(encoded.data))
-        return Batch(bodies, kept)
+        return Batch(lines, kept)
 
     def _write(self, append: Append, batch: Batch) -> None:
         """Commit, and delete the object of a batch that was not, or already, written."""
@@ -239,13 +239,13 @@ class Store:
                 self._payloads.delete_best_effort([batch.payload.object_key])
             raise
         tally = self._table.tally
-        tally.items += len(batch.items)
+        tally.items += len(batch.lines)
         if append.is_replay:
             tally.add("Replays")
             self._payloads.delete_best_effort([batch.payload.object_key])
-        elif batch.items:
+        elif batch.lines:
             tally.add("Appends")
-            tally.add("AppendedItems", len(batch.items))
+            tally.add("AppendedItems", len(batch.lines))
             tally.add("AppendedBytes", batch.payload.size)
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
@@ -265,11 +265,11 @@ def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
     return slices[: max(fitting, 1)]
 
 
-def _too_large(bodies: Sequence[ItemBody], size: int) -> RequestTooLargeError:
+def _too_large(lines: Sequence[str], size: int) -> RequestTooLargeError:
     """Return the error for a batch of *size* bytes, naming an item that is too large by itself."""
     limit = payloads.MAX_RESPONSE_PAYLOAD_BYTES
-    for place, body in enumerate(bodies):
-        item_size = payloads.response_bytes(body.line.encode())
+    for place, line in enumerate(lines):
+        item_size = payloads.response_bytes(line.encode())
         if item_size > limit:
             return RequestTooLargeError(
                 f"items[{place}] would have {item_size} bytes in a response, over the limit of"
