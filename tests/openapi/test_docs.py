@@ -1,0 +1,117 @@
+"""The page at `/docs`, as a browser shows it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from local import startup_message
+from openapi.dialects import FACES, Face
+from tests.support.browser import CHROMIUM, Browser, running_browser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.stack import LocalStack
+    from tests.support.issue_key import IssueKey
+
+pytestmark = pytest.mark.xdist_group("browser")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, stack: LocalStack) -> Browser:
+    browser.open(f"{stack.url}/docs")
+    browser.wait_for("document.body && document.body.dataset.ready")
+    return browser
+
+
+def test_it_needs_nothing_from_elsewhere(stack: LocalStack) -> None:
+    answer = httpx.get(f"{stack.url}/docs")
+
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)=|https?:", answer.text)
+
+
+def test_it_is_not_part_of_the_api(stack: LocalStack) -> None:
+    assert httpx.post(f"{stack.url}/docs").status_code == 404
+    assert not [route for route in stack.template.api.routes if "docs" in route.path]
+
+
+@needs_chromium
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+def test_it_lists_every_operation_of_a_document(face: Face, page: Browser) -> None:
+    url = f"{face.prefix}/openapi.json"
+    page.run(f"choice.value = '{url}'; choice.dispatchEvent(new Event('change')); 0")
+    page.wait_for(f"document.body.dataset.ready === '{url}'")
+
+    shown = page.run("[...document.querySelectorAll('article')].map((found) => found.id)")
+    assert set(shown) == set(face.operation_ids.values())
+    assert not page.problems
+
+
+@needs_chromium
+def test_it_shows_what_stands_in_the_document(page: Browser) -> None:
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for("document.body.innerText.includes('What is the weather today?')")
+
+    for words in ("FunctionCallOutput", "Idempotency-Key", "maximum 100", "rate_limit_exceeded"):
+        assert page.run(f"document.body.textContent.includes('{words}')")
+    assert not page.problems
+
+
+@needs_chromium
+def test_it_fits_a_phone(page: Browser) -> None:
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.do("Emulation.setDeviceMetricsOverride", **phone)
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for("document.querySelector('form')")
+
+    assert page.run("document.documentElement.scrollWidth") == phone["width"]
+
+
+@needs_chromium
+def test_it_tries_a_request_with_a_key(
+    page: Browser, stack: LocalStack, issue_key: IssueKey
+) -> None:
+    startup_message.hold_documented_conversation(stack)
+    form = "document.getElementById('conversations.items.create').querySelector('form')"
+    page.run(f"document.getElementById('key').value = '{issue_key(startup_message.ACCOUNT)}'")
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for(form)
+    page.run(f"{form}.requestSubmit()")
+    outcome = page.wait_for(f"{form}.parentNode.querySelector('pre')?.innerText")
+
+    assert '"object": "list"' in outcome
+    assert "What is the weather today?" in outcome
+
+
+@needs_chromium
+def test_it_shows_a_refusal(page: Browser) -> None:
+    form = "document.getElementById('conversations.list').querySelector('form')"
+    page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
+    page.wait_for(form)
+    page.run(f"{form}.requestSubmit()")
+
+    assert page.wait_for(f"{form}.parentNode.querySelector('.bad')?.innerText").startswith("401")
+
+
+def test_the_root_leads_to_the_page(stack: LocalStack) -> None:
+    answer = httpx.get(f"{stack.url}/")
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+    assert answer.text == (
+        "The page /docs shows the API, whose routes begin with /api/v1/llm or /v1.\n"
+    )
+    assert "items" in httpx.get(f"{stack.url}/", follow_redirects=True).text
+    assert httpx.post(f"{stack.url}/").status_code == 404
