@@ -17,7 +17,7 @@ from benchmarks.metering import Meter
 from conversations import ids
 from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import BATCH_WRITE_MAX, purge_conversation
 from conversations.storage.store import Store
@@ -80,7 +80,7 @@ class Workload:
     def fill(self, conversation_id: str, count: int, items: list[Item]) -> None:
         """Put *count* batches before the first without a transaction, which is quicker."""
         pk = rows.partition(OWNER, conversation_id)
-        payload = payloads.encode([ItemBody.of(item).line for item in items])
+        payload = payloads.encode([encode_item(item) for item in items])
         puts: list[WriteRequestUnionTypeDef] = []
         for number in range(count):
             [key] = ids.sequence_keys((1 << 64) + number, 1)
