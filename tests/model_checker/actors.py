@@ -70,6 +70,10 @@ class Actor(NamedTuple):
     """The ids of the items that the actor deletes."""
     adds: str = ""
     """The id of a deleted item that the actor adds again."""
+    pairs: tuple[tuple[str, str | None], ...] = ()
+    """The pairs of the metadata that the actor sets, or removes."""
+    resends: bool = False
+    """Whether its operations are one request, sent again and marked as a retry, a second apart."""
     spill_bytes: int = payloads.SPILL_BYTES
 
 
@@ -202,10 +206,11 @@ class Session:
         return 0.0
 
     def time(self) -> float:
-        return float(self._actor.clock)
+        passed = len(self._position.memory) if self._actor.resends else 0
+        return float(self._actor.clock + passed)
 
     def time_ns(self) -> int:
-        return self._actor.clock * 10**9
+        return int(self.time()) * 10**9
 
     def randbits(self, bits: int) -> int:
         """Numbers of its own for each actor, operation and draw."""

@@ -47,6 +47,8 @@ NOTHING_WRITTEN = {
     "ItemNotFoundError",
 }
 """Errors that say that the request changed nothing, and never will."""
+RESENDS = 2
+"""Times that a client sends a request whose response it did not get."""
 EXPLORED: dict[str, int] = {"interleavings": 0, "states": 0, "random schedules": 0}
 
 
@@ -89,8 +91,38 @@ def adder(name: str, item_id: str) -> Actor:
     return Actor(name, act, adds=item_id)
 
 
+def resender(name: str) -> Actor:
+    """Return an actor that sends its request once more, as a marked retry, if it was not done."""
+
+    def act(session: Session, memory: Memory) -> tuple[str, Any]:
+        return _append(session, f"{name} 0", [None, None], None, is_marked_retry=bool(memory))
+
+    def is_done(memory: Memory) -> bool:
+        return bool(memory) and (memory[-1].kind == "done" or len(memory) == RESENDS)
+
+    return Actor(name, act, is_done, resends=True)
+
+
+def updater(name: str, **changes: str | None) -> Actor:
+    """Return an actor that changes the metadata once."""
+
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        return outcome(
+            lambda: tuple(
+                sorted(session.store.update_metadata(OWNER, CONVERSATION, changes).metadata.items())
+            )
+        )
+
+    return Actor(name, act, pairs=tuple(changes.items()))
+
+
 def _append(
-    session: Session, name: str, item_ids: Sequence[str | None], key: str | None
+    session: Session,
+    name: str,
+    item_ids: Sequence[str | None],
+    key: str | None,
+    *,
+    is_marked_retry: bool = False,
 ) -> tuple[str, Any]:
     batch = [
         {**HELLO, "content": f"{name} {len(item_ids)}:{place}"}
@@ -102,7 +134,7 @@ def _append(
         lambda: tuple(
             (item.cursor, item.json)
             for item in session.store.append_items(
-                OWNER, CONVERSATION, items, IdempotencyInfo(name, key)
+                OWNER, CONVERSATION, items, IdempotencyInfo(name, key, is_marked_retry)
             )
         )
     )
@@ -123,7 +155,8 @@ def lister(order: Order, limit: int) -> Actor:
         if not memory or memory[-1].kind != "done":
             return bool(memory)
         shown, has_more = memory[-1].value
-        return not (shown and has_more)
+        seen = {item for record in memory[:-1] for item in record.value[0]}
+        return not (shown and has_more) or not seen.isdisjoint(shown)
 
     return Actor(f"lister {order} {limit}", act, is_done, is_reader=True)
 
@@ -288,11 +321,15 @@ class Story:
         final = self._items(table, objects)
         self._check_table(table, objects)
         self._check_deletions(memories, final)
+        self._check_metadata(memories, table[rows.CONVERSATION_SK])
         for actor, memory in zip(self.actors, memories, strict=True):
             if actor.is_reader:
                 self._check_reader(actor, memory, table, final)
-            elif not actor.deletes:
-                for place, record in enumerate(memory):
+            elif not (actor.deletes or actor.pairs):
+                told = memory
+                if actor.resends:  # a retry that is refused says nothing of the request before it
+                    told = memory[-1:] if memory[-1].kind == "done" else memory[:1]
+                for place, record in enumerate(told):
                     self._check_append(f"{actor.name} {place}", record, final)
 
     def _check_reading(self, world: World, state: State) -> None:
@@ -418,6 +455,31 @@ class Story:
             assert items[0] in final, "acknowledged, and not there"
             at = final.index(items[0])
             assert tuple(final[at : at + len(items)]) == items, "not as it was acknowledged"
+
+    def _check_metadata(self, memories: Sequence[Memory], row: Row) -> None:
+        """Check that what was acknowledged last is there, and nothing that was refused."""
+        final = rows.read_conversation(row).metadata if "metadata" in row else {}
+        told = [
+            (actor, record)
+            for actor, memory in zip(self.actors, memories, strict=True)
+            for record in memory
+            if actor.pairs and "metadata" in row
+        ]
+        for actor, record in told:
+            begun = {name for name, _ in record.begun}
+            rivals = [
+                other
+                for other, its in told
+                if other is not actor
+                and other.name not in begun
+                and its.kind not in NOTHING_WRITTEN
+            ]
+            for name, value in actor.pairs:
+                is_last = all(name not in dict(other.pairs) for other in rivals)
+                if is_last and record.kind == "done":
+                    assert final.get(name) == value, "acknowledged last, and not there"
+                if record.kind in NOTHING_WRITTEN:
+                    assert value is None or final.get(name) != value, "refused, and there"
 
     def _check_deletions(self, memories: Sequence[Memory], final: list[Shown]) -> None:
         """Check, for each id, that it is there as often as it was added and not deleted."""

@@ -65,10 +65,10 @@ class Rewrite(NamedTuple):
 
     def actions(self, table_name: str) -> Iterator[TransactWriteItemTypeDef]:
         """Yield the actions, on the condition that the row is still what was read."""
-        is_same: Any = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(rev)"}
-        if rev := rows.revision(self.row):
-            is_same["ConditionExpression"] = "rev = :rev"
-            is_same["ExpressionAttributeValues"] = {":rev": rows.number(rev)}
+        condition, values = rows.same_revision(self.row)
+        is_same: Any = {"ConditionExpression": f"attribute_exists(pk) AND {condition}"}
+        if values:
+            is_same["ExpressionAttributeValues"] = values
         if self.payload is None:
             key = {"pk": self.row["pk"], "sk": self.row["sk"]}
             yield {"Delete": {"TableName": table_name, "Key": key} | is_same}

@@ -107,7 +107,8 @@ class Store:
             ConversationNotFoundError: it is missing, deleted or another owner's.
             InvalidRequestError: there would be more than 16 pairs.
         """
-        update = UpdateMetadata(self._table, self.get_conversation(owner, conversation_id), changes)
+        found = read_conversation_with(self._table, rows.partition(owner, conversation_id))
+        update = UpdateMetadata(self._table, found[rows.CONVERSATION_SK], changes)
         update.commit()
         return update.conversation
 
@@ -247,7 +248,7 @@ class Store:
 
 def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
     """Return as many of *slices* as one response can carry; the first always fits."""
-    sizes = itertools.accumulate(rows.read_payload(batch.row).size for batch in slices)
+    sizes = itertools.accumulate(int(batch.row["size"]["N"]) for batch in slices)
     fitting = sum(size <= payloads.MAX_RESPONSE_PAYLOAD_BYTES for size in sizes)
     return slices[: max(fitting, 1)]
 
