@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class Dialect:
     """One of them, and how it differs from the other."""
 
     prefix: str
     file_name: str
     """Of the document, beside the function that sends it."""
     summary: str
-    manner: str
+    dialect: str
     """In which items are shown."""
     order: str
     """Of a list, where the client names none."""
@@ -31,11 +31,11 @@ class Face:
     """By the name of the handler's function: as the SDK's own document has them."""
 
 
-MKA1: Final = Face(
+MKA1: Final = Dialect(
     prefix=MKA1_PREFIX,
     file_name="mka1.json",
     summary="The contract of the mka1 SDK.",
-    manner="Items come back as they were given.",
+    dialect="Items come back as they were given.",
     order="asc",
     include="include",
     include_is_open=True,
@@ -50,14 +50,14 @@ MKA1: Final = Face(
         "delete_items": "conversations.items.deleteMany",
         "get_item": "conversations.items.retrieve",
         "delete_item": "conversations.items.delete",
-        "send_document": "openapi.retrieve",
+        "get_openapi_document": "openapi.retrieve",
     },
 )
-OPENAI: Final = Face(
+OPENAI: Final = Dialect(
     prefix=OPENAI_PREFIX,
     file_name="openai.json",
     summary="OpenAI's Conversations API.",
-    manner="Items come back as they were given, and fit the types of OpenAI's SDK.",
+    dialect="Items come back as they were given, and fit the types of OpenAI's SDK.",
     order="desc",
     include="include[]",
     include_is_open=False,
@@ -72,7 +72,7 @@ OPENAI: Final = Face(
         "delete_items": "deleteConversationItems",
         "get_item": "getConversationItem",
         "delete_item": "deleteConversationItem",
-        "send_document": "getOpenapi",
+        "get_openapi_document": "getOpenapi",
     },
 )
-FACES: Final = (MKA1, OPENAI)
+DIALECTS: Final = (MKA1, OPENAI)

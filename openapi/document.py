@@ -1,4 +1,4 @@
-"""A face's document: its routes as the template has them, each with the handler's function."""
+"""A dialect's document: its routes as the template has them, each with the handler's function."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from openapi.schemas import Json, answered_schemas, contract_schemas, ref
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from openapi.dialects import Face
+    from openapi.dialects import Dialect
 
 FOLDER: Final = Path(api.__file__).parent / "openapi"
 _ABOUT: Final = (
@@ -31,28 +31,28 @@ _ABOUT: Final = (
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
-def write(face: Face) -> str:
+def write(dialect: Dialect) -> str:
     """The document as it is committed."""
-    return json.dumps(document(face), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(document(dialect), indent=1, ensure_ascii=False) + "\n"
 
 
-def document(face: Face) -> Json:
-    """The document of a face."""
+def document(dialect: Dialect) -> Json:
+    """The document of a dialect."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "lambda-conversations",
-            "summary": face.summary,
-            "description": f"{_ABOUT} {face.manner}",
+            "summary": dialect.summary,
+            "description": f"{_ABOUT} {dialect.dialect}",
             "version": importlib.metadata.version("lambda-conversations"),
             "contact": {"name": "The operator of this deployment"},
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": f"{api.DOCUMENT_ROOT}{face.prefix}"}],
+        "servers": [{"url": f"{api.DOCUMENT_ROOT}{dialect.prefix}"}],
         "security": [{"ApiKey": []}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "paths": _paths(face),
-        "components": _components(face),
+        "paths": _paths(dialect),
+        "components": _components(dialect),
     }
 
 
@@ -65,28 +65,28 @@ def handlers() -> dict[tuple[str, str], Callable[..., object]]:
     }
 
 
-def _paths(face: Face) -> Json:
+def _paths(dialect: Dialect) -> Json:
     paths: dict[str, Json] = defaultdict(dict)
     known = handlers()
-    for method, path in _routes(face):
+    for method, path in _routes(dialect):
         function = known[method, path]
-        paths[path][method.lower()] = _operation(face, path, function)
+        paths[path][method.lower()] = _operation(dialect, path, function)
     return paths
 
 
-def _routes(face: Face) -> Iterator[tuple[str, str]]:
+def _routes(dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Methods and paths; HEAD goes without saying wherever there is GET."""
     for route in Template().api.routes:
-        if route.path.startswith(f"{face.prefix}/") and route.method != "HEAD":
-            yield route.method, route.path.removeprefix(face.prefix)
+        if route.path.startswith(f"{dialect.prefix}/") and route.method != "HEAD":
+            yield route.method, route.path.removeprefix(dialect.prefix)
 
 
-def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
+def _operation(dialect: Dialect, path: str, function: Callable[..., object]) -> Json:
     name = function.__name__
     operation = OPERATIONS[name]
     summary, _, description = (function.__doc__ or "").partition("\n\n")
     written: Json = {
-        "operationId": face.operation_ids[name],
+        "operationId": dialect.operation_ids[name],
         "tags": [operation.tag],
         "summary": summary,
         "description": " ".join(description.split()),
@@ -94,20 +94,20 @@ def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
     if operation.is_open:
         written["security"] = []
     in_path = [_parameter(found) for found in _NAME.findall(path)]
-    written["parameters"] = [*in_path, *operation.all_parameters(face)]
+    written["parameters"] = [*in_path, *operation.all_parameters(dialect)]
     if operation.body:
         written["requestBody"] = _body(name, operation, operation.body)
-    done = responses.success(operation.answer, examples.answers(face)[operation.answer])
+    done = responses.success(operation.answer, examples.answers(dialect)[operation.answer])
     if operation.leads_to:
-        done["links"] = {next_: _link(face, next_) for next_ in operation.leads_to}
-    written["responses"] = {"200": done, **responses.refusals(operation.refusals())}
+        done["links"] = {next_: _link(dialect, next_) for next_ in operation.leads_to}
+    written["responses"] = {"200": done, **responses.error_responses(operation.refusals())}
     return written
 
 
-def _link(face: Face, name: str) -> Json:
+def _link(dialect: Dialect, name: str) -> Json:
     """To an operation on the last item of an answer."""
     return {
-        "operationId": face.operation_ids[name],
+        "operationId": dialect.operation_ids[name],
         "parameters": {
             "conversation_id": "$request.path.conversation_id",
             "item_id": "$response.body#/last_id",
@@ -127,10 +127,10 @@ def _body(name: str, operation: Operation, schema: str) -> Json:
     }
 
 
-def _components(face: Face) -> Json:
+def _components(dialect: Dialect) -> Json:
     contract = contract_schemas()
     [values, _] = contract["Batch"]["properties"]["include"]["anyOf"]
-    values["items"] = parameters.included(face)
+    values["items"] = parameters.included(dialect)
     done = responses.answer_schemas(api.MAX_PAGE_CONVERSATIONS, api.MAX_PAGE_ITEMS)
     schemas = {**contract, **answered_schemas(contract), **done}
     return {

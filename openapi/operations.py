@@ -11,7 +11,7 @@ from openapi import parameters
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from openapi.dialects import Face
+    from openapi.dialects import Dialect
     from openapi.schemas import Json
 
 CONVERSATIONS: Final = "Conversations"
@@ -75,12 +75,12 @@ class Operation:
         """The codes of all errors by which it may be refused."""
         return [*self.codes, *(_OPEN if self.is_open else _ALWAYS)]
 
-    def all_parameters(self, face: Face) -> list[Json]:
+    def all_parameters(self, dialect: Dialect) -> list[Json]:
         """What its query and its headers may say."""
         paging: list[Json] = []
         if self.most:
-            paging = [parameters.AFTER, parameters.limit(self.most), parameters.order(face)]
-        heavy = [parameters.include(face)] if self.includes else []
+            paging = [parameters.AFTER, parameters.limit(self.most), parameters.order(dialect)]
+        heavy = [parameters.include(dialect)] if self.includes else []
         end_user = [] if self.is_open else [parameters.ON_BEHALF_OF]
         return [*paging, *heavy, *self.parameters, *end_user]
 
@@ -146,6 +146,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "delete_item": Operation(
         ITEMS, "Conversation", (*_PLACE, "item_not_found", "conversation_busy")
     ),
-    "send_document": Operation(DOCUMENT, "Document", (), is_open=True),
+    "get_openapi_document": Operation(DOCUMENT, "Document", (), is_open=True),
 }
 """By the name of the handler's function."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
-from conversations.http.rendering import HEAVY_FIELDS
+from conversations.http.rendering import INCLUDABLE_FIELDS
 from conversations.http.request import DEFAULT_LIMIT
 from conversations.model import Order
 from openapi.schemas import ID, Json
@@ -12,7 +12,7 @@ from openapi.schemas import ID, Json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.dialects import Face
+    from openapi.dialects import Dialect
 
 # A header's value has no blanks at its ends: HTTP takes them away.
 _VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"
@@ -77,21 +77,21 @@ def limit(most: int) -> Json:
     return _parameter("query", "limit", "Entries of the page, at most.", schema)
 
 
-def order(face: Face) -> Json:
+def order(dialect: Dialect) -> Json:
     """Which end a list begins with."""
-    schema = {"enum": [*get_args(Order.__value__)], "default": face.order}
+    schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
     return _parameter("query", "order", "The oldest first, or the newest.", schema)
 
 
-def include(face: Face) -> Json:
+def include(dialect: Dialect) -> Json:
     """Which of the heavy fields are shown; without it, all are."""
     text = (
         "Of the fields of items that may be heavy, show these and no others: "
-        f"{', '.join(f'`{name}`' for name in HEAVY_FIELDS)}. Without it, all are shown."
+        f"{', '.join(f'`{name}`' for name in INCLUDABLE_FIELDS)}. Without it, all are shown."
     )
-    return _parameter("query", face.include, text, {"type": "array", "items": included(face)})
+    return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})
 
 
-def included(face: Face) -> Json:
+def included(dialect: Dialect) -> Json:
     """A value of `include`."""
-    return {"type": "string"} if face.include_is_open else {"enum": [*HEAVY_FIELDS]}
+    return {"type": "string"} if dialect.include_is_open else {"enum": [*INCLUDABLE_FIELDS]}

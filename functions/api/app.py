@@ -15,14 +15,14 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 
 from conversations import aws_clients, init_phase
 from conversations.contract.bodies import parse_create, parse_deletion, parse_update
-from conversations.contract.items import parse_batch
+from conversations.contract.items import parse_append
 from conversations.errors import ApiError, InvalidRequestError, RouteNotFoundError
 from conversations.http import cors, failures, rendering
 from conversations.http.request import PREFIXES, Request, normalize_event
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
-from conversations.telemetry import Tally, request_line
+from conversations.telemetry import RequestStats, request_log_fields
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -62,18 +62,18 @@ s3 = functools.cache(aws_clients.s3)  # made for the first large batch
 
 def store() -> Store:
     """All conversations, as this request may see them; what it does is counted."""
-    table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], tally())
+    table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], stats())
     return Store(table, payload_store(), int(os.environ["RETENTION_DAYS"]))
 
 
 def count_resend(attempts: int, **_: object) -> None:
     """Count what botocore sends again by itself."""
-    tally().retries += attempts > 1
+    stats().retries += attempts > 1
 
 
-def tally() -> Tally:
+def stats() -> RequestStats:
     """What the request that is being answered did so far."""
-    return cast("Tally", app.context["tally"])
+    return cast("RequestStats", app.context["stats"])
 
 
 def request() -> Request:
@@ -83,14 +83,14 @@ def request() -> Request:
 
 def owner() -> str:
     """Whose conversations it is about."""
-    tally().owner = found = request().owner()
+    stats().owner = found = request().owner()
     return found
 
 
 def check_ids(resolver: APIGatewayRestResolver, route: NextMiddleware) -> Response[str]:
     """Refuse ids of odd characters in the path, before any route."""
     request().check_ids()
-    tally().conversation_id = app.current_event.path_parameters.get("conversation_id")
+    stats().conversation_id = app.current_event.path_parameters.get("conversation_id")
     return route(resolver)
 
 
@@ -112,7 +112,7 @@ def create_conversation() -> Response[str]:
         created.get("metadata") or {},
         request().idempotency(body),
     )
-    tally().conversation_id = conversation.conversation_id
+    stats().conversation_id = conversation.conversation_id
     return _json(rendering.conversation_json(conversation))
 
 
@@ -171,7 +171,7 @@ def append_items(conversation_id: str) -> Response[str]:
     The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
     """
     body = request().body()
-    batch = parse_batch(body)
+    batch = parse_append(body)
     view = request().view(batch.get("include"))
     appended = store().append_items(
         owner(), conversation_id, batch["items"], request().idempotency(body)
@@ -216,7 +216,7 @@ def get_item(conversation_id: str, item_id: str) -> Response[str]:
     """
     view = request().view()
     item = store().get_item(owner(), conversation_id, item_id)
-    return _json(view.show(item.json))
+    return _json(view.render(item.json))
 
 
 @app.delete(ITEM)
@@ -230,7 +230,7 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
 
 
 @app.get(DOCUMENT)
-def send_document() -> Response[str]:
+def get_openapi_document() -> Response[str]:
     """This description of the API, for whoever asks.
 
     Its server is an absolute URL, made from this request. It works in every tool.
@@ -247,13 +247,13 @@ def unknown_route(_: Exception) -> Response[str]:
     try:
         request().check_ids()
     except InvalidRequestError as error:
-        return refuse(error)
-    return refuse(RouteNotFoundError(f"There is no route {request().line}."))
+        return error_response(error)
+    return error_response(RouteNotFoundError(f"There is no route {request().line}."))
 
 
-def refuse(error: ApiError) -> Response[str]:
+def error_response(error: ApiError) -> Response[str]:
     """Tell the client what it did, in the one envelope."""
-    tally().code = error.code
+    stats().code = error.code
     if error.code == "invalid_json":
         error.message += request().content_type_hint()
     return _json(
@@ -261,30 +261,30 @@ def refuse(error: ApiError) -> Response[str]:
     )
 
 
-def fail(error: Exception) -> Response[str]:
+def handle_unexpected_error(error: Exception) -> Response[str]:
     """Tell the client that it was not its fault, and the log where: never what it was about."""
     logger.error("request failed", **failures.log_fields(error))
-    tally().add("Throttles", failures.is_throttle(error))
-    return refuse(failures.public_error(error))
+    stats().add("Throttles", failures.is_throttle(error))
+    return error_response(failures.public_error(error))
 
 
 app.not_found(unknown_route)
-app.exception_handler(ApiError)(refuse)
-app.exception_handler(Exception)(fail)
+app.exception_handler(ApiError)(error_response)
+app.exception_handler(Exception)(handle_unexpected_error)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one REST proxy event of API Gateway, which leaves the body of a HEAD's answer out."""
     started = time.perf_counter()
-    done = Tally()
-    app.context["tally"] = done
+    done = RequestStats()
+    app.context["stats"] = done
     answer = app.resolve(normalize_event(event), context)
     request_id = event["requestContext"]["requestId"]
     origins, origin = os.environ["CORS_ORIGINS"], app.current_event.headers.get("Origin")
     headers = {"x-request-id": request_id, **cors.answer_headers(origins, origin)}
     answer["multiValueHeaders"] |= {name: [value] for name, value in headers.items()}
     duration_ms = round(1000 * (time.perf_counter() - started), 1)
-    logger.info("request", **request_line(event, answer, done), duration_ms=duration_ms)
+    logger.info("request", **request_log_fields(event, answer, done), duration_ms=duration_ms)
     return answer
 
 

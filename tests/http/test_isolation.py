@@ -15,7 +15,7 @@ from tests.support.http_helpers import HELLO, Json, error_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 CONVERSATIONS = "/conversations"
@@ -50,7 +50,7 @@ PRIVATE = "Only Ann may read this."
 
 
 @pytest.fixture
-def callers(stack: LocalStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
+def callers(stack: DevStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
     """Ann, an end user of acme; and those who are not."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
     headers = {
@@ -87,9 +87,9 @@ def ask(client: httpx.Client, route: Route, conversation_id: str) -> httpx.Respo
     return client.request(route.method, path, json=SAMPLES[route.method, route.path])
 
 
-def rows_of(stack: LocalStack, conversation_id: str) -> list[Any]:
+def rows_of(stack: DevStack, conversation_id: str) -> list[Any]:
     table = stack.template.name("ConversationsTable")
-    with stack.engine.turn:
+    with stack.engine.lock:
         found = stack.resources.dynamodb.scan(TableName=table)["Items"]
     return [row for row in found if row["pk"]["S"].endswith(f"/{conversation_id}")]
 
@@ -117,7 +117,7 @@ def test_the_owner_succeeds(route: Route, ann: httpx.Client, hers: str) -> None:
 )
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_stranger_finds_nothing_and_changes_nothing(
-    route: Route, stranger: str, callers: dict[str, httpx.Client], hers: str, stack: LocalStack
+    route: Route, stranger: str, callers: dict[str, httpx.Client], hers: str, stack: DevStack
 ) -> None:
     before = rows_of(stack, hers)
 

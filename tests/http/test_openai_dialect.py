@@ -23,7 +23,7 @@ from tests.support.http_helpers import HELLO, Json
 if TYPE_CHECKING:
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 SHOWN: Json = {
@@ -34,12 +34,12 @@ SHOWN: Json = {
 
 
 @pytest.fixture
-def mka1(stack: LocalStack) -> str:
+def mka1(stack: DevStack) -> str:
     return f"{stack.url}{MKA1_PREFIX}"
 
 
 @pytest.fixture
-def openai(stack: LocalStack) -> str:
+def openai(stack: DevStack) -> str:
     return f"{stack.url}{OPENAI_PREFIX}"
 
 

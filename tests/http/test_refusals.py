@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from conversations.auth.api_keys import ApiKeys
+from conversations.auth.api_keys import ApiKeyRepository
 from conversations.http.request import MKA1_PREFIX, PREFIXES
 from tests.support.contract_cases import INVALID
 from tests.support.http_helpers import error_of
@@ -15,19 +15,21 @@ from tests.support.http_helpers import error_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 
 pytestmark = pytest.mark.xdist_group("refusals")  # its fixture is dear
 
 
 @pytest.fixture(scope="module")
-def door(running_stack: LocalStack) -> Iterator[httpx.Client]:
+def door(running_stack: DevStack) -> Iterator[httpx.Client]:
     """A client of the stack's root, with a key."""
     running_stack.reset()
     table = running_stack.template.name("ApiKeysTable")
-    with running_stack.engine.turn:
-        key, _ = ApiKeys(running_stack.resources.dynamodb, table).create(account="a", name="test")
+    with running_stack.engine.lock:
+        key, _ = ApiKeyRepository(running_stack.resources.dynamodb, table).create(
+            account="a", name="test"
+        )
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=running_stack.url, headers=headers) as client:
         yield client

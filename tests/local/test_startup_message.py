@@ -10,12 +10,12 @@ from local import startup_message
 from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 
 def test_the_documented_conversation_is_kept_and_comes_back_when_deleted(
-    stack: LocalStack, base_url: str, issue_key: IssueKey
+    stack: DevStack, base_url: str, issue_key: IssueKey
 ) -> None:
     headers = {"Authorization": f"Bearer {issue_key(startup_message.ACCOUNT)}"}
     url = f"{base_url}/conversations/{startup_message.CONVERSATION_ID}"

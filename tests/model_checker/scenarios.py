@@ -10,11 +10,12 @@ from botocore.exceptions import ClientError, HTTPClientError
 from conversations import ids
 from conversations.errors import ApiError
 from conversations.model import Conversation, IdempotencyInfo
-from conversations.storage import payloads, rows
+from conversations.storage import delete, payloads, rows
 from conversations.storage.items import encode_item, read_item
 from conversations.storage.purge import purge_conversation
+from conversations.storage.transactions import MAX_ACTIONS
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
-from tests.model_checker.dynamodb_model import Database, Flight, Model
+from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
 from tests.model_checker.state_space import Search, Watch, walk
 from tests.support.http_helpers import HELLO
@@ -39,7 +40,7 @@ CONVERSATION_KEY = (PK, rows.CONVERSATION_SK)
 FIRST = "first"
 """The id of the first batch's first item; the client gave it."""
 BATCH_SIZE = 2
-"""The items of each batch that is there before a story begins."""
+"""The items of each batch that is there before a scenario begins."""
 NOTHING_WRITTEN = {
     "ConversationBusyError",
     "ConversationNotFoundError",
@@ -53,7 +54,7 @@ EXPLORED: dict[str, int] = {"interleavings": 0, "states": 0, "random schedules":
 
 
 def _keys(batch: int) -> list[str]:
-    """Return the keys of a batch that is there before a story begins."""
+    """Return the keys of a batch that is there before a scenario begins."""
     return ids.sequence_keys((MOMENT - 99 + batch) * 1000 << 64, BATCH_SIZE)
 
 
@@ -212,16 +213,18 @@ class Told(NamedTuple):
     unknown: int
 
     @classmethod
-    def of(cls, records: Sequence[Record]) -> Told:
+    def of(cls, records: Sequence[Record], *, is_atomic: bool = True) -> Told:
+        """A request in several transactions may have done a part when it reports a conflict."""
         kinds = [record.kind for record in records]
         done = kinds.count("done")
-        return cls(done, len(kinds) - done - sum(kind in NOTHING_WRITTEN for kind in kinds))
+        nothing = NOTHING_WRITTEN - (set() if is_atomic else {"ConversationBusyError"})
+        return cls(done, len(kinds) - done - sum(kind in nothing for kind in kinds))
 
 
-class Story:
+class Scenario:
     """Some actors on a conversation that has batches of two, and what must be true of it."""
 
-    def __init__(  # noqa: PLR0913 - what a story may begin with
+    def __init__(  # noqa: PLR0913 - what a scenario may begin with
         self,
         *actors: Actor,
         readers: Sequence[Actor] = (),
@@ -232,7 +235,7 @@ class Story:
         is_late: bool = False,
         spills: bool = False,
     ) -> None:
-        """With *is_late*, the first of the *batches* is not visible when the story begins."""
+        """With *is_late*, the first of the *batches* is not visible when the scenario begins."""
         spill_bytes = 0 if spills else payloads.SPILL_BYTES
         self.actors = [actor._replace(spill_bytes=spill_bytes) for actor in actors]
         self.readers = [actor._replace(spill_bytes=spill_bytes) for actor in readers]
@@ -242,6 +245,7 @@ class Story:
         self._may_stay = {rows.CONVERSATION_SK, *may_stay}
         self._doomed = {item_id for actor in actors for item_id in actor.deletes}
         self._moving = {actor.adds for actor in actors if actor.adds}
+        self._is_atomic = delete.MAX_ACTIONS == MAX_ACTIONS
         self._ends = any(actor.name == "ender" for actor in actors)
         base = self._first_batches(batches, spills=spills)
         self._initial = {*self._items(self._rows(base, PK), self._rows(base, "payloads"))}
@@ -256,9 +260,11 @@ class Story:
         first = [rows.pointer_row(PK, FIRST, _keys(0)[0]), *self._batch(0, spills=spills)]
         others = [each for batch in range(1, count) for each in self._batch(batch, spills=spills)]
         base = self.model.settled(
-            Database(flights=(Flight(self._numbers([row, *others]), "", 0, None),))
+            Database(flights=(InFlightTransaction(self._numbers([row, *others]), "", 0, None),))
         )
-        return base._replace(flights=(Flight(self._numbers(first), "", 0, None, count - 1),))
+        return base._replace(
+            flights=(InFlightTransaction(self._numbers(first), "", 0, None, count - 1),)
+        )
 
     def _batch(self, batch: int, *, spills: bool) -> list[Row]:
         """Return the row of a batch, with its object if it *spills*."""
@@ -321,14 +327,22 @@ class Story:
         final = self._items(table, objects)
         self._check_table(table, objects)
         self._check_deletions(memories, final)
+        ends = [
+            memory[-1].kind
+            for actor, memory in zip(self.actors, memories, strict=True)
+            if actor.deletes and memory
+        ]
+        if {*ends} == {"done"}:
+            assert "deleting" not in table[rows.CONVERSATION_SK], "a mark is left"
         self._check_metadata(memories, table[rows.CONVERSATION_SK])
         for actor, memory in zip(self.actors, memories, strict=True):
             if actor.is_reader:
                 self._check_reader(actor, memory, table, final)
             elif not (actor.deletes or actor.pairs):
                 told = memory
-                if actor.resends:  # a retry that is refused says nothing of the request before it
-                    told = memory[-1:] if memory[-1].kind == "done" else memory[:1]
+                if len(memory) > 1 and actor.resends:
+                    # A retry that is refused says nothing of the request before it.
+                    told = memory[-1:] if memory[-1].kind == "done" else ()
                 for place, record in enumerate(told):
                     self._check_append(f"{actor.name} {place}", record, final)
 
@@ -425,7 +439,7 @@ class Story:
         return name
 
     def _check_kind(self, actor: Actor, record: Record, *, is_repeated: bool = False) -> None:
-        """Check that an error is one that the story explains."""
+        """Check that an error is one that the scenario explains."""
         expected = {"done", "OverloadedError"}
         if not actor.is_reader:
             expected.add("ConversationBusyError")
@@ -488,7 +502,8 @@ class Story:
         for item_id in self._doomed:
             added = Told.of([r for actor, memory in told if actor.adds == item_id for r in memory])
             deleted = Told.of(
-                [r for actor, memory in told if item_id in actor.deletes for r in memory]
+                [r for actor, memory in told if item_id in actor.deletes for r in memory],
+                is_atomic=self._is_atomic,
             )
             least = 1 + added.done - deleted.done - deleted.unknown
             assert live.count(item_id) >= least, "acknowledged, and not there"
@@ -498,13 +513,17 @@ class Story:
                 assert item_id not in live, "deleted, and there"
         for actor, memory in told:
             if memory and not self._moving:
-                own = {*actor.deletes} - self._deleted_by_others(actor)
-                self._check_deletion(own, own & {*live}, memory)
+                rivals = {*actor.deletes} & self._deleted_by_others(actor)
+                own = {*actor.deletes} - rivals
+                self._check_deletion(own, own & {*live}, memory, rivals)
 
-    def _check_deletion(self, own: set[str], left: set[str], memory: Memory) -> None:
+    def _check_deletion(
+        self, own: set[str], left: set[str], memory: Memory, rivals: set[str]
+    ) -> None:
         """Check that a request deleted all its items, or none; *left* are those still there."""
         kind = memory[-1].kind
-        if kind == "done" or (kind == "ItemNotFoundError" and len(memory) > 1):
+        is_gone = kind == "ItemNotFoundError" and len(memory) > 1 and not rivals
+        if kind == "done" or is_gone:
             assert not left, "a part of a deletion is there"
         elif kind in NOTHING_WRITTEN and len(memory) == 1 and not self._ends:
             assert left == own, "refused, and not there"

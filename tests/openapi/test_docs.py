@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from local import startup_message
-from openapi.dialects import FACES, Face
+from openapi.dialects import DIALECTS, Dialect
 from tests.support.browser import CHROMIUM, Browser, running_browser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -29,13 +29,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, stack: LocalStack) -> Browser:
+def page(browser: Browser, stack: DevStack) -> Browser:
     browser.open(f"{stack.url}/docs")
     browser.wait_for("document.body && document.body.dataset.ready")
     return browser
 
 
-def test_it_needs_nothing_from_elsewhere(stack: LocalStack) -> None:
+def test_it_needs_nothing_from_elsewhere(stack: DevStack) -> None:
     answer = httpx.get(f"{stack.url}/docs")
 
     assert answer.status_code == 200
@@ -43,20 +43,20 @@ def test_it_needs_nothing_from_elsewhere(stack: LocalStack) -> None:
     assert not re.search(r"(?:src|href)=|https?:", answer.text)
 
 
-def test_it_is_not_part_of_the_api(stack: LocalStack) -> None:
+def test_it_is_not_part_of_the_api(stack: DevStack) -> None:
     assert httpx.post(f"{stack.url}/docs").status_code == 404
     assert not [route for route in stack.template.api.routes if "docs" in route.path]
 
 
 @needs_chromium
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
-def test_it_lists_every_operation_of_a_document(face: Face, page: Browser) -> None:
-    url = f"{face.prefix}/openapi.json"
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
+def test_it_lists_every_operation_of_a_document(dialect: Dialect, page: Browser) -> None:
+    url = f"{dialect.prefix}/openapi.json"
     page.run(f"choice.value = '{url}'; choice.dispatchEvent(new Event('change')); 0")
     page.wait_for(f"document.body.dataset.ready === '{url}'")
 
     shown = page.run("[...document.querySelectorAll('article')].map((found) => found.id)")
-    assert set(shown) == set(face.operation_ids.values())
+    assert set(shown) == set(dialect.operation_ids.values())
     assert not page.problems
 
 
@@ -81,9 +81,7 @@ def test_it_fits_a_phone(page: Browser) -> None:
 
 
 @needs_chromium
-def test_it_tries_a_request_with_a_key(
-    page: Browser, stack: LocalStack, issue_key: IssueKey
-) -> None:
+def test_it_tries_a_request_with_a_key(page: Browser, stack: DevStack, issue_key: IssueKey) -> None:
     startup_message.hold_documented_conversation(stack)
     form = "document.getElementById('conversations.items.create').querySelector('form')"
     page.run(f"document.getElementById('key').value = '{issue_key(startup_message.ACCOUNT)}'")
@@ -106,7 +104,7 @@ def test_it_shows_a_refusal(page: Browser) -> None:
     assert page.wait_for(f"{form}.parentNode.querySelector('.bad')?.innerText").startswith("401")
 
 
-def test_the_root_leads_to_the_page(stack: LocalStack) -> None:
+def test_the_root_leads_to_the_page(stack: DevStack) -> None:
     answer = httpx.get(f"{stack.url}/")
 
     assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

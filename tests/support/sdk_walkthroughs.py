@@ -1,4 +1,4 @@
-"""Every client's tour of its operations: what it is given, and how it is run."""
+"""Every client's walkthrough of its operations: what it is given, and how it is run."""
 
 from __future__ import annotations
 
@@ -137,8 +137,8 @@ def _llama_stack(url: str, key: str) -> list[Json]:
     return [_run([str(python), str(HERE / "llama_stack_walkthrough.py"), url, key], OPENAI_ITEMS)]
 
 
-def take_tours(client: str, url: str, key: str) -> dict[str, Json]:
-    """The answers to the *client*, by its name, and to whoever tours along with it.
+def walk_through(client: str, url: str, key: str) -> dict[str, Json]:
+    """The answers to the *client*, by its name, and to whoever walkthroughs along with it.
 
     The halves of a release go together: to import an SDK is what takes longest.
     """
@@ -149,5 +149,5 @@ def take_tours(client: str, url: str, key: str) -> dict[str, Json]:
         ([NODE], _node),
         ([LLAMA_STACK], _llama_stack),
     ]
-    [(clients, tour)] = [release for release in releases if client in release[0]]
-    return dict(zip(clients, tour(url, key), strict=True))
+    [(clients, walkthrough)] = [release for release in releases if client in release[0]]
+    return dict(zip(clients, walkthrough(url, key), strict=True))

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
 from conversations.contract.fields import CLOSED, Id, ListOf
-from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, complete
+from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, normalize_items
 from conversations.contract.validation import parse
 from conversations.errors import InvalidRequestError
 
@@ -64,7 +64,7 @@ def _create() -> TypeAdapter[CreateConversation]:
 def parse_create(body: str | bytes | None) -> CreateConversation:
     """Read a create's body, which may be empty; items are completed as those of an append."""
     created = parse(_create(), body) if body and body.strip() else CreateConversation()
-    complete(created.get("items") or [])
+    normalize_items(created.get("items") or [])
     return created
 
 

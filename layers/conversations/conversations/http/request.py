@@ -15,7 +15,7 @@ from conversations.errors import (
     InvalidRequestError,
     RequestTooLargeError,
 )
-from conversations.http.rendering import HEAVY_FIELDS, View
+from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer
 from conversations.model import IdempotencyInfo, Order
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Request:
             raise _invalid("order", order, "'asc' or 'desc'")
         return cast("Order", order)
 
-    def view(self, included: Sequence[str] | None = None) -> View:
+    def view(self, included: Sequence[str] | None = None) -> ItemRenderer:
         """How the answer shows its items, with the fields that body and query ask for by `include`.
 
         An unknown value is wrong under OpenAI's prefix, where it is one of a few, and passed over
@@ -173,9 +173,11 @@ class Request:
             if value
         ]
         for name, value in asked:
-            if self.is_openai and value not in HEAVY_FIELDS:
-                raise _invalid(name, value, f"one of {', '.join(HEAVY_FIELDS)}")
-        return View(self.is_openai, frozenset(value for _, value in asked if value in HEAVY_FIELDS))
+            if self.is_openai and value not in INCLUDABLE_FIELDS:
+                raise _invalid(name, value, f"one of {', '.join(INCLUDABLE_FIELDS)}")
+        return ItemRenderer(
+            self.is_openai, frozenset(value for _, value in asked if value in INCLUDABLE_FIELDS)
+        )
 
     def metadata_filter(self) -> dict[str, str]:
         """The pairs of metadata asked for.

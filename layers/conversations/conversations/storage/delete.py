@@ -112,7 +112,7 @@ class ItemDeletion:
             ItemNotFoundError: the conversation has no such item.
             ConversationBusyError: others rewrote the batches for too long.
         """
-        for delay in delays(self._table.tally):
+        for delay in delays(self._table.stats):
             conversation, rewrites = read_again_if_deleted(self._plan)
             try:
                 self._write(rewrites, conversation)
@@ -172,6 +172,8 @@ class ItemDeletion:
         """Commit the rewrites, and delete the objects that no row names any more."""
         chunks = [*_chunks(rewrites)]
         is_marked = len(chunks) > 1 or self._is_marked(conversation)
+        if is_marked and not chunks:
+            RemoveMark(self._table, self._pk, self._digest).commit()
         for place, chunk in enumerate(chunks):
             mark = None if not is_marked else self._digest if place + 1 < len(chunks) else ""
             transaction = DeleteItems(self._table, self._pk, chunk, mark)
@@ -184,7 +186,7 @@ class ItemDeletion:
                 raise
             deleted = {item_id for rewrite in chunk for item_id in rewrite.item_ids}
             self._left = [item_id for item_id in self._left if item_id not in deleted]
-            self._table.tally.items += len(deleted)
+            self._table.stats.items += len(deleted)
             replaced = (rows.read_payload(rewrite.row).object_key for rewrite in chunk)
             self._payloads.delete_best_effort(replaced)
 
@@ -225,6 +227,22 @@ class DeleteItems(ConversationTransaction):
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
         """Another deletion rewrote a batch, or an earlier attempt of this one did: read again."""
         raise LostRaceError(outcome_unknown=self.outcome_unknown)
+
+
+class RemoveMark(ConversationTransaction):
+    """The end of a deletion of which others deleted the rest."""
+
+    def __init__(self, table: Table, pk: str, mark: str) -> None:
+        super().__init__(table, pk)
+        self._mark = mark
+
+    @override
+    def _actions(self) -> list[TransactWriteItemTypeDef]:
+        return [self._update("REMOVE deleting", "deleting = :mark", {":mark": {"S": self._mark}})]
+
+    @override
+    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+        return Resolution.COMMITTED
 
 
 class DeleteConversation(ConversationTransaction):
