@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
 
-from conversations import ids
+from conversations import aws_clients, ids
 from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
-from local import streams
 from local.functions import LambdaContext
 from local.stack import DevStack
 from tests.support.http_helpers import HELLO
@@ -38,7 +38,11 @@ ONE = payloads.encode(['{"type":"message"}'])
 
 
 @pytest.fixture
-def big_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
+def big_stack(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DevStack]:
+    patient = aws_clients.CLIENT_CONFIG.merge(Config(read_timeout=120))
+    monkeypatch.setattr(aws_clients, "CLIENT_CONFIG", patient)  # an emulator under load is slow
     data = tmp_path_factory.mktemp("engine")
     engine: EngineName = "moto" if ITEMS <= 1000 else "ministack"
     with DevStack.start(engine=engine, data=data) as stack:
@@ -87,8 +91,6 @@ def test_a_large_conversation_is_purged_over_several_invocations(
         is_over = asked % (ITEMS // ROWS_AT_ONCE // STEPS + 1) == 0
         return 0 if is_over else 300_000
 
-    # A slow emulator times out: Lambda sends a record again for 24 hours, not ten times.
-    monkeypatch.setattr(streams, "_PATIENCE", 200)
     monkeypatch.setattr(LambdaContext, "get_remaining_time_in_millis", remaining)
     with big_stack.engine.lock:
         made = store.create_conversation(OWNER, "acme", [HELLO], {}, IdempotencyInfo("create"))  # type: ignore[list-item]
