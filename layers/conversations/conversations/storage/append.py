@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Reason, Table
 
 IDEMPOTENCY_SECONDS = 24 * 3600
-"""How long an `Idempotency-Key` is remembered."""
+"""Lifetime of an idempotency row."""
 REPLAY_SECONDS = 40
-"""How long after an append its body, marked as a retry, counts as a replay of it.
+"""Age of the last append up to which its body, marked as a retry, counts as a replay of it.
 
 API Gateway gives up after 29 seconds, and openai's SDK waits at most 8 before it retries.
 """
@@ -70,7 +70,7 @@ class Append(ConversationTransaction):
         self._keys = ids.sequence_keys(ids.new_batch(self._now), len(self._lines))
         self._claims = IdClaims(table, pk, [unique_id(line) for line in self._lines])
         self.is_replay = False
-        """Whether an earlier request had written the batch already."""
+        """True after the commit if an earlier request had written the batch already."""
 
     def items(self) -> list[StoredItem]:
         """Return the batch as it reads; after the commit of a replay, as the first one did."""

@@ -32,11 +32,7 @@ class ConversationPageReader:
         self._metadata = metadata
 
     def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
-        """Return up to *limit* conversations, whether there are more, and the next cursor.
-
-        Raises:
-            ConversationNotFoundError: there is no conversation *after*.
-        """
+        """Return up to *limit* conversations, whether there are more, and the next cursor."""
         start = None if after is None else self._start(after)
         found: list[Conversation] = []
         for scanned in itertools.count(1):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Reason, Table
 
 TOMBSTONE_SECONDS = 90 * 24 * 3600
-"""How long a deleted conversation's row stays, so that late requests find it deleted."""
+"""Lifetime of a deleted conversation's row, by which late requests find it deleted."""
 
 
 class LostRaceError(Exception):
@@ -60,7 +60,7 @@ class Rewrite(NamedTuple):
 
     @property
     def action_count(self) -> int:
-        """How many actions of a transaction it takes."""
+        """The number of actions in a transaction."""
         return 1 if self.payload else 2
 
     def actions(self, table_name: str) -> Iterator[TransactWriteItemTypeDef]:
@@ -105,13 +105,7 @@ class ItemDeletion:
         self._outcome_unknown = False
 
     def commit(self) -> Row:
-        """Delete the items, and return the conversation row as it was read before.
-
-        Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
-            ItemNotFoundError: the conversation has no such item.
-            ConversationBusyError: others rewrote the batches for too long.
-        """
+        """Delete the items, and return the conversation row as it was read before."""
         for delay in delays(self._table.stats):
             conversation, rewrites = read_again_if_deleted(self._plan)
             try:

@@ -1,4 +1,4 @@
-"""How a batch's lines are kept: as they are, compressed, in the row or in one S3 object.
+"""Payloads of batches: their lines, plain or compressed, in the row or in one S3 object.
 
 The lines of an ordinary batch are compressed together. Those of a large one are compressed one by
 one: a single item is then read by a byte range of the object, and deleted without compressing the
@@ -34,12 +34,12 @@ SPILL_BYTES = 16 * 1024
 LARGE_BYTES = 64 * 1024
 """Size of a batch's JSON from which its lines are compressed one by one, into an object."""
 MAX_RESPONSE_PAYLOAD_BYTES = 6_000_000
-"""What items may take in one response: Lambda's limit is 6,291,456 bytes for the whole of it."""
+"""Limit of the items in one response: Lambda's is 6,291,456 bytes for the whole of it."""
 READ_ATTEMPTS = 3
 """Number of read attempts when an object disappears between its row and its read."""
 _DELETE_OBJECTS_MAX = 1_000
 _MISSING = frozenset({"NoSuchKey", "AccessDenied"})
-"""What S3 says of an object that does not exist; the latter to a caller that may not list."""
+"""S3's codes for an object that does not exist; the latter for a caller that may not list."""
 
 
 class Payload(NamedTuple):
@@ -51,7 +51,7 @@ class Payload(NamedTuple):
     data: bytes = b""
     object_key: str | None = None
     ends: tuple[int, ...] = ()
-    """Where each line ends in the data, if the lines are compressed one by one."""
+    """The end of each line in the data, if the lines are compressed one by one."""
 
 
 class Part(NamedTuple):
