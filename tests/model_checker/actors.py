@@ -260,9 +260,9 @@ class _Now:
 
 def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and chance become the running actor's own."""
-    for module in (backoff, delete, purge, reads, rows, store, transactions):
+    for module in (backoff, delete, payloads, purge, reads, rows, store, transactions):
         monkeypatch.setattr(module, "time", _Now())
-    for module in (delete, purge, reads, transactions):
+    for module in (delete, payloads, purge, reads, transactions):
         monkeypatch.setattr(module, "delays", _delays)
     monkeypatch.setattr(backoff, "_RANDOM", _Now())
     monkeypatch.setattr(delete, "wait", _wait)

@@ -107,7 +107,7 @@ class ItemDeletion:
     def commit(self) -> Row:
         """Delete the items, and return the conversation row as it was read before."""
         for delay in delays(self._table.stats):
-            conversation, rewrites = read_again_if_deleted(self._plan)
+            conversation, rewrites = read_again_if_deleted(self._table.stats, self._plan)
             try:
                 self._write(rewrites, conversation)
             except LostRaceError as race:

@@ -163,7 +163,7 @@ class Store:
             has_more |= len(fitting) < len(slices)
             return Page(page, has_more, page[-1].cursor if page else "")
 
-        return payloads.read_again_if_deleted(read)
+        return payloads.read_again_if_deleted(self._table.stats, read)
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
         """Return one item, by its id (an `item_reference`: by its cursor).
@@ -181,7 +181,7 @@ class Store:
                     return item
             raise item_not_found(item_id, param="item_id")
 
-        return payloads.read_again_if_deleted(read)
+        return payloads.read_again_if_deleted(self._table.stats, read)
 
     def delete_items(
         self, owner: str, conversation_id: str, item_ids: Sequence[str], *, param: str
