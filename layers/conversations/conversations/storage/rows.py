@@ -1,7 +1,8 @@
 """Rows of the conversations table: their keys, how they are written, what is read from them.
 
     pk                   sk                    holds
-    owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata;
+    owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata
+                                               and rev, once it was changed;
                                                last_key and before_1 .. before_11: the last sequence
                                                keys of the latest 12 batches; last_body (SHA-256);
                                                owner and account (for the indexes); deleting
