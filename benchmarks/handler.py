@@ -26,7 +26,7 @@ from benchmarks.comparisons import Row, figure, ratio
 from benchmarks.recorder import ClientRecorder
 from benchmarks.worker import Context
 from conversations import aws_clients, ids
-from conversations.contract.items import Batch
+from conversations.contract.bodies import AppendItems
 from conversations.storage import payloads, rows
 from conversations.storage.items import encode_item
 from local.engines import changed_environment, running_engine
@@ -162,7 +162,7 @@ def _item_rows(pk: str, count: int) -> list[dict[str, Any]]:
 
 
 def _append_floor(handler: Handler, event: Event, count: int, at_most: float) -> Floor:
-    adapter = TypeAdapter(Batch)
+    adapter = TypeAdapter(AppendItems)
     handler.calls_of(event)
     [ours] = [call.params for call in handler.wire.calls if call.operation == "TransactWriteItems"]
     puts = [{"Put": {"TableName": handler.table, "Item": row}} for row in _item_rows("a/b", count)]

@@ -1,7 +1,7 @@
 """`python -m openapi`: writes the documents beside the function that sends them."""
 
-from openapi.dialects import DIALECTS
+from conversations.http.dialects import DIALECTS
 from openapi.document import FOLDER, write
 
 for dialect in DIALECTS:
-    (FOLDER / dialect.file_name).write_text(write(dialect), encoding="utf-8")
+    (FOLDER / f"{dialect.name}.json").write_text(write(dialect), encoding="utf-8")

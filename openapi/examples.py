@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from conversations.http.dialects import OPENAI
 from conversations.http.rendering import as_openai
-from openapi.dialects import OPENAI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.dialects import Dialect
+    from conversations.http.dialects import Dialect
 
 _CONVERSATION_ID: Final = "conv_abc123"
 _QUESTION: Final = {"type": "message", "role": "user", "content": "What is the weather today?"}

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from conversations.auth.api_keys import ApiKeyRepository
+from conversations.http.dialects import DIALECTS
 from local.stack import DevStack
-from openapi.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from openapi.dialects import Dialect
+    from conversations.http.dialects import Dialect
 
 ROOT: Final = Path(__file__).parents[1]
 SEED: Final = 1

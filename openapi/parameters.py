@@ -12,7 +12,8 @@ from openapi.schemas import ID, Json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.dialects import Dialect
+    from conversations.http.dialects import Dialect
+    from conversations.http.routes import Route
 
 # A header's value has no blanks at its ends: HTTP takes them away.
 _VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"
@@ -55,9 +56,6 @@ RETRY_COUNT: Final = _parameter(
     " of the conversation's last append is answered as that was, and not done again.",
     {"type": "string"},
 )
-AFTER: Final = _parameter(
-    "query", "after", "The id that the page begins behind; a deleted one is good too.", ID
-)
 METADATA: Final[Json] = {
     "name": "metadata",
     "in": "query",
@@ -69,29 +67,44 @@ METADATA: Final[Json] = {
         }
     },
 }
+_AFTER: Final = _parameter(
+    "query", "after", "The id that the page begins behind; a deleted one is good too.", ID
+)
 
 
-def limit(most: int) -> Json:
-    """How many entries a page has."""
+def parameters_of(route: Route, dialect: Dialect) -> list[Json]:
+    """Return the parameters of a route's query and headers, as a dialect names them."""
+    found: dict[str, Json] = {
+        "after": _AFTER,
+        "limit": _limit(route.max_limit),
+        "order": _order(dialect),
+        "include": _include(dialect),
+        "metadata": METADATA,
+        "Idempotency-Key": IDEMPOTENCY_KEY,
+        "x-stainless-retry-count": RETRY_COUNT,
+    }
+    end_user = [] if route.is_open else [ON_BEHALF_OF]
+    return [*(found[name] for name in route.parameters), *end_user]
+
+
+def included(dialect: Dialect) -> Json:
+    """Return the schema of a value of `include`."""
+    return {"type": "string"} if dialect.include_is_open else {"enum": [*INCLUDABLE_FIELDS]}
+
+
+def _limit(most: int | None) -> Json:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
     return _parameter("query", "limit", "Entries of the page, at most.", schema)
 
 
-def order(dialect: Dialect) -> Json:
-    """Which end a list begins with."""
+def _order(dialect: Dialect) -> Json:
     schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
     return _parameter("query", "order", "The oldest first, or the newest.", schema)
 
 
-def include(dialect: Dialect) -> Json:
-    """Which of the heavy fields are shown; without it, all are."""
+def _include(dialect: Dialect) -> Json:
     text = (
         "Of the fields of items that may be heavy, show these and no others: "
         f"{', '.join(f'`{name}`' for name in INCLUDABLE_FIELDS)}. Without it, all are shown."
     )
     return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})
-
-
-def included(dialect: Dialect) -> Json:
-    """A value of `include`."""
-    return {"type": "string"} if dialect.include_is_open else {"enum": [*INCLUDABLE_FIELDS]}

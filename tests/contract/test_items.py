@@ -19,7 +19,8 @@ from conversations.contract import (
     items,
     openai_only_items,
 )
-from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, Batch, parse_append
+from conversations.contract.bodies import AppendItems, parse_append
+from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID
 from conversations.errors import InvalidRequestError
 from tests.support.contract_cases import EXAMPLES, INVALID, Json, answered, body_of
 from tests.support.sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
@@ -305,7 +306,7 @@ JSON = st.recursive(
 )
 
 
-def read_or_refused(body: bytes) -> Batch | None:
+def read_or_refused(body: bytes) -> AppendItems | None:
     """What *body* says, fit to be stored, or None after a refusal within bounds and at a path."""
     refusal = None
     try:

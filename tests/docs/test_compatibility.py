@@ -14,8 +14,8 @@ from openai import OpenAI
 from openai.types.conversations import ConversationItem
 from pydantic import TypeAdapter, ValidationError
 
+from conversations.http.dialects import PREFIXES
 from conversations.http.rendering import MAX_ADDED_BYTES, as_openai
-from conversations.http.request import PREFIXES
 from tests.http.test_rendering import SAMPLES, whole
 from tests.support.contract_cases import EXAMPLES
 from tests.support.sdk_report import OPERATIONS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conversations.http.request import PREFIXES
+from conversations.http.dialects import PREFIXES
 from local import startup_message
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conversations.http.request import MKA1_PREFIX, OPENAI_PREFIX, PREFIXES
+from conversations.http.dialects import MKA1, OPENAI, PREFIXES
 from tests.support.http_helpers import Json, error_of
 
 if TYPE_CHECKING:
@@ -116,12 +116,12 @@ def items(request: pytest.FixtureRequest, stack: DevStack, conversation: str) ->
 
 @pytest.fixture
 def openais(stack: DevStack, conversation: str) -> str:
-    return f"{stack.url}{OPENAI_PREFIX}{conversation}/items"
+    return f"{stack.url}{OPENAI.prefix}{conversation}/items"
 
 
 @pytest.fixture
 def mka1s(stack: DevStack, conversation: str) -> str:
-    return f"{stack.url}{MKA1_PREFIX}{conversation}/items"
+    return f"{stack.url}{MKA1.prefix}{conversation}/items"
 
 
 def shown(client: httpx.Client, items: str, query: str) -> list[Json]:

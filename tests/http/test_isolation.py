@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from conversations import ids
-from conversations.http.request import MKA1_PREFIX, PREFIXES
+from conversations.http.dialects import MKA1, PREFIXES
 from local.template import TEMPLATE, Route, Template
 from tests.support.http_helpers import HELLO, Json, error_of
 
@@ -78,7 +78,7 @@ def hers(ann: httpx.Client) -> str:
     """The id of Ann's conversation."""
     item = {**HELLO, "id": "first", "content": PRIVATE}
     body = {"items": [item], "metadata": {"topic": "Ann's"}}
-    conversation_id: str = ann.post(f"{MKA1_PREFIX}{CONVERSATIONS}", json=body).json()["id"]
+    conversation_id: str = ann.post(f"{MKA1.prefix}{CONVERSATIONS}", json=body).json()["id"]
     return conversation_id
 
 
@@ -130,7 +130,7 @@ def test_a_stranger_finds_nothing_and_changes_nothing(
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_deleted_conversation_is_gone_at_once(route: Route, ann: httpx.Client, hers: str) -> None:
-    ann.delete(f"{MKA1_PREFIX}/conversations/{hers}").raise_for_status()
+    ann.delete(f"{MKA1.prefix}/conversations/{hers}").raise_for_status()
 
     answer = ask(ann, route, hers)
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from conversations.auth.api_keys import ApiKeyRepository
-from conversations.http.request import MKA1_PREFIX, PREFIXES
+from conversations.http.dialects import MKA1, PREFIXES
 from tests.support.contract_cases import INVALID
 from tests.support.http_helpers import error_of
 
@@ -38,7 +38,7 @@ def door(running_stack: DevStack) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def items(door: httpx.Client) -> str:
     """The path of an empty conversation's items, behind either prefix."""
-    made = door.post(f"{MKA1_PREFIX}/conversations").json()["id"]
+    made = door.post(f"{MKA1.prefix}/conversations").json()["id"]
     return f"/conversations/{made}/items"
 
 
@@ -52,4 +52,4 @@ def test_a_wrong_body_is_refused_by_the_path_of_its_fault(
 
     for answer in answers:
         assert (answer.status_code, error_of(answer)["param"]) == (400, param)
-    assert door.get(f"{MKA1_PREFIX}{items}").json()["data"] == []
+    assert door.get(f"{MKA1.prefix}{items}").json()["data"] == []

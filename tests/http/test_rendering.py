@@ -13,7 +13,7 @@ from openai.types.conversations import ConversationItem
 from openai.types.responses import ResponseIncludable
 from pydantic import TypeAdapter, ValidationError
 
-from conversations.contract.items import parse_append
+from conversations.contract.bodies import parse_append
 from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer, apply_include, as_openai
 from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
 from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_answerable

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from conversations.http.dialects import DIALECTS, Dialect
 from local import startup_message
-from openapi.dialects import DIALECTS, Dialect
+from openapi.document import operation_ids
 from tests.support.browser import CHROMIUM, Browser, running_browser
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def test_it_lists_every_operation_of_a_document(dialect: Dialect, page: Browser)
     page.wait_for(f"document.body.dataset.ready === '{url}'")
 
     shown = page.run("[...document.querySelectorAll('article')].map((found) => found.id)")
-    assert set(shown) == set(dialect.operation_ids.values())
+    assert set(shown) == set(operation_ids(dialect).values())
     assert not page.problems
 
 

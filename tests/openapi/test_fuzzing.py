@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from openapi.dialects import DIALECTS, Dialect
+from conversations.http.dialects import DIALECTS, Dialect
 from openapi.fuzzing import ROOT, command
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from openai import AsyncOpenAI, NotFoundError
 from openai.types.responses import ResponseReasoningItem
 
-from conversations.http.request import OPENAI_PREFIX
+from conversations.http.dialects import OPENAI
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,7 +69,7 @@ def converse(stack: DevStack, issue_key: IssueKey) -> Converse:
     key = issue_key()
 
     async def run(scenario: Callable[[Open], Awaitable[Any]]) -> Any:
-        async with AsyncOpenAI(api_key=key, base_url=stack.url + OPENAI_PREFIX) as client:
+        async with AsyncOpenAI(api_key=key, base_url=stack.url + OPENAI.prefix) as client:
             return await scenario(
                 functools.partial(OpenAIConversationsSession, openai_client=client)
             )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from openapi.dialects import DIALECTS, OPENAI, Dialect
+from conversations.http.dialects import DIALECTS, OPENAI, Dialect
+from openapi.document import operation_ids
 from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def test_openapi_python_client_makes_a_client_that_works(
     config.write_text('{"post_hooks": []}', encoding="utf-8")
     generator = PYTHON / "openapi-python-client"
     options = ("--meta", "none", "--config", config, "--output-path", tmp_path / "generated")
-    given = {"operations": {**dialect.operation_ids}, "items": ITEMS}
+    given = {"operations": operation_ids(dialect), "items": ITEMS}
 
     printed = run(generator, "generate", "--url", url, *options)
     program = (PYTHON / "python", SUPPORT / "generated_walkthrough.py")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from conversations.http.request import OPENAI_PREFIX
+from conversations.http import dialects
 from tests.http.test_rendering import NO_WORD_OF_OPENAI
 from tests.support import mka1_walkthrough, openai_walkthrough
 from tests.support.contract_cases import EXAMPLES
@@ -111,7 +111,7 @@ def _old_mka1(url: str, key: str) -> list[Json]:
 
 
 def _python(url: str, key: str) -> list[Json]:
-    door = url + OPENAI_PREFIX
+    door = url + dialects.OPENAI.prefix
     return [
         openai_walkthrough.take(door, key, OPENAI_ITEMS, is_async=mode) for mode in (False, True)
     ]
@@ -122,7 +122,7 @@ def run_node(program: str, folder: str, url: str, key: str, items: list[Json]) -
     node, project = shutil.which("node"), TOOLS / folder
     if node is None or not (project / ".installed").exists():
         pytest.skip(f"there is no node on this machine, or {folder} could not be installed for it")
-    command = [node, str(HERE / program), str(project), url + OPENAI_PREFIX, key]
+    command = [node, str(HERE / program), str(project), url + dialects.OPENAI.prefix, key]
     return cast("Json", _run(command, items))
 
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine
 
 from conversations import ids
-from conversations.contract.items import PLACEHOLDER_ID, parse_append
+from conversations.contract.bodies import parse_append
+from conversations.contract.items import PLACEHOLDER_ID
 from conversations.errors import (
     ConversationNotFoundError,
     IdempotencyKeyReusedError,

@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 
-from conversations.contract.items import Batch, parse_append
+from conversations.contract.bodies import AppendItems, parse_append
 from conversations.errors import ApiError
 
 TABLE = os.environ["CONVERSATIONS_TABLE"]
@@ -30,14 +30,14 @@ def refuse(_: Request, error: ApiError) -> JSONResponse:
     return JSONResponse(error.envelope(), error.kind.statuses[0])
 
 
-async def read_batch(request: Request) -> Batch:
+async def read_batch(request: Request) -> AppendItems:
     """The body, checked against the contract."""
     return parse_append(await request.body())
 
 
 @app.post(ITEMS)
 def append_items(
-    conversation_id: str, batch: Annotated[Batch, Depends(read_batch)]
+    conversation_id: str, batch: Annotated[AppendItems, Depends(read_batch)]
 ) -> dict[str, Any]:
     """Append a batch of items in one transaction."""
     now = time.time_ns()

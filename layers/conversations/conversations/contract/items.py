@@ -1,13 +1,13 @@
-"""The item contract: every type a conversation may hold, and the batch that appends them.
+"""The item contract: every type that a conversation may hold.
 
 The 24 types of the mka1 contract and those that only OpenAI has, each accepting the shapes of
 both. Nothing is converted or filled in: what a client posts is what it reads.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict
 
-from pydantic import Field, Tag, TypeAdapter, with_config
+from pydantic import Tag
 
 from conversations.contract.client_tools import (
     CustomToolCall,
@@ -25,7 +25,6 @@ from conversations.contract.client_tools import (
 from conversations.contract.computer import ComputerCall, ComputerCallOutput
 from conversations.contract.content import MessageContent
 from conversations.contract.fields import (
-    CLOSED,
     EchoedFields,
     Id,
     LazyTaggedUnion,
@@ -54,8 +53,6 @@ from conversations.contract.openai_only_items import (
     ToolSearchCall,
     ToolSearchOutput,
 )
-from conversations.contract.validation import parse
-from conversations.errors import InvalidRequestError
 
 MAX_BATCH_ITEMS = 20
 PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
@@ -221,46 +218,3 @@ def _untyped(item: dict[str, object]) -> str:
 
 
 AnyItem = Annotated[Item, LazyTaggedUnion(_choose)]
-
-
-@with_config(CLOSED)
-class Batch(TypedDict):
-    """The body of an append: 1 to 20 items, stored all or not at all."""
-
-    items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
-    include: NotRequired[ListOf[str] | None]
-
-
-_BATCH = TypeAdapter(Batch)
-
-
-def parse_append(body: str | bytes) -> Batch:
-    """Read an append's body: the items as they were written, each with its `type`.
-
-    Only a `type` that was left out (or null, on a reference) is added; a missing id stays missing.
-    """
-    batch = parse(_BATCH, body)
-    normalize_items(batch["items"])
-    return batch
-
-
-def normalize_items(items: list[Item]) -> None:
-    """Add the `type` where it was left out, and refuse an id that two items give.
-
-    A reference's id is another item's, and the placeholder is nobody's: both may repeat.
-    """
-    seen: set[str] = {PLACEHOLDER_ID}
-    for index, item in enumerate(items):
-        if item.get("type") is None:
-            added = "message" if "role" in item else "item_reference"
-            cast("dict[str, object]", item)["type"] = added
-        given = item.get("id")
-        if given is None or item["type"] == "item_reference":
-            continue
-        if given in seen and given != PLACEHOLDER_ID:
-            raise InvalidRequestError(
-                f"items[{index}].id '{given}' is already the id of another item of this request.",
-                code="invalid_value",
-                param=f"items[{index}].id",
-            )
-        seen.add(given)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from conversations.model import Conversation, StoredItem
+    from conversations.model import Conversation, Page, StoredItem
 
     type Json = dict[str, object]
 
@@ -105,10 +105,10 @@ def conversation_json(conversation: Conversation) -> str:
     )
 
 
-def items_json(page: Sequence[StoredItem], view: ItemRenderer, *, has_more: bool) -> str:
+def items_json(page: Sequence[StoredItem], renderer: ItemRenderer, *, has_more: bool) -> str:
     """A page of items: where the view is what is kept, joined and not encoded again."""
     ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
-    return list_json([view.render(item.json) for item in page], *ends, has_more=has_more)
+    return list_json([renderer.render(item.json) for item in page], *ends, has_more=has_more)
 
 
 def deleted_json(conversation_id: str) -> str:
@@ -117,10 +117,11 @@ def deleted_json(conversation_id: str) -> str:
     return compact_json(deleted)
 
 
-def conversations_json(page: Sequence[Conversation], last_id: str, *, has_more: bool) -> str:
-    """Return a page of conversations; *last_id* is the cursor, also where the page is empty."""
-    first_id = page[0].conversation_id if page else ""
-    return list_json(list(map(conversation_json, page)), first_id, last_id, has_more=has_more)
+def conversations_json(page: Page[Conversation]) -> str:
+    """Return a page of conversations; `last_id` is its cursor, also where it is empty."""
+    first_id = page.entries[0].conversation_id if page.entries else ""
+    entries = list(map(conversation_json, page.entries))
+    return list_json(entries, first_id, page.cursor, has_more=page.has_more)
 
 
 def list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:
