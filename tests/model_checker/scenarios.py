@@ -10,10 +10,9 @@ from botocore.exceptions import ClientError, HTTPClientError
 from conversations import ids
 from conversations.errors import ApiError
 from conversations.model import Conversation, IdempotencyInfo
-from conversations.storage import delete, payloads, rows
+from conversations.storage import payloads, rows
 from conversations.storage.items import encode_item, read_item
 from conversations.storage.purge import purge_conversation
-from conversations.storage.transactions import MAX_ACTIONS
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
 from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
@@ -234,8 +233,12 @@ class Scenario:
         batches: int = 1,
         is_late: bool = False,
         spills: bool = False,
+        is_atomic: bool = True,
     ) -> None:
-        """With *is_late*, the first of the *batches* is not visible when the scenario begins."""
+        """Put the actors on *batches*; with *is_late*, the first of them is not visible yet.
+
+        *is_atomic* is false where a deletion may take several transactions.
+        """
         spill_bytes = 0 if spills else payloads.SPILL_BYTES
         self.actors = [actor._replace(spill_bytes=spill_bytes) for actor in actors]
         self.readers = [actor._replace(spill_bytes=spill_bytes) for actor in readers]
@@ -245,7 +248,7 @@ class Scenario:
         self._may_stay = {rows.CONVERSATION_SK, *may_stay}
         self._doomed = {item_id for actor in actors for item_id in actor.deletes}
         self._moving = {actor.adds for actor in actors if actor.adds}
-        self._is_atomic = delete.MAX_ACTIONS == MAX_ACTIONS
+        self._is_atomic = is_atomic
         self._ends = any(actor.name == "ender" for actor in actors)
         base = self._first_batches(batches, spills=spills)
         self._initial = {*self._items(self._rows(base, PK), self._rows(base, "payloads"))}

@@ -254,7 +254,8 @@ def test_no_mark_is_left_when_others_delete_the_rest_of_a_deletion(
 ) -> None:
     monkeypatch.setattr(delete, "MAX_ACTIONS", 3)  # not enough for both batches
     rival = deleter(FOURTH, name="deleter B")
-    scenario = Scenario(deleter(FIRST, FOURTH, times=2), rival, batches=2, faults=1)
+    both = deleter(FIRST, FOURTH, times=2)
+    scenario = Scenario(both, rival, batches=2, faults=1, is_atomic=False)
 
     count, states = scenario.explore()
 
