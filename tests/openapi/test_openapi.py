@@ -16,6 +16,8 @@ from openapi_spec_validator import validate
 
 from conversations.errors import ERRORS
 from conversations.http.dialects import DIALECTS, MKA1, Dialect
+from conversations.http.rendering import conversation_json
+from conversations.model import Conversation
 from functions.api import app as api
 from local.template import Template
 from openapi.document import FOLDER, write
@@ -58,6 +60,17 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 @pytest.fixture
 def document(dialect: Dialect) -> Json:
     return DOCUMENTS[dialect.prefix]
+
+
+def test_a_conversation_is_described_field_by_field(document: Json) -> None:
+    made = Conversation("conv_a", "b" * 64, "acme", 1_000, {})
+
+    shown = json.loads(conversation_json(made))
+
+    described = document["components"]["schemas"]["Conversation"]
+    assert described["properties"].keys() == shown.keys(), "Mend openapi/responses.py."
+    assert {*described["required"]} == shown.keys()
+    assert validator(described, document).is_valid(shown)
 
 
 def operations(document: Json) -> Iterator[Json]:
