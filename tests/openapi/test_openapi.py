@@ -175,6 +175,7 @@ def test_it_is_sent_to_whoever_asks(dialect: Dialect, stack: DevStack) -> None:
         pytest.param("api.test", "", {}, "https://api.test", id="no protocol"),
     ],
 )
+@pytest.mark.usefixtures("stack")  # which has the function's environment
 def test_its_server_is_where_it_was_requested(
     host: str, base_path: str, protocol: Json, root: str, dialect: Dialect
 ) -> None:
