@@ -46,7 +46,7 @@ def types_of_invalid_items() -> Iterator[str]:
 
 def types_of_the_page() -> Iterator[str]:
     """Yield the types in the table of `docs/compatibility.md`."""
-    table = PAGE.read_text(encoding="utf-8").partition("| `type` | mka1 has it |")[2]
+    table = PAGE.read_text(encoding="utf-8").partition("| `type` | in mka1 |")[2]
     for line in table.partition("\n\n")[0].splitlines()[2:]:
         yield line.split("|")[1].strip(" `")
 
