@@ -152,7 +152,11 @@ class Loaded(NamedTuple):
 @pytest.fixture(scope="module")
 def load(artefacts: Path, lambda_runtime: Path) -> Callable[[str, str], Loaded]:
     """Import a built function as Lambda does, once for all tests."""
-    return functools.cache(lambda *wanted: loaded(*wanted, artefacts, lambda_runtime))
+    return functools.cache(
+        lambda function, initialization_type: loaded(
+            function, initialization_type, artefacts, lambda_runtime
+        )
+    )
 
 
 def loaded(
