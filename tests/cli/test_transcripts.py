@@ -235,8 +235,8 @@ def test_usage_counts_requests_by_key_where_there_is_a_log(
 
     assert every == [
         {"key_id": "", "account": "", "requests": 1},
-        {"key_id": "key_gone", "account": "", "requests": 2},
         {"key_id": key, "account": "acme", "requests": 7},
+        {"key_id": "key_gone", "account": "", "requests": 2},
     ]
     assert asked_for[1]["logGroupName"] == "/logs/api"
     assert "Requests of the last 7 days:" in text
