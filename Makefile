@@ -40,7 +40,7 @@ lint: .venv/.installed .tools/sam/.installed ## Check style, formatting and the 
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/cfn-lint template.yaml
-	@.tools/sam/bin/sam validate --lint --region us-east-1
+	@.tools/sam/bin/sam validate --lint --region us-east-1 --language-extensions
 
 .PHONY: types
 types: .venv/.installed ## Check types

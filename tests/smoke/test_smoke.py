@@ -309,6 +309,7 @@ def test_a_url_where_nothing_answers_is_told(
 
 def test_the_module_is_a_command(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["smoke", *arguments, "--url", "http://127.0.0.1:9"])
+    monkeypatch.delitem(sys.modules, "smoke.__main__")
 
     with pytest.raises(SystemExit, match="2"):
         runpy.run_module("smoke", run_name="__main__")

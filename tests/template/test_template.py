@@ -201,6 +201,18 @@ def test_every_route_asks_for_a_key_but_the_documents() -> None:
     assert len(API.authorizers) == 1
 
 
+def test_the_stage_has_a_literal_name() -> None:
+    """AWS: with a parameter, `Api.Stage` does not name the stage after both transforms."""
+    assert at(properties("Api"), "StageName") == "live"
+
+
+def test_a_function_with_a_condition_has_no_events() -> None:
+    """Where the condition is false, its events would lose the API that they are of."""
+    for resource in map(mapping, RESOURCES.values()):
+        if resource["Type"] == "AWS::Serverless::Function" and "Condition" in resource:
+            assert "Events" not in section(resource, "Properties")
+
+
 def test_the_authorizer_alone_says_who_is_counted() -> None:
     assert at(properties("Api"), "ApiKeySourceType") == "AUTHORIZER"
     assert at(properties("Api"), "Auth", "ApiKeyRequired") is True
