@@ -1,4 +1,4 @@
-"""The operator's command line: `conversations keys|objects|purges|owner|leftovers ...`."""
+"""The operator's command line, `conversations`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans, find_unfinished_purges, requeue_purge
 from conversations.storage.transactions import Table
 from conversations_cli.command_line import Aws, aws_options, report_count
+from conversations_cli.erase import erase
+from conversations_cli.export import export_conversations
+from conversations_cli.import_command import import_conversations
 from conversations_cli.key_commands import keys
 from conversations_cli.leftovers import leftovers
+from conversations_cli.transcripts import list_conversations, show
+from conversations_cli.usage import usage
 
 REMOVED_AT_ONCE = 1_000
 """Objects that S3 removes in one request."""
@@ -30,8 +35,18 @@ def main() -> None:
     """Operate a Conversations API, with the AWS credentials of your shell."""
 
 
-main.add_command(keys)
-main.add_command(leftovers)
+COMMANDS = (
+    keys,
+    list_conversations,
+    show,
+    usage,
+    export_conversations,
+    import_conversations,
+    erase,
+    leftovers,
+)
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.command()

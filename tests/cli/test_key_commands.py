@@ -471,7 +471,7 @@ def logged(lines: list[dict[str, str]]) -> Iterator[None]:
 
 
 def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    ask_aws: Any = getattr(BaseClient, "_make_api_call")  # noqa: B009 - has no type
+    ask_aws: Any = vars(BaseClient)["_make_api_call"]  # the one door to AWS
     made, states = ask("create", *at, *ACME), ["Running"]
 
     def slow(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:

@@ -1,11 +1,13 @@
 """Rows of the conversations table: their keys, how they are written, what is read from them.
 
     pk                   sk                    holds
-    owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata;
+    owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata
+                                               and rev, once it was changed;
                                                last_key and before_1 .. before_11: the last sequence
                                                keys of the latest 12 batches; last_body (SHA-256);
                                                owner and account (for the indexes); deleting
                                                (SHA-256 of the ids whose deletion is under way);
+                                               deletions (how many transactions deleted items);
                                                deleted_at (ms) and purges
     owner/conversation   b#<first key>         a batch: n (items it was written with), codec, size,
                                                and data or object (a key of the bucket); ends, where
@@ -45,6 +47,10 @@ CONVERSATION_SK = "c"
 """The sort key of the conversation row."""
 BATCH_PREFIX = "b#"
 """The first characters of the sort keys of batches."""
+TOMBSTONE_PREFIX = "t#"
+POINTER_PREFIX = "p#"
+BY_ACCOUNT = "by-account"
+"""The index of live conversations by account."""
 BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
 RECENT_BATCHES = ("last_key", *(f"before_{place}" for place in range(1, 12)))
@@ -68,12 +74,12 @@ def batch_sk(key: str) -> str:
 
 def tombstone_sk(key: str) -> str:
     """Return the sort key of the tombstone of the batch that *key* belongs to."""
-    return f"t#{ids.first_key(key)}"
+    return f"{TOMBSTONE_PREFIX}{ids.first_key(key)}"
 
 
 def pointer_sk(item_id: str) -> str:
     """Return the sort key of the row that claims a client's id."""
-    return f"p#{item_id}"
+    return f"{POINTER_PREFIX}{item_id}"
 
 
 def primary_key(pk: str, sk: str) -> Row:
@@ -187,8 +193,14 @@ def live_slots(row: Mapping[str, AttributeValueTypeDef]) -> Sequence[int]:
 
 
 def revision(row: Mapping[str, AttributeValueTypeDef]) -> int:
-    """Return how often a batch row was rewritten."""
+    """Return how often a batch row, or a conversation's metadata, was rewritten."""
     return int(row["rev"]["N"]) if "rev" in row else 0
+
+
+def same_revision(row: Mapping[str, AttributeValueTypeDef]) -> tuple[str, Row]:
+    """Return the condition, and its values, that an existing *row* has not been rewritten since."""
+    rev = revision(row)
+    return ("rev = :rev", {":rev": number(rev)}) if rev else ("attribute_not_exists(rev)", {})
 
 
 def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:

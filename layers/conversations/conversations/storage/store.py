@@ -16,12 +16,13 @@ from conversations.errors import RequestTooLargeError
 from conversations.model import Conversation, Page
 from conversations.storage import payloads, rows
 from conversations.storage.append import Append, Batch, Create
-from conversations.storage.conversation_pages import ConversationPageReader
+from conversations.storage.conversation_pages import ConversationPageReader, OwnerIndex
 from conversations.storage.delete import DeleteConversation, ItemDeletion
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader
 from conversations.storage.reads import find_items, item_not_found, read_conversation_with
+from conversations.storage.search import SearchLimits, SearchReader, Words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +39,16 @@ SECONDS_PER_DAY = 86_400
 class Store:
     """The conversations of all owners; every method sees one owner's."""
 
-    def __init__(self, table: Table, payload_store: PayloadStore, retention_days: int = 0) -> None:
+    def __init__(
+        self,
+        table: Table,
+        payload_store: PayloadStore,
+        retention_days: int = 0,
+        search_limits: SearchLimits | None = None,
+    ) -> None:
         self._table = table
         self._payloads = payload_store
+        self._search_limits = search_limits or SearchLimits()
         self._lifetime = retention_days * SECONDS_PER_DAY or None
 
     def create_conversation(
@@ -107,7 +115,8 @@ class Store:
             ConversationNotFoundError: it is missing, deleted or another owner's.
             InvalidRequestError: there would be more than 16 pairs.
         """
-        update = UpdateMetadata(self._table, self.get_conversation(owner, conversation_id), changes)
+        found = read_conversation_with(self._table, rows.partition(owner, conversation_id))
+        update = UpdateMetadata(self._table, found[rows.CONVERSATION_SK], changes)
         update.commit()
         return update.conversation
 
@@ -119,7 +128,7 @@ class Store:
         """
         DeleteConversation(self._table, rows.partition(owner, conversation_id)).commit()
 
-    def list_conversations(
+    def list_conversations(  # noqa: PLR0913 - one for each parameter of the route
         self,
         owner: str,
         *,
@@ -127,18 +136,25 @@ class Store:
         limit: int,
         order: Order,
         metadata: Mapping[str, str],
+        search: str | None = None,
     ) -> Page[Conversation]:
         """Return the owner's conversations by their last change, those with all given pairs.
 
         The index behind it follows a change within a second or so. A page that would take too
         many reads ends early. A conversation that changes moves: in ascending order, the page after
-        it starts at its new place.
+        it starts at its new place. With *search*, its words are required too, and `has_more` means
+        that conversations are left to search: see `SearchReader`.
 
         Raises:
             ConversationNotFoundError: there is no conversation *after*.
         """
-        reader = ConversationPageReader(self._table, owner, order, metadata)
-        page = Page(*reader.read(after, limit))
+        index = OwnerIndex(self._table, owner, order, metadata)
+        if search is None:
+            page = Page(*ConversationPageReader(index).read(after, limit))
+        else:
+            scope = (self._table, self._payloads, index)
+            reader = SearchReader(*scope, Words(search), self._search_limits)
+            page = Page(*reader.read(after, limit))
         self._table.stats.items += len(page.entries)
         return page
 
@@ -162,7 +178,7 @@ class Store:
             has_more |= len(fitting) < len(slices)
             return Page(page, has_more, page[-1].cursor if page else "")
 
-        return payloads.read_again_if_deleted(read)
+        return payloads.read_again_if_deleted(self._table.stats, read)
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
         """Return one item, by its id (an `item_reference`: by its cursor).
@@ -180,7 +196,7 @@ class Store:
                     return item
             raise item_not_found(item_id, param="item_id")
 
-        return payloads.read_again_if_deleted(read)
+        return payloads.read_again_if_deleted(self._table.stats, read)
 
     def delete_items(
         self, owner: str, conversation_id: str, item_ids: Sequence[str], *, param: str
@@ -205,17 +221,17 @@ class Store:
         Raises:
             RequestTooLargeError: the items could be stored but never be read again.
         """
-        bodies = [ItemBody.of(item) for item in items]
-        if not bodies:
-            return Batch(bodies, payloads.Payload("json", 0))
-        encoded = payloads.encode([body.line for body in bodies])
+        lines = list(map(encode_item, items))
+        if not lines:
+            return Batch(lines, payloads.Payload("json", 0))
+        encoded = payloads.encode(lines)
         if encoded.size > payloads.MAX_RESPONSE_PAYLOAD_BYTES:
-            raise _too_large(bodies, encoded.size)
+            raise _too_large(lines, encoded.size)
         kept = self._payloads.spill(encoded, pk)
         if kept.object_key:
             self._table.stats.add("SpilledObjects")
             self._table.stats.add("SpilledBytes", len(encoded.data))
-        return Batch(bodies, kept)
+        return Batch(lines, kept)
 
     def _write(self, append: Append, batch: Batch) -> None:
         """Commit, and delete the object of a batch that was not, or already, written."""
@@ -226,13 +242,13 @@ class Store:
                 self._payloads.delete_best_effort([batch.payload.object_key])
             raise
         stats = self._table.stats
-        stats.items += len(batch.items)
+        stats.items += len(batch.lines)
         if append.is_replay:
             stats.add("Replays")
             self._payloads.delete_best_effort([batch.payload.object_key])
-        elif batch.items:
+        elif batch.lines:
             stats.add("Appends")
-            stats.add("AppendedItems", len(batch.items))
+            stats.add("AppendedItems", len(batch.lines))
             stats.add("AppendedBytes", batch.payload.size)
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
@@ -247,16 +263,16 @@ class Store:
 
 def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
     """Return as many of *slices* as one response can carry; the first always fits."""
-    sizes = itertools.accumulate(rows.read_payload(batch.row).size for batch in slices)
+    sizes = itertools.accumulate(int(batch.row["size"]["N"]) for batch in slices)
     fitting = sum(size <= payloads.MAX_RESPONSE_PAYLOAD_BYTES for size in sizes)
     return slices[: max(fitting, 1)]
 
 
-def _too_large(bodies: Sequence[ItemBody], size: int) -> RequestTooLargeError:
+def _too_large(lines: Sequence[str], size: int) -> RequestTooLargeError:
     """Return the error for a batch of *size* bytes, naming an item that is too large by itself."""
     limit = payloads.MAX_RESPONSE_PAYLOAD_BYTES
-    for place, body in enumerate(bodies):
-        item_size = payloads.response_bytes(body.line.encode())
+    for place, line in enumerate(lines):
+        item_size = payloads.response_bytes(line.encode())
         if item_size > limit:
             return RequestTooLargeError(
                 f"items[{place}] would have {item_size} bytes in a response. The limit is {limit}.",
