@@ -8,10 +8,10 @@ DATA ?= .local
 ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
-NODE_CLIENTS := openai-node openai-agents-node openapi-node
+NODE_CLIENTS := openai-node openai-agents-node openapi-node openapi-linters
 QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
 PROOFS := tests/model_checker $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
@@ -33,15 +33,14 @@ run: .venv/.installed $(if $(filter ministack,$(ENGINE)),.tools/ministack/.insta
 
 .PHONY: test
 test: ## Check everything: lint, types, tests
-	@$(MAKE) --jobs=2 --output-sync=target lint types
-	@$(MAKE) pytest
+	@$(MAKE) --jobs=3 types lint pytest
 
 .PHONY: lint
 lint: .venv/.installed .tools/sam/.installed ## Check style, formatting and the template
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/cfn-lint template.yaml
-	@.tools/sam/bin/sam validate --lint --region us-east-1
+	@.tools/sam/bin/sam validate --lint --region us-east-1 --language-extensions
 
 .PHONY: types
 types: .venv/.installed ## Check types
@@ -68,6 +67,10 @@ prove: .venv/.installed .tools/ministack/.installed ## Run what is exhaustive or
 e2e: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Build, deploy into MiniStack and try what was deployed (ARGS="-k name")
 	@$(BIN)/pytest tests/e2e $(ARGS)
 
+.PHONY: smoke
+smoke: .venv/.installed ## Check a deployed stack over HTTP (URL=ApiUrl KEY=... READ_KEY=... ORIGIN=... ARGS=--json)
+	@API_KEY="$(KEY)" READ_KEY="$(READ_KEY)" $(BIN)/python -m smoke --url "$(URL)" $(if $(ORIGIN),--origin "$(ORIGIN)") $(ARGS)
+
 .PHONY: format
 format: .venv/.installed ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix
@@ -77,6 +80,10 @@ format: .venv/.installed ## Rewrite the code in the project's format
 openapi: .venv/.installed ## Write the OpenAPI documents anew
 	@$(BIN)/python -m openapi
 
+.PHONY: parameters
+parameters: .venv/.installed ## Write the table of parameters in docs/template.md anew
+	@PYTHONPATH=. $(BIN)/python tools/parameters_page.py
+
 .PHONY: fuzz
 fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with all that schemathesis makes of the documents (ARGS="-n 500")
 	@$(BIN)/python -m openapi.fuzzing $(ARGS)
@@ -85,6 +92,10 @@ fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with a
 build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 	@.tools/sam/bin/sam build
 	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
+
+.PHONY: deploy
+deploy: build ## Deploy what is built (ENV=dev|prod, with AWS credentials and a region; ARGS="--stack-name NAME")
+	@.tools/sam/bin/sam deploy --config-env $(or $(ENV),dev) $(ARGS)
 
 .PHONY: bench
 bench: .venv/.installed .tools/ministack/.installed build ## Measure speed and size against peers and limits (ARGS="--json FILE")

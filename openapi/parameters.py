@@ -31,36 +31,37 @@ def _parameter(place: str, name: str, description: str, schema: Json) -> Json:
 
 
 PATH: Final[Mapping[str, Json]] = {
-    "conversation_id": _path("conversation_id", "The conversation."),
-    "item_id": _path("item_id", "An item of the conversation."),
+    "conversation_id": _path("conversation_id", "Id of the conversation."),
+    "item_id": _path("item_id", "Id of the item."),
 }
 """The parameters of paths, by name."""
 
 ON_BEHALF_OF: Final = _parameter(
     "header",
     "X-On-Behalf-Of",
-    "The end user for whom the request is made: each owns conversations of their own. The key must"
-    " be allowed to.",
+    "The end user on whose behalf the request is made. Each end user owns separate conversations."
+    " The API key must be allowed to delegate.",
     {"type": "string", "pattern": _END_USER},
 )
 IDEMPOTENCY_KEY: Final = _parameter(
     "header",
     "Idempotency-Key",
-    "Names the request for 24 hours: sent again with the same key and body, it is answered as the"
-    " first time, and done once.",
+    "Makes the request safe to retry for 24 hours: with the same key and body it takes effect once,"
+    " and each retry returns the first response.",
     {"type": "string", "pattern": _KEY},
 )
 RETRY_COUNT: Final = _parameter(
     "header",
     "x-stainless-retry-count",
-    "How often the SDK has sent the request before. Above 0, a request whose body is that"
-    " of the conversation's last append is answered as that was, and not done again.",
+    "How many times the SDK has retried the request. Above 0 and without an `Idempotency-Key`, a"
+    " body equal to that of the conversation's last append counts as a replay of it, for 40 seconds"
+    " after that append.",
     {"type": "string"},
 )
 METADATA: Final[Json] = {
     "name": "metadata",
     "in": "query",
-    "description": "Only conversations that have all these pairs. A pair may also be given as a"
+    "description": "Return only conversations that have all these pairs. A pair may also be a query"
     " parameter of its own: `?topic=weather`.",
     "content": {
         "application/json": {
@@ -85,7 +86,10 @@ _AFTER_CONVERSATION: Final = _parameter(
     {"type": "string", "pattern": ids.SEARCH_CURSOR},
 )
 _AFTER: Final = _parameter(
-    "query", "after", "The id that the page begins behind; a deleted one is good too.", ID
+    "query",
+    "after",
+    "Return the page that starts after this id. The id may be of a deleted entry.",
+    ID,
 )
 
 
@@ -112,17 +116,20 @@ def included(dialect: Dialect) -> Json:
 
 def _limit(most: int | None) -> Json:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
-    return _parameter("query", "limit", "Entries of the page, at most.", schema)
+    return _parameter("query", "limit", "Maximum number of entries in the page.", schema)
 
 
 def _order(dialect: Dialect) -> Json:
     schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
-    return _parameter("query", "order", "The oldest first, or the newest.", schema)
+    return _parameter(
+        "query", "order", "`asc` returns the oldest first, `desc` the newest first.", schema
+    )
 
 
 def _include(dialect: Dialect) -> Json:
+    fields = ", ".join(f"`{name}`" for name in INCLUDABLE_FIELDS)
     text = (
-        "Of the fields of items that may be heavy, show these and no others: "
-        f"{', '.join(f'`{name}`' for name in INCLUDABLE_FIELDS)}. Without it, all are shown."
+        "Select optional large fields; large fields it does not list are omitted. Without it, every"
+        f" field is returned. The fields are: {fields}."
     )
     return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})

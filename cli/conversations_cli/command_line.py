@@ -63,13 +63,13 @@ class LocalSession(boto3.Session):
 
 
 @dataclass(frozen=True)
-class LocalStack(Aws):
+class DevStack(Aws):
     """The stack of a running `make run`."""
 
     known: Mapping[str, str]
 
     @classmethod
-    def at(cls, data: Path) -> LocalStack:
+    def at(cls, data: Path) -> DevStack:
         """Return the stack whose data is in a folder.
 
         Raises:
@@ -117,7 +117,7 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("Give either --stack or --local.")
         try:
             if is_local:
-                command(LocalStack.at(data), **options)
+                command(DevStack.at(data), **options)
                 return
             session = boto3.Session(region_name=region, profile_name=profile)
             region = session.region_name
@@ -181,6 +181,11 @@ class FutureTime(click.ParamType[int]):
 def moment_text(seconds: int | None) -> str:
     """A time for people, in UTC; nothing for none."""
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%MZ}"
+
+
+def report_count(count: int) -> None:
+    """Tell people how much a listing command found, apart from what it prints."""
+    click.echo(f"{count} found", err=True)
 
 
 def table_text(rows: Sequence[Sequence[str]]) -> str:

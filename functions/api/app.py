@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from conversations import aws_clients, init_phase
-from conversations.contract.bodies import parse_append, parse_create, parse_deletion, parse_update
+from conversations.contract import bodies
 from conversations.http import rendering, routes
 from conversations.http.api import Api
 from conversations.storage.payloads import PayloadStore
@@ -71,11 +71,11 @@ def store_for(request: Request) -> Store:
     errors=[*routes.NEW_ITEM_ERRORS, "conversation_busy", "idempotency_key_reused"],
 )
 def create_conversation(request: Request) -> str:
-    """Make a conversation, with up to 20 items to begin with.
+    """Create a conversation, with up to 20 initial items.
 
-    All items are stored, or none and no conversation. Send an `Idempotency-Key` to retry safely.
+    If one item is invalid, nothing is created. Send an `Idempotency-Key` to retry safely.
     """
-    created = parse_create(request.body)
+    created = bodies.parse_create(request.body)
     conversation = store_for(request).create_conversation(
         request.owner,
         request.account,
@@ -97,10 +97,10 @@ def create_conversation(request: Request) -> str:
     errors=["conversation_not_found", "unknown_parameter"],
 )
 def list_conversations(request: Request) -> str:
-    """A page of the caller's conversations, by their last change.
+    """List the owner's conversations by last change.
 
-    Pass `last_id` as `after` to read the next page while `has_more` is true. A conversation that
-    changes meanwhile moves: oldest first, what lies between its places can be skipped.
+    Pass `last_id` as `after` to read the next page while `has_more` is true. With `order=asc`, a
+    conversation that changes between two pages moves to the end, and later ones can be skipped.
     """
     page = store_for(request).list_conversations(
         request.owner,
@@ -120,9 +120,9 @@ def list_conversations(request: Request) -> str:
     returns="Conversation",
 )
 def get_conversation(request: Request, conversation_id: str) -> str:
-    """Read a conversation without its items.
+    """Return a conversation without its items.
 
-    A conversation of another account or end user is answered like a missing one.
+    A conversation of another account or end user is reported as missing.
     """
     conversation = store_for(request).get_conversation(request.owner, conversation_id)
     return rendering.conversation_json(conversation)
@@ -137,11 +137,11 @@ def get_conversation(request: Request, conversation_id: str) -> str:
     errors=["string_below_min_length", "conversation_busy"],
 )
 def update_conversation(request: Request, conversation_id: str) -> str:
-    """Merge pairs into a conversation's metadata; null removes one.
+    """Merge pairs into a conversation's metadata; a null value removes a pair.
 
-    Pairs that the body does not name stay. The response has all pairs.
+    Pairs that the body does not name are kept. The response has all pairs.
     """
-    changes = parse_update(request.body)["metadata"] or {}
+    changes = bodies.parse_update(request.body)["metadata"] or {}
     conversation = store_for(request).update_metadata(request.owner, conversation_id, changes)
     return rendering.conversation_json(conversation)
 
@@ -153,9 +153,9 @@ def update_conversation(request: Request, conversation_id: str) -> str:
     returns="DeletedConversation",
 )
 def delete_conversation(request: Request, conversation_id: str) -> str:
-    """End a conversation, at once and for everybody.
+    """Delete a conversation and its items.
 
-    Its items can no longer be read either. They are erased in the background.
+    Neither can be read any more. Their content is erased in the background.
     """
     store_for(request).delete_conversation(request.owner, conversation_id)
     return rendering.deleted_json(conversation_id)
@@ -175,11 +175,11 @@ def delete_conversation(request: Request, conversation_id: str) -> str:
     links=("get_item", "delete_item"),
 )
 def append_items(request: Request, conversation_id: str) -> str:
-    """Append a batch of 1..20 items, all or none, in their order.
+    """Append 1 to 20 items, atomically and in order.
 
     The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
     """
-    body = parse_append(request.body)
+    body = bodies.parse_append(request.body)
     renderer = request.renderer(body.get("include"))
     appended = store_for(request).append_items(
         request.owner, conversation_id, body["items"], request.idempotency
@@ -197,7 +197,7 @@ def append_items(request: Request, conversation_id: str) -> str:
     errors=["item_not_found"],
 )
 def list_items(request: Request, conversation_id: str) -> str:
-    """A page of items, in the order they were appended or the reverse.
+    """List items in the order in which they were appended, or in reverse.
 
     Pass `last_id` as `after` to read the next page while `has_more` is true.
     """
@@ -224,12 +224,12 @@ def list_items(request: Request, conversation_id: str) -> str:
     ],
 )
 def delete_items(request: Request, conversation_id: str) -> str:
-    """Delete 1..100 items, or none if one of them is not there.
+    """Delete 1 to 100 items, or none if one of them is missing.
 
-    The response is the conversation. A deletion that is sent again is answered with 404.
+    The response is the conversation. A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
-        request.owner, conversation_id, parse_deletion(request.body), param="item_ids[{}]"
+        request.owner, conversation_id, bodies.parse_deletion(request.body), param="item_ids[{}]"
     )
     return rendering.conversation_json(conversation)
 
@@ -243,9 +243,9 @@ def delete_items(request: Request, conversation_id: str) -> str:
     errors=["item_not_found"],
 )
 def get_item(request: Request, conversation_id: str, item_id: str) -> str:
-    """Read one item.
+    """Return one item.
 
-    The response is the item as a list of items shows it.
+    The item has the same form as in a list of items.
     """
     renderer = request.renderer()
     item = store_for(request).get_item(request.owner, conversation_id, item_id)
@@ -262,7 +262,7 @@ def get_item(request: Request, conversation_id: str, item_id: str) -> str:
 def delete_item(request: Request, conversation_id: str, item_id: str) -> str:
     """Delete one item.
 
-    The response is the conversation. A deletion that is sent again is answered with 404.
+    The response is the conversation. A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
         request.owner, conversation_id, [item_id], param="item_id"
@@ -278,9 +278,9 @@ def delete_item(request: Request, conversation_id: str, item_id: str) -> str:
     is_open=True,
 )
 def get_openapi_document(request: Request) -> str:
-    """This description of the API, for whoever asks.
+    """Return this OpenAPI document, without an API key.
 
-    Its server is an absolute URL, made from this request. It works in every tool.
+    Its server URL is absolute, built from the URL of this request.
     """
     text = openapi_document(request.dialect.name)
     return text.replace(DOCUMENT_ROOT, json.dumps(request.root_url).strip('"'), 1)
@@ -297,4 +297,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return api.respond(event, context)
 
 
-init_phase.prepare([dynamodb], for_snapshot=[s3])
+init_phase.prepare([dynamodb], for_snapshot=[s3, bodies.build_types])

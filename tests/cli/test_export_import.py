@@ -262,7 +262,7 @@ def test_merge_stops_at_an_id_that_another_item_has(world: World, tmp_path: Path
     result = invoke("import", *world.at, *ALL, "--merge", tmp_path / "new")
 
     assert result.exit_code == 1
-    assert "line 2: Item already in conversation: 'mine'" in result.stderr
+    assert "line 2: The conversation already has items with these ids: 'mine'" in result.stderr
     assert world.objects() == []
     assert len(world.listed(name)) == 2
 
@@ -329,7 +329,7 @@ def test_retention_goes_with_the_rows(
     ("change", "complaint"),
     [
         (lambda lines: lines[2].update(key="0" * 25), "line 3: key "),
-        (lambda lines: lines[2]["items"][1].pop("content"), "line 3: items[1] lacks 'content'"),
+        (lambda lines: lines[2]["items"][1].pop("content"), "items[1] is missing 'content'"),
         (lambda lines: lines[2]["items"][1].update(role="nobody"), "line 3: items[1].role "),
         (lambda lines: lines[2]["items"][1].pop("id"), "line 3: items[1].id: is missing"),
         (lambda lines: lines[2]["items"][1].update(id="two"), "line 4: items[0].id: 'two' is"),
@@ -376,8 +376,8 @@ def test_a_bad_record_is_named_and_nothing_of_it_is_written(
     ("text", "complaint"),
     [
         ("", "line 1: The body is empty"),
-        ("nonsense", "line 1: The body is not JSON"),
-        ('{"type": "header"}', "line 1: The body lacks 'format'"),
+        ("nonsense", "line 1: The body is not valid JSON"),
+        ('{"type": "header"}', "line 1: The body is missing 'format'"),
         (
             (
                 '{"type":"header","format":"lambda-conversations","version":2,"account":"acme",'

@@ -26,8 +26,6 @@ from tests.support.contract_cases import EXAMPLES, INVALID, Json, answered, body
 from tests.support.sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
 
 MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
-MKA1_TYPES = 24
-OPENAI_ONLY_TYPES = 9
 LONGEST_MESSAGE = 2000
 
 
@@ -58,12 +56,6 @@ def test_an_example_can_be_posted_back_with_what_answers_add(item: Json) -> None
 )
 def test_an_invalid_body_is_refused_at_the_fault(body: bytes, param: str | None) -> None:
     assert refusal_of(body).param == param
-
-
-def test_the_examples_hold_every_type() -> None:
-    types = {answered(item)["type"] for _, item in EXAMPLES}
-
-    assert len(types) == MKA1_TYPES - 1 + OPENAI_ONLY_TYPES  # both messages are one `type`
 
 
 @pytest.mark.parametrize(
@@ -173,25 +165,25 @@ def test_a_refusal_has_the_code_of_its_kind(body: str | bytes, code: str) -> Non
     [
         (
             body_of({**MESSAGE, "role": "tool"}),
-            "items[0].role must be 'user', 'assistant', 'system' or 'developer', not \"tool\".",
+            "items[0].role must be 'user', 'assistant', 'system' or 'developer', got \"tool\".",
         ),
         (
             body_of({**MESSAGE, "content": 5}),
-            "items[0].content must be a string or an array, not 5.",
+            "items[0].content must be a string or an array, got 5.",
         ),
         (
             body_of({**MESSAGE, "content": {}}),
-            "items[0].content must be a string or an array, not an object.",
+            "items[0].content must be a string or an array, got an object.",
         ),
-        (body_of(*[MESSAGE] * 21), "items must have at most 20 entries, not 21."),
-        (body_of({"id": "x" * 65}), "items[0].id must have at most 64 characters, not 65."),
+        (body_of(*[MESSAGE] * 21), "items must have at most 20 entries, got 21."),
+        (body_of({"id": "x" * 65}), "items[0].id must have at most 64 characters, got 65."),
         (
             body_of({"id": "a b"}),
-            "items[0].id must be of letters, digits, '_' and '-' only, not \"a b\".",
+            "items[0].id must be letters, digits, '_' and '-' only, got \"a b\".",
         ),
-        (body_of({"type": "function_call"}), "items[0] lacks 'call_id', 'name', 'arguments'."),
-        ("[]", "The body must be an object, not an array."),
-        (" \n", "The body is empty, and must be JSON."),
+        (body_of({"type": "function_call"}), "items[0] is missing 'call_id', 'name', 'arguments'."),
+        ("[]", "The body must be an object, got an array."),
+        (" \n", "The body is empty. Send JSON."),
         ('{"items":[{"x":NaN}]}', "items[0].x must be a finite number."),
     ],
 )

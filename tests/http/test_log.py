@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import re
+import runpy
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_DELAY_SECONDS", 0)
 
 
+ROOT = Path(__file__).parents[2]
+
+
 @contextmanager
 def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
     """The faults of the API function's client, which is another one afterwards."""
@@ -55,14 +59,21 @@ def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
 def told(log: Log) -> Json:
     """The metrics of the last request's line, by name."""
     line = log.lines("request")[-1]
-    [directive] = line["_aws"]["CloudWatchMetrics"]
-    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+    return {
+        metric["Name"]: line[metric["Name"]]
+        for directive in line["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+    }
 
 
 @pytest.mark.parametrize("function", ["api", "authorizer", "preflight", "purge"])
-def test_a_line_has_the_time_by_which_lambda_files_it(function: str) -> None:
+def test_a_line_has_the_time_by_which_lambda_files_it(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Lambda files a line whose timestamp is not RFC 3339 as INFO, whatever its level."""
-    logger = importlib.import_module(f"functions.{function}.app").logger
+    # Loggers of one service share their format, and the first that is made decides on it.
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"{function} alone")
+    logger = runpy.run_path(f"{ROOT}/functions/{function}/app.py")["logger"]
     record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, None)
 
     line = json.loads(logger.registered_formatter.format(record))
@@ -221,8 +232,22 @@ def test_a_throttled_read_is_counted(
         answer = client.get(conversation)
 
     assert answer.status_code == 503
-    assert told(log) == {"Throttles": 1}
+    assert told(log) == {"Throttles": 1, "FailedRequests": 1}
     assert log.lines("request")[-1]["code"] == "overloaded"
+
+
+def test_a_failure_is_counted_for_the_version_that_failed(
+    log: Log, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "7")
+    monkeypatch.setenv("CONVERSATIONS_TABLE", "none")
+
+    client.get("/conversations")
+
+    line = log.lines("request")[-1]
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["service"], ["service", "version"]]
+    assert (line["FailedRequests"], line["version"]) == (1, "7")
 
 
 def test_a_throttled_look_for_what_may_be_on_its_way_is_counted(

@@ -14,10 +14,14 @@ import meetkai_mka1
 import pytest
 from openapi_spec_validator import validate
 
-from conversations.errors import ERRORS
+from conversations.contract.bodies import parse_append
+from conversations.errors import ERRORS, InvalidRequestError
 from conversations.http.dialects import DIALECTS, MKA1, Dialect
+from conversations.http.rendering import conversation_json
+from conversations.model import Conversation
 from functions.api import app as api
 from local.template import Template
+from openapi.discriminators import type_of
 from openapi.document import FOLDER, write
 from tests.support.contract_cases import EXAMPLES, INVALID, answered
 
@@ -58,6 +62,17 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 @pytest.fixture
 def document(dialect: Dialect) -> Json:
     return DOCUMENTS[dialect.prefix]
+
+
+def test_a_conversation_is_described_field_by_field(document: Json) -> None:
+    made = Conversation("conv_a", "b" * 64, "acme", 1_000, {})
+
+    shown = json.loads(conversation_json(made))
+
+    described = document["components"]["schemas"]["Conversation"]
+    assert described["properties"].keys() == shown.keys(), "Mend openapi/responses.py."
+    assert {*described["required"]} == shown.keys()
+    assert validator(described, document).is_valid(shown)
 
 
 def operations(document: Json) -> Iterator[Json]:
@@ -162,6 +177,7 @@ def test_it_is_sent_to_whoever_asks(dialect: Dialect, stack: DevStack) -> None:
         pytest.param("api.test", "", {}, "https://api.test", id="no protocol"),
     ],
 )
+@pytest.mark.usefixtures("stack")  # which has the function's environment
 def test_its_server_is_where_it_was_requested(
     host: str, base_path: str, protocol: Json, root: str, dialect: Dialect
 ) -> None:
@@ -263,6 +279,29 @@ def test_its_items_are_those_of_the_contract(item: Json) -> None:
 
     assert named("AppendItems").is_valid({"items": [item]})
     assert named("ItemPage").is_valid({**PAGE, "data": [shown]})
+
+
+@pytest.mark.parametrize(("item"), [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_it_takes_null_where_the_contract_does(item: Json) -> None:
+    schemas = DOCUMENTS[MKA1.prefix]["components"]["schemas"]
+    kind = answered(item)["type"]
+    kinds = [schema for schema in schemas.values() if type_of(schema) == kind]
+    names = {name for schema in kinds for name in schema["properties"]} - {"id", "type"}
+
+    for name in names - item.keys():
+        nulled = {**item, name: None}
+        is_taken = takes(nulled)
+        shown = answered(nulled) | {"id": item.get("id") or "msg_1"}
+        assert named("AppendItems").is_valid({"items": [nulled]}) == is_taken, name
+        assert named("ItemPage").is_valid({**PAGE, "data": [shown]}) == is_taken, name
+
+
+def takes(item: Json) -> bool:
+    try:
+        parse_append(json.dumps({"items": [item]}))
+    except InvalidRequestError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(

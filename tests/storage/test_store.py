@@ -24,7 +24,7 @@ from conversations.errors import (
     OverloadedError,
 )
 from conversations.model import IdempotencyInfo
-from conversations.storage import backoff, payloads, rows
+from conversations.storage import backoff, delete, payloads, rows
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation
 from conversations.storage.store import Store
@@ -344,6 +344,32 @@ def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
         store.list_items(OWNER, conversation_id, after="first", limit=2, order="asc")
 
 
+def test_a_page_is_read_again_for_as_long_as_its_objects_are_replaced(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    names = [f"i{number}" for number in range(6)]
+    append(store, conversation_id, *[{**LARGE, "id": name} for name in names])
+
+    def delete_one() -> None:
+        store.delete_items(OWNER, conversation_id, [names.pop()], param="item_id")
+        if len(names) > 1:
+            meanwhile(delete_one)
+
+    meanwhile(delete_one)
+    assert [json.loads(text)["id"] for text in texts(store, conversation_id)] == ["i0"]
+
+
+def test_a_page_whose_objects_are_replaced_for_too_long_is_busy(
+    store: Store, conversation_id: str, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(store, conversation_id, *[{**LARGE, "id": name} for name in "ab"])
+    monkeypatch.setattr(payloads, "delays", lambda _: iter([None]))
+    meanwhile(lambda: store.delete_items(OWNER, conversation_id, ["a"], param="item_id"))
+
+    with pytest.raises(ConversationBusyError):
+        texts(store, conversation_id)
+
+
 def test_an_object_that_is_lost_is_no_deletion(
     store: Store, stack: DevStack, conversation_id: str
 ) -> None:
@@ -403,7 +429,8 @@ def test_what_fits_100_actions_is_deleted_by_one_transaction(
 def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doomed = fill(store, conversation_id, batches=60, size=1)
+    monkeypatch.setattr(delete, "MAX_ACTIONS", 20)  # instead of 100: nine batches, not 49
+    doomed = fill(store, conversation_id, batches=12, size=1)
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
     writes.before(None, refusal("ThrottlingException"))
@@ -415,7 +442,7 @@ def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     between = len(texts(store, conversation_id))
     store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
 
-    assert (left, between) == (11, 11)
+    assert (left, between) == (3, 3)
     assert texts(store, conversation_id) == []
     with pytest.raises(ItemNotFoundError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
@@ -552,10 +579,15 @@ def test_a_deletion_whose_answer_is_lost_is_done(
 
 
 def test_the_objects_of_a_deletion_that_stopped_half_way_go_with_its_rows(
-    store: Store, stack: DevStack, conversation_id: str, writes: Faults
+    store: Store,
+    stack: DevStack,
+    conversation_id: str,
+    writes: Faults,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(delete, "MAX_ACTIONS", 20)  # instead of 100
     append(store, conversation_id, {**LARGE, "id": "large"})
-    doomed = ["large", *fill(store, conversation_id, batches=60, size=1)]
+    doomed = ["large", *fill(store, conversation_id, batches=12, size=1)]
 
     writes.before(None, refusal("ValidationException"))
     with pytest.raises(ClientError):

@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired, TypedDict, cast
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
-from conversations.contract.fields import CLOSED, Id, ListOf
+from conversations.contract.fields import CLOSED, Id, ListOf, build_members
 from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, AnyItem, Item
 from conversations.contract.validation import parse
 from conversations.errors import InvalidRequestError
@@ -21,14 +21,16 @@ Value = Annotated[str, Field(max_length=MAX_METADATA_VALUE_LENGTH)]
 
 
 def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
-    if sum(value is not None for value in pairs.values()) > MAX_METADATA_PAIRS:
-        raise PydanticCustomError("pairs", "must have at most 16 pairs")
+    count = sum(value is not None for value in pairs.values())
+    if count > MAX_METADATA_PAIRS:
+        limits = {"most": MAX_METADATA_PAIRS, "count": count}
+        raise PydanticCustomError("pairs", "must have at most {most} pairs, got {count}", limits)
     return pairs
 
 
 @with_config(CLOSED)
 class CreateConversation(TypedDict):
-    """The body of a create: nothing is required, null is nothing."""
+    """The body of a create. Every field is optional, and null counts as absent."""
 
     items: NotRequired[Annotated[ListOf[AnyItem], Field(max_length=MAX_BATCH_ITEMS)] | None]
     metadata: NotRequired[
@@ -38,7 +40,7 @@ class CreateConversation(TypedDict):
 
 @with_config(CLOSED)
 class AppendItems(TypedDict):
-    """The body of an append: 1 to 20 items, stored all or not at all."""
+    """The body of an append: 1 to 20 items. All of them are stored, or none."""
 
     items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
     include: NotRequired[ListOf[str] | None]
@@ -46,14 +48,14 @@ class AppendItems(TypedDict):
 
 @with_config(CLOSED)
 class UpdateConversation(TypedDict):
-    """The body of an update: pairs to set, null to delete one, and nothing to do for no object."""
+    """The body of an update: pairs to set; a null value removes a pair."""
 
     metadata: Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_at_most_16)] | None
 
 
 @with_config(CLOSED)
 class DeleteItems(TypedDict):
-    """The body of a deletion of items."""
+    """The body of a request that deletes items: their ids."""
 
     item_ids: Annotated[ListOf[Id], Field(min_length=1, max_length=MAX_DELETED_ITEMS)]
 
@@ -68,6 +70,12 @@ _METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
 def _create() -> TypeAdapter[CreateConversation]:
     """The contract of a create, made when first asked for: an append's cold start is spared it."""
     return TypeAdapter(CreateConversation)
+
+
+def build_types() -> None:
+    """Build all types that requests would build on first use."""
+    build_members(Item)
+    _create()
 
 
 def parse_create(body: str | bytes | None) -> CreateConversation:
@@ -126,7 +134,7 @@ def normalize_items(items: list[Item]) -> None:
             continue
         if given in seen and given != PLACEHOLDER_ID:
             raise InvalidRequestError(
-                f"items[{index}].id '{given}' is already the id of another item of this request.",
+                f"items[{index}].id '{given}' is also the id of another item in this request.",
                 code="invalid_value",
                 param=f"items[{index}].id",
             )

@@ -92,18 +92,25 @@ class ConversationPageReader:
     def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
         """Return up to *limit* conversations, whether there are more, and the next cursor.
 
+        An update of `updated_at` moves an index entry, and one `Query` or two of them may return
+        it at both its places: the conversation is listed once, at the first, and never behind
+        itself.
+
         Raises:
             ConversationNotFoundError: there is no conversation *after*.
         """
         start = None if after is None else self._index.start_after(after)
-        found: list[Conversation] = []
+        found: dict[str, Conversation] = {}
         for scanned in itertools.count(1):
             entries, start = self._index.query(start, limit + 1)
-            found += map(rows.read_conversation, self._index.matching(entries))
-            if len(found) > limit:
-                return found[:limit], True, found[limit - 1].conversation_id
+            for conversation in map(rows.read_conversation, self._index.matching(entries)):
+                if conversation.conversation_id != after:
+                    found.setdefault(conversation.conversation_id, conversation)
+            listed = [*found.values()]
+            if len(listed) > limit:
+                return listed[:limit], True, listed[limit - 1].conversation_id
             if start is None:
-                return found, False, found[-1].conversation_id if found else ""
+                return listed, False, listed[-1].conversation_id if listed else ""
             if scanned == MAX_QUERIES:
-                return found, True, start["pk"]["S"].partition("/")[2]
+                return listed, True, start["pk"]["S"].partition("/")[2]
         raise AssertionError  # pragma: no cover - count does not end

@@ -136,20 +136,21 @@ class SearchReader:
         Raises:
             ConversationNotFoundError: there is no conversation *after*.
         """
-        found: list[Conversation] = []
+        found: dict[str, Conversation] = {}
         for wave in self._waves(SearchCursor.parse(after) if after else None):
             stops = [*self._payloads.executor.map(self._search, wave.candidates)]
             for place, (candidate, stop) in enumerate(zip(wave.candidates, stops, strict=True), 1):
                 if isinstance(stop, SearchCursor):
-                    return found, True, str(stop)
+                    return [*found.values()], True, str(stop)
                 if stop:
-                    found.append(rows.read_conversation(candidate.row))
+                    conversation = rows.read_conversation(candidate.row)
+                    found.setdefault(candidate.conversation_id, conversation)
                 if len(found) == limit:
                     has_more = place < len(wave.candidates) or not wave.is_last
-                    return found, has_more, candidate.conversation_id
+                    return [*found.values()], has_more, candidate.conversation_id
             if self._is_spent() and not wave.is_last:
-                return found, True, wave.end
-        return found, False, found[-1].conversation_id if found else ""
+                return [*found.values()], True, wave.end
+        return [*found.values()], False, next(reversed(found), "")
 
     def _waves(self, cursor: SearchCursor | None) -> Iterator[Wave]:
         """Yield the owner's conversations in the order of the index, each once."""
