@@ -68,7 +68,7 @@ def test_the_service_keeps_to_its_document(
 ) -> None:
     made = try_service(dialect, *options)["test_cases"]["generated"]
 
-    assert made > 100
+    assert made > 60
     record_property("requests that schemathesis made of the documents", made)
 
 
