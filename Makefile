@@ -10,7 +10,7 @@ ARGS ?=
 BIN := .venv/bin
 NODE_CLIENTS := openai-node openai-agents-node openapi-node openapi-linters
 QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
-PROOFS := tests/model_checker $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
+PROOFS := tests/model_checker tests/cli/test_export_size.py $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
@@ -58,10 +58,10 @@ quick: .venv/.installed ## Check style, types, contract and store in under a min
 	@$(PYTEST) -q $(QUICK)
 
 .PHONY: prove
-prove: .venv/.installed .tools/ministack/.installed ## Run what is exhaustive or long (STEPS=10000 SCHEDULES=300 WRITER_BATCHES=25 PURGE_ITEMS=10000)
+prove: .venv/.installed .tools/ministack/.installed ## Run what is exhaustive or long (STEPS=10000 SCHEDULES=300 WRITER_BATCHES=25 PURGE_ITEMS=10000 EXPORT_ITEMS=50000)
 	@$(PYTEST) -m prove
 	@STEPS=$(or $(STEPS),10000) SCHEDULES=$(or $(SCHEDULES),300) WRITER_BATCHES=$(or $(WRITER_BATCHES),25) \
-		PURGE_ITEMS=$(or $(PURGE_ITEMS),10000) $(PYTEST) $(PROOFS)
+		PURGE_ITEMS=$(or $(PURGE_ITEMS),10000) EXPORT_ITEMS=$(or $(EXPORT_ITEMS),50000) $(PYTEST) $(PROOFS)
 
 .PHONY: e2e
 e2e: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Build, deploy into MiniStack and try what was deployed (ARGS="-k name")

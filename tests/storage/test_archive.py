@@ -43,12 +43,11 @@ def merged(world: World, new: Any) -> int:
 
 
 def before(world: World, operation: str, act: Callable[[], object]) -> None:
-    """Act once before the next call of an operation."""
-    acts = iter([act])
+    """Act once before the next but one call of an operation."""
+    acts = iter([lambda: None, act])
 
     def once(**_: object) -> None:
-        for each in acts:
-            each()
+        next(acts, lambda: None)()
 
     world.resources.dynamodb.meta.events.register(f"before-call.dynamodb.{operation}", once)
 
@@ -105,8 +104,9 @@ def test_rows_that_dynamodb_does_not_take_are_an_error(
     def refuse(parsed: Any, **_: object) -> None:
         parsed["UnprocessedItems"] = {world.table.name: [{"PutRequest": {"Item": {}}}]}
 
-    world.resources.dynamodb.meta.events.register("after-call.dynamodb.BatchWriteItem", refuse)
-
+    events = world.resources.dynamodb.meta.events
+    events.register("after-call.dynamodb.BatchWriteItem", refuse)
     with pytest.raises(OverloadedError, match="1 rows could not be written"):
         restore.restore(world.table, world.payloads, *old)
+    events.unregister("after-call.dynamodb.BatchWriteItem", refuse)
     assert "c" not in [row["sk"]["S"] for row in world.rows()]
