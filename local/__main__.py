@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TextIO, get_args
 
-from local import docs, welcome
+from local import welcome
 from local.engines import EngineName
 from local.errors import EngineError, LocalStackError, UnusableAddressError
 from local.stack import DATA, LocalStack
@@ -105,7 +105,7 @@ def _greeting(stack: LocalStack, key: str) -> str:
     exchange = welcome.example_exchange(stack.url, key)
     lines = welcome.pasted_lines(stack.url, key)
     return (
-        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\ndocs: {stack.url}{docs.PATH}\n\n{lines}\n\n"
+        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{welcome.page_addresses(stack)}\n{lines}\n\n"
         "Ctrl-C ends it.\n"
     )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from local.claim import claimed
-from local.docs import Site
 from local.engines import Engine, EngineName, changed_environment, running_engine
 from local.errors import TemplateError
 from local.functions import LambdaFunction
@@ -45,7 +44,7 @@ class LocalStack:
         }
         invoke = {name: function.invoke for name, function in self._functions.items()}
         self._gateway = Gateway(template.api, invoke, clock)
-        self._server = Server(Site(self._gateway, template.api), bound)
+        self._server = Server(self._gateway, bound)
         with engine.turn:
             self._pump = StreamPump(self._open_streams, engine.turn)
 

@@ -12,6 +12,7 @@ from typing import Final
 from conversations.api_keys import ApiKeys
 from conversations.errors import ConversationNotFoundError
 from conversations.ids import owner_of
+from conversations.requests import PREFIXES
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.rows import Conversation, conversation_row
 from conversations.storage.store import Store
@@ -108,6 +109,14 @@ def pasted_lines(url: str, key: str) -> str:
     )
     commands = [curl, *([".venv/bin/python", "-c", code] for code in (mka1, openai))]
     return "\n".join(map(shlex.join, commands))
+
+
+def page_addresses(stack: LocalStack) -> str:
+    """Return a line for the address of each page, or nothing if the stack serves none."""
+    mka1, openai = PREFIXES
+    pages = {"console": "/console", "docs": f"{mka1}/docs", "OpenAI docs": f"{openai}/docs"}
+    served = {route.path for route in stack.template.api.routes}
+    return "".join(f"{name}: {stack.url}{path}\n" for name, path in pages.items() if path in served)
 
 
 def _items_url(url: str) -> str:

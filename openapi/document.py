@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(api.__file__).parent / "openapi"
 _ABOUT: Final = (
-    "Conversations and their items, in the order they were appended. What can be read with GET can"
-    " be asked for with HEAD. Answers come compressed to clients that accept gzip or deflate, and"
-    " bodies may be sent so. All errors share one envelope, `ErrorEnvelope`; a parameter other than"
-    " `include` is refused if it is given twice."
+    "Store conversations and their items, and read them in the order they were appended. Every GET"
+    " operation also answers HEAD. Responses are compressed for clients that accept gzip or"
+    " deflate, and request bodies may be compressed too. All errors share one envelope,"
+    " `ErrorEnvelope`. Every parameter but `include` may be given only once."
 )
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
@@ -75,9 +75,13 @@ def _paths(face: Face) -> Json:
 
 
 def _routes(face: Face) -> Iterator[tuple[str, str]]:
-    """Methods and paths; HEAD goes without saying wherever there is GET."""
+    """Return methods and paths of the API; HEAD goes without saying wherever there is GET."""
     for route in Template().api.routes:
-        if route.path.startswith(f"{face.prefix}/") and route.method != "HEAD":
+        if (
+            route.function == "ApiFunction"
+            and route.path.startswith(f"{face.prefix}/")
+            and route.method != "HEAD"
+        ):
             yield route.method, route.path.removeprefix(face.prefix)
 
 

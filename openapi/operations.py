@@ -19,7 +19,7 @@ ITEMS: Final = "Items"
 DOCUMENT: Final = "Document"
 TAGS: Final = {
     CONVERSATIONS: "Conversations and their metadata.",
-    ITEMS: "What was said in a conversation, in its order.",
+    ITEMS: "The items of a conversation: messages, tool calls and their outputs, reasoning.",
     DOCUMENT: "This description of the API.",
 }
 

@@ -37,32 +37,33 @@ PATH: Final[Mapping[str, Json]] = {
 ON_BEHALF_OF: Final = _parameter(
     "header",
     "X-On-Behalf-Of",
-    "The end user for whom the request is made: each owns conversations of their own. The key must"
-    " be allowed to.",
+    "The end user for whom the request is made. Each end user owns conversations of their own. The"
+    " key must have been created with `--delegate`.",
     {"type": "string", "pattern": _END_USER},
 )
 IDEMPOTENCY_KEY: Final = _parameter(
     "header",
     "Idempotency-Key",
-    "Names the request for 24 hours: sent again with the same key and body, it is answered as the"
-    " first time, and done once.",
+    "Makes retries safe for 24 hours: a request with the same key and body is carried out once, and"
+    " every retry gets the first response.",
     {"type": "string", "pattern": _KEY},
 )
 RETRY_COUNT: Final = _parameter(
     "header",
     "x-stainless-retry-count",
-    "How often the SDK has sent the request before. Above 0, a request whose body is that"
-    " of the conversation's last append is answered as that was, and not done again.",
+    "How many times the SDK has already sent this request. Above 0, a request whose body equals"
+    " that of the conversation's last append is a replay: it gets the same response, and nothing is"
+    " added.",
     {"type": "string"},
 )
 AFTER: Final = _parameter(
-    "query", "after", "The id that the page begins behind; a deleted one is good too.", ID
+    "query", "after", "The id after which the page begins. It may have been deleted since.", ID
 )
 METADATA: Final[Json] = {
     "name": "metadata",
     "in": "query",
-    "description": "Only conversations that have all these pairs. A pair may also be given as a"
-    " parameter of its own: `?topic=weather`.",
+    "description": "Return only conversations that have all these pairs. A pair may also be given"
+    " as a parameter of its own: `?topic=weather`.",
     "content": {
         "application/json": {
             "schema": {"type": "object", "additionalProperties": {"type": "string"}}
@@ -74,20 +75,21 @@ METADATA: Final[Json] = {
 def limit(most: int) -> Json:
     """How many entries a page has."""
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
-    return _parameter("query", "limit", "Entries of the page, at most.", schema)
+    return _parameter("query", "limit", "The largest number of entries in the page.", schema)
 
 
 def order(face: Face) -> Json:
     """Which end a list begins with."""
     schema = {"enum": [*get_args(Order.__value__)], "default": face.order}
-    return _parameter("query", "order", "The oldest first, or the newest.", schema)
+    return _parameter("query", "order", "`asc`: oldest first. `desc`: newest first.", schema)
 
 
 def include(face: Face) -> Json:
     """Which of the heavy fields are shown; without it, all are."""
     text = (
-        "Of the fields of items that may be heavy, show these and no others: "
-        f"{', '.join(f'`{name}`' for name in HEAVY_FIELDS)}. Without it, all are shown."
+        "Of the large optional fields, return only these: "
+        f"{', '.join(f'`{name}`' for name in HEAVY_FIELDS)}."
+        " Without `include`, every field is returned."
     )
     return _parameter("query", face.include, text, {"type": "array", "items": included(face)})
 

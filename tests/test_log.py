@@ -59,7 +59,7 @@ def told(log: Log) -> Json:
     return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
 
 
-@pytest.mark.parametrize("function", ["api", "authorizer", "preflight", "purge"])
+@pytest.mark.parametrize("function", ["api", "authorizer", "pages", "preflight", "purge"])
 def test_a_line_has_the_time_by_which_lambda_files_it(function: str) -> None:
     """Lambda files a line whose timestamp is not RFC 3339 as INFO, whatever its level."""
     logger = importlib.import_module(f"functions.{function}.app").logger

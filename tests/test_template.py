@@ -59,6 +59,7 @@ GRANTS = {
         "ApiKeysTable.Arn": {"dynamodb:GetItem"},
         "AuthorizerLogGroup.Arn": LOGGING,
     },
+    "PagesFunction": {"PagesLogGroup.Arn": LOGGING},
     "PreflightFunction": {"PreflightLogGroup.Arn": LOGGING},
     "PurgeFunction": {
         "ConversationsTable.Arn": {
@@ -144,8 +145,12 @@ def test_function_may_do_what_it_does_and_nothing_else(
             record_property("grant", [function, action, resource])
 
 
-def test_every_route_asks_for_a_key_but_the_documents() -> None:
-    asking = [route for route in API.routes if not route.path.endswith("/openapi.json")]
+def test_every_route_asks_for_a_key_but_the_documents_and_the_pages() -> None:
+    asking = [
+        route
+        for route in API.routes
+        if route.function == "ApiFunction" and not route.path.endswith("/openapi.json")
+    ]
 
     assert {route.authorizer for route in asking} == set(API.authorizers)
     assert len(API.authorizers) == 1
@@ -156,7 +161,7 @@ def test_the_authorizer_alone_says_who_is_counted() -> None:
     assert at(properties("Api"), "Auth", "ApiKeyRequired") is True
 
 
-@pytest.mark.parametrize("function", ["ApiFunction", "PreflightFunction"])
+@pytest.mark.parametrize("function", ["ApiFunction", "PagesFunction", "PreflightFunction"])
 def test_a_function_has_room_for_the_permissions_of_its_routes(function: str) -> None:
     """SAM makes a statement for each, and Lambda refuses a policy of more than 20 KB."""
     routes = [route for route in TEMPLATE_WITH_CORS.api.routes if route.function == function]
@@ -165,7 +170,7 @@ def test_a_function_has_room_for_the_permissions_of_its_routes(function: str) ->
     assert len(routes) * LONGEST_STATEMENT < 20_480
 
 
-@pytest.mark.parametrize("function", ["ApiFunction", "PreflightFunction"])
+@pytest.mark.parametrize("function", ["ApiFunction", "PagesFunction", "PreflightFunction"])
 def test_a_route_is_open_to_all_or_counts_its_callers(function: str) -> None:
     """Without an authorizer nobody says who is counted, so that such a route must count nobody."""
     for event in section(mapping(properties(function)), "Events").values():
@@ -339,7 +344,8 @@ def test_every_route_names_its_method() -> None:
 def test_every_path_answers_preflights_without_a_key_if_pages_may_call() -> None:
     preflights = [route for route in TEMPLATE_WITH_CORS.api.routes if route.method == "OPTIONS"]
 
-    assert {route.path for route in preflights} == {route.path for route in API.routes}
+    called = {route.path for route in API.routes if route.function == "ApiFunction"}
+    assert {route.path for route in preflights} == called
     assert {(route.function, route.authorizer) for route in preflights} == {
         ("PreflightFunction", None)
     }

@@ -99,9 +99,9 @@ app.use([check_ids])
 
 @app.post(CONVERSATIONS)
 def create_conversation() -> Response[str]:
-    """Make a conversation, with up to 20 items to begin with.
+    """Create a conversation.
 
-    All items are stored, or none and no conversation. Send an `Idempotency-Key` to retry safely.
+    Up to 20 first items are stored with it, or nothing is. `Idempotency-Key` makes retries safe.
     """
     body = request().body()
     created = parse_create(body)
@@ -118,10 +118,10 @@ def create_conversation() -> Response[str]:
 
 @app.get(CONVERSATIONS)
 def list_conversations() -> Response[str]:
-    """A page of the caller's conversations, by their last change.
+    """List conversations.
 
-    Pass `last_id` as `after` to read the next page while `has_more` is true. A conversation that
-    changes meanwhile moves: oldest first, what lies between its places can be skipped.
+    Sorted by last change. While `has_more` is true, `after=<last_id>` reads the next page. With
+    `order=asc`, a conversation that changes while pages are read can make others be skipped.
     """
     page = store().list_conversations(
         owner(),
@@ -135,9 +135,9 @@ def list_conversations() -> Response[str]:
 
 @app.get(CONVERSATION)
 def get_conversation(conversation_id: str) -> Response[str]:
-    """Read a conversation without its items.
+    """Retrieve a conversation.
 
-    A conversation of another account or end user is answered like a missing one.
+    A conversation of another account or end user is reported as not found.
     """
     conversation = store().get_conversation(owner(), conversation_id)
     return _json(views.conversation_json(conversation))
@@ -145,9 +145,9 @@ def get_conversation(conversation_id: str) -> Response[str]:
 
 @app.post(CONVERSATION)
 def update_conversation(conversation_id: str) -> Response[str]:
-    """Merge pairs into a conversation's metadata; null removes one.
+    """Update the metadata of a conversation.
 
-    Pairs that the body does not name stay. The response has all pairs.
+    Merges the body's pairs into the stored ones; null removes a pair. The response has all pairs.
     """
     changes = parse_update(request().body())["metadata"] or {}
     conversation = store().update_metadata(owner(), conversation_id, changes)
@@ -156,9 +156,9 @@ def update_conversation(conversation_id: str) -> Response[str]:
 
 @app.delete(CONVERSATION)
 def delete_conversation(conversation_id: str) -> Response[str]:
-    """End a conversation, at once and for everybody.
+    """Delete a conversation.
 
-    Its items can no longer be read either. They are erased in the background.
+    From then on neither it nor its items can be read. The items are erased in the background.
     """
     store().delete_conversation(owner(), conversation_id)
     return _json(views.deleted_json(conversation_id))
@@ -166,9 +166,10 @@ def delete_conversation(conversation_id: str) -> Response[str]:
 
 @app.post(ITEMS)
 def append_items(conversation_id: str) -> Response[str]:
-    """Append a batch of 1..20 items, all or none, in their order.
+    """Append items to a conversation.
 
-    The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
+    A batch of 1 to 20 items is stored whole and in its order, or not at all. The response has each
+    item with its `id` and `type`. `Idempotency-Key` makes retries safe.
     """
     body = request().body()
     batch = parse_batch(body)
@@ -181,9 +182,9 @@ def append_items(conversation_id: str) -> Response[str]:
 
 @app.get(ITEMS)
 def list_items(conversation_id: str) -> Response[str]:
-    """A page of items, in the order they were appended or the reverse.
+    """List the items of a conversation.
 
-    Pass `last_id` as `after` to read the next page while `has_more` is true.
+    In the order of their appends. While `has_more` is true, `after=<last_id>` reads the next page.
     """
     view = request().view()
     page = store().list_items(
@@ -198,9 +199,9 @@ def list_items(conversation_id: str) -> Response[str]:
 
 @app.delete(ITEMS)
 def delete_items(conversation_id: str) -> Response[str]:
-    """Delete 1..100 items, or none if one of them is not there.
+    """Delete several items of a conversation.
 
-    The response is the conversation. A deletion that is sent again is answered with 404.
+    Deletes 1 to 100 items, or none if one does not exist; a repeated request returns 404.
     """
     conversation = store().delete_items(
         owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
@@ -210,7 +211,7 @@ def delete_items(conversation_id: str) -> Response[str]:
 
 @app.get(ITEM)
 def get_item(conversation_id: str, item_id: str) -> Response[str]:
-    """Read one item.
+    """Retrieve an item of a conversation.
 
     The response is the item as a list of items shows it.
     """
@@ -221,9 +222,9 @@ def get_item(conversation_id: str, item_id: str) -> Response[str]:
 
 @app.delete(ITEM)
 def delete_item(conversation_id: str, item_id: str) -> Response[str]:
-    """Delete one item.
+    """Delete an item of a conversation.
 
-    The response is the conversation. A deletion that is sent again is answered with 404.
+    The response is the conversation. Repeating the request returns 404.
     """
     conversation = store().delete_items(owner(), conversation_id, [item_id], param="item_id")
     return _json(views.conversation_json(conversation))
@@ -231,9 +232,9 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
 
 @app.get(DOCUMENT)
 def send_document() -> Response[str]:
-    """This description of the API, for whoever asks.
+    """Retrieve this description of the API.
 
-    Its server is an absolute URL, made from this request. It works in every tool.
+    No key is needed. Its server is an absolute URL, made from the request.
     """
     text = _document("openai.json" if request().is_openai else "mka1.json")
     return _json(text.replace(DOCUMENT_ROOT, json.dumps(request().root_url).strip('"'), 1))
