@@ -9,8 +9,8 @@ ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
 NODE_CLIENTS := openai-node openai-agents-node openapi-node
-QUICK := $(patsubst %,tests/test_%.py,house ids models items errors store retention deleting reading versions)
-PROOFS := $(patsubst %,tests/test_%.py,machine interleavings writers purge_size)
+QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
+PROOFS := tests/model_checker $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
@@ -101,7 +101,7 @@ cost: .venv/.installed ## Reckon what the service costs, as docs/cost.md holds i
 
 .PHONY: audit
 audit: .tools/audit/.installed ## Look up known vulnerabilities of all locked packages, at OSV
-	@failed=0; for locked in requirements/*.txt layers/domain/requirements.txt tools/*/requirements.txt; do \
+	@failed=0; for locked in requirements/*.txt layers/conversations/requirements.txt tools/*/requirements.txt; do \
 		echo "$$locked"; \
 		.tools/audit/bin/pip-audit --strict --vulnerability-service osv --disable-pip --progress-spinner off -r $$locked || failed=1; \
 	done; exit $$failed
@@ -109,9 +109,9 @@ audit: .tools/audit/.installed ## Look up known vulnerabilities of all locked pa
 .PHONY: lock
 lock: $(UV) ## Resolve all dependencies anew
 	$(UV) pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements/dev.txt
-	for in in layers/domain tools/audit tools/sam tools/ministack tools/ogx tools/openapi-python-client tools/llama-stack-client; do \
+	for in in layers/conversations tools/audit tools/sam tools/ministack tools/ogx tools/openapi-python-client tools/llama-stack-client; do \
 		$(UV) pip compile -q --universal --generate-hashes --upgrade $$in/requirements.in -o $$in/requirements.txt \
-			$$([ $$in = layers/domain ] && echo -c requirements/dev.txt); done
+			$$([ $$in = layers/conversations ] && echo -c requirements/dev.txt); done
 
 .PHONY: clean
 clean: ## Remove what was installed and built; the local stack's data stays

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from benchmarks.events import Event
 
 BUILD = Path(__file__).parents[1] / ".aws-sam" / "build"
-LAYER = BUILD / "DomainLayer" / "python"
-SOURCE = Path(__file__).parents[1] / "layers" / "domain"
+LAYER = BUILD / "ConversationsLayer" / "python"
+SOURCE = Path(__file__).parents[1] / "layers" / "conversations"
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 """What the peer has beside its folder: boto3 as it comes."""
 PEER = Path(__file__).parent / "peers" / "fastapi"

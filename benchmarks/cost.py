@@ -15,9 +15,9 @@ from benchmarks.metering import WRITE_BYTES
 from benchmarks.payloads import MILLION, lines_of, markdown, row_overhead, write_units
 from benchmarks.prices import GIGABYTE, Prices
 from benchmarks.request_units import OWNER, Workload, running_workload
-from conversations.storage.append import IdempotencyInfo
+from conversations.model import IdempotencyInfo
 from conversations.storage.payloads import encode
-from conversations.tally import METRICS
+from conversations.telemetry import METRICS
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE, Template
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.storage.items import StoredItem
+    from conversations.model import StoredItem
 
 PAGE_ITEMS = 50
 TURN = "append a turn, 2 items"

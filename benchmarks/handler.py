@@ -23,9 +23,9 @@ from pydantic import TypeAdapter
 
 from benchmarks import events
 from benchmarks.comparisons import Row, figure, ratio
-from benchmarks.wire import Wire
+from benchmarks.recorder import Wire
 from benchmarks.worker import Context
-from conversations import clients, ids
+from conversations import aws_clients, ids
 from conversations.contract.items import Batch
 from conversations.storage import payloads, rows
 from conversations.storage.items import ItemBody
@@ -214,7 +214,7 @@ def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int
     """One request against its floors, in turn."""
     handler.ask(event)
     wire = Wire()
-    stock, same = wire.tap(boto3.client("dynamodb")), wire.tap(clients.dynamodb())
+    stock, same = wire.tap(boto3.client("dynamodb")), wire.tap(aws_clients.dynamodb())
     wire.answers["TransactWriteItems"] = b"{}"
     if "TransactItems" not in floor.params:
         floor.work(stock, event["body"], floor.params)  # whose response is replayed

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.storage.pages import Order
+    from conversations.model import Order
     from conversations.storage.rows import Row
 
 LARGE_BYTES = 250_000

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 from benchmarks.metering import Meter
 from conversations import ids
+from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
-from conversations.storage.append import IdempotencyInfo
 from conversations.storage.items import ItemBody
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import BATCH_WRITE_MAX, purge_conversation
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.storage.items import StoredItem
-    from conversations.storage.pages import Order
+    from conversations.model import Order, StoredItem
 
 INCOMPRESSIBLE_BYTES = 4096
 OWNER = ids.owner_of("acme", "")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TextIO, get_args
 
-from local import welcome
+from local import startup_message
 from local.engines import EngineName
 from local.errors import EngineError, LocalStackError, UnusableAddressError
 from local.stack import DATA, LocalStack
@@ -89,9 +89,11 @@ def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
         parameters=dict(options.parameters),
         overrides=_QUIET if options.quiet else None,
     ) as stack:
-        key = welcome.issue_key(stack, os.environ.get("API_KEY") or None, options.data / "api-key")
-        welcome.hold_documented_conversation(stack)
-        welcome.read_documented_conversation(stack.url, key)
+        key = startup_message.issue_key(
+            stack, os.environ.get("API_KEY") or None, options.data / "api-key"
+        )
+        startup_message.hold_documented_conversation(stack)
+        startup_message.read_documented_conversation(stack.url, key)
         out.write(_quiet_greeting(stack, key) if options.quiet else _greeting(stack, key))
         out.flush()
         _watch(stack, parent)
@@ -102,12 +104,10 @@ def _quiet_greeting(stack: LocalStack, key: str) -> str:
 
 
 def _greeting(stack: LocalStack, key: str) -> str:
-    exchange = welcome.example_exchange(stack.url, key)
-    lines = welcome.pasted_lines(stack.url, key)
-    return (
-        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{welcome.page_addresses(stack)}\n{lines}\n\n"
-        "Ctrl-C ends it.\n"
-    )
+    exchange = startup_message.example_exchange(stack.url, key)
+    lines = startup_message.pasted_lines(stack.url, key)
+    pages = startup_message.page_addresses(stack)
+    return f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{pages}\n{lines}\n\nCtrl-C ends it.\n"
 
 
 def _watch(stack: LocalStack, parent: int) -> NoReturn:

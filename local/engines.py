@@ -150,7 +150,7 @@ def running_ministack(folder: Path, environment: Mapping[str, str]) -> Iterator[
 
 
 def _start_ministack(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    leash = Path(__file__).with_name("leash.py")
+    leash = Path(__file__).with_name("emulator_supervisor.py")
     with (folder / "ministack.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - both paths are our own
             [MINISTACK, "-I", leash, folder],

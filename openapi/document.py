@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from functions.api import app as api
 from local.template import Template
-from openapi import answers, examples, parameters
+from openapi import examples, parameters, responses
 from openapi.discriminators import with_discriminators
 from openapi.operations import OPERATIONS, TAGS, Operation
 from openapi.schemas import Json, answered_schemas, contract_schemas, ref
@@ -19,7 +19,7 @@ from openapi.schemas import Json, answered_schemas, contract_schemas, ref
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from openapi.faces import Face
+    from openapi.dialects import Face
 
 FOLDER: Final = Path(api.__file__).parent / "openapi"
 _ABOUT: Final = (
@@ -101,10 +101,10 @@ def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
     written["parameters"] = [*in_path, *operation.all_parameters(face)]
     if operation.body:
         written["requestBody"] = _body(name, operation, operation.body)
-    done = answers.success(operation.answer, examples.answers(face)[operation.answer])
+    done = responses.success(operation.answer, examples.answers(face)[operation.answer])
     if operation.leads_to:
         done["links"] = {next_: _link(face, next_) for next_ in operation.leads_to}
-    written["responses"] = {"200": done, **answers.refusals(operation.refusals())}
+    written["responses"] = {"200": done, **responses.refusals(operation.refusals())}
     return written
 
 
@@ -135,14 +135,14 @@ def _components(face: Face) -> Json:
     contract = contract_schemas()
     [values, _] = contract["Batch"]["properties"]["include"]["anyOf"]
     values["items"] = parameters.included(face)
-    done = answers.answer_schemas(api.MAX_PAGE_CONVERSATIONS, api.MAX_PAGE_ITEMS)
+    done = responses.answer_schemas(api.MAX_PAGE_CONVERSATIONS, api.MAX_PAGE_ITEMS)
     schemas = {**contract, **answered_schemas(contract), **done}
     return {
         "securitySchemes": {
             "ApiKey": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer`"}
         },
         "parameters": parameters.PATH,
-        "headers": answers.HEADERS,
-        "examples": answers.error_examples(),
+        "headers": responses.HEADERS,
+        "examples": responses.error_examples(),
         "schemas": with_discriminators(dict(sorted(schemas.items())), schemas),
     }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from conversations.views import as_openai
-from openapi.faces import OPENAI
+from conversations.http.rendering import as_openai
+from openapi.dialects import OPENAI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.faces import Face
+    from openapi.dialects import Face
 
 _CONVERSATION_ID: Final = "conv_abc123"
 _QUESTION: Final = {"type": "message", "role": "user", "content": "What is the weather today?"}

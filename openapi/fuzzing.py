@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from conversations.api_keys import ApiKeys
+from conversations.auth.api_keys import ApiKeys
 from local.stack import LocalStack
-from openapi.faces import FACES
+from openapi.dialects import FACES
 
 if TYPE_CHECKING:
-    from openapi.faces import Face
+    from openapi.dialects import Face
 
 ROOT: Final = Path(__file__).parents[1]
 SEED: Final = 1

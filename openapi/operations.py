@@ -11,7 +11,7 @@ from openapi import parameters
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from openapi.faces import Face
+    from openapi.dialects import Face
     from openapi.schemas import Json
 
 CONVERSATIONS: Final = "Conversations"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
-from conversations.requests import DEFAULT_LIMIT
-from conversations.storage.pages import Order
-from conversations.views import HEAVY_FIELDS
+from conversations.http.rendering import HEAVY_FIELDS
+from conversations.http.request import DEFAULT_LIMIT
+from conversations.model import Order
 from openapi.schemas import ID, Json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.faces import Face
+    from openapi.dialects import Face
 
 # A header's value has no blanks at its ends: HTTP takes them away.
 _VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"

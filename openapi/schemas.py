@@ -8,9 +8,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from conversations import ids
+from conversations.contract.bodies import CreateConversation, DeleteItems, UpdateConversation
 from conversations.contract.fields import STRICT
 from conversations.contract.items import AnyItem, Batch
-from conversations.contract.models import CreateConversation, DeleteItems, UpdateConversation
 from conversations.errors import ERRORS, ErrorEnvelope
 from openapi.discriminators import NAME, by_type, name_in, requires_type, type_of
 

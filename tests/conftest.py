@@ -9,37 +9,41 @@ import ssl
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
-from client_table import write_table
 
-from conversations.api_keys import SCOPES, ApiKeys, Scope
+from conversations.auth.api_keys import SCOPES, ApiKeys, Scope
 from local.engines import running_engine
 from local.resources import Resources
 from local.stack import LocalStack
 from local.template import TEMPLATE, Template
+from tests.support.sdk_report import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.issue_key import IssueKey
 
 # Every client of httpx reads the world's certificates, 30 ms each time; here they all speak HTTP.
 ssl.create_default_context = cast("Any", functools.cache(ssl.create_default_context))
 
 COUNTED = {
-    "test_append.py::test_an_item_comes_back_as_it_was_given": "examples in and out by HTTP, equal",
-    "test_items.py::test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given": (
+    "http/test_append.py::test_an_item_comes_back_as_it_was_given": (
+        "examples in and out by HTTP, equal"
+    ),
+    "contract/test_items.py::test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given": (
         "batches made from the SDKs' own types, accepted"
     ),
-    "test_refusals.py::test_a_wrong_body_is_refused_by_the_path_of_its_fault": (
+    "http/test_refusals.py::test_a_wrong_body_is_refused_by_the_path_of_its_fault": (
         "invalid bodies refused by HTTP, nothing stored"
     ),
-    "test_clients.py::": "calls by the real SDKs",
-    "test_agents.py::": "facts of openai-agents' sessions",
-    "test_isolation.py::": "routes tried by strangers",
-    "test_template.py::": "facts of the template",
-    "test_deployed_template.py::": "facts of the stack that CloudFormation makes of it",
+    "sdk/test_sdk_clients.py::": "calls by the real SDKs",
+    "sdk/test_agents.py::": "facts of openai-agents' sessions",
+    "http/test_isolation.py::": "routes tried by strangers",
+    "template/test_template.py::": "facts of the template",
+    "template/test_deployed_template.py::": "facts of the stack that CloudFormation makes of it",
     "e2e/test_routes.py::": "requests to the routes of the deployed stack",
     "e2e/test_permissions.py::test_function_needs": "permissions taken away, and missed",
 }
@@ -80,19 +84,6 @@ def show_grants(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("who may do what")
     for function, action, resource in grants:
         terminalreporter.write_line(f"{function:20}{action:30}{resource}")
-
-
-class IssueKey(Protocol):
-    """How a test gets an API key."""
-
-    def __call__(
-        self,
-        account: str = ...,
-        *,
-        scopes: frozenset[Scope] = ...,
-        may_delegate: bool = ...,
-        expires_at: int | None = ...,
-    ) -> str: ...
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ compile = $(UV) run --quiet --no-project python -m compileall -q -f -j 0 \
 
 # $(call download,PROCESSOR,FOLDER): the layer's packages at their locked versions.
 download = $(UV) pip install --quiet --require-hashes --only-binary :all: --link-mode copy \
-	--python-version 3.13 --python-platform $(1)-manylinux_2_28 --target $(2) -r layers/domain/requirements.txt
+	--python-version 3.13 --python-platform $(1)-manylinux_2_28 --target $(2) -r layers/conversations/requirements.txt
 
 build-%Function: python
 	cp -r $(wildcard $(SOURCE)/*.py $(SOURCE)/openapi) "$(ARTIFACTS_DIR)"

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 
-from conversations import clients, failures, init_phase, views
+from conversations import aws_clients, init_phase
+from conversations.contract.bodies import parse_create, parse_deletion, parse_update
 from conversations.contract.items import parse_batch
-from conversations.contract.models import parse_create, parse_deletion, parse_update
-from conversations.cors import answer_headers
 from conversations.errors import ApiError, InvalidRequestError, RouteNotFoundError
-from conversations.requests import PREFIXES, Request, normalize_event
+from conversations.http import cors, failures, rendering
+from conversations.http.request import PREFIXES, Request, normalize_event
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
-from conversations.tally import Tally, request_line
+from conversations.telemetry import Tally, request_line
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -45,7 +45,7 @@ logger = Logger(use_rfc3339=True)
 @functools.cache
 def dynamodb() -> DynamoDBClient:
     """Return the client of this execution environment."""
-    client = clients.dynamodb()
+    client = aws_clients.dynamodb()
     client.meta.events.register("needs-retry.dynamodb", count_resend)
     return client
 
@@ -57,7 +57,7 @@ def payload_store() -> PayloadStore:
     return PayloadStore(bucket, s3, ThreadPoolExecutor(8), spill_bytes)
 
 
-s3 = functools.cache(clients.s3)  # made for the first large batch
+s3 = functools.cache(aws_clients.s3)  # made for the first large batch
 
 
 def store() -> Store:
@@ -113,7 +113,7 @@ def create_conversation() -> Response[str]:
         request().idempotency(body),
     )
     tally().conversation_id = conversation.conversation_id
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.get(CONVERSATIONS)
@@ -130,7 +130,7 @@ def list_conversations() -> Response[str]:
         order=request().order(),
         metadata=request().metadata_filter(),
     )
-    return _json(views.conversations_json(page.entries, page.cursor, has_more=page.has_more))
+    return _json(rendering.conversations_json(page.entries, page.cursor, has_more=page.has_more))
 
 
 @app.get(CONVERSATION)
@@ -140,7 +140,7 @@ def get_conversation(conversation_id: str) -> Response[str]:
     A conversation of another account or end user is reported as not found.
     """
     conversation = store().get_conversation(owner(), conversation_id)
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.post(CONVERSATION)
@@ -151,7 +151,7 @@ def update_conversation(conversation_id: str) -> Response[str]:
     """
     changes = parse_update(request().body())["metadata"] or {}
     conversation = store().update_metadata(owner(), conversation_id, changes)
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.delete(CONVERSATION)
@@ -161,15 +161,14 @@ def delete_conversation(conversation_id: str) -> Response[str]:
     From then on neither it nor its items can be read. The items are erased in the background.
     """
     store().delete_conversation(owner(), conversation_id)
-    return _json(views.deleted_json(conversation_id))
+    return _json(rendering.deleted_json(conversation_id))
 
 
 @app.post(ITEMS)
 def append_items(conversation_id: str) -> Response[str]:
     """Append items to a conversation.
 
-    A batch of 1 to 20 items is stored whole and in its order, or not at all. The response has each
-    item with its `id` and `type`. `Idempotency-Key` makes retries safe.
+    1 to 20 items are stored in their order, or none. `Idempotency-Key` makes retries safe.
     """
     body = request().body()
     batch = parse_batch(body)
@@ -177,7 +176,7 @@ def append_items(conversation_id: str) -> Response[str]:
     appended = store().append_items(
         owner(), conversation_id, batch["items"], request().idempotency(body)
     )
-    return _json(views.items_json(appended, view, has_more=False))
+    return _json(rendering.items_json(appended, view, has_more=False))
 
 
 @app.get(ITEMS)
@@ -194,7 +193,7 @@ def list_items(conversation_id: str) -> Response[str]:
         limit=request().limit(MAX_PAGE_ITEMS),
         order=request().order(),
     )
-    return _json(views.items_json(page.entries, view, has_more=page.has_more))
+    return _json(rendering.items_json(page.entries, view, has_more=page.has_more))
 
 
 @app.delete(ITEMS)
@@ -206,7 +205,7 @@ def delete_items(conversation_id: str) -> Response[str]:
     conversation = store().delete_items(
         owner(), conversation_id, parse_deletion(request().body()), param="item_ids[{}]"
     )
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.get(ITEM)
@@ -227,7 +226,7 @@ def delete_item(conversation_id: str, item_id: str) -> Response[str]:
     The response is the conversation. Repeating the request returns 404.
     """
     conversation = store().delete_items(owner(), conversation_id, [item_id], param="item_id")
-    return _json(views.conversation_json(conversation))
+    return _json(rendering.conversation_json(conversation))
 
 
 @app.get(DOCUMENT)
@@ -258,7 +257,7 @@ def refuse(error: ApiError) -> Response[str]:
     if error.code == "invalid_json":
         error.message += request().content_type_hint()
     return _json(
-        views.compact_json(error.envelope()), error.kind.statuses[0], dict(error.kind.headers)
+        rendering.compact_json(error.envelope()), error.kind.statuses[0], dict(error.kind.headers)
     )
 
 
@@ -281,8 +280,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     app.context["tally"] = done
     answer = app.resolve(normalize_event(event), context)
     request_id = event["requestContext"]["requestId"]
-    origin = app.current_event.headers.get("Origin")
-    headers = {"x-request-id": request_id, **answer_headers(os.environ["CORS_ORIGINS"], origin)}
+    origins, origin = os.environ["CORS_ORIGINS"], app.current_event.headers.get("Origin")
+    headers = {"x-request-id": request_id, **cors.answer_headers(origins, origin)}
     answer["multiValueHeaders"] |= {name: [value] for name, value in headers.items()}
     duration_ms = round(1000 * (time.perf_counter() - started), 1)
     logger.info("request", **request_line(event, answer, done), duration_ms=duration_ms)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from conversations import clients, init_phase
-from conversations.api_keys import ApiKey, ApiKeys, Scope
-from conversations.tally import Tally
+from conversations import aws_clients, init_phase
+from conversations.auth.api_keys import ApiKey, ApiKeys, Scope
+from conversations.telemetry import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from conversations.tally import Metric
+    from conversations.telemetry import Metric
 
 METHODS: dict[Scope, tuple[str, ...]] = {
     "read": ("GET", "HEAD"),
@@ -33,7 +33,7 @@ logger = Logger(use_rfc3339=True)
 @functools.cache
 def api_keys() -> ApiKeys:
     """Return the table of keys, with the client of this execution environment."""
-    return ApiKeys(clients.dynamodb(), os.environ["API_KEYS_TABLE"])
+    return ApiKeys(aws_clients.dynamodb(), os.environ["API_KEYS_TABLE"])
 
 
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:

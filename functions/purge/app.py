@@ -24,11 +24,11 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
     DynamoDBRecordEventName,
 )
 
-from conversations import clients, init_phase
+from conversations import aws_clients, init_phase
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation, sweep
 from conversations.storage.transactions import Table
-from conversations.tally import Tally
+from conversations.telemetry import Tally
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -49,13 +49,13 @@ RESERVE_MS = 30_000
 @functools.cache
 def dynamodb() -> DynamoDBClient:
     """Return the client of this execution environment."""
-    return clients.dynamodb()
+    return aws_clients.dynamodb()
 
 
 @functools.cache
 def payload_store() -> PayloadStore:
     """Return the bucket of payloads."""
-    client = clients.s3()
+    client = aws_clients.s3()
     return PayloadStore(os.environ["PAYLOAD_BUCKET"], lambda: client, ThreadPoolExecutor())
 
 

@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e.cloud import Cloud, copy_sources, running_cloud
-from e2e.stacks import Stack, build, deploy
+
+from tests.e2e.cloud import Cloud, copy_sources, running_cloud
+from tests.e2e.stacks import Stack, build, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

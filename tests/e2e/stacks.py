@@ -7,14 +7,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from e2e.cloud import CLI, SAM
+from tests.e2e.cloud import CLI, SAM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     import httpx
-    from e2e.cloud import Cloud
+
+    from tests.e2e.cloud import Cloud
 
 CONVERSATIONS = "/api/v1/llm/conversations"
 MESSAGE = {"type": "message", "role": "user", "content": "What is the weather today?"}

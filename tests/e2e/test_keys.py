@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.stacks import CONVERSATIONS
 
-from conversations.api_keys import SCOPES, ApiKeys
+from conversations.auth.api_keys import SCOPES, ApiKeys
+from tests.e2e.stacks import CONVERSATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from e2e.stacks import Stack
+    from tests.e2e.stacks import Stack
 
 
 def status(stack: Stack, **headers: str) -> int:

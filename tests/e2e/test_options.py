@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from e2e.stacks import CONVERSATIONS, delete, deploy
-
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE
+from tests.e2e.stacks import CONVERSATIONS, delete, deploy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from e2e.cloud import Cloud
+    from tests.e2e.cloud import Cloud
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:alarms"
 OPTIONS = (

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
-from e2e.waiting import is_soon
 
 from local.intrinsics import items, mapping, read_document, section
 from local.template import TEMPLATE
+from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from tests.e2e.waiting import is_soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from e2e.stacks import Stack
+    from tests.e2e.stacks import Stack
 
 NOT_ASKED_FOR = {
     ("Log", "logs:CreateLogStream"),

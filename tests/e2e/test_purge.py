@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
-from e2e.waiting import is_soon
+from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from tests.e2e.waiting import is_soon
 
 if TYPE_CHECKING:
-    from e2e.stacks import Stack
+    from tests.e2e.stacks import Stack
 
 
 def test_deleted_conversation_leaves_nothing_of_its_content(stack: Stack, key: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from e2e.cloud import copy_sources
-from e2e.stacks import CONVERSATIONS, MESSAGE, build, delete, deploy
+
+from tests.e2e.cloud import copy_sources
+from tests.e2e.stacks import CONVERSATIONS, MESSAGE, build, delete, deploy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from e2e.cloud import Cloud
+    from tests.e2e.cloud import Cloud
 
 KINDS = (
     ("apigateway", "get_rest_apis", "items", "name"),
@@ -55,7 +56,7 @@ def left(cloud: Cloud) -> set[str]:
     "change",
     [
         Change("functions/api/app.py", "views.deleted_json(conversation_id)", "'{\"gone\":1}'"),
-        Change("layers/domain/conversations/errors.py", '"not_found_error"', '"lost_error"'),
+        Change("layers/conversations/conversations/errors.py", '"not_found_error"', '"lost_error"'),
     ],
     ids=["function", "layer"],
 )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.stacks import CONVERSATIONS, MESSAGE
 
 from local.template import Template
+from tests.e2e.stacks import CONVERSATIONS, MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
-    from e2e.stacks import Stack
 
     from local.template import Route
+    from tests.e2e.stacks import Stack
 
     type KeyWith = Callable[..., str]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from log_lines import reading_log
 
 from local.template import Template
+from tests.support.log_lines import reading_log
 
 if TYPE_CHECKING:
     from local.stack import LocalStack

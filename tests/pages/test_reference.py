@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from local import welcome
-from openapi.faces import FACES, Face
+from local import startup_message
+from openapi.dialects import FACES, Face
 
 if TYPE_CHECKING:
-    from conftest import IssueKey
     from playwright.sync_api import Page
 
     from local.stack import LocalStack
+    from tests.support.issue_key import IssueKey
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -35,17 +35,17 @@ def test_it_lists_every_operation_of_the_document_beside_it(
 def test_it_tries_a_request_with_a_key(
     window: Page, problems: list[str], stack: LocalStack, issue_key: IssueKey
 ) -> None:
-    welcome.hold_documented_conversation(stack)
+    startup_message.hold_documented_conversation(stack)
     window.goto(f"{stack.url}/v1/docs")
 
     window.get_by_role("button", name="Authorize").first.click()
-    window.locator(".auth-container input").fill(issue_key(welcome.ACCOUNT))
+    window.locator(".auth-container input").fill(issue_key(startup_message.ACCOUNT))
     window.locator(".auth-btn-wrapper .authorize").click()
     window.locator(".auth-btn-wrapper .btn-done").click()
     operation = window.locator("#operations-Items-createConversationItems")
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
-    operation.get_by_placeholder("conversation_id").fill(welcome.CONVERSATION_ID)
+    operation.get_by_placeholder("conversation_id").fill(startup_message.CONVERSATION_ID)
     expect(operation.locator("textarea")).to_have_value(re.compile('"items"'))
     operation.get_by_role("button", name="Execute").click()
 

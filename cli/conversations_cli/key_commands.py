@@ -1,0 +1,224 @@
+"""`conversations keys ...`: the life of an API key, for people and, with `--json`, for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from conversations.auth.api_keys import SCOPES, ApiKey, ApiKeys, Scope, UsageKey
+from conversations.auth.usage_plans import UsagePlans
+from conversations_cli.command_line import (
+    Aws,
+    Duration,
+    Moment,
+    asks_aws,
+    moment_text,
+    table_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+COLUMNS = ("key_id", "state", "account", "name", "scopes", "plan", "expires_at", "last_four")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The keys of one stack, and how they are shown."""
+
+    keys: ApiKeys
+    plans: UsagePlans
+    as_json: bool
+
+    def usage_key(self, plan: str | None, name: str) -> AbstractContextManager[UsageKey | None]:
+        """A usage key in a plan, taken back if the block fails; none without a plan."""
+        if plan is None:
+            return nullcontext()
+        if plan not in self.plans.names:
+            known = ", ".join(self.plans.names) or "none: plans are known by --stack only"
+            raise click.BadParameter(f"There is no plan '{plan}'; there are: {known}.")
+        return self.plans.issued(plan, name)
+
+    def hand_over(self, key: str, record: ApiKey) -> None:
+        """Print a key, for the only time: alone on standard output, unless it is JSON."""
+        if self.as_json:
+            click.echo(json.dumps({"key": key, **_fields(record)}))
+            return
+        click.echo(_details(record), err=True)
+        click.echo("This is the key. It is not shown again:", err=True)
+        click.echo(key)
+
+    def show(self, record: ApiKey) -> None:
+        """Print all that is known of a key."""
+        click.echo(json.dumps(_fields(record)) if self.as_json else _details(record))
+
+
+def key_command(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of all key commands, and the registry that they name."""
+
+    @click.option("--table", help="The table of keys itself, instead of --stack.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @asks_aws
+    @functools.wraps(command)
+    def run(aws: Aws, table: str | None, as_json: bool, **options: object) -> None:  # noqa: FBT001 - click's flag
+        if (aws.stack is None) == (table is None):
+            raise click.UsageError("Give either --stack or --table.")
+        outputs = aws.outputs() if aws.stack else {}
+        keys = ApiKeys(aws.session.client("dynamodb"), table or outputs["ApiKeysTableName"])
+        plan_ids = dict(pair.split("=") for pair in outputs.get("UsagePlans", "").split())
+        plans = UsagePlans(lambda: aws.session.client("apigateway"), plan_ids)
+        command(Registry(keys, plans, as_json), **options)
+
+    return run
+
+
+@click.group()
+def keys() -> None:
+    """Give out API keys, look after them and take them back."""
+
+
+@keys.command()
+@key_command
+@click.option("--account", required=True, help="Whose conversations the key opens.")
+@click.option("--name", required=True, help="What the key is for, for people.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(sorted(SCOPES)),
+    multiple=True,
+    default=sorted(SCOPES),
+    help="What the key may do; may be repeated.  [default: all]",
+)
+@click.option("--delegate", "may_delegate", is_flag=True, help="Obey X-On-Behalf-Of.")
+@click.option("--expires", "expires_at", type=Moment(), help="When it ends: 90d, or 2027-01-31.")
+@click.option("--plan", help="The usage plan.  [default: none, no limit of its own]")
+def create(  # noqa: PLR0913, PLR0917 - one parameter an option
+    registry: Registry,
+    account: str,
+    name: str,
+    scopes: tuple[Scope, ...],
+    may_delegate: bool,  # noqa: FBT001 - click's flag
+    expires_at: int | None,
+    plan: str | None,
+) -> None:
+    """Issue a key and show it, for the only time.
+
+    The key is all there is on standard output: KEY=$(conversations keys create ...).
+    """
+    try:
+        with registry.usage_key(plan, f"{account}: {name}") as usage:
+            key, record = registry.keys.create(
+                account=account,
+                name=name,
+                scopes=frozenset(scopes),
+                may_delegate=may_delegate,
+                usage=usage,
+                expires_at=expires_at,
+            )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    registry.hand_over(key, record)
+
+
+@keys.command("list")
+@key_command
+@click.option("--all", "is_everything", is_flag=True, help="Also what expired or was revoked.")
+def list_keys(registry: Registry, is_everything: bool) -> None:  # noqa: FBT001 - click's flag
+    """Show the live keys, the oldest first."""
+    records = sorted(registry.keys.all(), key=lambda record: (record.created_at, record.key_id))
+    shown = [_fields(record) for record in records if is_everything or record.state == "live"]
+    if registry.as_json:
+        click.echo(json.dumps(shown))
+    else:
+        rows = [[_text(name, fields[name]) for name in COLUMNS] for fields in shown]
+        click.echo(table_text([COLUMNS, *rows]))
+
+
+@keys.command()
+@key_command
+@click.argument("key_id")
+def show(registry: Registry, key_id: str) -> None:
+    """Show one key: everything but the key."""
+    registry.show(_known(registry.keys.find(key_id), key_id))
+
+
+@keys.command()
+@key_command
+@click.argument("key_id")
+def revoke(registry: Registry, key_id: str) -> None:
+    """Close a key for good; it is refused within 60 seconds."""
+    record = _known(registry.keys.revoke(key_id), key_id)
+    if record.usage and not any(
+        other.usage == record.usage and other.state == "live" for other in registry.keys.all()
+    ):
+        registry.plans.withdraw(record.usage.usage_key_id)
+    registry.show(record)
+
+
+@keys.command()
+@key_command
+@click.argument("key_id")
+@click.option(
+    "--overlap",
+    type=Duration(),
+    default="24h",
+    show_default=True,
+    help="How long the old key goes on; 0 ends it at once.",
+)
+@click.option("--plan", help="Another usage plan.  [default: the old key's, with one limit]")
+def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None) -> None:
+    """Issue a key with the rights of another, which ends after an overlap."""
+    old = _known(registry.keys.find(key_id), key_id)
+    with registry.usage_key(plan, f"{old.account}: {old.name}") as usage:
+        rotated = registry.keys.rotate(
+            key_id, overlap_seconds=int(overlap.total_seconds()), usage=usage
+        )
+        if rotated is None:
+            reason = f"was rotated to {old.replaced_by}" if old.replaced_by else f"is {old.state}"
+            raise click.ClickException(f"The key '{key_id}' {reason}.")
+    ends_at = _known(registry.keys.find(key_id), key_id).expires_at
+    click.echo(f"The key '{key_id}' ends at {moment_text(ends_at)}.", err=True)
+    registry.hand_over(*rotated)
+
+
+def _known(record: ApiKey | None, key_id: str) -> ApiKey:
+    if record is None:
+        raise click.ClickException(f"There is no key '{key_id}'.")
+    return record
+
+
+def _fields(record: ApiKey) -> dict[str, object]:
+    """What may be shown of a key; times are seconds since the epoch."""
+    fields = dataclasses.asdict(record)
+    del fields["usage"]
+    return {
+        **fields,
+        "scopes": sorted(record.scopes),
+        "plan": record.usage and record.usage.plan,
+        "usage_key_id": record.usage and record.usage.usage_key_id,
+        "state": record.state,
+    }
+
+
+def _details(record: ApiKey) -> str:
+    return table_text([(name, _text(name, value)) for name, value in _fields(record).items()])
+
+
+def _text(name: str, value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ",".join(value)
+        case int() if name.endswith("_at"):
+            return moment_text(value)
+    return str(value)

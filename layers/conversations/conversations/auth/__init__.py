@@ -1,0 +1,1 @@
+"""API keys: their format, their table, their usage plans."""

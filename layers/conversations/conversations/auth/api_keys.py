@@ -1,0 +1,263 @@
+"""API keys: issued once, kept as hashes, verified by the authorizer.
+
+A key without a usage plan has no limit of its own. One with a plan has an API Gateway key, by
+which API Gateway counts: that one opens nothing, and no client ever sees it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from conversations import ids
+from conversations.auth.key_format import PREFIX, hash_key, id_of, may_be_a_key, new_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+type Scope = Literal["read", "write", "delete"]
+type State = Literal["live", "expired", "revoked"]
+
+SCOPES: frozenset[Scope] = frozenset(get_args(Scope.__value__))
+
+
+@dataclass(frozen=True, slots=True)
+class UsageKey:
+    """An API Gateway key in a usage plan: whoever shares it shares the plan's limits."""
+
+    usage_key_id: str
+    value: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is known of a key; times are seconds since the epoch."""
+
+    key_id: str
+    account: str
+    name: str
+    scopes: frozenset[Scope]
+    may_delegate: bool
+    """Whether `X-On-Behalf-Of` is obeyed: the account vouches for its end users."""
+    usage: UsageKey | None
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+    replaced_by: str | None
+    """The id of the key that this one was rotated to."""
+    last_four: str
+
+    @property
+    def state(self) -> State:
+        """Whether the key opens the door at this moment, and why not."""
+        if self.revoked_at is not None:
+            return "revoked"
+        is_expired = self.expires_at is not None and self.expires_at <= time.time()
+        return "expired" if is_expired else "live"
+
+
+class ApiKeys:
+    """The table of keys."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def create(  # noqa: PLR0913 - a key has that many properties, each named by its caller
+        self,
+        *,
+        account: str,
+        name: str,
+        scopes: frozenset[Scope] = SCOPES,
+        may_delegate: bool = False,
+        usage: UsageKey | None = None,
+        expires_at: int | None = None,
+        key: str | None = None,
+    ) -> tuple[str, ApiKey]:
+        """Issue a key and give it in plain, for the only time, with its record.
+
+        *key* is for the local stack, where a developer chooses it; a chosen key that is there
+        already is written anew.
+
+        Raises:
+            ValueError: *account* is no id, there is no scope, or the chosen key begins like one of
+                ours and is none.
+        """
+        if not ids.is_id(account):
+            raise ValueError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
+        if not scopes:
+            raise ValueError("A key has at least one scope.")
+        key = key or new_key()
+        if not may_be_a_key(key):
+            raise ValueError(f"A key that begins with {PREFIX} ends in its checksum.")
+        record = ApiKey(
+            key_id=id_of(key),
+            account=account,
+            name=name,
+            scopes=scopes,
+            may_delegate=may_delegate,
+            usage=usage,
+            created_at=int(time.time()),
+            expires_at=expires_at,
+            revoked_at=None,
+            replaced_by=None,
+            last_four=key[-4:],
+        )
+        self._dynamodb.put_item(TableName=self._table, Item=_row(hash_key(key), record))
+        return key, record
+
+    def verify(self, key: str) -> ApiKey | None:
+        """The record of a key that opens the door now; None for every other, for any reason."""
+        if not may_be_a_key(key):
+            return None
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key={"key_hash": {"S": hash_key(key)}}, ConsistentRead=True
+        )
+        record = _record(answer["Item"]) if "Item" in answer else None
+        return record if record and record.state == "live" else None
+
+    def all(self) -> Iterator[ApiKey]:
+        """Every key ever issued, in no order."""
+        for row in self._rows():
+            yield _record(row)
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """The record of a key, whatever its state; None if there is no such key."""
+        row = self._row(key_id)
+        return None if row is None else _record(row)
+
+    def revoke(self, key_id: str) -> ApiKey | None:
+        """Close a key for good; None if there is no such key.
+
+        Callers are refused once API Gateway's cache of the authorizer's answer has run out
+        (60 seconds, `ReauthorizeEvery` in the template).
+        """
+        row = self._row(key_id)
+        if row is None:
+            return None
+        answer = self._dynamodb.update_item(
+            TableName=self._table,
+            Key={"key_hash": row["key_hash"]},
+            UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
+            ExpressionAttributeValues={":now": {"N": str(int(time.time()))}},
+            ReturnValues="ALL_NEW",
+        )
+        return _record(answer["Attributes"])
+
+    def rotate(
+        self, key_id: str, *, overlap_seconds: int, usage: UsageKey | None = None
+    ) -> tuple[str, ApiKey] | None:
+        """Issue a key with the rights of another, which ends when the overlap is over.
+
+        The new key lives as long as the old one was given, counted from now. It shares the old
+        one's usage key, and so its limits, unless *usage* is another. Both are written or none.
+
+        Returns:
+            The key in plain, for the only time, with its record; None if there is no such key, or
+            it is not live, or it was rotated already.
+        """
+        row = self._row(key_id)
+        if row is None:
+            return None
+        old, now, key = _record(row), int(time.time()), new_key()
+        life = None if old.expires_at is None else old.expires_at - old.created_at
+        new = dataclasses.replace(
+            old,
+            key_id=id_of(key),
+            usage=usage or old.usage,
+            created_at=now,
+            expires_at=None if life is None else now + life,
+            last_four=key[-4:],
+        )
+        ends_at = min(now + overlap_seconds, old.expires_at or now + overlap_seconds)
+        is_done = self._replace(row["key_hash"], ends_at, _row(hash_key(key), new), new.key_id)
+        return (key, new) if is_done else None
+
+    def _replace(
+        self,
+        old: AttributeValueTypeDef,
+        ends_at: int,
+        row: dict[str, AttributeValueTypeDef],
+        key_id: str,
+    ) -> bool:
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "Update": {
+                            "TableName": self._table,
+                            "Key": {"key_hash": old},
+                            "UpdateExpression": "SET expires_at = :end, replaced_by = :new",
+                            "ConditionExpression": "attribute_not_exists(revoked_at)"
+                            " AND attribute_not_exists(replaced_by)"
+                            " AND (attribute_not_exists(expires_at) OR expires_at > :now)",
+                            "ExpressionAttributeValues": {
+                                ":end": {"N": str(ends_at)},
+                                ":new": {"S": key_id},
+                                ":now": row["created_at"],
+                            },
+                        }
+                    },
+                    {"Put": {"TableName": self._table, "Item": row}},
+                ]
+            )
+        except self._dynamodb.exceptions.TransactionCanceledException as error:
+            if error.response["CancellationReasons"][0]["Code"] == "ConditionalCheckFailed":
+                return False
+            raise
+        return True
+
+    def _row(self, key_id: str) -> dict[str, AttributeValueTypeDef] | None:
+        return next((row for row in self._rows() if row["key_id"]["S"] == key_id), None)
+
+    def _rows(self) -> Iterator[dict[str, AttributeValueTypeDef]]:
+        for page in self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table, ConsistentRead=True
+        ):
+            yield from page["Items"]
+
+
+def _row(key_hash: str, record: ApiKey) -> dict[str, AttributeValueTypeDef]:
+    row: dict[str, AttributeValueTypeDef] = {
+        "key_hash": {"S": key_hash},
+        "key_id": {"S": record.key_id},
+        "account": {"S": record.account},
+        "name": {"S": record.name},
+        "scopes": {"SS": sorted(record.scopes)},
+        "may_delegate": {"BOOL": record.may_delegate},
+        "created_at": {"N": str(record.created_at)},
+        "last_four": {"S": record.last_four},
+    }
+    if record.usage is not None:
+        row["usage"] = {"M": {n: {"S": v} for n, v in dataclasses.asdict(record.usage).items()}}
+    if record.expires_at is not None:
+        row["expires_at"] = {"N": str(record.expires_at)}
+    return row
+
+
+def _record(row: dict[str, AttributeValueTypeDef]) -> ApiKey:
+    return ApiKey(
+        key_id=row["key_id"]["S"],
+        account=row["account"]["S"],
+        name=row["name"]["S"],
+        scopes=frozenset(scope for scope in SCOPES if scope in row["scopes"]["SS"]),
+        may_delegate=row["may_delegate"]["BOOL"],
+        usage=_usage(row["usage"]["M"]) if "usage" in row else None,
+        created_at=int(row["created_at"]["N"]),
+        expires_at=int(row["expires_at"]["N"]) if "expires_at" in row else None,
+        revoked_at=int(row["revoked_at"]["N"]) if "revoked_at" in row else None,
+        replaced_by=row["replaced_by"]["S"] if "replaced_by" in row else None,
+        last_four=row["last_four"]["S"],
+    )
+
+
+def _usage(kept: Mapping[str, AttributeValueTypeDef]) -> UsageKey:
+    return UsageKey(
+        usage_key_id=kept["usage_key_id"]["S"], value=kept["value"]["S"], plan=kept["plan"]["S"]
+    )

@@ -1,0 +1,266 @@
+"""The item contract: every type a conversation may hold, and the batch that appends them.
+
+The 24 types of the mka1 contract and those that only OpenAI has, each accepting the shapes of
+both. Nothing is converted or filled in: what a client posts is what it reads.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
+
+from pydantic import Field, Tag, TypeAdapter, with_config
+
+from conversations.contract.client_tools import (
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    LocalShellCall,
+    LocalShellCallOutput,
+    NamedFunctionOutput,
+    ShellCall,
+    ShellCallOutput,
+    ShellChunksOutput,
+    ShellCommandsCall,
+)
+from conversations.contract.computer import ComputerCall, ComputerCallOutput
+from conversations.contract.content import MessageContent
+from conversations.contract.fields import (
+    CLOSED,
+    Id,
+    ListOf,
+    OneOfMany,
+    Provenance,
+    Status,
+    label,
+)
+from conversations.contract.hosted_tools import (
+    CodeInterpreterCall,
+    FileSearchCall,
+    ImageGenerationCall,
+    MCPApprovalRequest,
+    MCPApprovalResponse,
+    MCPCall,
+    MCPListTools,
+    WebSearchCall,
+)
+from conversations.contract.openai_only_items import (
+    AdditionalTools,
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CompactionTrigger,
+    ConfigurationUpdate,
+    Program,
+    ProgramOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
+)
+from conversations.contract.validation import parse
+from conversations.errors import InvalidRequestError
+
+MAX_BATCH_ITEMS = 20
+PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
+"""What an old SDK sends, in every message, to say that it has no id."""
+
+
+class Message(Provenance):
+    """A turn, be it input or the model's output: no client marks which of the two it sends."""
+
+    type: NotRequired[Literal["message"] | None]
+    id: NotRequired[Id | None]
+    role: Literal["user", "assistant", "system", "developer"]
+    content: MessageContent
+    status: NotRequired[Status | None]
+    phase: NotRequired[Literal["commentary", "final_answer"] | None]
+
+
+class OutputAudio(Provenance):
+    """Sound from the model."""
+
+    type: Literal["output_audio"]
+    id: NotRequired[Id | None]
+    data: str
+    transcript: str
+    status: Status
+
+
+class SummaryText(TypedDict):
+    """What the model says of its thoughts."""
+
+    type: Literal["summary_text"]
+    text: str
+
+
+class ReasoningText(TypedDict):
+    """A thought of the model."""
+
+    type: Literal["reasoning_text"]
+    text: str
+
+
+class Reasoning(Provenance):
+    """What the model thought."""
+
+    type: Literal["reasoning"]
+    id: NotRequired[Id | None]
+    summary: ListOf[SummaryText]
+    content: NotRequired[ListOf[ReasoningText] | None]
+    encrypted_content: NotRequired[str | None]
+    status: NotRequired[Status | None]
+
+
+class ItemReference(Provenance):
+    """Another item, by its id; nothing resolves it."""
+
+    type: NotRequired[Literal["item_reference"] | None]
+    id: Id
+
+
+class Compaction(Provenance):
+    """What stands for the turns before it."""
+
+    type: Literal["compaction"]
+    id: NotRequired[Id | None]
+    content: str
+    encrypted_content: NotRequired[str | None]
+    created_by: NotRequired[str | None]
+
+
+class SealedCompaction(Provenance):
+    """OpenAI's compaction, which only the model can read."""
+
+    type: Literal["compaction"]
+    id: NotRequired[Id | None]
+    content: NotRequired[None]
+    encrypted_content: str
+    created_by: NotRequired[str | None]
+
+
+Item = (
+    Message
+    | OutputAudio
+    | FileSearchCall
+    | ComputerCall
+    | ComputerCallOutput
+    | WebSearchCall
+    | FunctionCall
+    | FunctionCallOutput
+    | Annotated[NamedFunctionOutput, Tag("shape=named function_call_output")]
+    | Reasoning
+    | ImageGenerationCall
+    | CodeInterpreterCall
+    | LocalShellCall
+    | LocalShellCallOutput
+    | ShellCall
+    | Annotated[ShellCommandsCall, Tag("shape=commands shell_call")]
+    | ShellCallOutput
+    | Annotated[ShellChunksOutput, Tag("shape=chunks shell_call_output")]
+    | MCPListTools
+    | MCPApprovalRequest
+    | MCPApprovalResponse
+    | MCPCall
+    | CustomToolCall
+    | CustomToolCallOutput
+    | ItemReference
+    | Compaction
+    | Annotated[SealedCompaction, Tag("shape=sealed compaction")]
+    | ApplyPatchCall
+    | ApplyPatchCallOutput
+    | ToolSearchCall
+    | ToolSearchOutput
+    | AdditionalTools
+    | ConfigurationUpdate
+    | CompactionTrigger
+    | Program
+    | ProgramOutput
+)
+
+
+def _names_function(item: dict[str, object]) -> bool:
+    return item.get("call_id") is None and item.get("name") is not None
+
+
+def _has_commands(item: dict[str, object]) -> bool:
+    action = item.get("action")
+    return isinstance(action, dict) and action.get("commands") is not None
+
+
+def _has_chunks(item: dict[str, object]) -> bool:
+    return isinstance(item.get("output"), list)
+
+
+def _is_sealed(item: dict[str, object]) -> bool:
+    return "encrypted_content" in item and item.get("content") is None
+
+
+_SHAPES: dict[str, tuple[Callable[[dict[str, object]], bool], str]] = {
+    "type=function_call_output": (_names_function, "shape=named function_call_output"),
+    "type=shell_call": (_has_commands, "shape=commands shell_call"),
+    "type=shell_call_output": (_has_chunks, "shape=chunks shell_call_output"),
+    "type=compaction": (_is_sealed, "shape=sealed compaction"),
+}
+_REFERENCE_KEYS = {"id", "type", *Provenance.__annotations__}
+
+
+def _choose(item: object) -> str:
+    """The label of the type that *item* is, or means to be where it may leave its type out."""
+    found = label(item)
+    if not isinstance(item, dict):
+        return found
+    if found == "type=":
+        return _untyped(item)
+    is_of_shape, shape = _SHAPES.get(found, (None, found))
+    return shape if is_of_shape is None or is_of_shape(item) else found
+
+
+def _untyped(item: dict[str, object]) -> str:
+    if item.get("type") is None and "role" in item:
+        return "type=message"
+    if item.get("type") is None and "id" in item and item.keys() <= _REFERENCE_KEYS:
+        return "type=item_reference"
+    return "type="
+
+
+AnyItem = Annotated[Item, OneOfMany(_choose)]
+
+
+@with_config(CLOSED)
+class Batch(TypedDict):
+    """The body of an append: 1 to 20 items, stored all or not at all."""
+
+    items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
+    include: NotRequired[ListOf[str] | None]
+
+
+_BATCH = TypeAdapter(Batch)
+
+
+def parse_batch(body: str | bytes) -> Batch:
+    """Read an append's body: the items as they were written, each with its `type`.
+
+    Only a `type` that was left out (or null, on a reference) is added; a missing id stays missing.
+    """
+    batch = parse(_BATCH, body)
+    complete(batch["items"])
+    return batch
+
+
+def complete(items: list[Item]) -> None:
+    """Add the `type` where it was left out, and refuse an id that two items give.
+
+    A reference's id is another item's, and the placeholder is nobody's: both may repeat.
+    """
+    seen: set[str] = {PLACEHOLDER_ID}
+    for index, item in enumerate(items):
+        if item.get("type") is None:
+            added = "message" if "role" in item else "item_reference"
+            cast("dict[str, object]", item)["type"] = added
+        given = item.get("id")
+        if given is None or item["type"] == "item_reference":
+            continue
+        if given in seen and given != PLACEHOLDER_ID:
+            raise InvalidRequestError(
+                f"items[{index}].id '{given}' is already the id of another item of this request.",
+                code="invalid_value",
+                param=f"items[{index}].id",
+            )
+        seen.add(given)

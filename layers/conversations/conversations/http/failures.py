@@ -1,0 +1,44 @@
+"""What a client is told of a failure that is not its own, and what the log is."""
+
+from __future__ import annotations
+
+import traceback
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED
+from conversations.errors import OverloadedError, ServerError
+
+if TYPE_CHECKING:
+    from conversations.errors import ApiError
+
+
+def is_throttle(error: Exception) -> bool:
+    """Return whether AWS has throttled the service."""
+    return _code(error) in THROTTLED
+
+
+def public_error(error: Exception) -> ApiError:
+    """Return the error for the client: 503 if AWS failed or did not respond, else 500."""
+    is_of_aws = isinstance(error, CONNECTION_ERRORS) or (
+        isinstance(error, ClientError)
+        and (
+            error.response["ResponseMetadata"]["HTTPStatusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+            or _code(error) == "RequestTimeout"
+        )
+    )
+    if is_of_aws or is_throttle(error):
+        return OverloadedError("AWS did not respond to the service in time. Retry the request.")
+    return ServerError("The service failed. The request was not the cause.")
+
+
+def log_fields(error: Exception) -> dict[str, Any]:
+    """Return what the log takes of a failure: types and places, and no text, which may be any."""
+    frames = traceback.format_tb(error.__traceback__)
+    return {"error": type(error).__name__, "code": _code(error), "frames": frames}
+
+
+def _code(error: Exception) -> str | None:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else None

@@ -1,0 +1,257 @@
+"""What an HTTP request says beside its items: who it is for, and how it is to be answered."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import json
+import re
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from conversations import ids
+from conversations.contract.bodies import parse_filter
+from conversations.errors import (
+    DelegationNotAllowedError,
+    InvalidRequestError,
+    RequestTooLargeError,
+)
+from conversations.http.rendering import HEAVY_FIELDS, View
+from conversations.model import IdempotencyInfo, Order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+"""What Lambda takes in one synchronous invocation; API Gateway lets 10 MB through to it."""
+END_USER_PATTERN = r"[ -~]{1,256}"
+IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
+LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
+"""What is no pair of metadata in the query of a list of conversations."""
+INCLUDE_PARAMETERS = ("include", "include[]")
+"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times,
+and one value may list several with commas between."""
+MISSPELT_RATIO = 0.8
+"""How alike, by difflib, a metadata name and a parameter's are when the parameter was meant.
+
+`limt` and `ordre` reach it; `topic`, `user`, `name` and `order_id` do not.
+"""
+DEFAULT_LIMIT = 20
+MKA1_PREFIX = "/api/v1/llm"
+OPENAI_PREFIX = "/v1"
+PREFIXES = (MKA1_PREFIX, OPENAI_PREFIX)
+"""What stands before every route: the same ones, in the manner of mka1 or of OpenAI."""
+
+
+class Request:
+    """A REST proxy event of API Gateway, read as far as it is asked.
+
+    A value that is wrong is an `InvalidRequestError`, which names it as the client wrote it; a
+    right that the key has not is another `ApiError`.
+    """
+
+    def __init__(self, event: APIGatewayProxyEvent) -> None:
+        self._event = event
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether it came in by OpenAI's prefix."""
+        return self._event.path.startswith(f"{OPENAI_PREFIX}/")
+
+    @property
+    def root_url(self) -> str:
+        """Return the URL that the client called, up to the prefix.
+
+        API Gateway's own host names have the stage before the prefix, an operator's domain its base
+        path. Where a proxy in front replaces `Host`, the URL is the one behind that proxy.
+        """
+        event = self._event
+        scheme = event.headers.get("X-Forwarded-Proto", "https")
+        host = event.headers.get("Host", event.request_context.domain_name)
+        stage = f"/{event.request_context.stage}" if ".execute-api." in str(host) else ""
+        return f"{scheme}://{host}{stage}{event['basePath']}"
+
+    @property
+    def line(self) -> str:
+        """Its method and path."""
+        return f"{self._event.http_method} {self._event.path}"
+
+    def check_ids(self) -> None:
+        """See to it that the ids in the path may be ids at all."""
+        for name, value in self._event.path_parameters.items():
+            _valid_id(name, value)
+
+    @property
+    def account(self) -> str:
+        """The account of the request's key."""
+        return str(self._event["requestContext"]["authorizer"]["account"])
+
+    def owner(self) -> str:
+        """Who the request is for: the key's account, or the end user that it speaks for."""
+        event = self._event
+        authorizer = event["requestContext"]["authorizer"]
+        end_user = self._header("X-On-Behalf-Of")
+        if end_user is None:
+            return ids.owner_of(self.account, "")
+        if not re.fullmatch(END_USER_PATTERN, end_user):
+            raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable characters")
+        if authorizer["may_delegate"] != "true":
+            raise DelegationNotAllowedError(
+                "This key may not act on behalf of end users.", param="X-On-Behalf-Of"
+            )
+        return ids.owner_of(self.account, end_user)
+
+    def body(self) -> bytes:
+        """The body's bytes; none where there is none."""
+        event = self._event
+        text = event.body or ""
+        body = (
+            base64.b64decode(text)
+            if event.is_base64_encoded
+            else text.encode(errors="surrogatepass")
+        )
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestTooLargeError(
+                f"The body of {len(body)} bytes is over the limit of {MAX_BODY_BYTES} bytes."
+            )
+        return body
+
+    def idempotency(self, body: bytes) -> IdempotencyInfo:
+        """Return what distinguishes a replay of this request."""
+        key = self._header("Idempotency-Key")
+        if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
+            raise _invalid("Idempotency-Key", key, "1 to 255 printable characters")
+        count = self._event.headers.get("x-stainless-retry-count", "0")
+        return IdempotencyInfo.of(
+            body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None
+        )
+
+    def content_type_hint(self) -> str:
+        """Return what to say of a body that is not JSON and does not claim to be; else nothing."""
+        content_type = self._event.headers.get("Content-Type", "")
+        if not content_type or "json" in content_type.lower():
+            return ""
+        return f" Its Content-Type is {content_type[:100]!r}: send application/json."
+
+    def after(self) -> str | None:
+        """The id that a page begins behind."""
+        after = self._parameter("after")
+        return None if after is None else _valid_id("after", after)
+
+    def limit(self, most: int) -> int:
+        """How many entries a page may have; 20 unless told."""
+        text = self._parameter("limit")
+        if text is None:
+            return DEFAULT_LIMIT
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+            raise _invalid("limit", text, f"a whole number from 1 to {most}")
+        return int(text)
+
+    def order(self) -> Order:
+        """Which end a list begins with; unless told, the newest for OpenAI, the oldest for mka1."""
+        order = self._parameter("order")
+        if order is None:
+            return "desc" if self.is_openai else "asc"
+        if order not in get_args(Order.__value__):
+            raise _invalid("order", order, "'asc' or 'desc'")
+        return cast("Order", order)
+
+    def view(self, included: Sequence[str] | None = None) -> View:
+        """How the answer shows its items, with the fields that body and query ask for by `include`.
+
+        An unknown value is wrong under OpenAI's prefix, where it is one of a few, and passed over
+        under mka1's, where it is any text. An empty text in the query names no value.
+        """
+        asked = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
+        query = self._event.multi_value_query_string_parameters
+        asked += [
+            (name, value)
+            for name in INCLUDE_PARAMETERS
+            for text in query.get(name, ())
+            for value in text.split(",")
+            if value
+        ]
+        for name, value in asked:
+            if self.is_openai and value not in HEAVY_FIELDS:
+                raise _invalid(name, value, f"one of {', '.join(HEAVY_FIELDS)}")
+        return View(self.is_openai, frozenset(value for _, value in asked if value in HEAVY_FIELDS))
+
+    def metadata_filter(self) -> dict[str, str]:
+        """The pairs of metadata asked for.
+
+        They come as a JSON object or, as the mka1 SDK sends a dict, each under its own name.
+        """
+        search, text = self._parameter("search"), self._parameter("metadata")
+        if search is not None:
+            raise _invalid("search", search, "left out, because nothing here can search")
+        query = self._event.multi_value_query_string_parameters
+        pairs = {
+            name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
+        }
+        for name in pairs:
+            _refuse_misspelt(name)
+        parsed = {} if text is None else parse_filter(text)
+        for name in (name for name in pairs if name in parsed):
+            _single(name, (pairs[name], parsed[name]))
+        return pairs | parsed
+
+    def _parameter(self, name: str) -> str | None:
+        """What the query says once, or not at all."""
+        return _single(name, self._event.multi_value_query_string_parameters.get(name, ()))
+
+    def _header(self, name: str) -> str | None:
+        """Return the value of a header that may be given once, under any spelling of its name.
+
+        Powertools' own mapping keeps only the last of several spellings.
+        """
+        headers: dict[str, list[str]] = self._event["multiValueHeaders"] or {}
+        spellings = [given for given in headers if given.lower() == name.lower()]
+        return _single(name, [value for given in spellings for value in headers[given]])
+
+
+def normalize_event(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the *event* as the routes match it: a HEAD is a GET, and no path has a base path.
+
+    Behind a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never
+    has it. The base path goes on as `basePath`.
+    """
+    path = event["resource"].format_map(event["pathParameters"] or {})
+    method = "GET" if event["httpMethod"] == "HEAD" else event["httpMethod"]
+    base_path = event["path"].removesuffix(path)
+    return {**event, "path": path, "basePath": base_path, "httpMethod": method}
+
+
+def _single(name: str, values: Sequence[str]) -> str | None:
+    if len(values) > 1:
+        raise _invalid(name, ", ".join(values), "given once")
+    return values[0] if values else None
+
+
+def _refuse_misspelt(name: str) -> None:
+    """Reject a metadata name that is nearly a parameter's.
+
+    Raises:
+        InvalidRequestError: names the parameter that was meant.
+    """
+    if near := difflib.get_close_matches(name, sorted(LISTING_PARAMETERS), 1, MISSPELT_RATIO):
+        shown = json.dumps(name[:100], ensure_ascii=False)
+        raise InvalidRequestError(
+            f"{shown} is no parameter. For the parameter, write {near[0]}; to filter by metadata of"
+            f" that name, use the JSON object of metadata.",
+            code="unknown_parameter",
+            param=name,
+        )
+
+
+def _valid_id(name: str, value: str) -> str:
+    if not ids.is_id(value):
+        raise _invalid(name, value, "1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")
+    return value
+
+
+def _invalid(name: str, value: str, expected: str) -> InvalidRequestError:
+    shown = json.dumps(value[:100], ensure_ascii=False)
+    return InvalidRequestError(
+        f"{name} must be {expected}, not {shown}.", code="invalid_value", param=name
+    )

@@ -1,0 +1,60 @@
+"""The types that a request, the store and a response share."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+type Order = Literal["asc", "desc"]
+"""The order of a list: the oldest entry first, or the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation without its items; times are milliseconds since the epoch."""
+
+    conversation_id: str
+    owner: str
+    account: str
+    """The account of the API key that created it."""
+    created_at: int
+    metadata: dict[str, str]
+
+
+class StoredItem(NamedTuple):
+    """An item with its place in the conversation."""
+
+    cursor: str
+    """The value of `after` that continues behind this item, and the id that reads it: the item's
+    own id. The id of an `item_reference` names another item, so its cursor is a generated id."""
+    json: str
+    """The item as the client sent it, with `id` and `type`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page[Entry]:
+    """Entries in the order asked for; `has_more` is exact."""
+
+    entries: list[Entry]
+    has_more: bool
+    cursor: str
+    """The value of `after` for the next page; empty if the page is."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyInfo:
+    """What distinguishes a replay of a request from another request."""
+
+    body: str
+    """SHA-256 of the body's bytes."""
+    key: str | None = None
+    """The `Idempotency-Key`."""
+    is_marked_retry: bool = False
+    """Whether the client marked it as a retry (`x-stainless-retry-count`) and sent no key, which
+    would distinguish it from others with the same body."""
+
+    @classmethod
+    def of(cls, body: bytes, key: str | None = None, *, is_retry: bool) -> IdempotencyInfo:
+        """Return the information for *body*, which the client may have marked as a retry."""
+        return cls(hashlib.sha256(body).hexdigest(), key, is_retry and key is None)

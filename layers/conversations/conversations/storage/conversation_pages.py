@@ -1,0 +1,91 @@
+"""Pages of an owner's conversations, by their last change."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from conversations.errors import ConversationNotFoundError
+from conversations.storage import rows
+from conversations.storage.reads import BATCH_GET_MAX, batch_get
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+    from conversations.model import Conversation, Order
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
+
+MAX_QUERIES = 10
+"""Reads of the index for one page: a filter that nothing matches ends the page there."""
+
+
+class ConversationPageReader:
+    """Reader of pages of one owner's conversations that have some pairs of metadata."""
+
+    def __init__(self, table: Table, owner: str, order: Order, metadata: Mapping[str, str]) -> None:
+        self._table = table
+        self._owner = owner
+        self._order = order
+        self._metadata = metadata
+
+    def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
+        """Return up to *limit* conversations, whether there are more, and the next cursor.
+
+        Raises:
+            ConversationNotFoundError: there is no conversation *after*.
+        """
+        start = None if after is None else self._start(after)
+        found: list[Conversation] = []
+        for scanned in itertools.count(1):
+            entries, start = self._query(start, limit + 1)
+            found += self._complete(entries)
+            if len(found) > limit:
+                return found[:limit], True, found[limit - 1].conversation_id
+            if start is None:
+                return found, False, found[-1].conversation_id if found else ""
+            if scanned == MAX_QUERIES:
+                return found, True, start["pk"]["S"].partition("/")[2]
+        raise AssertionError  # pragma: no cover - count does not end
+
+    def _start(self, after: str) -> Row:
+        """Return where the index goes on; a deleted conversation still has its place."""
+        key = rows.primary_key(rows.partition(self._owner, after), rows.CONVERSATION_SK)
+        response = self._table.dynamodb.get_item(
+            TableName=self._table.name, Key=key, ConsistentRead=True
+        )
+        updated_at = response.get("Item", {}).get("updated_at")
+        if updated_at is None:
+            raise ConversationNotFoundError(f"Conversation '{after}' was not found.", param="after")
+        return {**key, "owner": {"S": self._owner}, "updated_at": updated_at}
+
+    def _query(self, start: Row | None, count: int) -> tuple[list[Row], Row | None]:
+        request: QueryInputTypeDef = {
+            "TableName": self._table.name,
+            "IndexName": rows.BY_OWNER,
+            "KeyConditionExpression": "#owner = :owner",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":owner": {"S": self._owner}},
+            "ScanIndexForward": self._order == "asc",
+            "Limit": BATCH_GET_MAX if self._metadata else count,
+        }
+        if start:
+            request["ExclusiveStartKey"] = start
+        response = self._table.dynamodb.query(**request)
+        return response["Items"], response.get("LastEvaluatedKey")
+
+    def _complete(self, entries: Iterable[Row]) -> Iterator[Conversation]:
+        """Yield the matching conversations of index entries, in order.
+
+        An update of `updated_at` moves an entry, and a `Query` may return it at both its places:
+        the conversation is listed once, at the first.
+        """
+        keys = {entry["pk"]["S"]: {"pk": entry["pk"], "sk": entry["sk"]} for entry in entries}
+        found = {row["pk"]["S"]: row for row in batch_get(self._table, keys.values())}
+        for pk in keys:
+            if row := found.get(pk):
+                conversation = rows.read_conversation(row)
+                if self._metadata.items() <= conversation.metadata.items():
+                    yield conversation

@@ -1,0 +1,219 @@
+"""Pages of a conversation's items.
+
+A page reads the conversation row first, which names the latest batches: batches that it does not
+name yet are left for later, and those that it names and the `Query` did not return are read with
+`TransactGetItems`. So nothing ever appears behind a cursor that a reader has moved past. A batch is
+one row, so no page sees a part of one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from typing import TYPE_CHECKING, NamedTuple
+
+from conversations import ids
+from conversations.storage import rows
+from conversations.storage.reads import (
+    BatchSlice,
+    item_not_found,
+    read_conversation_with,
+    sequence_key,
+    transact_get,
+)
+from conversations.storage.rows import index_by_sort_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+    from conversations.model import Order
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
+
+
+class Start(NamedTuple):
+    """Where a page starts: behind a sequence key, or at the conversation's end if that is None."""
+
+    conversation: Row
+    key: str | None = None
+    row: Row | None = None
+    """The batch of the key, if it was read together with the conversation row."""
+
+
+class ItemPageReader:
+    """Reader of pages of one conversation, in one order."""
+
+    def __init__(self, table: Table, pk: str, order: Order) -> None:
+        self._table = table
+        self._pk = pk
+        self._order = order
+
+    def read(self, after: str | None, limit: int) -> tuple[list[BatchSlice], bool]:
+        """Return the next *limit* items after the cursor *after*, and whether there are more.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemNotFoundError: the conversation never had an item *after*.
+        """
+        start = self._start(after)
+        page = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
+        found = {rows.batch_key(start.row): start.row} if start.row else {}
+        if not page.is_empty():
+            self._query(start, page, limit + 1, found)
+            self._reconcile(start.conversation, page, limit + 1, found)
+        return page.slices(found.values(), limit), page.count(found.values()) > limit
+
+    def _start(self, after: str | None) -> Start:
+        if after is None:
+            found = read_conversation_with(self._table, self._pk)
+            return Start(found[rows.CONVERSATION_SK])
+        sks = rows.candidate_sort_keys(after)
+        found = read_conversation_with(self._table, self._pk, sks)
+        conversation = found[rows.CONVERSATION_SK]
+        key = _position(found, after)
+        if key is None:
+            own = ids.key_in(after)
+            sks += [rows.tombstone_sk(own)] if own else []
+            keys = [rows.primary_key(self._pk, sk) for sk in sks]
+            found = index_by_sort_key(transact_get(self._table, keys))
+            key = _position(found, after)
+        if key is None:
+            raise item_not_found(after, param="after")
+        return Start(conversation, key, found.get(rows.batch_sk(key)))
+
+    def _query(self, start: Start, page: PageRange, count: int, found: dict[str, Row]) -> None:
+        """Add to *found* the batches that the page needs, as far as a `Query` returns them."""
+        request: QueryInputTypeDef = {
+            "TableName": self._table.name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": self._pk},
+                ":first": {"S": page.first_sk},
+                ":last": {"S": page.last_sk},
+            },
+            "ConsistentRead": True,
+            "ScanIndexForward": self._order == "asc",
+        }
+        if start.row:
+            request["ExclusiveStartKey"] = {"pk": start.row["pk"], "sk": start.row["sk"]}
+        sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(start.conversation)]
+        rows_read, items_read = 0, 0
+        left = count - page.count(found.values())
+        is_inside = start.key is not None and start.row is None
+        limit = page.estimate(left, sizes) + is_inside  # the cursor's own batch comes first
+        while left > 0:
+            request["Limit"] = limit
+            response = self._table.dynamodb.query(**request)
+            live = [row for row in response["Items"] if rows.is_live(row)]
+            found |= {rows.batch_key(row): row for row in live}
+            if "LastEvaluatedKey" not in response:
+                break
+            request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+            rows_read += len(response["Items"])
+            items_read += page.count(live)
+            left = count - page.count(found.values())
+            is_dense = live and items_read
+            limit = math.ceil(left * rows_read / items_read) if is_dense else 4 * limit
+
+    def _reconcile(
+        self, conversation: Row, page: PageRange, count: int, found: dict[str, Row]
+    ) -> None:
+        """Add to *found* the recent batches of the page that the query did not return."""
+        end = page.end(found.values(), count)
+        missing = [
+            last_key
+            for last_key in rows.recent_last_keys(conversation)
+            if ids.first_key(last_key) not in found and page.reaches(last_key, end)
+        ]
+        keys = [rows.primary_key(self._pk, rows.batch_sk(last_key)) for last_key in missing]
+        found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}
+        if missing and not found:
+            read_conversation_with(self._table, self._pk)  # or all went with it meanwhile
+
+
+class PageRange(NamedTuple):
+    """The stretch of a conversation that a page is taken from."""
+
+    after: str | None
+    last_key: str
+    """The conversation's last sequence key when its row was read; empty if it never had items."""
+    order: Order
+
+    def is_empty(self) -> bool:
+        """Return whether the range has no items, whatever the table holds."""
+        return not self.last_key or (self.order == "asc" and (self.after or "") >= self.last_key)
+
+    @property
+    def first_sk(self) -> str:
+        """The lowest sort key of a batch in the range."""
+        return (
+            rows.batch_sk(self.after) if self.after and self.order == "asc" else rows.BATCH_PREFIX
+        )
+
+    @property
+    def last_sk(self) -> str:
+        """The highest sort key of a batch in the range."""
+        return rows.batch_sk(self.after if self.after and self.order == "desc" else self.last_key)
+
+    def slots(self, row: Row) -> Sequence[int]:
+        """Return the live slots of a batch *row* that are in the range, in the page's order."""
+        slots = rows.live_slots(row)
+        if self.after and rows.batch_key(row) == ids.first_key(self.after):
+            bound = ids.slot_of(self.after)
+            is_behind = operator.gt if self.order == "asc" else operator.lt
+            slots = [slot for slot in slots if is_behind(slot, bound)]
+        return slots if self.order == "asc" else slots[::-1]
+
+    def count(self, found: Iterable[Row]) -> int:
+        """Return how many items of batch rows are in the range."""
+        return sum(len(self.slots(row)) for row in found)
+
+    def estimate(self, count: int, sizes: Sequence[int]) -> int:
+        """Return how many batches hold *count* items, going by the *sizes* of the latest ones."""
+        known = 0
+        if self.order == "desc" and self.after is None:
+            for known, items in enumerate(itertools.accumulate(sizes), 1):
+                if items >= count:
+                    return known
+            count -= sum(sizes)
+        return known + math.ceil(count * len(sizes) / sum(sizes))
+
+    def end(self, found: Iterable[Row], count: int) -> str | None:
+        """Return the key of the batch in which *count* items are reached, or None."""
+        for row in self._sorted(found):
+            count -= len(self.slots(row))
+            if count <= 0:
+                return rows.batch_key(row)
+        return None
+
+    def reaches(self, last_key: str, end: str | None) -> bool:
+        """Return whether the batch that ends with *last_key* is in the range, not behind *end*."""
+        first = ids.first_key(last_key)
+        if self.order == "asc":
+            return last_key > (self.after or "") and (end is None or first <= end)
+        return (self.after is None or first < self.after) and first >= (end or "")
+
+    def slices(self, found: Iterable[Row], count: int) -> list[BatchSlice]:
+        """Return the first *count* items of batch rows, in the page's order."""
+        slices: list[BatchSlice] = []
+        for row in self._sorted(found):
+            slots = self.slots(row)[:count]
+            count -= len(slots)
+            if slots:
+                slices.append(BatchSlice(row, slots))
+        return slices
+
+    def _sorted(self, found: Iterable[Row]) -> list[Row]:
+        return sorted(found, key=rows.batch_key, reverse=self.order == "desc")
+
+
+def _position(found: dict[str, Row], item_id: str) -> str | None:
+    """Return the sequence key of an item that the conversation has or had, by rows read for it."""
+    key = sequence_key(found, item_id)
+    if key is None or rows.pointer_sk(item_id) in found:
+        return key
+    row = found.get(rows.batch_sk(key)) or found.get(rows.tombstone_sk(key))
+    return key if row and ids.slot_of(key) < int(row["n"]["N"]) else None

@@ -1,0 +1,184 @@
+"""Reads of rows by their keys: what exists for its owner, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from conversations import ids
+from conversations.aws_clients import THROTTLED
+from conversations.errors import ItemNotFoundError, OverloadedError
+from conversations.storage import rows
+from conversations.storage.backoff import delays
+from conversations.storage.items import ItemBody
+from conversations.storage.payloads import Part
+from conversations.storage.rows import index_by_sort_key
+from conversations.storage.transactions import CANCELED, conversation_not_found
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from conversations.model import StoredItem
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
+
+BATCH_GET_MAX = 100
+"""Keys of one `BatchGetItem`."""
+TRANSACT_GET_MAX = 20
+"""Keys of one `TransactGetItems`: few enough that a conflict is rare."""
+
+
+class BatchSlice(NamedTuple):
+    """Items of one batch."""
+
+    row: Row
+    slots: Sequence[int]
+    """In the order wanted; all live, with none of the batch's live slots between them left out."""
+
+    @property
+    def part(self) -> Part:
+        """The lines of these items, in the order in which they were written."""
+        live = list(rows.live_slots(self.row))
+        first, last = sorted((live.index(self.slots[0]), live.index(self.slots[-1])))
+        return Part(rows.read_payload(self.row), first, last + 1)
+
+    def items(self, lines: Sequence[str]) -> list[StoredItem]:
+        """Return the items, in the order wanted, from the *lines* of `part`."""
+        keys = ids.keys_at(rows.batch_key(self.row), sorted(self.slots))
+        items = [ItemBody.parse(line).with_key(key) for line, key in zip(lines, keys, strict=True)]
+        return items if self.slots[0] <= self.slots[-1] else items[::-1]
+
+
+def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
+    """Return the live rows at *keys*, which may repeat: strongly consistent, in no order."""
+    found: list[Row] = []
+    unique = {(key["pk"]["S"], key["sk"]["S"]): key for key in keys}
+    for batch in itertools.batched(unique.values(), BATCH_GET_MAX, strict=False):
+        found += _batch_get(table, [*batch])
+    return [row for row in found if rows.is_live(row)]
+
+
+def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
+    """Return the rows at up to `BATCH_GET_MAX` keys; ask again for those DynamoDB leaves out."""
+    found: list[Row] = []
+    for delay in delays(table.tally):
+        response = table.dynamodb.batch_get_item(
+            RequestItems={table.name: {"Keys": keys, "ConsistentRead": True}}
+        )
+        found += response["Responses"][table.name]
+        keys = [*response["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]]
+        if not keys:
+            break
+        table.tally.add("Throttles")
+        if delay is None:
+            raise OverloadedError("The service is temporarily over capacity. Retry the request.")
+        time.sleep(delay)
+    return found
+
+
+def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
+    """Return the live rows at *keys*, with no transaction under way on any of them.
+
+    Unlike `Query` and `BatchGetItem`, `TransactGetItems` never reads a part of a transaction.
+
+    Raises:
+        OverloadedError: transactions on these rows did not end in time.
+    """
+    found: list[Row] = []
+    for batch in itertools.batched(keys, TRANSACT_GET_MAX, strict=False):
+        found += _transact_get(table, batch)
+    return [row for row in found if rows.is_live(row)]
+
+
+def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
+    for delay in delays(table.tally):
+        try:
+            response = table.dynamodb.transact_get_items(
+                TransactItems=[{"Get": {"TableName": table.name, "Key": key}} for key in keys]
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in {CANCELED, *THROTTLED}:
+                raise
+            table.tally.add("Throttles", code in THROTTLED)
+            if delay is None:
+                raise OverloadedError(
+                    "The service is temporarily over capacity. Retry the request."
+                ) from error
+            time.sleep(delay)
+        else:
+            return [found["Item"] for found in response["Responses"] if "Item" in found]
+    raise AssertionError  # pragma: no cover - the last delay is None
+
+
+def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> dict[str, Row]:
+    """Return the conversation row and the rows at *sks*, by sort key; missing ones are left out.
+
+    Raises:
+        ConversationNotFoundError: it is missing, deleted or another owner's.
+    """
+    keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, *sks)]
+    found = index_by_sort_key(batch_get(table, keys))
+    if rows.CONVERSATION_SK not in found:
+        raise conversation_not_found(pk)
+    return found
+
+
+def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dict[str, BatchSlice]]:
+    """Return the conversation row, and the places of items by their ids; absent ids are left out.
+
+    A generated id leads to its slot whatever its prefix: compare the id of the item there. One
+    round trip where the ids are generated and all exist. An id that is not found is looked for once
+    more outside of transactions, because a client may have it from a batch that is still
+    committing.
+
+    Raises:
+        ConversationNotFoundError: it is missing, deleted or another owner's.
+    """
+    sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
+    found = read_conversation_with(table, pk, sks)
+    places = _places_in(found, item_ids, lambda keys: batch_get(table, keys), pk)
+    absent = [item_id for item_id in item_ids if item_id not in places]
+    return found[rows.CONVERSATION_SK], places | find_settled_items(table, pk, absent)
+
+
+def find_settled_items(table: Table, pk: str, item_ids: Sequence[str]) -> dict[str, BatchSlice]:
+    """Return the places of items by their ids, read with no transaction under way on their rows."""
+    sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
+    found = index_by_sort_key(transact_get(table, [rows.primary_key(pk, sk) for sk in sks]))
+    return _places_in(found, item_ids, lambda keys: transact_get(table, keys), pk)
+
+
+def _places_in(
+    found: dict[str, Row],
+    item_ids: Sequence[str],
+    read: Callable[[Sequence[Row]], list[Row]],
+    pk: str,
+) -> dict[str, BatchSlice]:
+    """Return the places of those items whose rows are among *found*, or behind a pointer there."""
+    keys = {item_id: key for item_id in item_ids if (key := sequence_key(found, item_id))}
+    asked = {sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id)}
+    pointed = {rows.batch_sk(key) for key in keys.values()} - asked
+    if pointed:
+        keys_behind = [rows.primary_key(pk, sk) for sk in sorted(pointed)]
+        found = found | index_by_sort_key(read(keys_behind))
+    places: dict[str, BatchSlice] = {}
+    for item_id, key in keys.items():
+        row, slot = found.get(rows.batch_sk(key)), ids.slot_of(key)
+        if row and slot in rows.live_slots(row):
+            places[item_id] = BatchSlice(row, [slot])
+    return places
+
+
+def sequence_key(found: dict[str, Row], item_id: str) -> str | None:
+    """Return where an item was last written: what its pointer says, or else its id, or None."""
+    pointer = found.get(rows.pointer_sk(item_id))
+    return pointer["key"]["S"] if pointer else ids.key_in(item_id)
+
+
+def item_not_found(item_id: str, *, param: str) -> ItemNotFoundError:
+    """Return the error for an item that is missing or deleted."""
+    return ItemNotFoundError(f"Item '{item_id}' was not found in the conversation.", param=param)

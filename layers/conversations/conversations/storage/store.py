@@ -1,0 +1,270 @@
+"""Conversations and their items in DynamoDB and S3: the interface of the storage package.
+
+Every change is one transaction that includes the conversation row: changes of one conversation are
+serialized. A batch is one row: it is read and written whole. Reads are strongly consistent, except
+for the list of an owner's conversations. `rows` draws the table.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+from conversations import ids
+from conversations.errors import RequestTooLargeError
+from conversations.model import Conversation, Page
+from conversations.storage import payloads, rows
+from conversations.storage.append import Append, Batch, Create
+from conversations.storage.conversation_pages import ConversationPageReader
+from conversations.storage.delete import DeleteConversation, ItemDeletion
+from conversations.storage.items import ItemBody
+from conversations.storage.metadata import UpdateMetadata
+from conversations.storage.pages import ItemPageReader
+from conversations.storage.reads import find_items, item_not_found, read_conversation_with
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conversations.contract.items import Item
+    from conversations.model import IdempotencyInfo, Order, StoredItem
+    from conversations.storage.payloads import PayloadStore
+    from conversations.storage.reads import BatchSlice
+    from conversations.storage.transactions import Table
+
+SECONDS_PER_DAY = 86_400
+
+
+class Store:
+    """The conversations of all owners; every method sees one owner's."""
+
+    def __init__(self, table: Table, payload_store: PayloadStore, retention_days: int = 0) -> None:
+        self._table = table
+        self._payloads = payload_store
+        self._lifetime = retention_days * SECONDS_PER_DAY or None
+
+    def create_conversation(
+        self,
+        owner: str,
+        account: str,
+        items: Sequence[Item],
+        metadata: Mapping[str, str],
+        idempotency: IdempotencyInfo,
+    ) -> Conversation:
+        """Create a conversation of an *account* that begins with *items*, in one transaction.
+
+        Raises:
+            IdempotencyKeyReusedError: the key was used before with another body.
+        """
+        conversation = Conversation(
+            ids.new_conversation_id(),
+            owner,
+            account,
+            created_at=time.time_ns() // 1_000_000,
+            metadata=dict(metadata),
+        )
+        batch = self._encode(rows.partition(owner, conversation.conversation_id), items)
+        create = Create(self._table, conversation, batch, idempotency, self._lifetime)
+        self._write(create, batch)
+        return create.conversation
+
+    def append_items(
+        self, owner: str, conversation_id: str, items: Sequence[Item], idempotency: IdempotencyInfo
+    ) -> list[StoredItem]:
+        """Append a batch of valid items: whole and in order, or not at all.
+
+        One round trip, whatever the conversation's length; a payload that spills to the bucket is
+        written before it. A replay returns what the first request returned and writes nothing.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemAlreadyInConversationError: the conversation has an item with a client's id.
+            IdempotencyKeyReusedError: the key was used before with another body.
+            ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
+        """
+        pk = rows.partition(owner, conversation_id)
+        batch = self._encode(pk, items)
+        append = Append(self._table, pk, batch, idempotency, self._lifetime)
+        self._write(append, batch)
+        return append.items()
+
+    def get_conversation(self, owner: str, conversation_id: str) -> Conversation:
+        """Return the conversation itself.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+        """
+        pk = rows.partition(owner, conversation_id)
+        found = read_conversation_with(self._table, pk)
+        return rows.read_conversation(found[rows.CONVERSATION_SK])
+
+    def update_metadata(
+        self, owner: str, conversation_id: str, changes: Mapping[str, str | None]
+    ) -> Conversation:
+        """Set pairs of the metadata, and remove those whose value is None.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            InvalidRequestError: there would be more than 16 pairs.
+        """
+        update = UpdateMetadata(self._table, self.get_conversation(owner, conversation_id), changes)
+        update.commit()
+        return update.conversation
+
+    def delete_conversation(self, owner: str, conversation_id: str) -> None:
+        """End a conversation for everybody at once; the purge removes its content later.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+        """
+        DeleteConversation(self._table, rows.partition(owner, conversation_id)).commit()
+
+    def list_conversations(
+        self,
+        owner: str,
+        *,
+        after: str | None,
+        limit: int,
+        order: Order,
+        metadata: Mapping[str, str],
+    ) -> Page[Conversation]:
+        """Return the owner's conversations by their last change, those with all given pairs.
+
+        The index behind it follows a change within a second or so. A page that would take too
+        many reads ends early. A conversation that changes moves: in ascending order, the page after
+        it starts at its new place.
+
+        Raises:
+            ConversationNotFoundError: there is no conversation *after*.
+        """
+        reader = ConversationPageReader(self._table, owner, order, metadata)
+        page = Page(*reader.read(after, limit))
+        self._table.tally.items += len(page.entries)
+        return page
+
+    def list_items(
+        self, owner: str, conversation_id: str, *, after: str | None, limit: int, order: Order
+    ) -> Page[StoredItem]:
+        """Return up to *limit* items after the item *after*, or from the start of *order*.
+
+        A page ends earlier where it would not fit one response of Lambda.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemNotFoundError: the conversation never had an item *after*.
+        """
+        reader = ItemPageReader(self._table, rows.partition(owner, conversation_id), order)
+
+        def read() -> Page[StoredItem]:
+            slices, has_more = reader.read(after, limit)
+            fitting = _fitting(slices)
+            page = self._read_items(fitting)
+            has_more |= len(fitting) < len(slices)
+            return Page(page, has_more, page[-1].cursor if page else "")
+
+        return payloads.read_again_if_deleted(read)
+
+    def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
+        """Return one item, by its id (an `item_reference`: by its cursor).
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemNotFoundError: the conversation has no such item.
+        """
+        pk = rows.partition(owner, conversation_id)
+
+        def read() -> StoredItem:
+            _, places = find_items(self._table, pk, [item_id])
+            for item in self._read_items([*places.values()]):
+                if item.cursor == item_id:
+                    return item
+            raise item_not_found(item_id, param="item_id")
+
+        return payloads.read_again_if_deleted(read)
+
+    def delete_items(
+        self, owner: str, conversation_id: str, item_ids: Sequence[str], *, param: str
+    ) -> Conversation:
+        """Delete items; if one of them does not exist, delete none.
+
+        *param* is the path of an id in the request, with braces for its place. What fits one
+        transaction is deleted at once; see `delete.ItemDeletion` for more.
+
+        Raises:
+            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ItemNotFoundError: the conversation has no such item.
+            ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
+        """
+        pk = rows.partition(owner, conversation_id)
+        deletion = ItemDeletion(self._table, self._payloads, pk, item_ids, param)
+        return rows.read_conversation(deletion.commit())
+
+    def _encode(self, pk: str, items: Sequence[Item]) -> Batch:
+        """Encode a batch once, and put a large one into an object.
+
+        Raises:
+            RequestTooLargeError: the items could be stored but never be read again.
+        """
+        bodies = [ItemBody.of(item) for item in items]
+        if not bodies:
+            return Batch(bodies, payloads.Payload("json", 0))
+        encoded = payloads.encode([body.line for body in bodies])
+        if encoded.size > payloads.MAX_RESPONSE_PAYLOAD_BYTES:
+            raise _too_large(bodies, encoded.size)
+        kept = self._payloads.spill(encoded, pk)
+        if kept.object_key:
+            self._table.tally.add("SpilledObjects")
+            self._table.tally.add("SpilledBytes", len(encoded.data))
+        return Batch(bodies, kept)
+
+    def _write(self, append: Append, batch: Batch) -> None:
+        """Commit, and delete the object of a batch that was not, or already, written."""
+        try:
+            append.commit()
+        except Exception:
+            if not append.outcome_unknown:
+                self._payloads.delete_best_effort([batch.payload.object_key])
+            raise
+        tally = self._table.tally
+        tally.items += len(batch.items)
+        if append.is_replay:
+            tally.add("Replays")
+            self._payloads.delete_best_effort([batch.payload.object_key])
+        elif batch.items:
+            tally.add("Appends")
+            tally.add("AppendedItems", len(batch.items))
+            tally.add("AppendedBytes", batch.payload.size)
+
+    def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
+        """Return the items of *slices*, in their order."""
+        lines = self._payloads.read_lines([batch.part for batch in slices])
+        items = [
+            item for batch, found in zip(slices, lines, strict=True) for item in batch.items(found)
+        ]
+        self._table.tally.items += len(items)
+        return items
+
+
+def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
+    """Return as many of *slices* as one response can carry; the first always fits."""
+    sizes = itertools.accumulate(rows.read_payload(batch.row).size for batch in slices)
+    fitting = sum(size <= payloads.MAX_RESPONSE_PAYLOAD_BYTES for size in sizes)
+    return slices[: max(fitting, 1)]
+
+
+def _too_large(bodies: Sequence[ItemBody], size: int) -> RequestTooLargeError:
+    """Return the error for a batch of *size* bytes, naming an item that is too large by itself."""
+    limit = payloads.MAX_RESPONSE_PAYLOAD_BYTES
+    for place, body in enumerate(bodies):
+        item_size = payloads.response_bytes(body.line.encode())
+        if item_size > limit:
+            return RequestTooLargeError(
+                f"items[{place}] would have {item_size} bytes in a response, over the limit of"
+                f" {limit}.",
+                param=f"items[{place}]",
+            )
+    return RequestTooLargeError(
+        f"The response to these items would have {size} bytes, over the limit of {limit}."
+        " Send them in smaller batches.",
+        param="items",
+    )

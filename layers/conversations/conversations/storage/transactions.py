@@ -1,0 +1,254 @@
+"""One transaction for each change of a conversation, repeated until its outcome is known.
+
+`classify` says what a failed `TransactWriteItems` means, and `commit` acts on it:
+
+    no response, 5xx, still in progress    unknown: resend with the same keys and token, never
+                                           with new keys before the outcome is known
+    no connection, conflict, throttling    nothing was written: resend the same
+    a condition failed                     nothing was written by this attempt: the change itself
+                                           resolves it from the reasons DynamoDB gave, one for each
+                                           action: an earlier attempt committed, or resend with new
+                                           keys, or an error for the client
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import time
+import uuid
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+
+from botocore.exceptions import ClientError
+
+from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED, was_sent
+from conversations.errors import (
+    ConversationBusyError,
+    ConversationNotFoundError,
+    OverloadedError,
+)
+from conversations.storage import rows
+from conversations.storage.backoff import delays
+from conversations.telemetry import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from conversations.storage.rows import Row
+
+    type Reason = Mapping[str, Any]
+
+CANCELED = "TransactionCanceledException"
+CONFLICT = "TransactionConflict"
+MAX_ACTIONS = 100
+"""Actions of one `TransactWriteItems`."""
+_IN_PROGRESS = "TransactionInProgressException"
+_CONDITION_FAILED = "ConditionalCheckFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table of conversations, its client, and the statistics of the request."""
+
+    dynamodb: DynamoDBClient
+    name: str
+    tally: Tally = field(default_factory=Tally)
+
+
+class Failure(NamedTuple):
+    """Why an attempt is not known to have committed."""
+
+    kind: Literal["unknown", "unreachable", "throttled", "conflict", "condition failed"]
+    reasons: Sequence[Reason] = ()
+    """One for each action, if DynamoDB cancelled the transaction."""
+
+
+class Resolution(enum.Enum):
+    """What follows from a failed condition."""
+
+    COMMITTED = enum.auto()
+    RESEND = enum.auto()
+    """The same keys and token once more."""
+    RESTART = enum.auto()
+    """Other actions under a new token: nothing of this change is written."""
+
+
+def classify(error: Exception) -> Failure:
+    """Return what a failed `TransactWriteItems` means.
+
+    Raises:
+        Exception: *error* itself, if no other attempt can succeed.
+    """
+    if isinstance(error, CONNECTION_ERRORS):
+        return Failure("unknown" if was_sent(error) else "unreachable")
+    if not isinstance(error, ClientError):
+        raise error
+    code = error.response["Error"]["Code"]
+    if code in THROTTLED:
+        return Failure("throttled")
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if code == _IN_PROGRESS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failure("unknown")
+    reasons: Sequence[Reason] = error.response.get("CancellationReasons", ())
+    codes = {reason["Code"] for reason in reasons}
+    if _CONDITION_FAILED in codes:
+        return Failure("condition failed", reasons)
+    if codes & THROTTLED:
+        return Failure("throttled", reasons)
+    if CONFLICT in codes:
+        return Failure("conflict", reasons)
+    raise error
+
+
+class ConversationTransaction(ABC):
+    """A change of one conversation; its first action is on the conversation row."""
+
+    def __init__(self, table: Table, pk: str) -> None:
+        self._table = table
+        self._pk = pk
+        self._now = time.time_ns() // 1_000_000
+        self._seconds = rows.number(self._now // 1000)
+        self._token = str(uuid.uuid4())
+        self.outcome_unknown = False
+        """Whether an attempt may have committed although no response said so."""
+
+    @abstractmethod
+    def _actions(self) -> Sequence[TransactWriteItemTypeDef]:
+        """Return the actions of the next attempt."""
+
+    @abstractmethod
+    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+        """Return what follows from *reasons*, one of them a failed condition; the row is live.
+
+        Raises:
+            ApiError: no other attempt can succeed.
+        """
+
+    def _already_committed(self) -> bool:
+        """Read the table, and return whether an attempt has committed."""
+        return False
+
+    def commit(self) -> None:
+        """Make the change.
+
+        Raises:
+            ConversationNotFoundError: nothing was written.
+            ConversationBusyError: nothing was written.
+            OverloadedError: nothing was written, unless `outcome_unknown`.
+        """
+        for delay in delays(self._table.tally):
+            failure = self._attempt()
+            if failure is None or self._resolve_failure(failure):
+                return
+            if delay is None:
+                self._verify_or_raise(failure)
+                return
+            time.sleep(delay)
+
+    def _attempt(self) -> Failure | None:
+        """Send the transaction once; None if it has committed."""
+        try:
+            self._table.dynamodb.transact_write_items(
+                TransactItems=self._actions(), ClientRequestToken=self._token
+            )
+        except (*CONNECTION_ERRORS, ClientError) as error:
+            failure = classify(error)
+        else:
+            return None
+        self.outcome_unknown |= failure.kind == "unknown"
+        self._table.tally.add("Throttles", failure.kind == "throttled")
+        self._table.tally.add("Conflicts", any(map(is_conflict, failure.reasons)))
+        return failure
+
+    def _resolve_failure(self, failure: Failure) -> bool:
+        """Return whether the change is made all the same; if not, prepare the next attempt."""
+        if failure.kind != "condition failed":
+            return False
+        conversation = failure.reasons[0]
+        if condition_failed(conversation) and not self._exists(conversation):
+            # Whatever an earlier attempt wrote went with the conversation.
+            self.outcome_unknown = False
+            raise conversation_not_found(self._pk)
+        resolution = self._resolve(failure.reasons)
+        if resolution is Resolution.RESTART:
+            self._token = str(uuid.uuid4())
+            self.outcome_unknown = False
+        return resolution is Resolution.COMMITTED
+
+    def _exists(self, conversation: Reason) -> bool:
+        return "Item" in conversation and rows.is_live(conversation["Item"])
+
+    def _verify_or_raise(self, failure: Failure) -> None:
+        """Raise the error for the last *failure*, unless the table shows that the change is made.
+
+        Never report a conflict while an earlier attempt may have committed.
+        """
+        if self.outcome_unknown:
+            with contextlib.suppress(*CONNECTION_ERRORS, ClientError):
+                if self._already_committed():
+                    return
+            raise OverloadedError("DynamoDB did not respond in time. Retry the request.")
+        raise_for(failure)
+
+    def _update(self, change: str, condition: str, values: Row) -> TransactWriteItemTypeDef:
+        """Return an update of the conversation row, if it is live and *condition* holds."""
+        return {
+            "Update": {
+                "TableName": self._table.name,
+                "Key": rows.primary_key(self._pk, rows.CONVERSATION_SK),
+                "ConditionExpression": rows.IS_LIVE + (f" AND {condition}" if condition else ""),
+                "UpdateExpression": change,
+                "ExpressionAttributeValues": {":seconds": self._seconds, **values},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+
+def put_if(table: Table, row: Row, condition: str, values: Row) -> TransactWriteItemTypeDef:
+    """Return a put under a *condition* whose failure tells the row that is there."""
+    put: TransactWriteItemTypeDef = {
+        "Put": {
+            "TableName": table.name,
+            "Item": row,
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+    if values:
+        put["Put"]["ExpressionAttributeValues"] = values
+    return put
+
+
+def raise_for(failure: Failure) -> NoReturn:
+    """Raise the error for a change that was not made."""
+    if failure.kind in {"conflict", "condition failed"}:
+        raise ConversationBusyError(
+            "Concurrent requests keep changing this conversation. Retry the request."
+        )
+    if failure.kind == "unreachable":
+        raise OverloadedError("The service cannot reach DynamoDB. Retry the request.")
+    raise OverloadedError("The service is temporarily over capacity. Retry the request.")
+
+
+def condition_failed(reason: Reason) -> bool:
+    """Return whether an action's own condition cancelled the transaction."""
+    return bool(reason["Code"] == _CONDITION_FAILED)
+
+
+def is_conflict(reason: Reason) -> bool:
+    """Return whether another transaction was under way on an action's row."""
+    return bool(reason["Code"] == CONFLICT)
+
+
+def conversation_not_found(pk: str) -> ConversationNotFoundError:
+    """Return the error for a conversation that is missing, deleted or another owner's."""
+    conversation_id = pk.partition("/")[2]
+    return ConversationNotFoundError(
+        f"Conversation '{conversation_id}' was not found.", param="conversation_id"
+    )

@@ -1,0 +1,154 @@
+"""What the service answers: the schemas of its successes, and of its refusals by status."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from conversations.contract.bodies import (
+    MAX_METADATA_KEY_LENGTH,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE_LENGTH,
+)
+from conversations.errors import ERRORS
+from openapi.schemas import ID, Json, ref
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_METADATA: Final[Json] = {
+    "type": "object",
+    "maxProperties": MAX_METADATA_PAIRS,
+    "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH},
+    "additionalProperties": {"type": "string", "maxLength": MAX_METADATA_VALUE_LENGTH},
+}
+_CURSOR: Final[Json] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{0,64}$"}
+
+
+def _object(description: str, **properties: Json) -> Json:
+    """An object of exactly these properties."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": [*properties],
+        "additionalProperties": False,
+    }
+
+
+def _page(description: str, entry: Json, most: int) -> Json:
+    last = "Where the next page begins: give it as `after`. Empty on an empty page."
+    return _object(
+        description,
+        object={"const": "list"},
+        data={"type": "array", "items": entry, "maxItems": most},
+        first_id={**_CURSOR, "description": "Empty on an empty page."},
+        last_id={**_CURSOR, "description": last},
+        has_more={"type": "boolean", "description": "Whether there is more behind `last_id`."},
+    )
+
+
+def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
+    """The schemas of all successes, by name; the limits are those of one page."""
+    seconds = {"type": "integer", "minimum": 0, "description": "Seconds since 1970."}
+    return {
+        "Conversation": _object(
+            "A conversation without its items.",
+            id=ID,
+            object={"const": "conversation"},
+            created_at=seconds,
+            deleted_at={"type": "null", "description": "A deleted conversation is not shown."},
+            metadata=_METADATA,
+            identity={
+                "type": "string",
+                "pattern": "^[0-9a-f]{64}$",
+                "description": "Whose it is: SHA-256 of the key's account and the end user.",
+            },
+        ),
+        "DeletedConversation": _object(
+            "What is left of a conversation.",
+            id=ID,
+            object={"const": "conversation.deleted"},
+            deleted={"const": True},
+        ),
+        "ConversationPage": _page(
+            "A page of conversations.", ref("Conversation"), most_conversations
+        ),
+        "ItemPage": _page("A page of items.", ref("AnsweredItem"), most_items),
+        "Document": {"type": "object", "required": ["openapi"], "description": "This document."},
+    }
+
+
+def success(schema: str, examples: Mapping[str, Any]) -> Json:
+    """The answer of an operation that was done."""
+    named = {name: {"value": value} for name, value in examples.items()}
+    media: Json = {"schema": ref(schema)} | ({"examples": named} if named else {})
+    return {
+        "description": "Done.",
+        "headers": {"x-request-id": _header("x-request-id")},
+        "content": {"application/json": media},
+    }
+
+
+def refusals(codes: Sequence[str]) -> dict[str, Json]:
+    """The answers by which an operation may be refused, by status."""
+    by_status: dict[int, list[str]] = defaultdict(list)
+    for code in codes:
+        for status in ERRORS[code].statuses:
+            by_status[status].append(code)
+    return {str(status): _refusal(status, by_status[status]) for status in sorted(by_status)}
+
+
+def _refusal(status: int, codes: Sequence[str]) -> Json:
+    names = {"x-request-id", *(name for code in codes for name in ERRORS[code].headers)}
+    listed = ", ".join(f"`{code}`" for code in codes)
+    return {
+        "description": f"{HTTPStatus(status).phrase}. `error.code` is one of: {listed}.",
+        "headers": {name: _header(name) for name in sorted(names)},
+        "content": {
+            "application/json": {
+                "schema": ref("ErrorEnvelope"),
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+            }
+        },
+    }
+
+
+def error_examples() -> dict[str, Json]:
+    """An envelope for each code."""
+    return {
+        code: {
+            "summary": kind.when,
+            "value": {
+                "error": {"message": kind.when, "type": kind.type, "param": None, "code": code}
+            },
+        }
+        for code, kind in ERRORS.items()
+    }
+
+
+HEADERS: Final[Mapping[str, Json]] = {
+    "x-request-id": {
+        "description": "Finds the request in the service's logs.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the request is sent again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "x-should-retry": {
+        "description": "`false`: the openai SDK does not send the request again.",
+        "schema": {"const": "false"},
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate.",
+        "schema": {"const": "Bearer"},
+    },
+}
+"""What answers carry, by name."""
+
+
+def _header(name: str) -> Json:
+    return {"$ref": f"#/components/headers/{name}"}

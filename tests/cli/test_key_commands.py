@@ -1,0 +1,398 @@
+"""`conversations keys ...`, on moto."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto.core import set_initial_no_auth_action_count
+
+from conversations_cli.__main__ import main
+from conversations_cli.key_commands import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conversations.auth.api_keys import ApiKeys
+    from local.stack import LocalStack
+
+GUIDE, README = (Path(__file__).parents[2] / name for name in ("docs/keys.md", "README.md"))
+STACKS = re.findall(
+    r'^stack_name = "(.+)"$', README.with_name("samconfig.toml").read_text(), re.MULTILINE
+)
+ACME = ("--account", "acme", "--name", "ci")
+
+
+@pytest.fixture(scope="module")
+def described(running_stack: LocalStack) -> Iterator[list[str]]:
+    """A stack as CloudFormation describes it, with the plan `free` and the table of the tests."""
+    gateway, cloudformation = boto3.client("apigateway"), boto3.client("cloudformation")
+    plan = gateway.create_usage_plan(name="keys-free")
+    outputs = {
+        "ApiKeysTableName": {"Value": running_stack.template.name("ApiKeysTable")},
+        "UsagePlans": {"Value": f"free={plan['id']} gold=nowhere"},
+    }
+    for name, given in (("keys", outputs), ("other", {})):
+        body = {"Resources": {"Any": {"Type": "AWS::SQS::Queue"}}, "Outputs": given}
+        cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(body))
+    yield ["--stack", "keys"]
+    for name in ("keys", "other"):
+        cloudformation.delete_stack(StackName=name)
+    gateway.delete_usage_plan(usagePlanId=plan["id"])
+
+
+@pytest.fixture
+def at(described: list[str], stack: LocalStack) -> Iterator[list[str]]:
+    """How a command is told of the stack, whose table is empty; nobody else uses moto meanwhile."""
+    with stack.engine.turn:
+        yield described
+        for key_id in counted():
+            boto3.client("apigateway").delete_api_key(apiKey=key_id)
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["keys", *arguments])
+
+
+def ask(*arguments: str) -> Any:
+    """What a command prints as JSON."""
+    result = invoke(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def counted() -> list[str]:
+    """The ids of all API Gateway keys."""
+    return [key["id"] for key in boto3.client("apigateway").get_api_keys()["items"]]
+
+
+def test_a_created_key_is_all_of_standard_output(at: list[str], api_keys: ApiKeys) -> None:
+    result = invoke("create", *at, *ACME, "--scope", "read", "--scope", "write", "--delegate")
+
+    record = api_keys.verify(result.stdout.removesuffix("\n"))
+    assert record is not None
+    assert (record.account, record.scopes, record.may_delegate) == (
+        "acme",
+        frozenset({"read", "write"}),
+        True,
+    )
+    assert record.key_id in result.stderr
+    assert "not shown again" in result.stderr
+
+
+def test_a_created_key_is_in_the_json(at: list[str], api_keys: ApiKeys) -> None:
+    made = ask("create", *at, *ACME)
+
+    record = api_keys.verify(made.pop("key"))
+    assert record is not None
+    assert made == {
+        "key_id": record.key_id,
+        "account": "acme",
+        "name": "ci",
+        "scopes": ["delete", "read", "write"],
+        "may_delegate": False,
+        "created_at": record.created_at,
+        "expires_at": None,
+        "revoked_at": None,
+        "replaced_by": None,
+        "last_four": record.last_four,
+        "plan": None,
+        "usage_key_id": None,
+        "state": "live",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("90d", 90 * 86_400), ("12h", 43_200), ("30m", 1_800), ("2w", 1_209_600)]
+)
+def test_a_key_expires_after_a_duration(given: str, seconds: int, at: list[str]) -> None:
+    made = ask("create", *at, *ACME, "--expires", given)
+
+    assert abs(made["expires_at"] - time.time() - seconds) < 60
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("2999-01-31", 32_474_736_000),
+        ("2999-01-31T12:00", 32_474_779_200),
+        ("2999-01-31T12:00+02:00", 32_474_772_000),
+    ],
+)
+def test_a_key_expires_at_a_date(given: str, seconds: int, at: list[str]) -> None:
+    assert ask("create", *at, *ACME, "--expires", given)["expires_at"] == seconds
+
+
+@pytest.mark.parametrize("given", ["2020-01-01", "0d", "-1d", "90", "soon", "99999999d", "1y", ""])
+def test_a_key_expires_in_the_future_or_is_not_made(
+    given: str, at: list[str], api_keys: ApiKeys
+) -> None:
+    result = invoke("create", *at, *ACME, "--expires", given)
+
+    assert result.exit_code == 2
+    assert f"'{given}'" in result.stderr
+    assert [*api_keys.all()] == []
+
+
+def test_the_list_holds_live_keys_and_all_if_told(at: list[str], api_keys: ApiKeys) -> None:
+    live = api_keys.create(account="a", name="live")[1].key_id
+    revoked = api_keys.create(account="a", name="revoked")[1].key_id
+    api_keys.revoke(revoked)
+    expired = api_keys.create(account="a", name="expired", expires_at=1)[1].key_id
+
+    assert [record["key_id"] for record in ask("list", *at)] == [live]
+    every = {record["key_id"]: record["state"] for record in ask("list", *at, "--all")}
+    assert every == {live: "live", revoked: "revoked", expired: "expired"}
+
+
+def test_the_list_goes_on_behind_the_first_megabyte(at: list[str], api_keys: ApiKeys) -> None:
+    made = [api_keys.create(account="a", name="x" * 300_000)[1].key_id for _ in range(5)]
+
+    assert {record["key_id"] for record in ask("list", *at)} == {*made}
+
+
+def test_the_oldest_key_is_listed_first(
+    at: list[str], api_keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for second in (3, 1, 2):
+        monkeypatch.setattr(
+            "conversations.auth.api_keys.time", SimpleNamespace(time=lambda s=second: s)
+        )
+        made.append(api_keys.create(account="a", name="n")[1])
+
+    listed = [record["created_at"] for record in ask("list", *at)]
+    assert listed == [1, 2, 3]
+
+
+def test_the_table_is_for_people(at: list[str], api_keys: ApiKeys) -> None:
+    _, record = api_keys.create(account="acme", name="ci", expires_at=32_474_736_000)
+
+    title, line = invoke("list", *at).stdout.splitlines()
+
+    assert title.split() == [
+        *("key_id", "state", "account", "name", "scopes", "plan", "expires_at", "last_four")
+    ]
+    assert line.split() == [
+        *(record.key_id, "live", "acme", "ci", "delete,read,write", "-"),
+        *("2999-01-31", "00:00Z", record.last_four),
+    ]
+    assert line.index("live") == title.index("state")
+
+
+def test_all_is_shown_of_a_key_but_what_opens_the_door(
+    at: list[str], stack: LocalStack, api_keys: ApiKeys
+) -> None:
+    key, record = api_keys.create(account="acme", name="ci")
+    [row] = stack.resources.dynamodb.scan(TableName=stack.template.name("ApiKeysTable"))["Items"]
+
+    shown = invoke("show", *at, record.key_id).stdout + str(ask("show", *at, record.key_id))
+
+    assert "acme" in shown
+    assert key not in shown
+    assert row["key_hash"]["S"] not in shown
+
+
+def test_a_revoked_key_stays_revoked(at: list[str], api_keys: ApiKeys) -> None:
+    key, record = api_keys.create(account="acme", name="ci")
+
+    revoked = ask("revoke", *at, record.key_id)
+
+    assert revoked["state"] == "revoked"
+    assert ask("revoke", *at, record.key_id) == revoked
+    assert api_keys.verify(key) is None
+
+
+def test_a_rotated_key_has_the_rights_of_the_old_one(at: list[str], api_keys: ApiKeys) -> None:
+    old = ask("create", *at, *ACME, "--scope", "read", "--delegate", "--plan", "free")
+
+    new = ask("rotate", *at, old["key_id"])
+
+    same = ["account", "name", "scopes", "may_delegate", "plan", "usage_key_id", "expires_at"]
+    assert {name: new[name] for name in same} == {name: old[name] for name in same}
+    assert all(api_keys.verify(made["key"]) for made in (old, new))
+    ended = ask("show", *at, old["key_id"])
+    assert ended["replaced_by"] == new["key_id"]
+    assert abs(ended["expires_at"] - time.time() - 86_400) < 60
+
+
+def test_an_overlap_of_nothing_ends_the_old_key(at: list[str], api_keys: ApiKeys) -> None:
+    key, record = api_keys.create(account="acme", name="ci")
+
+    new = invoke("rotate", *at, record.key_id, "--overlap", "0")
+
+    assert api_keys.verify(key) is None
+    assert api_keys.verify(new.stdout.removesuffix("\n"))
+    assert f"'{record.key_id}' ends at" in new.stderr
+
+
+@pytest.mark.parametrize("state", ["revoked", "expired", "rotated"])
+def test_a_key_that_is_not_live_is_not_rotated(
+    state: str, at: list[str], api_keys: ApiKeys
+) -> None:
+    past = 1 if state == "expired" else None
+    key_id = api_keys.create(account="acme", name="ci", expires_at=past)[1].key_id
+    if state == "revoked":
+        invoke("revoke", *at, key_id)
+    if state == "rotated":
+        invoke("rotate", *at, key_id)
+    before = [*api_keys.all()]
+
+    result = invoke("rotate", *at, key_id, "--plan", "free")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"The key '{key_id}' " in result.stderr
+    assert state in result.stderr
+    assert [*api_keys.all()] == before
+    assert counted() == []
+
+
+def test_a_plan_counts_by_a_key_that_opens_nothing(at: list[str], api_keys: ApiKeys) -> None:
+    made = ask("create", *at, *ACME, "--plan", "free")
+
+    gateway = boto3.client("apigateway")
+    [plan] = gateway.get_usage_plans(keyId=made["usage_key_id"])["items"]
+    usage_key = gateway.get_api_key(apiKey=made["usage_key_id"], includeValue=True)
+    assert plan["name"] == "keys-free"
+    assert (usage_key["name"], usage_key["enabled"]) == ("acme: ci", True)
+    assert api_keys.verify(usage_key["value"]) is None
+
+
+def test_another_plan_is_another_count(at: list[str]) -> None:
+    old = ask("create", *at, *ACME)
+
+    new = ask("rotate", *at, old["key_id"], "--plan", "free")
+
+    assert (new["plan"], counted()) == ("free", [new["usage_key_id"]])
+
+
+def test_a_count_ends_with_the_last_key_that_shares_it(at: list[str]) -> None:
+    old = ask("create", *at, *ACME, "--plan", "free")
+    new = ask("rotate", *at, old["key_id"])
+
+    ask("revoke", *at, old["key_id"])
+    assert counted() == [new["usage_key_id"]]
+    ask("revoke", *at, new["key_id"])
+    assert counted() == []
+    assert ask("revoke", *at, new["key_id"])["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["create", *ACME, "--plan", "silver"],
+            "There is no plan 'silver'; there are: free, gold.",
+        ),
+        (["create", "--account", "a:b", "--name", "n", "--plan", "free"], "a:b"),
+        (["create", *ACME, "--scope", "admin"], "admin"),
+        (["create", "--name", "n"], "--account"),
+        (["rotate", "key_none", "--overlap", "soon"], "'soon'"),
+        (["list", "--table", "t"], "Give either --stack or --table."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_was_typed_wrong_is_told(
+    arguments: list[str], message: str, at: list[str], api_keys: ApiKeys
+) -> None:
+    result = invoke(*arguments, *at)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert [*api_keys.all()] == []
+    assert counted() == []
+
+
+@pytest.mark.parametrize("command", ["show", "revoke", "rotate"])
+def test_an_unknown_key_is_told(command: str, at: list[str]) -> None:
+    result = invoke(command, *at, "key_none")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: There is no key 'key_none'.\n")
+
+
+@pytest.mark.usefixtures("at")
+def test_plans_need_a_stack(stack: LocalStack) -> None:
+    table = stack.template.name("ApiKeysTable")
+
+    result = invoke("create", "--table", table, *ACME, "--plan", "free")
+
+    assert result.exit_code == 2
+    assert "plans are known by --stack only" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (["--stack", "none"], {}, "There is no stack 'none' in us-east-1."),
+        (["--stack", "other"], {}, "The stack 'other' is not of lambda-conversations."),
+        (["--table", "none"], {}, "There is no table 'none' in us-east-1."),
+        (
+            ["--table", "none", "--region", "eu-west-1"],
+            {},
+            "There is no table 'none' in eu-west-1.",
+        ),
+        (
+            ["--stack", "keys"],
+            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+            "There are no AWS credentials: log in, or give --profile.",
+        ),
+        (
+            ["--stack", "keys"],
+            {"AWS_DEFAULT_REGION": None},
+            "There is no AWS region: give --region, or set AWS_DEFAULT_REGION.",
+        ),
+        (
+            ["--stack", "keys", "--profile", "none"],
+            {},
+            "AWS cannot be asked: The config profile (none) could not be found",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, (list, dict)) else "",
+)
+@pytest.mark.usefixtures("at")
+def test_what_aws_lacks_is_told_in_a_sentence(
+    arguments: list[str],
+    variables: dict[str, str | None],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+
+    result = invoke("list", *arguments)
+
+    assert (result.exit_code, result.stderr) == (1, f"Error: {message}\n")
+
+
+@pytest.mark.usefixtures("at")
+@set_initial_no_auth_action_count(2)
+def test_who_lacks_a_permission_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    iam = boto3.client("iam")
+    iam.create_user(UserName="stranger")
+    made = iam.create_access_key(UserName="stranger")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", made["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", made["SecretAccessKey"])
+
+    result = invoke("list", "--stack=keys")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: These AWS credentials do not suffice: User: arn:")
+    assert "is not authorized to perform: cloudformation:DescribeStacks" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    re.findall(r"conversations keys [^\n)|]*", "".join(map(Path.read_text, (README, GUIDE)))),
+)
+def test_a_documented_command_is_understood(line: str) -> None:
+    _, _, name, *arguments = shlex.split(line)
+
+    with keys.commands[name].make_context(name, arguments) as context:
+        assert context.params["stack"] in STACKS

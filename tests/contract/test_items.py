@@ -1,0 +1,364 @@
+"""The item contract: by example, by the SDKs' own types, and by chance."""
+
+import json
+import re
+import tracemalloc
+from collections.abc import Callable
+from typing import NotRequired, get_args, get_origin, get_type_hints, is_typeddict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from conversations.contract import (
+    client_tools,
+    computer,
+    content,
+    hosted_tools,
+    items,
+    openai_only_items,
+)
+from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, Batch, parse_batch
+from conversations.errors import InvalidRequestError
+from tests.support.contract_cases import EXAMPLES, INVALID, Json, answered, body_of
+from tests.support.sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
+
+MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
+MKA1_TYPES = 24
+OPENAI_ONLY_TYPES = 9
+LONGEST_MESSAGE = 2000
+
+
+def refusal_of(body: str | bytes) -> InvalidRequestError:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_batch(body)
+    return refused.value
+
+
+@pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_an_example_comes_back_as_it_was_given(item: Json) -> None:
+    [parsed] = parse_batch(body_of(item))["items"]
+
+    assert json.dumps(parsed) == json.dumps(answered(item))
+
+
+@pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_an_example_can_be_posted_back_with_what_answers_add(item: Json) -> None:
+    posted = {"id": "it_1", **answered(item), "response_id": "resp_1", "metadata": {"k": "v"}}
+
+    [parsed] = parse_batch(body_of(posted))["items"]
+
+    assert parsed == posted
+
+
+@pytest.mark.parametrize(
+    ("body", "param"), [pytest.param(body, param, id=name) for name, body, param in INVALID]
+)
+def test_an_invalid_body_is_refused_at_the_fault(body: bytes, param: str | None) -> None:
+    assert refusal_of(body).param == param
+
+
+def test_the_examples_hold_every_type() -> None:
+    types = {answered(item)["type"] for _, item in EXAMPLES}
+
+    assert len(types) == MKA1_TYPES - 1 + OPENAI_ONLY_TYPES  # both messages are one `type`
+
+
+@pytest.mark.parametrize(
+    "items", [OPENAI_ITEMS, MKA1_ITEMS, MKA1_ANSWERS], ids=["openai", "mka1", "mka1-answers"]
+)
+def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: list[Json]) -> None:
+    for item in filter(is_answerable, items):
+        [parsed] = parse_batch(body_of(item))["items"]
+
+        assert json.dumps(parsed) == json.dumps(answered(item))
+
+
+def fields_in(value: object) -> list[tuple[dict[str, object], str]]:
+    """Every field in *value*, with the object that has it; the keys of free maps are no fields."""
+    if isinstance(value, list):
+        return [found for inner in value for found in fields_in(inner)]
+    if not isinstance(value, dict):
+        return []
+    return [(value, name) for name in value] + [
+        found
+        for name, inner in value.items()
+        if name not in {"metadata", "env", "attributes"}
+        for found in fields_in(inner)
+    ]
+
+
+@pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_null_counts_as_absent_for_every_optional_field(item: Json) -> None:
+    """Whatever an item may lack, at any depth, it may also have as null."""
+    copy = json.loads(json.dumps(answered(item)))
+    for holder, name in fields_in(copy):
+        kept = holder.pop(name)
+        may_lack = is_accepted(copy)
+        holder[name] = None
+
+        assert is_accepted(copy) or not may_lack, f"{name} may be left out, but not be null"
+        holder[name] = kept
+
+
+def is_accepted(item: Json) -> bool:
+    try:
+        parse_batch(body_of(item))
+    except InvalidRequestError:
+        return False
+    return True
+
+
+def test_every_optional_field_of_the_contract_may_be_null() -> None:
+    declared = [
+        (kind.__name__, name, hint)
+        for module in (client_tools, computer, content, hosted_tools, items, openai_only_items)
+        for kind in vars(module).values()
+        if is_typeddict(kind) and kind.__module__ == module.__name__
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+        if get_origin(hint) is NotRequired
+    ]
+
+    assert len(declared) > 100
+    for kind, name, hint in declared:
+        [inner] = get_args(hint)
+        assert TypeAdapter(inner).validate_python(None) is None, f"{kind}.{name}"
+
+
+@pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_only_a_reference_needs_an_id(item: Json) -> None:
+    without = {name: value for name, value in item.items() if name != "id"}
+
+    assert is_accepted(without) == (answered(item)["type"] != "item_reference")
+
+
+def test_only_one_shape_of_the_sdks_is_left_out() -> None:
+    left_out = [item for item in OPENAI_ITEMS + MKA1_ITEMS if not is_answerable(item)]
+
+    assert left_out == [{"type": "function_call_output", "output": "text"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("{", "invalid_json"),
+        ("", "invalid_json"),
+        ("\ud800", "invalid_json"),
+        ("{}", "missing_required_parameter"),
+        ('{"items":5}', "invalid_type"),
+        ('{"items":[]}', "array_below_min_length"),
+        (body_of(*[MESSAGE] * (MAX_BATCH_ITEMS + 1)), "array_above_max_length"),
+        (body_of({"type": "chat"}), "unknown_item_type"),
+        (body_of({"type": 5}), "invalid_type"),
+        (body_of({"type": "item_reference"}), "missing_required_parameter"),
+        (body_of({"role": "tool", "content": "x"}), "invalid_value"),
+        (body_of({"role": None, "content": "x"}), "invalid_type"),
+        (body_of({"id": ""}), "string_below_min_length"),
+        (body_of({"id": "x" * 65}), "string_above_max_length"),
+        (body_of({"id": "a b"}), "invalid_value"),
+        (body_of({**MESSAGE, "id": "a"}, {**MESSAGE, "id": "a"}), "invalid_value"),
+        (body_of({**MESSAGE, "content": [{"type": "input_video"}]}), "invalid_value"),
+        ('{"items":[{"x":NaN}]}', "invalid_value"),
+        ('{"items":[{"x":' + "[" * 300, "invalid_value"),
+    ],
+)
+def test_a_refusal_has_the_code_of_its_kind(body: str | bytes, code: str) -> None:
+    assert refusal_of(body).code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            body_of({**MESSAGE, "role": "tool"}),
+            "items[0].role must be 'user', 'assistant', 'system' or 'developer', not \"tool\".",
+        ),
+        (
+            body_of({**MESSAGE, "content": 5}),
+            "items[0].content must be a string or an array, not 5.",
+        ),
+        (
+            body_of({**MESSAGE, "content": {}}),
+            "items[0].content must be a string or an array, not an object.",
+        ),
+        (body_of(*[MESSAGE] * 21), "items must have at most 20 entries, not 21."),
+        (body_of({"id": "x" * 65}), "items[0].id must have at most 64 characters, not 65."),
+        (
+            body_of({"id": "a b"}),
+            "items[0].id must be of letters, digits, '_' and '-' only, not \"a b\".",
+        ),
+        (body_of({"type": "function_call"}), "items[0] lacks 'call_id', 'name', 'arguments'."),
+        ("[]", "The body must be an object, not an array."),
+        (" \n", "The body is empty, and must be JSON."),
+        ('{"items":[{"x":NaN}]}', "items[0].x must be a finite number."),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_in_a_sentence(body: str | bytes, message: str) -> None:
+    assert refusal_of(body).message == message
+
+
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        ('"x":{"y":[1,NaN]}', "items[0].x.y[1]"),
+        ('"x":[-Infinity]', "items[0].x[0]"),
+        ('"x":1e999', "items[0].x"),
+        ('"x":' + "9" * 400 + ".5", "items[0].x"),
+        ('"x":-' + "9" * 5000, "items[0].x"),
+        ('"x":' + "[" * 100 + "NaN", "items[0].x" + "[0]" * 17 + "…"),
+        ('"x y":' + "[\n" * 300, 'items[0]["x y"]'),
+        ('"x":' + '{"[":' * 300, "items[0].x"),
+        ('"content":[{"type":"input_text","text":"","z":' + "[" * 300, "items[0].content[0].z"),
+        ('"metadata":{"k":' + "[" * 300, "items[0].metadata"),
+    ],
+)
+def test_what_json_cannot_carry_is_refused_where_it_stands(field: str, param: str) -> None:
+    assert refusal_of('{"items":[{"role":"user","content":"é",' + field + "}]}").param == param
+
+
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        ('"content":"\\ud83d"', "items[0].content"),
+        (r'"content":"a \" \\\\\ud83d b"', "items[0].content"),
+        (r'"content":[{"type":"input_text","text":"\ud83d\u0041"}]', "items[0].content[0].text"),
+        (r'"x":{"\udc00":1}', "items[0].x"),
+    ],
+)
+def test_a_lone_surrogate_is_named_where_it_stands(field: str, param: str) -> None:
+    refusal = refusal_of('{"items":[{"role":"user",' + field + "}]}")
+
+    assert (refusal.code, refusal.param) == ("invalid_value", param)
+    assert f"{param} has a lone surrogate" in refusal.message
+
+
+MEGABYTE = 2**20
+HOSTILE = {
+    "newlines": b'{"items":[' + b"\n" * MEGABYTE + b"x",
+    "escaped quotes": b'{"a":"' + b'\\"' * (MEGABYTE // 2) + b'\\ud83d"',
+    "backslashes": b'{"a":"' + b"\\" * MEGABYTE + b'\\ud83d"',
+    "digits": b'{"a":' + b"1" * MEGABYTE,
+    "brackets": b"[" * MEGABYTE,
+    "a key": b'{"' + b"k" * MEGABYTE + b'":"\\ud83d"',
+    "an unknown name": b'{"' + b"k" * MEGABYTE + b'":1}',
+    "a string": b'["' + b"k" * MEGABYTE + b'",NaN]',
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_body_takes_no_more_than_four_times_its_size(body: bytes) -> None:
+    tracemalloc.start()
+    refusal_of(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak <= 4 * len(body)
+
+
+@pytest.mark.parametrize("text", ["{NaN", "[1.NaN]", "[1e-Infinity]", "[--Infinity]", "1NaN"])
+def test_a_number_out_of_place_is_no_json(text: str) -> None:
+    assert refusal_of(text).code == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "Infinity", 10**4000, -1e308, 1.0, 1, "\0", [[[]]], {"": {"a b": None}}]
+)
+def test_an_unknown_key_keeps_its_value(value: object) -> None:
+    [parsed] = parse_batch(body_of({**MESSAGE, "x": value}))["items"]
+
+    assert repr(parsed) == repr({**MESSAGE, "x": value})
+
+
+def test_the_last_of_duplicate_keys_wins() -> None:
+    [parsed] = parse_batch('{"items":[{"role":"user","content":5,"content":"x"}]}')["items"]
+
+    assert parsed == {"role": "user", "content": "x", "type": "message"}
+
+
+def test_include_is_any_list_of_strings() -> None:
+    body = json.dumps({"items": [MESSAGE], "include": ["anything"]})
+
+    assert parse_batch(body) == {"items": [MESSAGE], "include": ["anything"]}
+
+
+def test_the_placeholder_and_references_take_no_part_in_uniqueness() -> None:
+    placeholder = {**MESSAGE, "id": PLACEHOLDER_ID}
+    reference: Json = {"type": "item_reference", "id": "msg_1"}
+    items = [placeholder, placeholder, reference, reference, {**MESSAGE, "id": "msg_1"}]
+
+    assert parse_batch(body_of(*items))["items"] == items
+
+
+def test_a_megabyte_of_fault_is_told_in_a_line() -> None:
+    shown = refusal_of(body_of({"type": "x" * 10**6}))
+    keyed = refusal_of('{"items":[{"' + "k" * 10**6 + '":NaN}]}')
+
+    assert len(shown.message) < LONGEST_MESSAGE
+    assert len(keyed.message) + len(keyed.param or "") < LONGEST_MESSAGE
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def read_or_refused(body: bytes) -> Batch | None:
+    """What *body* says, fit to be stored, or None after a refusal within bounds and at a path."""
+    refusal = None
+    try:
+        batch = parse_batch(body)
+    except InvalidRequestError as error:
+        refusal = error
+    if refusal is None:
+        assert json.dumps(batch, allow_nan=False)
+        return batch
+    assert len(refusal.message) < LONGEST_MESSAGE
+    is_of_the_contract = bool(refusal.param is None or re.match(r"items|include|\[", refusal.param))
+    is_of_the_contract |= refusal.code in {"unknown_parameter", "invalid_json"}
+    assert is_of_the_contract or refusal.message.endswith("must be a finite number.")
+    return None
+
+
+@given(st.binary() | st.text().map(lambda text: text.encode(errors="surrogatepass")))
+def test_no_bytes_do_more_than_refuse(body: bytes) -> None:
+    read_or_refused(body)
+
+
+@given(JSON | st.fixed_dictionaries({"items": st.lists(JSON), "include": JSON}))
+def test_no_json_does_more_than_refuse(value: object) -> None:
+    read_or_refused(json.dumps(value).encode())
+
+
+@given(st.sampled_from([body_of(item) for _, item in EXAMPLES]), st.data())
+def test_no_cut_or_spliced_body_does_more_than_refuse(body: bytes, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(body)))
+    end = data.draw(st.integers(start, len(body)))
+
+    read_or_refused(body[:start] + data.draw(st.binary(max_size=4)) + body[end:])
+
+
+def places(value: object) -> list[Callable[[object], None]]:
+    """For every place in *value*, how to put something else there."""
+    if isinstance(value, dict):
+        steps = list(value)
+    elif isinstance(value, list):
+        steps = list(range(len(value)))
+    else:
+        return []
+    here = [lambda new, step=step: value.__setitem__(step, new) for step in steps]
+    return here + [place for step in steps for place in places(value[step])]
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([json.dumps(item) for _, item in EXAMPLES]), st.data())
+def test_a_changed_item_is_read_as_it_is_or_refused(text: str, data: st.DataObject) -> None:
+    item = json.loads(text)
+    data.draw(st.sampled_from(places(item)))(data.draw(JSON))
+
+    batch = read_or_refused(body_of(item))
+
+    if batch:
+        assert json.dumps(batch["items"]) == json.dumps([answered(item)])

@@ -1,0 +1,117 @@
+"""`docs/compatibility.md` says of the SDKs what they are."""
+
+from __future__ import annotations
+
+from functools import reduce
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+from meetkai_mka1.models.conversations_items_listop import ConversationsItemsListData
+from mka1 import SDK
+from openai import OpenAI
+from openai.types.conversations import ConversationItem
+from pydantic import TypeAdapter, ValidationError
+
+from conversations.http.rendering import MAX_ADDED_BYTES, as_openai
+from conversations.http.request import PREFIXES
+from tests.http.test_rendering import SAMPLES, whole
+from tests.support.contract_cases import EXAMPLES
+from tests.support.sdk_report import OPERATIONS
+from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS
+from tests.support.sdk_walkthroughs import AGENTS, LLAMA_STACK, MKA1_RELEASES, NODE, PYTHON
+
+if TYPE_CHECKING:
+    from local.stack import LocalStack
+    from tests.support.http_helpers import Json
+
+PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text()
+PICTURE: Json = {
+    "id": "picture",
+    "type": "custom_tool_call_output",
+    "call_id": "call_1",
+    "output": [{"type": "input_image", "image_url": "https://img.example/sky.png"}],
+}
+"""What the types of no SDK allow, and the service takes: an image without `detail`."""
+MKA1_TYPES: TypeAdapter[object] = TypeAdapter(ConversationsItemsListData)
+
+
+def rows(head: str) -> list[list[str]]:
+    """The cells of the table whose first line begins with *head*."""
+    lines = PAGE[PAGE.index(f"| {head} |") :].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def is_read_by_mka1(item: Json) -> bool:
+    try:
+        MKA1_TYPES.validate_python(whole(item))
+    except ValidationError:
+        return False
+    return True
+
+
+def test_it_names_the_clients_that_are_tried() -> None:
+    python, node = PYTHON[0].split()[1], NODE.split()[-1]
+    agents = f"`openai-agents` {version('openai-agents')} for Python"
+
+    assert f"`meetkai-mka1` {MKA1_RELEASES[0].split()[1]}, and `{MKA1_RELEASES[1][:4]}`" in PAGE
+    assert f"`openai` for Python {python}, both halves, and for Node {node}" in PAGE
+    assert "`{}` {}, by a base URL without `/v1`".format(*LLAMA_STACK.split()) in PAGE
+    assert f"{agents}, and `@openai/agents` {AGENTS.split()[-1]} for Node" in PAGE
+
+
+def test_its_routes_are_those_of_the_template(stack: LocalStack) -> None:
+    routes = {tuple(row[0].split()) for row in rows("route")}
+
+    deployed = {(route.method, route.path) for route in stack.template.api.routes}
+    assert {(method, prefix + path) for method, path in routes for prefix in PREFIXES} == {
+        (method, path)
+        for method, path in deployed
+        if method not in {"HEAD", "OPTIONS"} and not path.endswith("/openapi.json")
+    }
+
+
+def test_its_operations_are_those_of_the_sdks() -> None:
+    table = rows("route")
+    conversations = OpenAI(api_key="none").conversations
+
+    assert sorted(row[1] for row in table) == sorted(OPERATIONS)
+    for operation in (row[2] for row in table if row[2] != "-"):
+        assert callable(reduce(getattr, operation.split("."), conversations))
+
+
+@pytest.mark.parametrize(
+    ("column", "types"),
+    [
+        (1, {item["type"] for item in MKA1_ITEMS if "type" in item}),
+        (2, {item["type"] for item in OPENAI_ITEMS if item.get("type")}),
+        (
+            3,
+            {
+                get_args(kind.model_fields["type"].annotation)[0]
+                for kind in get_args(get_args(ConversationItem)[0])
+            },
+        ),
+        (4, {whole(item)["type"] for _, item in EXAMPLES if not is_read_by_mka1(item)}),
+    ],
+    ids=["of mka1", "to OpenAI", "from OpenAI", "unread"],
+)
+def test_its_types_are_those_of_the_sdks(column: int, types: set[str]) -> None:
+    assert {row[0] for row in rows("`type` | mka1 has it") if row[column] != "-"} == types
+
+
+def test_it_names_what_v1_shows_otherwise() -> None:
+    assert {row[0] for row in rows("`type` | under `/v1`")} == {
+        item["type"] for item in [*SAMPLES, PICTURE] if as_openai(item) != item
+    }
+
+
+def test_it_names_the_most_that_v1_adds() -> None:
+    assert f"{MAX_ADDED_BYTES:,} bytes longer" in PAGE
+
+
+def test_the_mka1_sdk_waits_5_seconds() -> None:
+    with SDK(bearer_auth="none", server_url="http://127.0.0.1:1") as sdk:
+        assert sdk.sdk_configuration.timeout_ms is None
+        assert sdk.sdk_configuration.client.timeout.read == 5

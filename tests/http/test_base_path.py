@@ -1,0 +1,72 @@
+"""The API behind a domain of the operator's, whose base path stands before every path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from conversations.auth.api_keys import ApiKeys
+from local.stack import LocalStack
+from local.template import Template
+from tests.support.http_helpers import HELLO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.xdist_group("base path")  # its stack is dear
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    parameters = {"DomainName": "api.example.com", "BasePath": "chat"}
+    with LocalStack.start(engine="moto", parameters=parameters) as stack:
+        keys = ApiKeys(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+        with stack.engine.turn:
+            key, _ = keys.create(account="acme", name="test")
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=stack.url, headers=headers) as client:
+            yield client
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1/llm", "/v1"])
+def test_every_route_is_found_behind_the_base_path(client: httpx.Client, prefix: str) -> None:
+    made = client.post(f"{prefix}/conversations", json={"items": [{**HELLO, "id": "mine"}]})
+    values = {"conversation_id": made.json()["id"], "item_id": "mine"}
+    asked = [route for route in Template().api.routes if route.path.startswith(f"{prefix}/")]
+
+    for route in [each for each in asked if each.method in {"GET", "HEAD"}]:
+        answer = client.request(route.method, route.path.format(**values))
+        assert answer.status_code == 200, route
+    assert client.delete(f"{prefix}/conversations/{values['conversation_id']}").is_success
+    assert client.base_url.path == "/chat/"
+
+
+def test_openais_prefix_is_known_behind_the_base_path(client: httpx.Client) -> None:
+    path = f"/v1/conversations/{client.post('/v1/conversations').json()['id']}/items"
+
+    shown = client.post(path, json={"items": [HELLO]}).json()["data"][0]
+
+    assert shown["content"] == [{"type": "input_text", "text": HELLO["content"]}]
+    assert shown["status"] == "completed"
+
+
+def test_the_document_leads_to_the_routes_behind_the_base_path(client: httpx.Client) -> None:
+    answer = client.get("/v1/openapi.json")
+
+    [server] = answer.json()["servers"]
+    assert server["url"] == f"{str(client.base_url).rstrip('/')}/v1"
+    assert client.get(f"{server['url']}/conversations").status_code == 200
+
+
+def test_an_id_of_odd_characters_is_refused_behind_the_base_path(client: httpx.Client) -> None:
+    answer = client.get("/v1/conversations/a%20b")
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "conversation_id"
+
+
+def test_nothing_is_found_beside_the_base_path(client: httpx.Client) -> None:
+    for path in ("/v1/conversations", "/chats/v1/conversations"):
+        assert client.get(client.base_url.join(path)).status_code == 404

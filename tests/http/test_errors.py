@@ -1,0 +1,292 @@
+"""Every error of the table, provoked through HTTP and met as the openai SDK raises it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
+
+import openai
+import pytest
+from openai import OpenAI
+
+from conversations import errors
+from conversations.errors import ERRORS, ApiError, InvalidRequestCode
+from conversations.storage import backoff
+from local.gateway import BODY_LIMIT
+from local.stack import LocalStack
+from local.template import TEMPLATE
+from tests.support.fault_injection import CANCELED, Faults, refusal
+from tests.support.http_helpers import HELLO, Json, error_of
+from tests.support.log_lines import module_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.support.issue_key import IssueKey
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+ITEMS = "/conversations/{conversation}/items"
+CONFLICT = refusal(CANCELED, "TransactionConflict", "None")
+
+
+class Wrong(NamedTuple):
+    """A request that is refused, by the code of its refusal."""
+
+    code: str
+    method: str = "post"
+    path: str = ITEMS
+    body: Json | None = None
+    param: str | None = None
+    content: bytes | None = None
+    headers: Mapping[str, str] = {}
+    params: Mapping[str, str] = {}
+
+
+def items(**change: object) -> Json:
+    return {"items": [{**HELLO, **change}]}
+
+
+WRONG = [
+    Wrong("invalid_json", content=b'{"items": ['),
+    Wrong("missing_required_parameter", body={}, param="items"),
+    Wrong("invalid_type", body=items(content=5), param="items[0].content"),
+    Wrong("invalid_value", "get", params={"limit": "0"}, param="limit"),
+    Wrong("unknown_parameter", "get", "/conversations", params={"limt": "5"}, param="limt"),
+    Wrong("unknown_item_type", body=items(type="chat"), param="items[0].type"),
+    Wrong("array_above_max_length", body={"items": [HELLO] * 21}, param="items"),
+    Wrong("array_below_min_length", body={"items": []}, param="items"),
+    Wrong("string_above_max_length", body=items(id="x" * 65), param="items[0].id"),
+    Wrong("string_below_min_length", body=items(id=""), param="items[0].id"),
+    Wrong("item_already_in_conversation", body=items(id="taken"), param="items[0].id"),
+    Wrong("invalid_api_key", "get", headers={"Authorization": ""}),
+    Wrong("invalid_api_key", "get", headers={"Authorization": "Bearer unknown"}),
+    Wrong("insufficient_scope", body=items(), headers={"Authorization": "Bearer {reader}"}),
+    Wrong("delegation_not_allowed", "get", headers={"X-On-Behalf-Of": "a"}, param="X-On-Behalf-Of"),
+    Wrong("conversation_not_found", "get", "/conversations/none", param="conversation_id"),
+    Wrong("item_not_found", "delete", f"{ITEMS}/none", param="item_id"),
+    Wrong("route_not_found", "get", "/nowhere"),
+    Wrong("route_not_found", "put"),
+    Wrong("request_too_large", content=b" " * (BODY_LIMIT + 1)),
+    Wrong("request_too_large", content=b" " * (6 * 1024 * 1024 + 1)),
+    Wrong(
+        "unsupported_content_encoding",
+        content=b"{",
+        headers={"Content-Encoding": "gzip"},
+        param="Content-Encoding",
+    ),
+    Wrong(
+        "idempotency_key_reused",
+        body=items(),
+        headers={"Idempotency-Key": "used"},
+        param="Idempotency-Key",
+    ),
+]
+"""What a client alone can do wrong, and API Gateway or the service tells it."""
+
+AWS: dict[str, tuple[str, str, Json]] = {
+    "conversation_busy": ("ApiFunction", "TransactWriteItems", CONFLICT),
+    "overloaded": ("ApiFunction", "TransactWriteItems", refusal("ThrottlingException")),
+    "server_error": ("ApiFunction", "TransactWriteItems", refusal("AccessDeniedException")),
+    "server_error by the authorizer": ("AuthorizerFunction", "GetItem", refusal("AccessDenied")),
+}
+"""The operation of a function that AWS refuses, and how."""
+
+
+@pytest.fixture
+def sdk(base_url: str, issue_key: IssueKey) -> Iterator[OpenAI]:
+    with OpenAI(api_key=issue_key(), base_url=base_url, max_retries=0) as sdk:
+        yield sdk
+
+
+@pytest.fixture
+def conversation(sdk: OpenAI) -> str:
+    """One that has an item `taken`, appended under a key `used`."""
+    made, taken = sdk.conversations.create().id, cast("Any", items(id="taken")["items"])
+    sdk.conversations.items.create(made, items=taken, extra_headers={"Idempotency-Key": "used"})
+    return made
+
+
+@pytest.fixture
+def names(conversation: str, issue_key: IssueKey) -> dict[str, str]:
+    """What stands in the braces of a wrong request."""
+    return {"conversation": conversation, "reader": issue_key(scopes=frozenset({"read"}))}
+
+
+def refused(sdk: OpenAI, wrong: Wrong, names: dict[str, str]) -> openai.APIStatusError:
+    """What the SDK raises when the request is made."""
+    send = getattr(sdk, wrong.method)
+    headers = {name: value.format_map(names) for name, value in wrong.headers.items()}
+    options = {"headers": headers, "params": wrong.params}
+    sent = {
+        name: value for name in ("body", "content") if (value := getattr(wrong, name)) is not None
+    }
+    with pytest.raises(openai.APIStatusError) as caught:
+        send(wrong.path.format_map(names), cast_to=object, options=options, **sent)
+    return caught.value
+
+
+def assert_told(error: openai.APIStatusError, code: str) -> None:
+    """The error is the table's, dressed as the SDK expects it."""
+    answer = error.response
+    assert error.status_code in ERRORS[code].statuses
+    assert type(error).__name__ == exceptions()[str(error.status_code)]
+    assert (error.code, error.type) == (code, ERRORS[code].type)
+    assert error_of(cast("Any", answer))["message"] in error.message
+    assert error.request_id == answer.headers["x-request-id"]
+    assert {name: answer.headers.get(name) for name in ERRORS[code].headers} == ERRORS[code].headers
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the document's table under a heading, without their backquotes."""
+    part = DOCUMENT.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    table = [line for line in part.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table]
+
+
+def exceptions() -> dict[str, str]:
+    """The SDK's exception for each status, as documented."""
+    return {
+        status: name
+        for statuses, name, *_ in rows("In the SDKs")
+        for status in re.findall(r"\d+", statuses)
+    }
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.code} {wrong.method}")
+def test_a_wrong_request_is_told_what_is_wrong(
+    wrong: Wrong, sdk: OpenAI, names: dict[str, str]
+) -> None:
+    error = refused(sdk, wrong, names)
+
+    assert_told(error, wrong.code)
+    assert error.param == wrong.param
+
+
+@pytest.mark.parametrize("name", AWS)
+def test_what_aws_does_to_the_service_is_told(
+    name: str,
+    stack: LocalStack,
+    sdk: OpenAI,
+    names: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    function, operation, fault = AWS[name]
+    code = name.partition(" ")[0]
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
+    faults = Faults(client_of(stack, function), operation)
+    faults.before(fault)
+    headers = {"Authorization": "Bearer another"} if function == "AuthorizerFunction" else {}
+
+    error = refused(sdk, Wrong(code, body=items(), headers=headers), names)
+    faults.before()
+
+    assert_told(error, code)
+
+
+def client_of(stack: LocalStack, function: str) -> Any:
+    """The DynamoDB client that a function of the stack uses."""
+    module = module_of(stack, function)
+    if function == "ApiFunction":
+        return module.dynamodb()
+    return module.api_keys()._dynamodb  # noqa: SLF001 - the way to AWS
+
+
+@pytest.fixture
+def standing_clock() -> list[float]:
+    """The gateway's seconds, which go by when a test says so."""
+    return [0.0]
+
+
+@pytest.fixture
+def tight_stack(standing_clock: list[float], stack: LocalStack) -> Iterator[LocalStack]:
+    """The stack with a throttle of two requests at once and one in ten seconds.
+
+    It shares the engine with *stack*, so that it goes by the same keys.
+    """
+    limits = {"ThrottlingRateLimit": "0.1", "ThrottlingBurstLimit": "2"}
+    with LocalStack.start(parameters=limits, clock=lambda: standing_clock[0]) as tight:
+        yield tight
+    del stack
+
+
+def test_the_throttle_lets_the_burst_in_and_then_its_rate(
+    tight_stack: LocalStack, issue_key: IssueKey, standing_clock: list[float]
+) -> None:
+    url = f"{tight_stack.url}/api/v1/llm"
+    wrong = Wrong("rate_limit_exceeded", "get", "/conversations")
+    with OpenAI(api_key=issue_key(), base_url=url, max_retries=0) as sdk:
+        sdk.conversations.create()
+        sdk.conversations.create()
+        error = refused(sdk, wrong, {})
+        standing_clock[0] += 10
+        made = sdk.conversations.create()
+        refused(sdk, wrong, {})
+
+    assert_told(error, "rate_limit_exceeded")
+    assert made.id
+
+
+def test_a_function_that_crashes_is_told(
+    sdk: OpenAI, conversation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CORS_ORIGINS")
+    wrong = Wrong("server_error", "get", f"/conversations/{conversation}")
+
+    error = refused(sdk, wrong, {})
+
+    assert_told(error, "server_error")
+    assert error.status_code == 502
+
+
+@pytest.fixture
+def wordless_stack(tmp_path: Path, stack: LocalStack) -> Iterator[LocalStack]:
+    """The stack without words of its own for a missing scope.
+
+    It stands for a firewall, which the local stack does not have: both are left to `DEFAULT_4XX`.
+    """
+    for name in ("functions", "layers"):
+        (tmp_path / name).symlink_to(TEMPLATE.with_name(name))
+    text = TEMPLATE.read_text(encoding="utf-8").replace("ACCESS_DENIED:", "WAF_FILTERED:")
+    (tmp_path / TEMPLATE.name).write_text(text, encoding="utf-8")
+    with LocalStack.start(template=tmp_path / TEMPLATE.name) as wordless:
+        yield wordless
+    del stack
+
+
+def test_what_the_template_has_no_words_for_is_told(
+    wordless_stack: LocalStack, issue_key: IssueKey
+) -> None:
+    key, url = issue_key(scopes=frozenset({"write"})), f"{wordless_stack.url}/v1"
+    with OpenAI(api_key=key, base_url=url, max_retries=0) as sdk:
+        error = refused(sdk, Wrong("request_refused", "get", "/conversations"), {})
+
+    assert_told(error, "request_refused")
+
+
+def test_every_error_is_provoked() -> None:
+    provoked = {wrong.code for wrong in WRONG} | {name.partition(" ")[0] for name in AWS}
+
+    assert provoked | {"rate_limit_exceeded", "request_refused"} == ERRORS.keys()
+
+
+def test_every_class_of_the_tree_has_its_row() -> None:
+    classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    codes = {kind.code for kind in classes if issubclass(kind, ApiError) and "code" in vars(kind)}
+
+    assert codes | set(get_args(InvalidRequestCode.__value__)) <= ERRORS.keys()
+
+
+def test_the_document_holds_the_table() -> None:
+    table = [
+        [", ".join(map(str, kind.statuses)), kind.type, code, kind.when]
+        for code, kind in ERRORS.items()
+    ]
+
+    assert rows("The table") == table
+
+
+def test_the_document_names_every_status() -> None:
+    statuses = {status for kind in ERRORS.values() for status in kind.statuses}
+
+    assert exceptions().keys() == set(map(str, statuses))

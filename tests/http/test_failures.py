@@ -1,0 +1,143 @@
+"""What a client is told, and the log keeps, when AWS fails us."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from conversations.storage import backoff
+from functions.api import app as api
+from tests.support.fault_injection import Faults, connection_errors, refusal
+from tests.template.test_events import sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from local.stack import LocalStack
+
+CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
+
+
+@pytest.fixture
+def reads(stack: LocalStack) -> Iterator[Faults]:
+    api.dynamodb.cache_clear()
+    with stack.engine.turn:
+        yield Faults(api.dynamodb(), "BatchGetItem")
+    api.dynamodb.cache_clear()
+
+
+def read() -> tuple[int, Any, Any]:
+    event = sample("api")
+    event |= {"httpMethod": "GET", "path": "/api/v1/llm/conversations/conv_abc123", "body": None}
+    answer = api.lambda_handler(event, CONTEXT)
+    return answer["statusCode"], answer["multiValueHeaders"], json.loads(answer["body"])["error"]
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "SlowDown"])
+def test_throttling_is_told_as_overload(code: str, reads: Faults) -> None:
+    reads.before(*[refusal(code)] * 3)
+
+    status, headers, error = read()
+
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert headers["Retry-After"] == ["1"]
+    assert (error["type"], error["code"]) == ("server_error", "overloaded")
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        *((error, type(error).__name__) for error in connection_errors()),
+        (refusal("InternalServerError"), "InternalServerError"),
+        (refusal("RequestTimeout"), "RequestTimeout"),
+    ],
+)
+def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(
+    fault: Any, cause: str, reads: Faults, caplog: pytest.LogCaptureFixture
+) -> None:
+    reads.before(*[fault] * 3)
+
+    status, headers, error = read()
+
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert headers["Retry-After"] == ["1"]
+    assert error["code"] == "overloaded"
+    [line] = [record for record in caplog.records if record.message == "request failed"]
+    assert cause in {line.__dict__["error"], line.__dict__["code"]}
+
+
+@pytest.mark.parametrize("fault", connection_errors(), ids=lambda fault: type(fault).__name__)
+def test_a_write_that_finds_no_connection_is_tried_like_one_whose_answer_is_lost(
+    fault: Any, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.05)
+    api.dynamodb.cache_clear()
+    with stack.engine.turn:
+        writes = Faults(api.dynamodb(), "TransactWriteItems")
+        writes.before(*[fault] * 1000)
+        answer = api.lambda_handler(sample("api"), CONTEXT)
+    api.dynamodb.cache_clear()
+
+    assert answer["statusCode"] == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer["multiValueHeaders"]["Retry-After"] == ["1"]
+    assert len(writes.calls) > 1
+
+
+@pytest.mark.parametrize("name", ["X-On-Behalf-Of", "Idempotency-Key"])
+def test_a_header_under_two_spellings_is_given_twice(name: str, stack: LocalStack) -> None:
+    event = sample("api")
+    event["multiValueHeaders"] |= {name: ["ann"], name.lower(): ["bob"]}
+
+    with stack.engine.turn:
+        answer = api.lambda_handler(event, CONTEXT)
+
+    error = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], error["param"]) == (HTTPStatus.BAD_REQUEST, name)
+    assert "given once" in error["message"]
+
+
+def test_text_that_is_no_unicode_is_no_json(stack: LocalStack) -> None:
+    with stack.engine.turn:
+        answer = api.lambda_handler(sample("api") | {"body": '"\ud800"'}, CONTEXT)
+
+    assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
+    assert json.loads(answer["body"])["error"]["code"] == "invalid_json"
+
+
+def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
+    reads.before(*[refusal("AccessDeniedException")] * 3)
+
+    status, headers, error = read()
+
+    assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert headers["x-request-id"]
+    assert error == {
+        "message": "The service failed. The request was not the cause.",
+        "type": "server_error",
+        "param": None,
+        "code": "server_error",
+    }
+
+
+@pytest.mark.parametrize("fault", [None, refusal("AccessDeniedException")])
+def test_the_log_holds_neither_content_nor_key(
+    fault: Any, stack: LocalStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.dynamodb.cache_clear()
+    event = sample("api")
+    with stack.engine.turn:
+        Faults(api.dynamodb(), "TransactWriteItems").before(fault)
+        answer = api.lambda_handler(event, CONTEXT)
+    api.dynamodb.cache_clear()
+
+    logged = str([vars(record) for record in caplog.records])
+    assert answer["statusCode"] == (500 if fault else 404)
+    assert event["requestContext"]["requestId"] in logged
+    assert "weather" not in logged
+    assert event["headers"]["Authorization"].partition(" ")[2] not in logged

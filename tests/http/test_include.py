@@ -1,0 +1,266 @@
+"""What `include` asks for, through HTTP: without it nothing is missing."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conversations.http.request import MKA1_PREFIX, OPENAI_PREFIX, PREFIXES
+from tests.support.http_helpers import Json, error_of
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.stack import LocalStack
+
+LOG_PROBS = [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]
+SCREENSHOT = {"type": "computer_screenshot", "file_id": "file_1", "image_url": "data:,screen"}
+SEARCH = {"type": "search", "query": "rain", "sources": [{"type": "url", "url": "https://a.test"}]}
+IMAGE = {"type": "input_image", "detail": "low", "image_url": "data:,image"}
+PROMPT = {"type": "input_text", "text": "What is this?"}
+ANSWER = {"type": "output_text", "text": "a", "annotations": [], "logprobs": LOG_PROBS}
+DONE = {"status": "completed"}
+ITEMS: dict[str, Json] = {
+    "code_interpreter_call.outputs": {
+        "type": "code_interpreter_call",
+        "id": "ci_1",
+        "code": "1",
+        "container_id": "c",
+        **DONE,
+        "outputs": [{"type": "logs", "logs": "1"}],
+    },
+    "computer_call_output.output.image_url": {
+        "type": "computer_call_output",
+        "id": "cco_1",
+        "call_id": "call_1",
+        **DONE,
+        "output": SCREENSHOT,
+    },
+    "file_search_call.results": {
+        "type": "file_search_call",
+        "id": "fs_1",
+        "queries": ["rain"],
+        **DONE,
+        "results": [{"file_id": "file_3", "text": "It rains."}],
+    },
+    "message.input_image.image_url": {
+        "type": "message",
+        "id": "msg_1",
+        "role": "user",
+        **DONE,
+        "content": [PROMPT, IMAGE],
+    },
+    "message.output_text.logprobs": {
+        "type": "message",
+        "id": "msg_2",
+        "role": "assistant",
+        **DONE,
+        "content": [ANSWER],
+    },
+    "reasoning.encrypted_content": {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "encrypted_content": "c2VjcmV0",
+    },
+    "web_search_call.action.sources": {
+        "type": "web_search_call",
+        "id": "ws_1",
+        **DONE,
+        "action": SEARCH,
+    },
+    "web_search_call.results": {
+        "type": "web_search_call",
+        "id": "ws_2",
+        **DONE,
+        "action": {"type": "search", "query": "rain"},
+        "results": [{"url": "https://a.test"}],
+    },
+}
+"""For each value of `include`, an item with the field that it asks for."""
+ALL = [*ITEMS.values()]
+UNKNOWN = "message.output_text.colour"
+
+
+def without(value: str) -> Json:
+    """The item without the field that the value asks for."""
+    item = deepcopy(ITEMS[value])
+    match value:
+        case "code_interpreter_call.outputs":
+            item["outputs"] = None
+        case "computer_call_output.output.image_url":
+            del item["output"]["image_url"]
+        case "message.input_image.image_url":
+            del item["content"][1]["image_url"]
+        case "message.output_text.logprobs":
+            del item["content"][0]["logprobs"]
+        case "web_search_call.action.sources":
+            del item["action"]["sources"]
+        case _:
+            del item[value.partition(".")[2]]
+    return item
+
+
+def only(*included: str) -> list[Json]:
+    """All items, with the heavy fields that are included."""
+    return [item if value in included else without(value) for value, item in ITEMS.items()]
+
+
+@pytest.fixture(params=PREFIXES)
+def items(request: pytest.FixtureRequest, stack: LocalStack, conversation: str) -> str:
+    """The URL of a conversation's items, under either prefix."""
+    return f"{stack.url}{request.param}{conversation}/items"
+
+
+@pytest.fixture
+def openais(stack: LocalStack, conversation: str) -> str:
+    return f"{stack.url}{OPENAI_PREFIX}{conversation}/items"
+
+
+@pytest.fixture
+def mka1s(stack: LocalStack, conversation: str) -> str:
+    return f"{stack.url}{MKA1_PREFIX}{conversation}/items"
+
+
+def shown(client: httpx.Client, items: str, query: str) -> list[Json]:
+    """The items as the list and each read show them, which is the same."""
+    listed: list[Json] = client.get(f"{items}?{query}&order=asc").raise_for_status().json()["data"]
+    read = [client.get(f"{items}/{item['id']}?{query}").json() for item in listed]
+    assert listed == read
+    return listed
+
+
+def test_nothing_is_missing_unless_something_is_asked_for(client: httpx.Client, items: str) -> None:
+    appended = client.post(items, json={"items": ALL}).json()["data"]
+
+    assert appended == shown(client, items, "") == ALL
+
+
+@pytest.mark.parametrize("value", ITEMS)
+def test_what_is_asked_for_is_shown_and_the_like_left_out(
+    value: str, client: httpx.Client, items: str
+) -> None:
+    answer = client.post(items, json={"items": ALL, "include": [value]})
+
+    assert answer.json()["data"] == only(value)
+    assert shown(client, items, f"include={value}") == only(value)
+    assert shown(client, items, "") == ALL
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "include={}&include={}",
+        "include[]={}&include[]={}",
+        "include%5B%5D={}&include={}",
+        "include={},{}",
+        "include[]={},{}",
+        "include=,{},&include[]={}&include=",
+    ],
+)
+def test_several_values_are_asked_for_in_any_spelling(
+    query: str, client: httpx.Client, items: str
+) -> None:
+    values = ("reasoning.encrypted_content", "message.output_text.logprobs")
+
+    appended = client.post(f"{items}?{query.format(*values)}", json={"items": ALL})
+
+    assert appended.json()["data"] == only(*values)
+    assert shown(client, items, query.format(*values)) == only(*values)
+
+
+def test_body_and_query_ask_together(client: httpx.Client, items: str) -> None:
+    body = {"items": ALL, "include": ["file_search_call.results"]}
+
+    answer = client.post(f"{items}?include[]=web_search_call.results", json=body)
+
+    assert answer.json()["data"] == only("file_search_call.results", "web_search_call.results")
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+def test_to_ask_for_nothing_is_not_to_ask(
+    nothing: object, client: httpx.Client, items: str
+) -> None:
+    answer = client.post(items, json={"items": ALL, "include": nothing})
+
+    assert answer.json()["data"] == ALL
+
+
+def test_a_repetition_is_shown_as_it_asks(client: httpx.Client, items: str) -> None:
+    query, headers = "include=file_search_call.results", {"Idempotency-Key": "k"}
+
+    answers = [
+        client.post(f"{items}?{query}", json={"items": ALL}, headers=headers) for _ in range(2)
+    ]
+
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].json()["data"] == only("file_search_call.results")
+
+
+@pytest.mark.parametrize("query", ["include=", "include[]=", "include=,", "include=&include[]="])
+def test_an_empty_include_asks_for_nothing(query: str, client: httpx.Client, items: str) -> None:
+    appended = client.post(f"{items}?{query}", json={"items": ALL}).json()["data"]
+
+    assert appended == shown(client, items, query) == ALL
+
+
+@pytest.mark.parametrize("unknown", ["", "file_search_call.results,web_search_call"])
+def test_mka1_passes_over_what_has_no_meaning_in_a_body(
+    unknown: str, client: httpx.Client, mka1s: str
+) -> None:
+    body = {"items": ALL, "include": [unknown]}
+
+    assert client.post(mka1s, json=body).json()["data"] == ALL
+
+
+@pytest.mark.parametrize("unknown", [UNKNOWN, f"{UNKNOWN},web_search_call"])
+def test_mka1_passes_over_what_has_no_meaning(
+    unknown: str, client: httpx.Client, mka1s: str
+) -> None:
+    body = {"items": ALL, "include": [unknown]}
+    known = "file_search_call.results"
+
+    assert client.post(mka1s, json=body).json()["data"] == ALL
+    assert shown(client, mka1s, f"include={unknown}") == ALL
+    assert shown(client, mka1s, f"include={unknown}&include={known}") == only(known)
+
+
+@pytest.mark.parametrize("name", ["include", "include[]"])
+@pytest.mark.parametrize("unknown", [UNKNOWN, f"file_search_call.results,{UNKNOWN}"])
+def test_openai_refuses_an_unknown_value_by_its_name(
+    unknown: str, name: str, client: httpx.Client, openais: str
+) -> None:
+    query = {name: unknown}
+
+    for answer in (
+        client.get(openais, params=query),
+        client.get(f"{openais}/msg_1", params=query),
+        client.post(openais, params=query, json={"items": ALL}),
+    ):
+        assert (answer.status_code, error_of(answer)["param"]) == (400, name)
+        assert error_of(answer)["code"] == "invalid_value"
+        assert f'not "{UNKNOWN}"' in error_of(answer)["message"]
+    assert client.get(openais).json()["data"] == []
+
+
+def test_openai_refuses_an_unknown_value_in_the_body_by_its_place(
+    client: httpx.Client, openais: str
+) -> None:
+    body = {"items": ALL, "include": ["file_search_call.results", UNKNOWN]}
+
+    answer = client.post(openais, json=body)
+
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "include[1]")
+    assert client.get(openais).json()["data"] == []
+
+
+def test_text_content_has_no_parts_to_leave_anything_out_of(
+    client: httpx.Client, mka1s: str
+) -> None:
+    message = {"type": "message", "id": "m", "role": "user", "content": "Hello"}
+
+    answer = client.post(mka1s, json={"items": [message], "include": ["file_search_call.results"]})
+
+    assert answer.json()["data"] == [message]

@@ -1,0 +1,53 @@
+"""Every body that the contract refuses, through HTTP: one conversation stays empty through all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from conversations.auth.api_keys import ApiKeys
+from conversations.http.request import MKA1_PREFIX, PREFIXES
+from tests.support.contract_cases import INVALID
+from tests.support.http_helpers import error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.stack import LocalStack
+
+
+pytestmark = pytest.mark.xdist_group("refusals")  # its fixture is dear
+
+
+@pytest.fixture(scope="module")
+def door(running_stack: LocalStack) -> Iterator[httpx.Client]:
+    """A client of the stack's root, with a key."""
+    running_stack.reset()
+    table = running_stack.template.name("ApiKeysTable")
+    with running_stack.engine.turn:
+        key, _ = ApiKeys(running_stack.resources.dynamodb, table).create(account="a", name="test")
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=running_stack.url, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def items(door: httpx.Client) -> str:
+    """The path of an empty conversation's items, behind either prefix."""
+    made = door.post(f"{MKA1_PREFIX}/conversations").json()["id"]
+    return f"/conversations/{made}/items"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"), [pytest.param(*case, id=name) for name, *case in INVALID]
+)
+def test_a_wrong_body_is_refused_by_the_path_of_its_fault(
+    body: bytes, param: str | None, door: httpx.Client, items: str
+) -> None:
+    answers = [door.post(f"{prefix}{items}", content=body) for prefix in PREFIXES]
+
+    for answer in answers:
+        assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    assert door.get(f"{MKA1_PREFIX}{items}").json()["data"] == []

@@ -1,0 +1,228 @@
+"""How an item is shown, without a store: whatever the view does, it does to all items alike."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.conversations import ConversationItem
+from openai.types.responses import ResponseIncludable
+from pydantic import TypeAdapter, ValidationError
+
+from conversations.contract.items import parse_batch
+from conversations.http.rendering import HEAVY_FIELDS, View, as_openai, with_only
+from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
+from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_answerable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OPENAI_TYPES: TypeAdapter[object] = TypeAdapter(ConversationItem)
+NO_WORD_OF_OPENAI = {
+    "01-input_message.full": "sound in a message",
+    "03-output_audio.full": "sound",
+    "03-output_audio.min": "sound",
+    "03-output_audio.no_id": "sound",
+    "16-shell_call_output.exit_null": "an exit without a code",
+    "23-item_reference.min": "a reference in an answer",
+    "23-item_reference.notype": "a reference in an answer",
+    "23-item_reference.posted_back": "a reference in an answer",
+    "24-compaction.min": "a compaction that can be read",
+    "24-compaction.no_id": "a compaction that can be read",
+    "openai/compaction_trigger": "a trigger in an answer",
+    "openai/compaction_trigger_null": "a trigger in an answer",
+    "openai/item_reference_type_null": "a reference in an answer",
+}
+"""What of the examples OpenAI's types of answers cannot say."""
+
+
+def whole(item: Json) -> Json:
+    """The item as it is answered: with a `type` and an id."""
+    return {**answered(item), "id": item.get("id") or "item_1"}
+
+
+SAMPLES = [
+    whole(item)
+    for item in [*(item for _, item in EXAMPLES), *OPENAI_ITEMS, *MKA1_ITEMS]
+    if is_answerable(item)
+]
+ITEMS = st.builds(
+    lambda item, unknown: {**unknown, **item},
+    st.sampled_from(SAMPLES),
+    st.dictionaries(
+        st.text().map("x_".__add__),
+        st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5),
+        max_size=3,
+    ),
+)
+"""Items of every shape of the contract, with fields that it does not know."""
+OPENAIS_WORDS = {
+    "status": "completed",
+    "background": "auto",
+    "output_format": "png",
+    "quality": "auto",
+    "size": "auto",
+}
+"""A word of OpenAI's for each field in which mka1 takes any text."""
+CHOICES = st.frozensets(st.sampled_from([*HEAVY_FIELDS]))
+
+
+def is_typed(item: Json) -> bool:
+    try:
+        OPENAI_TYPES.validate_python(item, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def values_in(value: object) -> Iterator[object]:
+    """All names and values of an item, as often as they occur, but for null."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from values_in(inner)
+    elif value is not None:
+        yield repr(value)
+
+
+@pytest.mark.parametrize(("name", "item"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_openai_reads_what_it_has_a_word_for(name: str, item: Json) -> None:
+    assert is_typed(as_openai(whole(item))) == (name not in NO_WORD_OF_OPENAI)
+
+
+def test_openai_reads_whatever_it_sends() -> None:
+    unread = [item for item in OPENAI_ITEMS if not is_typed(as_openai(whole(item)))]
+
+    assert {answered(item)["type"] for item in unread} == {"compaction_trigger", "item_reference"}
+
+
+def in_openais_words(value: Any) -> Any:
+    """The value, with OpenAI's words for any text, and whole numbers for bytes."""
+    if isinstance(value, list):
+        return [in_openais_words(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    words = {name: word for name, word in OPENAIS_WORDS.items() if value.get(name) == "text"}
+    whole_bytes = {"bytes": [int(byte) for byte in value["bytes"]]} if "bytes" in value else {}
+    return {name: in_openais_words(inner) for name, inner in value.items()} | words | whole_bytes
+
+
+def test_openai_reads_what_mka1_sends_in_openais_words() -> None:
+    shown = [as_openai(whole(in_openais_words(item))) for item in MKA1_ITEMS]
+    unread = [item for item in shown if not is_typed(item)]
+
+    types = {item["type"] for item in unread if "input_audio" not in str(item)}
+    assert types == {"item_reference", "output_audio", "shell_call_output"}
+
+
+@given(item=ITEMS)
+def test_to_show_an_item_again_changes_nothing(item: Json) -> None:
+    shown = as_openai(item)
+
+    assert as_openai(shown) == shown
+
+
+@given(item=ITEMS)
+def test_nothing_is_lost_from_sight(item: Json) -> None:
+    kept = Counter(values_in(item)) - Counter({repr("find"): 1})
+
+    assert kept <= Counter(values_in(as_openai(item)))
+
+
+@given(item=ITEMS)
+def test_what_was_seen_can_be_posted_back(item: Json) -> None:
+    shown = as_openai(item)
+
+    assert parse_batch(body_of(shown))["items"] == [shown]
+
+
+@pytest.mark.parametrize("item_type", ["output_audio", "item_reference", "compaction_trigger"])
+def test_what_openai_does_not_know_is_shown_as_it_is(item_type: str) -> None:
+    items = [item for item in SAMPLES if item["type"] == item_type]
+
+    assert items
+    assert [as_openai(item) for item in items] == items
+
+
+@pytest.mark.parametrize(
+    ("role", "part_type"),
+    [
+        ("user", "input_text"),
+        ("system", "input_text"),
+        ("developer", "input_text"),
+        ("assistant", "output_text"),
+    ],
+)
+@pytest.mark.parametrize("content", ["Hello", ["Hello"]], ids=["text", "bare part"])
+def test_text_is_a_part_of_whoever_speaks(content: object, role: str, part_type: str) -> None:
+    shown = as_openai({"id": "m", "type": "message", "role": role, "content": content})
+
+    annotations: Json = {"annotations": []} if role == "assistant" else {}
+    assert shown["content"] == [{"type": part_type, "text": "Hello", **annotations}]
+    assert shown["status"] == "completed"
+
+
+@pytest.mark.parametrize("status", ["in_progress", "incomplete"])
+def test_a_status_that_was_given_stays(status: str) -> None:
+    item: Json = {"id": "m", "type": "message", "role": "user", "content": "x", "status": status}
+
+    assert as_openai(item)["status"] == status
+
+
+def test_a_message_of_very_many_parts_is_shown_as_it_was_given() -> None:
+    few, many = (
+        json.dumps({"id": "m", "type": "message", "role": "user", "content": ["x"] * count})
+        for count in (30, 300)
+    )
+
+    assert json.loads(View(as_openai=True).show(few))["content"][0]["type"] == "input_text"
+    assert json.loads(View(as_openai=True).show(many)) == json.loads(many)
+
+
+@given(item=ITEMS)
+def test_unless_something_is_asked_for_the_text_is_the_same(item: Json) -> None:
+    text = json.dumps(item)
+
+    assert View().show(text) is text
+
+
+@given(item=ITEMS, some=CHOICES, others=CHOICES)
+def test_of_two_choices_what_both_include_is_left(
+    item: Json, some: frozenset[str], others: frozenset[str]
+) -> None:
+    shown = with_only(others, with_only(some, item))
+
+    assert shown == with_only(some & others, item)
+    assert with_only(frozenset(HEAVY_FIELDS), item) == item
+
+
+@given(item=ITEMS, included=CHOICES)
+def test_a_choice_is_the_same_in_either_manner(item: Json, included: frozenset[str]) -> None:
+    assert with_only(included, as_openai(item)) == as_openai(with_only(included, item))
+
+
+def test_the_values_of_include_are_openais() -> None:
+    assert HEAVY_FIELDS.keys() == set(get_args(ResponseIncludable))
+
+
+@pytest.mark.parametrize("extra", [{}, {"signal": "SIGKILL"}])
+def test_an_output_without_an_exit_code_keeps_its_shape_whatever_else_its_outcome_says(
+    extra: dict[str, str],
+) -> None:
+    outcome = {"type": "exit", "exit_code": None, **extra}
+    output = {"stdout": "", "stderr": "", "outcome": outcome}
+    item: Json = {"type": "shell_call_output", "id": "sho_1", "call_id": "c", "output": output}
+
+    assert as_openai(item)["output"] == output
+
+
+def test_commands_that_are_null_count_as_absent() -> None:
+    action = {"type": "exec", "command": "ls", "commands": None}
+    item: Json = {"type": "shell_call", "id": "sh_1", "call_id": "c", "action": action}
+
+    assert as_openai(item)["action"] == {**action, "commands": ["ls"]}

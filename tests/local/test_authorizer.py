@@ -1,0 +1,215 @@
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.authorizer import TokenAuthorizer
+from local.events import Request
+from local.functions import UNAUTHORIZED, FunctionError
+from local.responses import GatewayError
+from local.template import Template
+
+API = Template(Path(__file__).parent / "app" / "template.yaml").api
+STAGE = "arn:aws:execute-api:us-east-1:123456789012:localhost00/testStage"
+
+
+@dataclass
+class Function:
+    """Stands for a Lambda function of which the test decides the answer."""
+
+    answer: Any
+    asked: list[Any] = field(default_factory=list)
+
+    def __call__(self, payload: bytes) -> bytes:
+        self.asked.append(json.loads(payload))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return json.dumps(self.answer).encode()
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def request(
+    method: str = "GET", path: str = "/echo/a", bearing: str | None = "Bearer x"
+) -> Request:
+    headers = () if bearing is None else (("authorization", bearing),)
+    return Request(method, path, "", headers, "192.0.2.7")
+
+
+def policy(*statements: tuple[str, str], context: object = None) -> dict[str, object]:
+    return {
+        "principalId": "somebody",
+        "policyDocument": {
+            "Statement": [
+                {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}
+                for effect, resource in statements
+            ]
+        },
+        **({} if context is None else {"context": context}),
+    }
+
+
+def authorizer(function: Function, clock: Clock | None = None) -> TokenAuthorizer:
+    return TokenAuthorizer(API.authorizers["Gate"], function, clock or Clock())
+
+
+def refusal(answer: object, asked: Request) -> str:
+    with pytest.raises(GatewayError) as refused:
+        authorizer(Function(answer)).authorize(asked, API)
+    return refused.value.kind
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param([("Allow", f"{STAGE}/GET/echo/a")], id="method"),
+        pytest.param([("Allow", f"{STAGE}/*")], id="stage"),
+        pytest.param([("Allow", f"{STAGE}/*/echo/?")], id="wildcards"),
+        pytest.param([("Allow", "*"), ("Deny", f"{STAGE}/POST/*")], id="deny-elsewhere"),
+    ],
+)
+def test_policy_lets_in(statements: list[tuple[str, str]]) -> None:
+    context = authorizer(Function(policy(*statements))).authorize(request(), API)
+
+    assert context["principalId"] == "somebody"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([("Allow", f"{STAGE}/POST/*")], id="other-method"),
+        pytest.param([("Allow", f"{STAGE}/GET/echo")], id="path-above"),
+        pytest.param([("Allow", f"{STAGE}/GET/echo.a")], id="dot-is-no-wildcard"),
+        pytest.param([("Allow", "*"), ("Deny", f"{STAGE}/GET/*")], id="deny-wins"),
+    ],
+)
+def test_policy_keeps_out(statements: list[tuple[str, str]]) -> None:
+    assert refusal(policy(*statements), request()) == "ACCESS_DENIED"
+
+
+def test_policy_on_another_action_is_none() -> None:
+    answer = policy(("Allow", "*"))
+    answer["policyDocument"] = {
+        "Statement": [{"Action": "s3:GetObject", "Effect": "Allow", "Resource": "*"}]
+    }
+
+    assert refusal(answer, request()) == "ACCESS_DENIED"
+
+
+@pytest.mark.parametrize("action", ["execute-api:*", ["s3:*", "execute-api:Invoke"], "*"])
+def test_actions_may_be_wild_or_listed(action: object) -> None:
+    statement = {"Action": action, "Effect": "Allow", "Resource": "*"}
+    answer = {"principalId": "somebody", "policyDocument": {"Statement": [statement]}}
+
+    assert authorizer(Function(answer)).authorize(request(), API)
+
+
+def test_context_is_strings() -> None:
+    given = {"text": "words", "number": 7, "truth": True, "nothing": None}
+
+    context = authorizer(Function(policy(("Allow", "*"), context=given))).authorize(request(), API)
+
+    assert context.items() >= {"text": "words", "number": "7", "truth": "true"}.items()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("", id="empty"),
+        pytest.param("Basic abc", id="scheme"),
+        pytest.param("Bearer a b", id="more-than-the-expression"),
+    ],
+)
+def test_implausible_token_is_refused_unasked(token: str | None) -> None:
+    function = Function(policy(("Allow", "*")))
+
+    with pytest.raises(GatewayError) as refused:
+        authorizer(function).authorize(request(bearing=token), API)
+
+    assert refused.value.kind == "UNAUTHORIZED"
+    assert function.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param(FunctionError(UNAUTHORIZED), "UNAUTHORIZED", id="unauthorized"),
+        pytest.param(FunctionError("unauthorized"), "AUTHORIZER_FAILURE", id="other-spelling"),
+        pytest.param(FunctionError("boom"), "AUTHORIZER_FAILURE", id="crash"),
+        pytest.param(None, "AUTHORIZER_CONFIGURATION_ERROR", id="null"),
+        pytest.param({"principalId": "x"}, "AUTHORIZER_CONFIGURATION_ERROR", id="no-policy"),
+        pytest.param(
+            policy(("Allow", "*"), context={"list": []}),
+            "AUTHORIZER_CONFIGURATION_ERROR",
+            id="nested-context",
+        ),
+    ],
+)
+def test_answer_that_is_no_policy_is_told_apart(answer: object, kind: str) -> None:
+    assert refusal(answer, request()) == kind
+
+
+def test_verdict_holds_for_the_ttl_on_every_route() -> None:
+    function, clock = Function(policy(("Allow", f"{STAGE}/GET/*"))), Clock()
+    gate = authorizer(function, clock)
+
+    gate.authorize(request(path="/echo/a"), API)
+    clock.now += 59.9
+    gate.authorize(request(path="/echo/b"), API)
+    with pytest.raises(GatewayError, match="ACCESS_DENIED"):
+        gate.authorize(request("POST"), API)
+
+    assert len(function.asked) == 1
+
+
+def test_verdict_is_asked_for_again_after_the_ttl() -> None:
+    function, clock = Function(policy(("Allow", "*"))), Clock()
+    gate = authorizer(function, clock)
+
+    gate.authorize(request(), API)
+    clock.now += 60
+    gate.authorize(request(), API)
+
+    assert len(function.asked) == 2
+
+
+def test_tokens_do_not_share_a_verdict() -> None:
+    function = Function(policy(("Allow", "*")))
+    gate = authorizer(function)
+
+    gate.authorize(request(bearing="Bearer x"), API)
+    gate.authorize(request(bearing="Bearer y"), API)
+
+    assert [event["authorizationToken"] for event in function.asked] == ["Bearer x", "Bearer y"]
+
+
+def test_refusal_by_the_function_is_not_kept() -> None:
+    function = Function(FunctionError(UNAUTHORIZED))
+    gate = authorizer(function)
+
+    for _ in range(2):
+        with pytest.raises(GatewayError, match="UNAUTHORIZED"):
+            gate.authorize(request(), API)
+
+    assert len(function.asked) == 2
+
+
+def test_forgotten_verdict_is_asked_for_again() -> None:
+    function = Function(policy(("Allow", "*")))
+    gate = authorizer(function)
+
+    gate.authorize(request(), API)
+    gate.forget()
+    gate.authorize(request(), API)
+
+    assert len(function.asked) == 2

@@ -1,0 +1,312 @@
+"""The stack as a process of its own, with its engines: what it prints, keeps and leaves behind."""
+
+import fcntl
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ITEMS = "/api/v1/llm/conversations/conv_abc123/items"
+MESSAGE = {"items": [{"type": "message", "role": "user", "content": "What is the weather today?"}]}
+
+
+class Process:
+    """`python -m local --quiet`, ready to be asked."""
+
+    def __init__(self, running: "subprocess.Popen[str]") -> None:
+        self.running = running
+        assert running.stdout
+        self.lines = [running.stdout.readline() for _ in range(2)]
+        self.url, self.key = (line.partition(": ")[2].strip() for line in self.lines)
+
+    def ask(
+        self, method: str, body: object = None, params: Mapping[str, str | int] | None = None
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.request(method, self.url + ITEMS, headers=headers, json=body, params=params)
+
+    def end(self, number: int) -> tuple[int, str, str]:
+        """The exit status, and what was printed and logged since the start."""
+        self.running.send_signal(number)
+        out, err = self.running.communicate(timeout=20)
+        return self.running.returncode, out, err
+
+
+def command(data: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "local", "--port", "0", "--data", str(data), *arguments]
+
+
+@contextmanager
+def process(data: Path, engine: str, **environment: str) -> Iterator[Process]:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command(data, "--quiet", "--engine", engine),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            yield Process(running)
+        finally:
+            running.kill()
+
+
+def refused(data: Path, *arguments: str, **environment: str) -> str:
+    """The one line that a start which cannot be ends with."""
+    ended = subprocess.run(  # noqa: S603 - our own command
+        command(data, *arguments),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    [line] = ended.stderr.splitlines()
+    return line
+
+
+def engine_of(data: Path) -> int:
+    """The process that is MiniStack on a data folder."""
+    return int((data / "ministack" / "lock").read_text())
+
+
+def is_in_use(data: Path) -> bool:
+    """Whether a MiniStack holds the folder."""
+    with (data / "ministack" / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with process(tmp_path, "moto") as stack:
+        answer = stack.ask("POST", MESSAGE)
+
+        ended = stack.end(number)
+
+    assert stack.lines == [f"url: {stack.url}\n", f"key: {stack.key}\n"]
+    assert stack.url.startswith("http://127.0.0.1:")
+    assert answer.json()["data"][0]["content"] == "What is the weather today?"
+    assert ended == (0, "", "")
+
+
+def test_chosen_key_opens_the_stack(tmp_path: Path) -> None:
+    with process(tmp_path, "moto", API_KEY="any!key~at'all") as stack:
+        status = stack.ask("GET").status_code
+
+    assert stack.key == "any!key~at'all"
+    assert status == 200
+    assert not (tmp_path / "api-key").exists()
+
+
+def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command(tmp_path, "--engine", "moto"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as running:
+        assert running.stdout
+        shown = [*iter(running.stdout.readline, "Ctrl-C ends it.\n")]
+        pasted = [line for line in shown if line.startswith(("curl", ".venv/bin/python"))]
+        answers = [subprocess.check_output(line, shell=True, cwd=ROOT) for line in pasted]  # noqa: S602 - as pasted
+        running.terminate()
+
+    assert shown[0] == f"POST {ITEMS}\n"
+    assert json.loads(answers[0])["data"][0]["id"].startswith("msg_")
+    assert b"What is the weather today?" in answers[1]
+    assert b"ResponseInputText" in answers[2]
+
+
+def test_later_greeting_reads_what_is_there(tmp_path: Path) -> None:
+    greetings = []
+    for _ in range(2):
+        with subprocess.Popen(  # noqa: S603 - our own command
+            command(tmp_path),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as running:
+            assert running.stdout
+            greetings.append([*iter(running.stdout.readline, "Ctrl-C ends it.\n")])
+            running.terminate()
+
+    first, second = greetings
+    assert first[0] == f"POST {ITEMS}\n"
+    assert second[0] == f"GET {ITEMS}?order=desc&limit=1\n"
+    assert message_of(second) == message_of(first)
+    with process(tmp_path, "ministack") as stack:
+        assert len(stack.ask("GET").json()["data"]) == 1
+
+
+def message_of(greeting: list[str]) -> str:
+    """The id of the item that a greeting shows."""
+    return next(line for line in greeting if line.strip().startswith('"last_id"'))
+
+
+def test_key_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
+    line = refused(tmp_path, "--engine", "moto", API_KEY="two words")
+
+    assert line == "error: API_KEY is 1 to 256 visible ASCII characters without a space."
+
+
+def test_public_address_is_refused(tmp_path: Path) -> None:
+    assert "loopback addresses only" in refused(tmp_path, "--host", "0.0.0.0")  # noqa: S104 - refused
+
+
+def test_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        line = refused(tmp_path, "--engine", "moto", "--port", str(other.getsockname()[1]))
+
+    assert "is in use" in line
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
+    line = refused(tmp_path, "--engine", "moto", f"--port={port}")
+
+    assert line.startswith("error: PORT must be ")
+    assert f"not {port}" in line.replace("'", "")
+
+
+def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(tmp_path: Path) -> None:
+    with process(tmp_path, "ministack") as first:
+        begun = time.monotonic()
+        line = refused(tmp_path)
+        waited = time.monotonic() - begun
+        first.end(signal.SIGTERM)
+
+    assert line == (
+        f"error: {tmp_path} is used by the stack at {first.url} (process {first.running.pid}): "
+        "stop that one, or start this one with `make run DATA=.local2 PORT=8001`."
+    )
+    assert waited < 5
+
+
+def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
+    line = refused(tmp_path, "--engine", "moto", "--parameter", "CorsOrigins=localhost:5173")
+
+    assert "The parameter CorsOrigins cannot be 'localhost:5173'" in line
+
+
+def test_endpoint_has_to_be_named(tmp_path: Path) -> None:
+    line = refused(tmp_path, "--engine", "aws-endpoint", AWS_ENDPOINT_URL="")
+
+    assert line == "error: The engine aws-endpoint needs AWS_ENDPOINT_URL: set it."
+
+
+def test_data_and_key_survive_a_stop(tmp_path: Path) -> None:
+    with process(tmp_path, "ministack") as first:
+        first.ask("POST", MESSAGE)
+        ended = first.end(signal.SIGTERM)
+
+    with process(tmp_path, "ministack") as second:
+        listed = second.ask("GET").json()["data"]
+
+    assert ended == (0, "", "")
+    assert [item["content"] for item in listed] == ["What is the weather today?"]
+    assert second.key == first.key
+    assert (tmp_path / "api-key").stat().st_mode & 0o077 == 0
+
+
+def test_data_is_the_same_account_under_another_key(tmp_path: Path) -> None:
+    with process(tmp_path, "ministack") as first:
+        first.ask("POST", MESSAGE)
+        first.end(signal.SIGINT)
+
+    with process(tmp_path, "ministack", API_KEY="another") as second:
+        listed = second.ask("GET").json()["data"]
+
+    assert len(listed) == 1
+
+
+def test_killed_stack_leaves_no_process_and_loses_nothing(tmp_path: Path) -> None:
+    with process(tmp_path, "ministack") as killed:
+        killed.ask("POST", MESSAGE)
+        orphan = engine_of(tmp_path)
+        killed.running.kill()
+
+    # It begins while the other still saves, and gets the folder when that has ended.
+    with process(tmp_path, "ministack") as second:
+        listed = second.ask("GET").json()["data"]
+        second.end(signal.SIGTERM)
+
+    assert len(listed) == 1
+    assert engine_of(tmp_path) != orphan
+    assert not is_in_use(tmp_path)
+
+
+def test_killed_engine_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    acknowledged: dict[str, float] = {}
+    with process(tmp_path, "ministack") as stack:
+        begun = time.monotonic()
+        while time.monotonic() < begun + 2.5:
+            item = stack.ask("POST", MESSAGE).json()["data"][0]
+            acknowledged[item["id"]] = time.monotonic()
+            time.sleep(0.05)
+        killed = time.monotonic()
+        os.kill(engine_of(tmp_path), signal.SIGKILL)
+        stack.running.communicate(timeout=20)
+
+    with process(tmp_path, "ministack") as second:
+        page = second.ask("GET", params={"limit": 100}).json()
+        second.end(signal.SIGTERM)
+
+    kept = {item["id"] for item in page["data"]}
+    owed = [item for item, moment in acknowledged.items() if moment < killed - 1]
+    assert owed
+    assert kept >= {*owed}
+    assert kept <= acknowledged.keys()
+
+
+def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
+    makefile = tmp_path / "Makefile"
+    line = f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(command(tmp_path, '--quiet'))}"
+    makefile.write_text(f"run:\n\t@{line}\n")
+    with subprocess.Popen(  # noqa: S603 - our own command
+        ["make", "--no-print-directory", "-f", str(makefile), "run"],  # noqa: S607 - wherever it is
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as make:
+        try:
+            assert Process(make).ask("GET").status_code == 200
+        finally:
+            make.kill()
+
+        # Its standard output closes when the last of its processes is gone.
+        make.communicate(timeout=20)
+
+    assert not is_in_use(tmp_path)
+
+
+def test_stack_ends_when_its_engine_does(tmp_path: Path) -> None:
+    with process(tmp_path, "ministack") as stack:
+        os.kill(engine_of(tmp_path), signal.SIGKILL)
+
+        _, err = stack.running.communicate(timeout=20)
+
+    assert stack.running.returncode == 1
+    assert "error: ministack has ended" in err

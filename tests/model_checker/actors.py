@@ -1,0 +1,293 @@
+"""Store code as an actor: run again with the answers that it had, up to the call without one."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from conversations import ids
+from conversations.storage import (
+    backoff,
+    delete,
+    payloads,
+    purge,
+    reads,
+    rows,
+    store,
+    transactions,
+)
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.transactions import Table
+from conversations.telemetry import Tally
+from tests.model_checker.dynamodb_model import Answer, Model, Request
+from tests.model_checker.frame_fingerprint import UnknownStandingError, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from types import GeneratorType
+
+    import pytest
+
+    type Loop = GeneratorType[float | None, None, None]
+    type Row = dict[str, Any]
+    type Histories = tuple[tuple[Answer, ...], ...]
+    """The answers so far in an operation: to its own calls, and to those of its other threads."""
+
+MOMENT = 1_800_000_000
+
+
+class Record(NamedTuple):
+    """How an operation ended."""
+
+    kind: str
+    """done, or the error's name."""
+    value: Any
+    begun: frozenset[tuple[str, Any]]
+    """What was acknowledged when this one began, by the actor's name."""
+
+
+class Actor(NamedTuple):
+    """One client: it does one operation after another, and remembers how they ended."""
+
+    name: str
+    act: Callable[[Session, tuple[Record, ...]], tuple[str, Any]]
+    is_done: Callable[[tuple[Record, ...]], bool] = bool
+    clock: int = MOMENT
+    is_reader: bool = False
+    """Whether it changes nothing, and what was acknowledged before it began matters."""
+    waits: bool = False
+    """Whether it is told of no conflict when it reads: to be told and to read again, or to have
+    read later, is one, but that it may give up."""
+    tries: int = 3
+    """How often it sends a call before it gives up."""
+    may_begin: Callable[[Row], bool] = bool
+    """Whether the conversation row as it is now lets the actor begin."""
+    deletes: tuple[str, ...] = ()
+    """The ids of the items that the actor deletes."""
+    adds: str = ""
+    """The id of a deleted item that the actor adds again."""
+    spill_bytes: int = payloads.SPILL_BYTES
+
+
+class Position(NamedTuple):
+    """Where an actor is."""
+
+    memory: tuple[Record, ...] = ()
+    begun: frozenset[tuple[str, Any]] | None = None
+    histories: Histories = ((),)
+    standing: Hashable = None
+    """What its future depends on, of all that it was answered."""
+
+
+class SuspendedError(BaseException):
+    """There is no answer yet."""
+
+
+class Session:
+    """One run of an operation, fed with the answers that it had: the client of its store."""
+
+    def __init__(self, model: Model, actor: Actor, number: int, position: Position) -> None:
+        self._model = model
+        self._number = number
+        self._position = position
+        self._actor = actor
+        self._thread = 0
+        self._read: dict[int, int] = defaultdict(int)
+        self._threads = 1
+        self._slept = 0.0
+        self._drawn = 0
+        self.loops: list[Loop] = []
+        """The loops of attempts that are under way: they are no variable of any frame."""
+        self.pending: list[tuple[int, int]] = []
+        self.standing: Hashable = None
+        self.table = Table(self, "conversations")  # type: ignore[arg-type] # has what is called
+        self.payloads = PayloadStore("payloads", lambda: self, self, actor.spill_bytes)  # type: ignore[arg-type, return-value]
+        self.store = store.Store(self.table, self.payloads)
+
+    def run(self) -> tuple[str, Any] | None:
+        """How the operation ends; None while it waits for what is `pending`."""
+        global _current  # noqa: PLW0603 - the clock and the dice that are patched in
+        _current = self
+        try:
+            return self._actor.act(self, self._position.memory)
+        except SuspendedError as error:
+            try:
+                frames = [loop.gi_frame for loop in self.loops]
+                deadlines = [frame.f_locals["deadline"] for frame in frames if frame]
+                dice = (self._drawn, self._slept, self._threads, *deadlines)
+                self.standing = (dice, standing(error, __file__, SAME))
+            except UnknownStandingError:
+                self.standing = self._position.histories
+            return None
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Promise:
+        """Do *work* as another thread would: it waits for its own answers."""
+        outer, self._thread = self._thread, self._threads
+        self._threads += 1
+        try:
+            return Promise(work(*arguments), None)
+        except (SuspendedError, Exception) as error:  # noqa: BLE001 - as an executor does
+            return Promise(None, error)
+        finally:
+            self._thread = outer
+
+    def map(self, work: Callable[[Any], Any], values: Iterable[Any]) -> Iterator[Any]:
+        """Do *work* with each value as threads would."""
+        promises = [self.submit(work, value) for value in values]
+        return (promise.result() for promise in promises)
+
+    def __getattr__(self, operation: str) -> Callable[..., Row]:
+        return lambda **arguments: self._call(Request(operation, arguments))
+
+    def get_paginator(self, operation: str) -> Pages:
+        return Pages(lambda arguments: self._call(Request(operation, arguments)))
+
+    def _call(self, request: Request) -> Row:
+        histories, thread = self._position.histories, self._thread
+        place = self._read[thread]
+        if thread < len(histories) and place < len(histories[thread]):
+            self._read[thread] += 1
+            return self._told(request, histories[thread][place])
+        self.pending.append((thread, self._model.requests.number(request)))
+        raise SuspendedError
+
+    def _told(self, request: Request, answer: Answer) -> Row:
+        match answer.kind:
+            case "lost":
+                raise ConnectionClosedError(endpoint_url="https://aws.invalid")
+            case "error":
+                raise ClientError(_refusal(answer.details[0]), request.operation)
+            case "cancelled":
+                reasons = [
+                    {"Code": code} | ({"Item": self._model.rows.values[row]} if row else {})
+                    for code, row in answer.details
+                ]
+                refusal = _refusal("TransactionCanceledException")
+                raise ClientError(refusal | {"CancellationReasons": reasons}, request.operation)
+        return self._read_rows(request, [self._model.rows.values[row] for row in answer.details])
+
+    def _read_rows(self, request: Request, found: list[Row]) -> Row:
+        there = [row for row in found if row]
+        response: Row = {"UnprocessedItems": {}}
+        match request.operation:
+            case "get_item":
+                response = {"Item": found[0]} if there else {}
+            case "batch_get_item":
+                [name] = request.arguments["RequestItems"]
+                response = {"Responses": {name: there}, "UnprocessedKeys": {}}
+            case "transact_get_items":
+                response = {"Responses": [{"Item": row} if row else {} for row in found]}
+            case "get_object":
+                response = _object(there)
+            case "list_objects_v2":
+                response = {"Contents": [{"Key": row["sk"]["S"]} for row in found]}
+            case "query":
+                response = {"Items": found}
+                if len(found) == request.arguments.get("Limit"):
+                    response["LastEvaluatedKey"] = {k: found[-1][k] for k in ("pk", "sk")}
+        return response
+
+    def sleep(self, _seconds: float) -> None:
+        self._slept += backoff.RETRY_SECONDS / (self._actor.tries - 1)
+
+    def monotonic(self) -> float:
+        return self._slept
+
+    def uniform(self, _low: float, _high: float) -> float:
+        """Jitter changes nothing: how long an actor sleeps is up to the search."""
+        return 0.0
+
+    def time(self) -> float:
+        return float(self._actor.clock)
+
+    def time_ns(self) -> int:
+        return self._actor.clock * 10**9
+
+    def randbits(self, bits: int) -> int:
+        """Numbers of its own for each actor, operation and draw."""
+        self._drawn += 1
+        seed = f"{self._actor.name} {len(self._position.memory)} {self._drawn}"
+        return random.Random(seed).getrandbits(bits)  # noqa: S311 - decides nothing secret
+
+    def uuid4(self) -> str:
+        return f"{self._number}-{len(self._position.memory)}-{self.randbits(64)}"
+
+
+class Promise(NamedTuple):
+    """What an executor gives."""
+
+    value: Any
+    error: BaseException | None
+
+    def result(self) -> Any:
+        if self.error:
+            raise self.error
+        return self.value
+
+    def exception(self) -> BaseException | None:
+        return self.error
+
+
+class Pages(NamedTuple):
+    """What a paginator gives: one page, because no paginated read has a limit."""
+
+    read: Callable[[Row], Row]
+
+    def paginate(self, **arguments: Any) -> Iterator[Row]:
+        yield self.read(arguments)
+
+
+SAME = (Session, Model, Actor, Tally, PayloadStore)
+"""Types whose values decide nothing of what an actor does next, beside its answers."""
+_current: Session
+
+
+class _Now:
+    """The clock and the dice of whoever is running, in place of several modules."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_current, name)
+
+
+def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time and chance become the running actor's own."""
+    for module in (backoff, delete, purge, reads, rows, store, transactions):
+        monkeypatch.setattr(module, "time", _Now())
+    for module in (delete, purge, reads, transactions):
+        monkeypatch.setattr(module, "delays", _delays)
+    monkeypatch.setattr(backoff, "_RANDOM", _Now())
+    monkeypatch.setattr(delete, "wait", _wait)
+    monkeypatch.setattr(ids, "secrets", _Now())
+    monkeypatch.setattr(payloads, "uuid", _Now())
+    monkeypatch.setattr(transactions, "uuid", _Now())
+
+
+def _delays(tally: Tally) -> Iterator[float | None]:
+    """Let the running actor know of a loop of attempts for as long as it lasts."""
+    session, loop = _current, cast("Loop", backoff.delays(tally))
+    session.loops.append(loop)
+    try:
+        yield from loop
+    finally:
+        session.loops.remove(loop)
+
+
+def _wait(promises: Sequence[Promise]) -> None:
+    """Go on only when every thread has its answers."""
+    for promise in promises:
+        if isinstance(promise.error, SuspendedError):
+            promise.result()
+
+
+def _refusal(code: str) -> Any:
+    return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+
+def _object(found: list[Row]) -> Row:
+    if not found:
+        raise ClientError(_refusal("NoSuchKey"), "get_object")
+    return {"Body": io.BytesIO(found[0]["body"]["B"])}

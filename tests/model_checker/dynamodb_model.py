@@ -1,0 +1,287 @@
+"""DynamoDB as it is documented, and no more: one table, stepped by whoever explores it.
+
+What is guaranteed is there: conditions, all or nothing, one transaction at a time on a row, a
+`ClientRequestToken` that is remembered. What is not guaranteed may happen:
+
+- the rows of a committed transaction become visible one by one, in any order, to GetItem,
+  BatchGetItem and Query, and go on doing so after the coordinator died;
+- BatchGetItem reads each key, and Query each row, at a moment of its own;
+- until all its rows are there, other transactions on them are cancelled with TransactionConflict,
+  and the same token is answered TransactionInProgress;
+- a request whose answer is lost arrives at any later moment, or never.
+
+S3 is there too: an object is a row whose partition is the bucket, and every call on it is atomic.
+
+One thing is taken for granted which is not documented: a transaction is visible as a whole before
+the twelfth one behind it commits. The conversation row names the latest twelve batches, no more.
+
+A state is small, immutable and hashable: rows, requests and tables are numbers of interned values.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.model_checker.expressions import holds, updated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+type Row = dict[str, Any]
+type Key = tuple[str, str]
+
+UNDER_WAY = 12
+"""How many transactions, counted from the newest, may be under way."""
+SCANS = {"query", "list_objects_v2"}
+"""Operations that read whatever rows there are between two keys."""
+SINGLE_WRITES = {"batch_write_item", "delete_objects", "put_object"}
+"""Operations that change rows outside of a transaction, each at a moment of its own."""
+NONE, FAILED, CONFLICT = "None", "ConditionalCheckFailed", "TransactionConflict"
+
+
+class Request(NamedTuple):
+    """What a client method was called with."""
+
+    operation: str
+    arguments: Row
+
+
+class Answer(NamedTuple):
+    """What a call ends with, but for the words of boto3."""
+
+    kind: str
+    """Rows, cancelled, error or lost."""
+    details: tuple[Any, ...] = ()
+
+
+class Flight(NamedTuple):
+    """A transaction that is committed and not yet visible as a whole."""
+
+    rest: tuple[tuple[Key, int], ...]
+    """What is still to be written: rows by number, 0 for a deletion."""
+    token: str
+    request: int
+    caller: tuple[int, int] | None
+    """Who waits for the answer, if anybody still does."""
+    younger: int = 0
+    """How many transactions were committed since."""
+
+
+_token = operator.attrgetter("token")
+
+
+class Database(NamedTuple):
+    """All that DynamoDB knows, and what is on its way there."""
+
+    table: int = 0
+    flights: tuple[Flight, ...] = ()
+    tokens: frozenset[tuple[str, int]] = frozenset()
+    late: tuple[int, ...] = ()
+    """Transactions whose answer was lost, and which have not arrived so far."""
+
+    def locked(self) -> set[Key]:
+        return {key for flight in self.flights for key, _ in flight.rest}
+
+
+class Interned[Value]:
+    """Values by small numbers, the same for equal ones."""
+
+    def __init__(self, first: Value, key: Callable[[Value], Hashable] = repr) -> None:
+        self._key = key
+        self._numbers = {key(first): 0}
+        self.values = [first]
+
+    def number(self, value: Value) -> int:
+        number = self._numbers.setdefault(self._key(value), len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return number
+
+
+class Model:
+    """What DynamoDB does with requests; it holds no state but the interned values."""
+
+    def __init__(self, *, remembers_tokens: bool = True) -> None:
+        self.rows = Interned[Row]({})
+        self.requests = Interned(Request("", {}))
+        self.tables = Interned[dict[Key, int]]({})
+        self._remembers_tokens = remembers_tokens
+        self.keys_of = functools.cache(self._keys_of)
+        self.written = functools.cache(self._written)
+        self.show = functools.cache(self._shown)
+        self._is_behind = functools.cache(self._lies_behind)
+        self._prepared = functools.cache(self._prepare)
+
+    def row(self, table: int, key: Key) -> int:
+        """The number of the row at a key, 0 if there is none."""
+        return self.tables.values[table].get(key, 0)
+
+    def is_held_up(self, base: Database) -> bool:
+        """Whether a transaction has to wait for the end of an older one."""
+        return any(flight.younger == UNDER_WAY - 1 for flight in base.flights)
+
+    def commit(
+        self, base: Database, number: int, caller: tuple[int, int] | None
+    ) -> tuple[Database, list[Answer]]:
+        """Let a transaction arrive: either it is answered, in one of these ways, or it flies."""
+        token = self.requests.values[number].arguments["ClientRequestToken"]
+        if any(flight.token == token for flight in base.flights):
+            return base, [Answer("error", ("TransactionInProgressException",))]
+        known = dict(base.tokens)
+        if token in known:
+            same = known[token] == number
+            return base, [
+                Answer("rows") if same else Answer("error", ("IdempotentParameterMismatch",))
+            ]
+        locked = base.locked()
+        reasons, writes = self._prepared(number, base.table)
+        if locked.isdisjoint(self.keys_of(number)):
+            if writes is None:
+                return base, [Answer("cancelled", reasons)]
+            older = (flight._replace(younger=flight.younger + 1) for flight in base.flights)
+            flights = (*older, Flight(writes, token, number, caller))
+            return base._replace(flights=tuple(sorted(flights, key=_token))), []
+        return base, _conflicts([key in locked for key in self.keys_of(number)], reasons)
+
+    def _shown(self, base: Database, key: Key) -> tuple[Database, Flight | None]:
+        """Make the row that is under way to a key visible; the transaction, if that ends it."""
+        [flight] = [flight for flight in base.flights if key in dict(flight.rest)]
+        rest = tuple((other, row) for other, row in flight.rest if other != key)
+        others = tuple(other for other in base.flights if other is not flight)
+        base = base._replace(table=self.written(base.table, key, dict(flight.rest)[key]))
+        if rest:
+            flights = (*others, flight._replace(rest=rest))
+            return base._replace(flights=tuple(sorted(flights, key=_token))), None
+        tokens = base.tokens
+        if self._remembers_tokens:
+            tokens |= {(flight.token, flight.request)}
+        return self._forget(base._replace(flights=others, tokens=tokens)), flight
+
+    def _forget(self, base: Database) -> Database:
+        """Leave out what can do nothing any more when it arrives.
+
+        A conversation's `last_key` only grows and its end is for ever, so a condition on its row
+        that has failed fails for ever; and what has a token that is remembered was done.
+        """
+        if not base.late:
+            return base
+        known = dict(base.tokens)
+        tokens = [self.requests.values[late].arguments["ClientRequestToken"] for late in base.late]
+        late = tuple(
+            late
+            for late, token in zip(base.late, tokens, strict=True)
+            if token not in known and self._prepared(late, base.table)[0][0][0] != FAILED
+        )
+        return base._replace(late=late)
+
+    def settled(self, base: Database) -> Database:
+        """The state when all that is committed is visible."""
+        while base.flights:
+            base, _ = self.show(base, base.flights[0].rest[0][0])
+        return base
+
+    def behind(self, base: Database, number: int, last: int) -> list[Key]:
+        """The keys that a query may come to behind its *last* row, in its order."""
+        keys = base.locked().union(self.tables.values[base.table])
+        ascending = self.requests.values[number].arguments.get("ScanIndexForward", True)
+        return sorted(
+            (key for key in keys if self._is_behind(number, last, key)), reverse=not ascending
+        )
+
+    def touches(self, number: int, key: Key) -> bool:
+        """Whether a request reads or changes a row."""
+        if self.requests.values[number].operation in SCANS:
+            return self._is_behind(number, 0, key)
+        return key in self.keys_of(number)
+
+    def put_row(self, number: int) -> int:
+        """The row of an object that a request puts, 0 for a deletion."""
+        operation, arguments = self.requests.values[number]
+        if operation != "put_object":
+            return 0
+        [(bucket, key)] = self._keys_of(number)
+        row = {"pk": {"S": bucket}, "sk": {"S": key}, "body": {"B": arguments["Body"]}}
+        return self.rows.number(row)
+
+    def _lies_behind(self, number: int, last: int, key: Key) -> bool:
+        operation, arguments = self.requests.values[number]
+        start = self.rows.values[last] if last else arguments.get("ExclusiveStartKey")
+        if operation == "list_objects_v2":
+            is_in = key[0] == arguments["Bucket"] and key[1].startswith(arguments["Prefix"])
+            return is_in and (start is None or key[1] > start["sk"]["S"])
+        place = {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+        if not holds(arguments["KeyConditionExpression"], place, arguments):
+            return False
+        if start is None or key[1] == start["sk"]["S"]:
+            return start is None
+        return bool((key[1] > start["sk"]["S"]) == arguments.get("ScanIndexForward", True))
+
+    def _keys_of(self, number: int) -> list[Key]:
+        """The keys that a request is about, in its order."""
+        operation, arguments = self.requests.values[number]
+        match operation:
+            case "get_item" | "update_item":
+                keys = [arguments["Key"]]
+            case "batch_get_item":
+                [asked] = arguments["RequestItems"].values()
+                keys = asked["Keys"]
+            case "batch_write_item":
+                [requests] = arguments["RequestItems"].values()
+                keys = [request["DeleteRequest"]["Key"] for request in requests]
+            case "put_object" | "get_object":
+                return [(arguments["Bucket"], arguments["Key"])]
+            case "delete_objects":
+                found = arguments["Delete"]["Objects"]
+                return [(arguments["Bucket"], each["Key"]) for each in found]
+            case _:
+                actions = [action for [action] in map(dict.values, arguments["TransactItems"])]
+                keys = [action.get("Key") or action["Item"] for action in actions]
+        return [(key["pk"]["S"], key["sk"]["S"]) for key in keys]
+
+    def _written(self, table: int, key: Key, row: int) -> int:
+        rest = {
+            other: number for other, number in self.tables.values[table].items() if other != key
+        }
+        return self.tables.number(dict(sorted({**rest, **({key: row} if row else {})}.items())))
+
+    def _prepare(
+        self, number: int, table: int
+    ) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[Key, int], ...] | None]:
+        """The reasons not to do a transaction, and, where there is none, what it writes."""
+        reasons: list[tuple[str, int]] = []
+        writes: list[tuple[Key, int]] = []
+        arguments = self.requests.values[number].arguments
+        for action, key in zip(arguments["TransactItems"], self.keys_of(number), strict=True):
+            [(kind, request)] = action.items()
+            before = self.row(table, key)
+            row = self.rows.values[before]
+            is_told = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            fails = not holds(request.get("ConditionExpression"), row, request)
+            reasons.append((FAILED, before if is_told else 0) if fails else (NONE, 0))
+            if kind != "ConditionCheck" and not fails:
+                writes.append((key, self._outcome(kind, key, row, request)))
+        has_failed = any(code == FAILED for code, _ in reasons)
+        return tuple(reasons), None if has_failed else tuple(writes)
+
+    def _outcome(self, kind: str, key: Key, row: Row, request: Row) -> int:
+        match kind:
+            case "Put":
+                return self.rows.number(request["Item"])
+            case "Update":
+                old = row or {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+                return self.rows.number(updated(request["UpdateExpression"], old, request))
+            case _:
+                assert kind == "Delete"
+                return 0
+
+
+def _conflicts(is_locked: list[bool], reasons: tuple[tuple[str, int], ...]) -> list[Answer]:
+    """A conflict is told beside the conditions that failed on other rows, or without them."""
+    alone = tuple((CONFLICT if locked else NONE, 0) for locked in is_locked)
+    beside = tuple(
+        (CONFLICT, 0) if locked else reason
+        for locked, reason in zip(is_locked, reasons, strict=True)
+    )
+    return [Answer("cancelled", told) for told in dict.fromkeys((alone, beside))]

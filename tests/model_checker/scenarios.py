@@ -1,0 +1,528 @@
+"""Clients of one conversation, and what must be true of it however they meet."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from conversations import ids
+from conversations.errors import ApiError
+from conversations.model import Conversation, IdempotencyInfo
+from conversations.storage import payloads, rows
+from conversations.storage.items import ItemBody
+from conversations.storage.purge import purge_conversation
+from tests.model_checker.actors import MOMENT, Actor, Record, Session
+from tests.model_checker.dynamodb_model import Database, Flight, Model
+from tests.model_checker.interleavings import State, World
+from tests.model_checker.state_space import Search, Watch, walk
+from tests.support.http_helpers import HELLO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conversations.contract.items import Item
+    from conversations.model import Order
+    from conversations.storage.rows import Row
+
+    type Memory = tuple[Record, ...]
+    type Table = dict[str, Row]
+    """The rows of the conversation, or the objects of its folder, by their keys."""
+    type Shown = tuple[str, str]
+    """An item's cursor and its JSON."""
+
+OWNER = ids.owner_of("acme", "")
+CONVERSATION = "conv_1"
+PK = rows.partition(OWNER, CONVERSATION)
+CONVERSATION_KEY = (PK, rows.CONVERSATION_SK)
+FIRST = "first"
+"""The id of the first batch's first item; the client gave it."""
+BATCH_SIZE = 2
+"""The items of each batch that is there before a story begins."""
+NOTHING_WRITTEN = {
+    "ConversationBusyError",
+    "ConversationNotFoundError",
+    "ItemAlreadyInConversationError",
+    "ItemNotFoundError",
+}
+"""Errors that say that the request changed nothing, and never will."""
+EXPLORED: dict[str, int] = {"interleavings": 0, "states": 0, "random schedules": 0}
+
+
+def _keys(batch: int) -> list[str]:
+    """Return the keys of a batch that is there before a story begins."""
+    return ids.sequence_keys((MOMENT - 99 + batch) * 1000 << 64, BATCH_SIZE)
+
+
+SECOND = ids.generated_id("message", _keys(0)[1])
+"""The generated id of the first batch's second item."""
+FOURTH = ids.generated_id("message", _keys(1)[1])
+"""The generated id of the second batch's second item; the first item of that batch is deleted."""
+
+
+def outcome(act: Callable[[], Any]) -> tuple[str, Any]:
+    try:
+        return "done", act()
+    except (ApiError, ClientError, HTTPClientError) as error:
+        return type(error).__name__, None
+
+
+def appender(name: str, *given_ids: str | None, key: str | None = None, times: int = 1) -> Actor:
+    def act(session: Session, memory: Memory) -> tuple[str, Any]:
+        return _append(
+            session,
+            f"{name} {len(memory)}",
+            [given and f"{given}{len(memory)}" for given in given_ids],
+            key,
+        )
+
+    return Actor(name, act, lambda memory: len(memory) == times)
+
+
+def adder(name: str, item_id: str) -> Actor:
+    """Return an actor that adds a deleted item again, under its id."""
+
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        return _append(session, f"{name} 0", [item_id], None)
+
+    return Actor(name, act, adds=item_id)
+
+
+def _append(
+    session: Session, name: str, item_ids: Sequence[str | None], key: str | None
+) -> tuple[str, Any]:
+    batch = [
+        {**HELLO, "content": f"{name} {len(item_ids)}:{place}"}
+        | ({"id": item_id} if item_id else {})
+        for place, item_id in enumerate(item_ids)
+    ]
+    items = cast("list[Item]", batch)
+    return outcome(
+        lambda: tuple(
+            (item.cursor, item.json)
+            for item in session.store.append_items(
+                OWNER, CONVERSATION, items, IdempotencyInfo(name, key)
+            )
+        )
+    )
+
+
+def lister(order: Order, limit: int) -> Actor:
+    def act(session: Session, memory: Memory) -> tuple[str, Any]:
+        def page() -> tuple[tuple[Shown, ...], bool]:
+            after = memory[-1].value[0][-1][0] if memory else None
+            found = session.store.list_items(
+                OWNER, CONVERSATION, after=after, limit=limit, order=order
+            )
+            return tuple((item.cursor, item.json) for item in found.entries), found.has_more
+
+        return outcome(page)
+
+    def is_done(memory: Memory) -> bool:
+        if not memory or memory[-1].kind != "done":
+            return bool(memory)
+        shown, has_more = memory[-1].value
+        return not (shown and has_more)
+
+    return Actor(f"lister {order} {limit}", act, is_done, is_reader=True)
+
+
+def getter(item_id: str) -> Actor:
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        def read() -> Shown:
+            item = session.store.get_item(OWNER, CONVERSATION, item_id)
+            return item.cursor, item.json
+
+        return outcome(read)
+
+    return Actor(f"getter {item_id}", act, is_reader=True)
+
+
+def deleter(*item_ids: str, name: str = "deleter", times: int = 1) -> Actor:
+    """Return an actor that deletes items in one request, and repeats it up to so many *times*."""
+
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        return outcome(
+            lambda: (
+                session.store.delete_items(OWNER, CONVERSATION, item_ids, param="item_id")
+                and item_ids
+            )
+        )
+
+    def is_done(memory: Memory) -> bool:
+        return bool(memory) and (memory[-1].kind == "done" or len(memory) == times)
+
+    return Actor(name, act, is_done, deletes=item_ids)
+
+
+def ender() -> Actor:
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        return outcome(lambda: session.store.delete_conversation(OWNER, CONVERSATION))
+
+    return Actor("ender", act)
+
+
+def purger() -> Actor:
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        return outcome(
+            lambda: purge_conversation(session.table, session.payloads, PK, lambda: True)
+        )
+
+    return Actor("purger", act, may_begin=lambda row: "deleted_at" in row)
+
+
+class Told(NamedTuple):
+    """What the requests about one id were answered."""
+
+    done: int
+    unknown: int
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Told:
+        kinds = [record.kind for record in records]
+        done = kinds.count("done")
+        return cls(done, len(kinds) - done - sum(kind in NOTHING_WRITTEN for kind in kinds))
+
+
+class Story:
+    """Some actors on a conversation that has batches of two, and what must be true of it."""
+
+    def __init__(  # noqa: PLR0913 - what a story may begin with
+        self,
+        *actors: Actor,
+        readers: Sequence[Actor] = (),
+        faults: int = 0,
+        remembers_tokens: bool = True,
+        may_stay: Sequence[str] = (),
+        batches: int = 1,
+        is_late: bool = False,
+        spills: bool = False,
+    ) -> None:
+        """With *is_late*, the first of the *batches* is not visible when the story begins."""
+        spill_bytes = 0 if spills else payloads.SPILL_BYTES
+        self.actors = [actor._replace(spill_bytes=spill_bytes) for actor in actors]
+        self.readers = [actor._replace(spill_bytes=spill_bytes) for actor in readers]
+        self.model = Model(remembers_tokens=remembers_tokens)
+        self.world = World(self.model, self.actors, CONVERSATION_KEY)
+        self._faults = faults
+        self._may_stay = {rows.CONVERSATION_SK, *may_stay}
+        self._doomed = {item_id for actor in actors for item_id in actor.deletes}
+        self._moving = {actor.adds for actor in actors if actor.adds}
+        self._ends = any(actor.name == "ender" for actor in actors)
+        base = self._first_batches(batches, spills=spills)
+        self._initial = {*self._items(self._rows(base, PK), self._rows(base, "payloads"))}
+        self.start = self.world.start(base if is_late else self.model.settled(base), faults)
+
+    def _first_batches(self, count: int, *, spills: bool) -> Database:
+        """Return a conversation of *count* batches, the first of which is not visible yet."""
+        conversation = Conversation(CONVERSATION, OWNER, "acme", MOMENT * 1000, {})
+        row = rows.conversation_row(conversation, "")
+        recent = [_keys(batch)[-1] for batch in reversed(range(count))]
+        row |= {name: {"S": key} for name, key in zip(rows.RECENT_BATCHES, recent, strict=False)}
+        first = [rows.pointer_row(PK, FIRST, _keys(0)[0]), *self._batch(0, spills=spills)]
+        others = [each for batch in range(1, count) for each in self._batch(batch, spills=spills)]
+        base = self.model.settled(
+            Database(flights=(Flight(self._numbers([row, *others]), "", 0, None),))
+        )
+        return base._replace(flights=(Flight(self._numbers(first), "", 0, None, count - 1),))
+
+    def _batch(self, batch: int, *, spills: bool) -> list[Row]:
+        """Return the row of a batch, with its object if it *spills*."""
+        name = "first 0" if batch == 0 else f"batch {batch}"
+        lines = [
+            ItemBody.of(
+                cast(
+                    "Item",
+                    {**HELLO, "content": f"{name} {BATCH_SIZE}:{place}"}
+                    | ({"id": FIRST} if batch == place == 0 else {}),
+                )
+            ).line
+            for place in range(BATCH_SIZE)
+        ]
+        payload = payloads.encode(lines[1:] if batch == 1 else lines)
+        made: list[Row] = []
+        if spills:
+            key = f"{PK}/{batch}"
+            made.append({"pk": {"S": "payloads"}, "sk": {"S": key}, "body": {"B": payload.data}})
+            payload = payload._replace(data=b"", object_key=key)
+        row = rows.batch_row(PK, _keys(batch)[0], BATCH_SIZE, payload)
+        return [*made, rows.rewritten(row, payload, [1]) if batch == 1 else row]
+
+    def _numbers(self, written: Sequence[Row]) -> tuple[tuple[tuple[str, str], int], ...]:
+        return tuple(
+            ((row["pk"]["S"], row["sk"]["S"]), self.model.rows.number(row)) for row in written
+        )
+
+    def explore(self) -> tuple[int, int]:
+        """Go through all interleavings: how many there are, of how many states.
+
+        With *readers*, each of them reads all that can be seen while the actors do theirs.
+        """
+        search = Search(self.world, self.check)
+        count, states = search.run(self.start)
+        for reader in self.readers:
+            world = World(self.model, [reader._replace(waits=True)], CONVERSATION_KEY)
+            watch = Watch(world, search, functools.partial(self._check_reading, world))
+            readings, seen = watch.run()
+            count, states = count + readings, states + seen
+        EXPLORED["interleavings"] += count
+        EXPLORED["states"] += states
+        return count, states
+
+    def walk(self, seed: int) -> None:
+        walk(self.world, self.start, self.check, seed)
+        EXPLORED["random schedules"] += 1
+
+    def check(self, state: State) -> None:
+        """What must be true when all is over."""
+        base = self.model.settled(state.base)
+        table, objects = self._rows(base, PK), self._rows(base, "payloads")
+        memories = [self.world.memory(state, number) for number in range(len(self.actors))]
+        for actor, memory in zip(self.actors, memories, strict=True):
+            for place, record in enumerate(memory):
+                self._check_kind(actor, record, is_repeated=place > 0)
+            if actor.name == "purger" and memory and memory[-1].kind == "done":
+                self._check_purged(table, objects)
+                return
+        final = self._items(table, objects)
+        self._check_table(table, objects)
+        self._check_deletions(memories, final)
+        for actor, memory in zip(self.actors, memories, strict=True):
+            if actor.is_reader:
+                self._check_reader(actor, memory, table, final)
+            elif not actor.deletes:
+                for place, record in enumerate(memory):
+                    self._check_append(f"{actor.name} {place}", record, final)
+
+    def _check_reading(self, world: World, state: State) -> None:
+        """What must be true of what a reader saw when all is over."""
+        base = self.model.settled(state.base)
+        table = self._rows(base, PK)
+        [reader] = world.actors
+        for record in world.memory(state, 0):
+            self._check_kind(reader, record)
+        final = self._items(table, self._rows(base, "payloads"))
+        self._check_reader(reader, world.memory(state, 0), table, final)
+
+    def _check_reader(
+        self, reader: Actor, memory: Memory, table: Table, final: list[Shown]
+    ) -> None:
+        if reader.name.startswith("getter"):
+            self._check_item(reader.name.split()[1], memory)
+        elif "deleted_at" not in table[rows.CONVERSATION_SK]:
+            _, order, limit = reader.name.split()
+            self._check_pages(memory, final, limit=int(limit), is_ascending=order == "asc")
+
+    def _rows(self, base: Database, partition: str) -> Table:
+        numbers = self.model.tables.values[self.model.settled(base).table]
+        return {
+            sk: self.model.rows.values[number]
+            for (pk, sk), number in numbers.items()
+            if pk == partition
+        }
+
+    def _items(self, table: Table, objects: Table) -> list[Shown]:
+        """Return all items that are there, in order."""
+        return [
+            (cursor, json)
+            for sk in sorted(table)
+            if sk.startswith(rows.BATCH_PREFIX)
+            for cursor, json in self._items_of(table[sk], objects)
+        ]
+
+    def _items_of(self, row: Row, objects: Table) -> list[Shown]:
+        """Return the items of a batch row; its payload has a line for each live slot."""
+        payload = rows.read_payload(row)
+        data = payload.data
+        if payload.object_key is not None:
+            data = objects[payload.object_key]["body"]["B"]
+        slots = rows.live_slots(row)
+        lines = payloads.Part(payload, 0, len(slots)).decode(data)
+        keys = [*ids.keys_at(rows.batch_key(row), slots)]
+        items = [ItemBody.parse(line).with_key(key) for key, line in zip(keys, lines, strict=True)]
+        return [(item.cursor, item.json) for item in items]
+
+    def _check_purged(self, table: Table, objects: Table) -> None:
+        """What comes after the purge is swept up when the conversation's row goes."""
+        assert {sk[:2] for sk in table} <= self._may_stay, "left by the purge"
+        assert not objects, "left by the purge"
+
+    def _check_table(self, table: Table, objects: Table) -> None:
+        """Check that batches are whole but for deleted items, and ids and objects unique."""
+        there = {sk[2:] for sk in table if sk.startswith(rows.BATCH_PREFIX)}
+        emptied = {sk[2:] for sk in table if sk.startswith("t#")}
+        recent = rows.recent_last_keys(table[rows.CONVERSATION_SK])
+        assert recent == sorted(recent, reverse=True), "batches out of order"
+        assert not there & emptied, "a tombstone of a batch that is there"
+        assert {ids.first_key(key) for key in recent} <= there | emptied, "a batch is not there"
+        if len(recent) < len(rows.RECENT_BATCHES):
+            assert len(recent) == len(there | emptied), "there twice"
+        named = [table[f"b#{key}"]["object"]["S"] for key in there if "object" in table[f"b#{key}"]]
+        assert self._faults or sorted(named) == sorted(objects), "an object is left"
+        found = {key: self._items_of(table[f"b#{key}"], objects) for key in sorted(there)}
+        cursors = [cursor for items in found.values() for cursor, _ in items]
+        assert len({*cursors}) == len(cursors), "an id is there twice"
+        names: set[str] = set()
+        for key, items in found.items():
+            row = table[f"b#{key}"]
+            names.add(self._check_batch(row, [_content(json) for _, json in items]))
+            for (cursor, _), slot in zip(items, rows.live_slots(row), strict=True):
+                pointer = table.get(rows.pointer_sk(cursor))
+                [own] = ids.keys_at(key, [slot])
+                assert own == (pointer["key"]["S"] if pointer else ids.key_in(cursor)), (
+                    "an id leads elsewhere"
+                )
+        assert len(names) == len(found), "a batch is there twice"
+
+    def _check_batch(self, row: Row, contents: list[str]) -> str:
+        """Check that each item is in its slot, and that others were deleted; return the name."""
+        size, slots = int(row["n"]["N"]), [*rows.live_slots(row)]
+        [name] = {content.rpartition(" ")[0] for content in contents}
+        assert contents == [f"{name} {size}:{slot}" for slot in slots], "torn, or slots moved"
+        gone = {*range(size)} - {*slots}
+        ids_at = {"first 0": [FIRST, SECOND], "batch 1": ["", FOURTH]}.get(name, [])
+        assert all(slot < len(ids_at) and ids_at[slot] in {"", *self._doomed} for slot in gone), (
+            "an item is gone that nobody deleted"
+        )
+        return name
+
+    def _check_kind(self, actor: Actor, record: Record, *, is_repeated: bool = False) -> None:
+        """Check that an error is one that the story explains."""
+        expected = {"done", "OverloadedError"}
+        if not actor.is_reader:
+            expected.add("ConversationBusyError")
+        if self._ends:
+            expected |= {"ConversationNotFoundError", "ItemNotFoundError"}
+        if self._faults:
+            expected |= {"ConnectionClosedError", "ClientError"}
+        if actor.name.startswith("getter"):
+            expected.add("ItemNotFoundError")
+        if actor.adds:
+            expected.add("ItemAlreadyInConversationError")
+        if {*actor.deletes} & self._deleted_by_others(actor) or (actor.deletes and is_repeated):
+            expected.add("ItemNotFoundError")
+        assert record.kind in expected, f"not there for {actor.name}: {record.kind}"
+
+    def _check_append(self, name: str, record: Record, final: list[Shown]) -> None:
+        """Check that what was acknowledged is there as it was answered, and nothing refused."""
+        if record.kind in NOTHING_WRITTEN - {"ConversationNotFoundError"}:  # nobody can see it then
+            assert name not in {_content(json).rpartition(" ")[0] for _, json in final}, (
+                "refused, and there all the same: there twice if it is repeated"
+            )
+        if record.kind == "done" and not (record.value and record.value[0][0] in self._doomed):
+            self._check_whole(record.value or (), final)
+
+    def _check_whole(self, items: tuple[Shown, ...], final: list[Shown]) -> None:
+        if items:
+            assert items[0] in final, "acknowledged, and not there"
+            at = final.index(items[0])
+            assert tuple(final[at : at + len(items)]) == items, "not as it was acknowledged"
+
+    def _check_deletions(self, memories: Sequence[Memory], final: list[Shown]) -> None:
+        """Check, for each id, that it is there as often as it was added and not deleted."""
+        live = [cursor for cursor, _ in final]
+        told = [*zip(self.actors, memories, strict=True)]
+        for item_id in self._doomed:
+            added = Told.of([r for actor, memory in told if actor.adds == item_id for r in memory])
+            deleted = Told.of(
+                [r for actor, memory in told if item_id in actor.deletes for r in memory]
+            )
+            least = 1 + added.done - deleted.done - deleted.unknown
+            assert live.count(item_id) >= least, "acknowledged, and not there"
+            if not (self._faults or added.unknown or deleted.unknown):
+                assert live.count(item_id) == least, "deleted, and there"
+            if deleted.done and item_id not in self._moving:
+                assert item_id not in live, "deleted, and there"
+        for actor, memory in told:
+            if memory and not self._moving:
+                own = {*actor.deletes} - self._deleted_by_others(actor)
+                self._check_deletion(own, own & {*live}, memory)
+
+    def _check_deletion(self, own: set[str], left: set[str], memory: Memory) -> None:
+        """Check that a request deleted all its items, or none; *left* are those still there."""
+        kind = memory[-1].kind
+        if kind == "done" or (kind == "ItemNotFoundError" and len(memory) > 1):
+            assert not left, "a part of a deletion is there"
+        elif kind in NOTHING_WRITTEN and len(memory) == 1 and not self._ends:
+            assert left == own, "refused, and not there"
+        elif len(memory) == 1:
+            assert left in (set(), own), "a part of a deletion is there"
+
+    def _deleted_by_others(self, actor: Actor) -> set[str]:
+        others = (other for other in self.actors if other is not actor)
+        return {item_id for other in others for item_id in other.deletes}
+
+    def _check_item(self, item_id: str, memory: Memory) -> None:
+        """Check that an item was found unless it was deleted, and that it is the right one."""
+        for record in memory:
+            told = [name for name, value in record.begun if item_id in str(value)]
+            is_deleted = any(name.startswith("deleter") for name in told)
+            is_added_again = any(name.startswith("adder") for name in told)
+            is_known = told or item_id in {cursor for cursor, _ in self._initial}
+            if record.kind == "ItemNotFoundError" and item_id not in self._doomed:
+                assert not is_known, "acknowledged, and not there"
+            if record.kind == "done":
+                assert record.value[0] == item_id, "another item"
+                is_first = _content(record.value[1]).startswith("first 0")
+                assert not (is_first and (is_deleted or is_added_again)), "deleted, and shown"
+
+    def _check_pages(
+        self, memory: Memory, final: list[Shown], *, limit: int, is_ascending: bool
+    ) -> None:
+        """Check pages, as a whole or between cursors whose items were added again elsewhere."""
+        pages = [record for record in memory if record.kind == "done"]
+        for record in pages:
+            self._check_page(record, limit)
+        if not self._doomed:
+            assert all(record.value[0] for record in pages), "has_more, and there is no more"
+        order = final if is_ascending else final[::-1]
+        start = 0
+        for place, record in enumerate(pages, 1):
+            shown, has_more = record.value
+            if place == len(pages) or (shown and shown[-1][0] in self._moving):
+                stretch = pages[start:place]
+                self._check_stretch(stretch, order, from_start=is_ascending and start == 0)
+                if start == 0 and not has_more:
+                    self._check_all(stretch, order, is_ascending=is_ascending)
+                start = place
+
+    def _check_page(self, record: Record, limit: int) -> None:
+        shown, has_more = record.value
+        assert len(shown) == limit or (len(shown) < limit and not has_more), "no full page"
+        for name, value in record.begun:
+            if name.startswith("deleter"):
+                for cursor, json in shown:
+                    is_added_again = not _content(json).startswith("first 0")
+                    assert cursor not in value or is_added_again, "deleted, and shown"
+
+    def _check_stretch(
+        self, pages: Sequence[Record], order: list[Shown], *, from_start: bool
+    ) -> None:
+        """Check that pages joined have no gap."""
+        seen = [item for record in pages for item in record.value[0]]
+        assert len({*seen}) == len(seen), "there twice"
+        if kept := [item for item in seen if item in order]:
+            start = 0 if from_start else order.index(kept[0])
+            end = order.index(kept[-1]) + 1
+            assert kept == order[start:end], "an item was passed over"
+
+    def _check_all(
+        self, pages: Sequence[Record], order: list[Shown], *, is_ascending: bool
+    ) -> None:
+        """Check that pages to the end show whole batches, and all that was there before."""
+        seen = {item for record in pages for item in record.value[0]}
+        batches = {_content(json).rpartition(" ")[0] for _, json in seen}
+        begun = (pages[-1] if is_ascending else pages[0]).begun
+        acked = {
+            item for name, value in begun if not name.startswith("deleter") for item in value or ()
+        }
+        for item in order:
+            if _content(item[1]).rpartition(" ")[0] in batches:
+                assert item in seen, "half a batch"
+            if item in self._initial | acked:
+                assert item in seen, "acknowledged before, and not shown"
+
+
+def _content(json: str) -> str:
+    return json.rpartition('"content":"')[2].rstrip('"}')

@@ -1,0 +1,448 @@
+"""The store under every order of events that DynamoDB leaves open, and under random ones.
+
+`SCHEDULES=10000 .venv/bin/pytest tests/model_checker` takes 10,000 random walks; what is
+enumerated is enumerated whole in any case. The stories of `LONG` take two minutes together and are
+told only if `SCHEDULES` is set. `stories.EXPLORED` counts.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from conversations import ids
+from conversations.storage import append, claims, delete, purge, reads, rows
+from conversations.storage.append import Append
+from conversations.storage.claims import IdClaims
+from conversations.storage.delete import Rewrite
+from conversations.storage.pages import ItemPageReader
+from conversations.storage.reads import batch_get
+from conversations.storage.transactions import Resolution, Table
+from tests.model_checker import actors, dynamodb_model
+from tests.model_checker.actors import patch
+from tests.model_checker.frame_fingerprint import UnknownStandingError
+from tests.model_checker.scenarios import (
+    FIRST,
+    FOURTH,
+    SECOND,
+    Story,
+    adder,
+    appender,
+    deleter,
+    ender,
+    getter,
+    lister,
+    purger,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conversations.storage.rows import Row
+
+SCHEDULES = int(os.environ.get("SCHEDULES", "30"))
+ONE = appender("appender A", "a", None)
+OTHER = appender("appender B", None, None)
+THIRD = appender("appender C", None, None)
+FOUR = appender("appender A", None, None, None, times=4)
+KEYED = appender("appender A", None, None, key="k")
+DELETER = deleter(FIRST)
+RIVAL = deleter(FIRST, name="deleter B")
+NEIGHBOUR = deleter(SECOND, name="deleter B")
+EMPTIER = deleter(FIRST, SECOND)
+HURRIED = [actor._replace(tries=2, waits=True) for actor in (ONE, OTHER, DELETER, NEIGHBOUR)]
+"""Two appenders and two deleters that give up sooner, and are not told of conflicts when they read:
+there are many ways to wait."""
+LISTERS = (lister("asc", 3), lister("desc", 3))
+ONE_BY_ONE = (lister("asc", 1), lister("desc", 1))
+"""Every second page of theirs begins within a batch."""
+STORIES: dict[str, Callable[[], Story]] = {
+    "two appenders, a deleter, listers, two faults": lambda: Story(
+        *HURRIED[:3], readers=LISTERS, faults=2
+    ),
+    "two appenders, two faults": lambda: Story(OTHER, THIRD, faults=2),
+    "two appenders, a token forgotten": lambda: Story(ONE, OTHER, faults=1, remembers_tokens=False),
+    "two appenders, a lister": lambda: Story(ONE, OTHER, lister("asc", 2)),
+    "three appenders, a fault": lambda: Story(ONE, OTHER, THIRD, faults=1),
+    "three appenders, a lister": lambda: Story(ONE, OTHER, THIRD, readers=[lister("asc", 2)]),
+    "an appender, a lister back": lambda: Story(ONE, lister("desc", 1), faults=1),
+    "an appender, a lister, two faults": lambda: Story(OTHER, lister("asc", 2), faults=2),
+    "an appender, a lister, a deleter": lambda: Story(OTHER, lister("desc", 2), DELETER),
+    "an appender, a deleter, two faults": lambda: Story(ONE, DELETER, faults=2),
+    "an appender, an emptier, listers": lambda: Story(
+        ONE, EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), faults=1
+    ),
+    "a lister, a deleter, two faults": lambda: Story(lister("asc", 1), DELETER, faults=2),
+    "four batches while a lister reads": lambda: Story(FOUR, readers=[lister("asc", 3)]),
+    "two deleters of neighbours, three faults": lambda: Story(DELETER, NEIGHBOUR, faults=3),
+    "two deleters of neighbours, listers": lambda: Story(
+        DELETER, NEIGHBOUR, readers=ONE_BY_ONE, faults=1, batches=2
+    ),
+    "two deleters of neighbours, an appender, listers": lambda: Story(
+        *HURRIED[1:], readers=ONE_BY_ONE, faults=1
+    ),
+    "two deleters of neighbours, a token forgotten": lambda: Story(
+        DELETER, NEIGHBOUR, faults=1, remembers_tokens=False
+    ),
+    "two deleters of one item": lambda: Story(DELETER, RIVAL, lister("asc", 1)),
+    "two deleters of one item, two faults": lambda: Story(DELETER, RIVAL, faults=2),
+    "two deleters of one item, a token forgotten": lambda: Story(
+        DELETER, RIVAL, faults=1, remembers_tokens=False
+    ),
+    "two deleters, one of them an emptier": lambda: Story(
+        EMPTIER, NEIGHBOUR, readers=ONE_BY_ONE, faults=1
+    ),
+    "an emptier, a lister, two faults": lambda: Story(EMPTIER, lister("asc", 1), faults=2),
+    "an emptier, a lister back, a fault": lambda: Story(EMPTIER, lister("desc", 1), faults=1),
+    "an emptier, a token forgotten": lambda: Story(
+        EMPTIER, OTHER, faults=2, remembers_tokens=False
+    ),
+    "a client's id comes back, listers": lambda: Story(
+        DELETER, adder("adder A", FIRST), readers=(*LISTERS, *ONE_BY_ONE)
+    ),
+    "a client's id comes back, two faults": lambda: Story(
+        DELETER, adder("adder A", FIRST), faults=2
+    ),
+    "a client's id comes back, two adders": lambda: Story(
+        DELETER, adder("adder A", FIRST), adder("adder B", FIRST), readers=ONE_BY_ONE
+    ),
+    "a generated id comes back, listers": lambda: Story(
+        NEIGHBOUR, adder("adder A", SECOND), readers=(*LISTERS, *ONE_BY_ONE)
+    ),
+    "a generated id comes back, two faults": lambda: Story(
+        NEIGHBOUR, adder("adder A", SECOND), faults=2
+    ),
+    "a generated id comes back, two adders, a fault": lambda: Story(
+        NEIGHBOUR, adder("adder A", SECOND), adder("adder B", SECOND), faults=1
+    ),
+    "an id of an emptied batch comes back, two faults": lambda: Story(
+        EMPTIER, adder("adder A", SECOND), faults=2
+    ),
+    "an id that comes back is deleted again": lambda: Story(
+        NEIGHBOUR,
+        adder("adder A", SECOND),
+        deleter(SECOND, name="deleter C"),
+        readers=(getter(SECOND), getter(FIRST), lister("asc", 1)),
+    ),
+    "an item is read while it is appended": lambda: Story(ONE, OTHER, getter("a0"), faults=1),
+    "an item is read while its neighbour is deleted, two faults": lambda: Story(
+        DELETER, getter(SECOND), faults=2
+    ),
+    "an item is read while its batch is emptied": lambda: Story(
+        EMPTIER, OTHER, readers=(getter(SECOND), getter(FIRST)), faults=1
+    ),
+    "a batch that is seen eleven batches late": lambda: Story(
+        EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), batches=12, is_late=True
+    ),
+    "a batch that is seen ten batches late, an appender": lambda: Story(
+        OTHER, lister("desc", 3), readers=LISTERS, batches=11, is_late=True
+    ),
+    "more batches than the row names, a deleter": lambda: Story(
+        OTHER, DELETER, readers=LISTERS, batches=14
+    ),
+    "an appender, an end, a purge, a fault": lambda: Story(ONE, ender(), purger(), faults=1),
+    "an end and a purge, two faults": lambda: Story(OTHER, ender(), purger(), faults=2),
+    "an end, a purge, a key": lambda: Story(KEYED, ender(), purger(), may_stay=["k#"]),
+    "a key, a token forgotten": lambda: Story(KEYED, OTHER, faults=1, remembers_tokens=False),
+    "an end and a purge, a token forgotten": lambda: Story(
+        OTHER, ender(), purger(), faults=2, remembers_tokens=False
+    ),
+    "an end, a purge, a deleter, a fault": lambda: Story(NEIGHBOUR, ender(), purger(), faults=1),
+    "an end, a purge, an emptier, a fault": lambda: Story(
+        EMPTIER, ender(), purger(), faults=1, may_stay=["t#"]
+    ),
+    "objects: an appender, a deleter": lambda: Story(OTHER, DELETER, spills=True),
+    "objects: two deleters, a fault": lambda: Story(DELETER, NEIGHBOUR, spills=True, faults=1),
+    "objects: a deleter, a lister": lambda: Story(DELETER, lister("asc", 1), spills=True),
+    "objects: an emptier, a lister": lambda: Story(EMPTIER, lister("asc", 2), spills=True),
+    "objects: two deleters, a reader of a third item": lambda: Story(
+        DELETER, deleter(FOURTH, name="deleter B"), getter(SECOND), batches=2, spills=True
+    ),
+    "objects: an appender, an end, a purge, a fault": lambda: Story(
+        OTHER, ender(), purger(), spills=True, faults=1
+    ),
+    "objects: a deleter, an end, a purge, a fault": lambda: Story(
+        DELETER, ender(), purger(), spills=True, faults=1
+    ),
+}
+LONG: dict[str, Callable[[], Story]] = {
+    "two appenders, a deleter, listers, three faults": lambda: Story(
+        *HURRIED[:3], readers=LISTERS, faults=3
+    ),
+    "three appenders, listers one by one": lambda: Story(ONE, OTHER, THIRD, readers=ONE_BY_ONE),
+    "three appenders, a deleter, a lister": lambda: Story(
+        ONE, OTHER, THIRD, DELETER, readers=[lister("asc", 3)]
+    ),
+    "two deleters of neighbours, an appender, listers, two faults": lambda: Story(
+        *HURRIED[1:], readers=ONE_BY_ONE, faults=2
+    ),
+    "a client's id comes back, two adders, a fault": lambda: Story(
+        DELETER, adder("adder A", FIRST), adder("adder B", FIRST), faults=1
+    ),
+    "a client's id comes back twice": lambda: Story(
+        DELETER, RIVAL, adder("adder A", FIRST), adder("adder B", FIRST)
+    ),
+    "more batches than the row names, a deleter, all listers": lambda: Story(
+        OTHER, DELETER, readers=(*LISTERS, *ONE_BY_ONE), batches=15
+    ),
+    "objects: two deleters, a lister": lambda: Story(
+        DELETER, NEIGHBOUR, lister("asc", 1), spills=True
+    ),
+}
+if "SCHEDULES" in os.environ:
+    STORIES |= LONG
+
+
+@pytest.fixture(autouse=True)
+def _time_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    patch(monkeypatch)
+
+
+@pytest.mark.parametrize("tell", STORIES.values(), ids=STORIES)
+def test_every_interleaving_keeps_what_is_promised(
+    tell: Callable[[], Story], record_property: Callable[[str, object], None]
+) -> None:
+    count, states = tell().explore()  # which checks what is promised, at each end
+
+    assert count > 1 < states
+    record_property("interleavings", count)
+    record_property("states", states)
+
+
+def test_a_deletion_in_several_transactions_can_be_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delete, "MAX_ACTIONS", 3)  # not enough for both batches
+    story = Story(deleter(FIRST, FOURTH, times=2), readers=ONE_BY_ONE, batches=2, faults=3)
+
+    count, states = story.explore()
+
+    assert count > 1 < states
+
+
+def test_random_schedules_of_many_writers_keep_what_is_promised(
+    record_property: Callable[[str, object], None],
+) -> None:
+    writers = [appender(f"appender {name}", None, name, times=2) for name in "ABCD"]
+    deleters = [DELETER, deleter(SECOND, name="deleter B")]
+    for seed in range(SCHEDULES):
+        Story(*writers, lister("asc", 2), lister("desc", 3), *deleters, faults=4).walk(seed)
+    record_property("random schedules", SCHEDULES)
+
+
+def ends_of(story: Story, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return what the lister of a story may have been told, and what is there then."""
+    ends: set[str] = set()
+    monkeypatch.setattr(
+        story,
+        "_check_pages",
+        lambda memory, final, **_: ends.add(repr([final, *(record[:2] for record in memory)])),
+    )
+    story.explore()
+    return ends
+
+
+def test_a_reader_apart_sees_all_that_it_may_see_among_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    among = ends_of(Story(ONE, DELETER, lister("asc", 2)), monkeypatch)
+    apart = ends_of(Story(ONE, DELETER, readers=[lister("asc", 2)]), monkeypatch)
+
+    assert {end for end in among if "OverloadedError" not in end} <= apart
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda: Story(OTHER, DELETER, lister("asc", 2)),
+        lambda: Story(EMPTIER, NEIGHBOUR, lister("asc", 1)),
+        lambda: Story(DELETER, adder("adder A", FIRST), lister("desc", 1)),
+        lambda: Story(EMPTIER, lister("asc", 1), faults=1),
+    ],
+)
+def test_runs_that_stand_alike_go_on_alike(
+    tell: Callable[[], Story], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged = ends_of(tell(), monkeypatch)
+    monkeypatch.setattr(actors, "standing", refuse_to_look)
+    apart = ends_of(tell(), monkeypatch)
+
+    assert merged == apart
+
+
+def refuse_to_look(error: BaseException, *_: object) -> None:
+    raise UnknownStandingError(error)
+
+
+_actions, _rewritten, _query = Rewrite.actions, rows.rewritten, ItemPageReader._query  # noqa: SLF001
+
+
+def without_condition(rewrite: Rewrite, table_name: str) -> Iterator[Any]:
+    """Rewrite a batch whatever it has become."""
+    actions: Iterator[Any] = _actions(rewrite, table_name)
+    for action in actions:
+        [(kind, request)] = action.items()
+        kept = {"TableName", "Key", "Item"} & request.keys()
+        yield {kind: {name: request[name] for name in sorted(kept)}}
+
+
+def without_tombstone(rewrite: Rewrite, table_name: str) -> Iterator[Any]:
+    """Leave nothing of a batch without items."""
+    yield next(_actions(rewrite, table_name))
+
+
+def moved_up(row: Row, payload: Any, slots: Any) -> Row:
+    """Let the items behind a deleted one move up."""
+    return _rewritten(row, payload, range(len(slots)))
+
+
+def one_query(reader: ItemPageReader, *arguments: Any) -> None:
+    """Stop at the first response, whatever it lacks."""
+    table = reader._table  # noqa: SLF001
+    reader._table = Table(FirstPage(table.dynamodb), table.name)  # type: ignore[arg-type]  # noqa: SLF001
+    _query(reader, *arguments)
+    reader._table = table  # noqa: SLF001
+
+
+class FirstPage:
+    """A client whose queries have no second page."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def query(self, **arguments: Any) -> Row:
+        return {"Items": self._client.query(**arguments)["Items"]}
+
+
+def new_keys(append: Append, reasons: Any) -> Resolution:
+    """Take new keys after a lost response, without a look at the table."""
+    [conversation, *_] = reasons
+    last = conversation["Item"]["last_key"]["S"]
+    append._keys = ids.sequence_keys(ids.batch_after(last), 2)  # noqa: SLF001
+    return Resolution.RESTART
+
+
+def forget(id_claims: IdClaims, item_id: str, pointer: Row) -> list[str]:
+    """Take a pointer over without a look whether its item is live."""
+    id_claims._stale[item_id] = pointer["key"]["S"]  # noqa: SLF001
+    return []
+
+
+def read_unsettled(table: Table, keys: Any) -> list[Row]:
+    """Read rows of which a transaction may be under way."""
+    return batch_get(table, keys)
+
+
+class Flaw(NamedTuple):
+    """A part of the store replaced by a worse one, and what a story says of it."""
+
+    target: object
+    name: str
+    replacement: object
+    tell: Callable[[], Story]
+    broken: str
+
+
+FLAWS = {
+    "a rewrite that compares no revision": Flaw(
+        Rewrite,
+        "actions",
+        without_condition,
+        lambda: Story(DELETER, NEIGHBOUR),
+        "deleted, and there",
+    ),
+    "slots that a deletion moves": Flaw(
+        rows,
+        "rewritten",
+        moved_up,
+        lambda: Story(DELETER),
+        "torn, or slots moved",
+    ),
+    "no tombstone": Flaw(
+        Rewrite,
+        "actions",
+        without_tombstone,
+        lambda: Story(EMPTIER, readers=ONE_BY_ONE),
+        "a batch is not there",
+    ),
+    "a page of the first query alone": Flaw(
+        ItemPageReader,
+        "_query",
+        one_query,
+        lambda: Story(DELETER, readers=[lister("asc", 3)], batches=15),
+        "an item was passed over",
+    ),
+    "pages of what a query sees": Flaw(
+        ItemPageReader,
+        "_reconcile",
+        lambda *_: None,
+        lambda: Story(ONE, OTHER, readers=[lister("asc", 1)]),
+        "an item was passed over",
+    ),
+    "a late batch that no page waits for": Flaw(
+        ItemPageReader,
+        "_reconcile",
+        lambda *_: None,
+        lambda: Story(readers=[lister("asc", 3)], batches=12, is_late=True),
+        "an item was passed over",
+    ),
+    "a row that names a batch too few": Flaw(
+        dynamodb_model,
+        "UNDER_WAY",
+        len(rows.RECENT_BATCHES) + 1,
+        lambda: Story(OTHER, readers=[lister("asc", 3)], batches=12, is_late=True),
+        "an item was passed over",
+    ),
+    "an item that is looked for only in what is visible": Flaw(
+        reads,
+        "find_settled_items",
+        lambda *_: {},
+        lambda: Story(ONE, getter("a0"), faults=1),
+        "acknowledged, and not there",
+    ),
+    "new keys after a lost answer": Flaw(
+        Append,
+        "_resolve",
+        new_keys,
+        lambda: Story(ONE, OTHER, faults=1, remembers_tokens=False),
+        "a batch is there twice",
+    ),
+    "an append told before lists go by it": Flaw(
+        append,
+        "transact_get",
+        read_unsettled,
+        lambda: Story(OTHER, lister("desc", 1), faults=2),
+        "acknowledged before, and not shown",
+    ),
+    "a purge that does not wait": Flaw(
+        purge,
+        "_wait_for_appends",
+        lambda _table, _pk, _row: None,
+        lambda: Story(OTHER, ender(), purger()),
+        "left by the purge",
+    ),
+    "an id that is added again while it is live": Flaw(
+        IdClaims,
+        "_taken_by",
+        forget,
+        lambda: Story(DELETER, adder("adder A", FIRST)),
+        "an id is there twice",
+    ),
+    "a generated id that is added again while it is live": Flaw(
+        claims,
+        "_is_id_of",
+        lambda _item_id, _key, _row: False,
+        lambda: Story(NEIGHBOUR, adder("adder A", SECOND)),
+        "an id is there twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+def test_the_search_finds(flaw: Flaw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flaw.target, flaw.name, flaw.replacement)
+
+    with pytest.raises(AssertionError, match=f"^{flaw.broken}"):
+        flaw.tell().explore()

@@ -1,0 +1,337 @@
+"""The OpenAPI documents: made of what is there, valid, and saying neither more nor less."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import jsonschema_rs
+import meetkai_mka1
+import pytest
+from openapi_spec_validator import validate
+
+from conversations.errors import ERRORS
+from functions.api import app as api
+from local.template import Template
+from openapi.dialects import FACES, MKA1, Face
+from openapi.document import FOLDER, handlers, write
+from tests.support.contract_cases import EXAMPLES, INVALID, answered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from local.stack import LocalStack
+
+type Json = dict[str, Any]
+
+DOCUMENTS: dict[str, Json] = {
+    face.prefix: json.loads((FOLDER / face.file_name).read_text(encoding="utf-8")) for face in FACES
+}
+METHODS = ("get", "post", "delete")
+UNSAYABLE = {
+    "009-lone-surrogate.body",
+    "010-infinity.body",
+    "011-deep-nesting.body",
+    "011-deep-unknown.body",
+    "032-dup-ids.json",
+    "081-fs-score-huge.json",
+    "087-cu-whole-float.json",
+    "157-dup-ids-other-types.json",
+}
+"""Bodies that are refused for what no schema can say: of numbers, of depth, of two ids alike."""
+PAGE = {"object": "list", "first_id": "a", "last_id": "a", "has_more": False}
+
+
+@pytest.fixture(params=FACES, ids=lambda face: face.prefix)
+def face(request: pytest.FixtureRequest) -> Face:
+    found: Face = request.param
+    return found
+
+
+@pytest.fixture
+def document(face: Face) -> Json:
+    return DOCUMENTS[face.prefix]
+
+
+def operations(document: Json) -> Iterator[Json]:
+    for path in document["paths"].values():
+        yield from (path[method] for method in METHODS if method in path)
+
+
+def validator(schema: Json, document: Json) -> jsonschema_rs.Draft202012Validator:
+    """Of a schema that refers to others of the document."""
+    components = {"components": {"schemas": document["components"]["schemas"]}}
+    return jsonschema_rs.Draft202012Validator({**schema, **components})
+
+
+@cache
+def named(schema: str) -> jsonschema_rs.Draft202012Validator:
+    """Of one of the document's schemas, which both documents have."""
+    return validator({"$ref": f"#/components/schemas/{schema}"}, DOCUMENTS[MKA1.prefix])
+
+
+def sent(event: Json) -> Json:
+    """The document that the handler answers an event with."""
+    answer = api.lambda_handler(event, cast("LambdaContext", None))
+    found: Json = json.loads(answer["body"])
+    return found
+
+
+def media(document: Json) -> Iterator[tuple[Json, Json]]:
+    """The schemas of all bodies and answers, each with its examples."""
+    for operation in operations(document):
+        bodies = [*operation["responses"].values()]
+        bodies += [operation["requestBody"]] if "requestBody" in operation else []
+        for body in bodies:
+            found = body["content"]["application/json"]
+            yield found["schema"], found.get("examples", {})
+
+
+def test_it_is_fresh(face: Face) -> None:
+    committed = (FOLDER / face.file_name).read_text(encoding="utf-8")
+
+    assert committed == write(face), "run `make openapi`"
+
+
+def test_it_is_valid(document: Json) -> None:
+    validate(document)
+
+
+def test_template_document_and_handler_have_the_same_routes(face: Face, document: Json) -> None:
+    documented = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    routed = {
+        (route.method, route.path.removeprefix(face.prefix))
+        for route in Template().api.routes
+        if route.function == "ApiFunction"
+        and route.path.startswith(f"{face.prefix}/")
+        and route.method != "HEAD"
+    }
+
+    assert documented == routed == handlers().keys()
+
+
+def test_no_route_stands_outside_the_documents() -> None:
+    prefixes = tuple(f"{face.prefix}/" for face in FACES)
+
+    assert all(
+        route.path.startswith(prefixes)
+        for route in Template().api.routes
+        if route.function == "ApiFunction"
+    )
+
+
+def test_it_is_sent_to_whoever_asks(face: Face, stack: LocalStack) -> None:
+    answer = httpx.get(f"{stack.url}{face.prefix}/openapi.json")
+
+    assert answer.status_code == 200
+    committed = (FOLDER / face.file_name).read_text(encoding="utf-8")
+    assert answer.text == committed.replace(api.DOCUMENT_ROOT, stack.url)
+    assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("host", "base_path", "protocol", "root"),
+    [
+        pytest.param(
+            "a1b2.execute-api.eu-west-1.amazonaws.com",
+            "",
+            {"X-Forwarded-Proto": "https"},
+            "https://a1b2.execute-api.eu-west-1.amazonaws.com/live",
+            id="stage",
+        ),
+        pytest.param(
+            "api.test", "", {"X-Forwarded-Proto": "https"}, "https://api.test", id="domain"
+        ),
+        pytest.param(
+            "api.test",
+            "/chat",
+            {"X-Forwarded-Proto": "https"},
+            "https://api.test/chat",
+            id="base path",
+        ),
+        pytest.param(
+            "[::1]:8000", "", {"X-Forwarded-Proto": "http"}, "http://[::1]:8000", id="local"
+        ),
+        pytest.param("api.test", "", {}, "https://api.test", id="no protocol"),
+    ],
+)
+def test_its_server_is_where_it_was_requested(
+    host: str, base_path: str, protocol: Json, root: str, face: Face
+) -> None:
+    path = f"{face.prefix}/openapi.json"
+    context = {"stage": "live", "requestId": "r", "domainName": host}
+    event = {
+        "resource": path,
+        "path": base_path + path,
+        "httpMethod": "GET",
+        "headers": {"Host": host, **protocol},
+        "multiValueHeaders": {},
+        "pathParameters": None,
+        "requestContext": context,
+        "body": None,
+    }
+
+    [server] = sent(event)["servers"]
+
+    assert server["url"] == f"{root}{face.prefix}"
+
+
+@pytest.mark.parametrize("host", ['evil"}]', "evil\\", "é.test"])
+def test_no_host_breaks_the_document(host: str, face: Face, stack: LocalStack) -> None:
+    url = f"{stack.url}{face.prefix}/openapi.json"
+
+    answer = httpx.get(url, headers={b"Host": host.encode("latin-1")})
+
+    assert answer.json()["servers"] == [{"url": f"http://{host}{face.prefix}"}]
+
+
+def test_it_names_one_spelling_of_include(face: Face, document: Json) -> None:
+    names = {
+        parameter["name"]
+        for operation in operations(document)
+        for parameter in operation["parameters"]
+        if parameter.get("name", "").startswith("include")
+    }
+
+    assert names == {face.include}
+
+
+def test_it_has_no_boolean_schemas(document: Json) -> None:
+    schemas = document["components"]["schemas"].values()
+
+    assert not [
+        name
+        for schema in schemas
+        for name, value in schema.get("properties", {}).items()
+        if isinstance(value, bool)
+    ]
+
+
+def test_the_type_of_an_answered_item_names_its_schema(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    union = schemas["AnsweredItem"]
+    mapping = union["discriminator"]["mapping"]
+
+    assert sorted(mapping.values()) == sorted(member["$ref"] for member in union["oneOf"])
+    assert mapping.keys() == {item["type"] for item in map(answered, (i for _, i in EXAMPLES))}
+    for kind, target in mapping.items():
+        schema = schemas[target.rpartition("/")[2]]
+        assert schema["properties"]["type"]["const"] == kind
+        assert "type" in schema["required"]
+
+
+def test_a_union_whose_members_may_lack_their_type_has_no_discriminator(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert "discriminator" not in schemas["Item"]
+    assert "discriminator" in schemas["WebSearchCall"]["properties"]["action"]
+
+
+def test_every_refusal_is_of_one_schema_and_names_its_codes(document: Json) -> None:
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            if status != "200":
+                content = response["content"]["application/json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/ErrorEnvelope"}
+                assert re.findall(r"`(\w+)`", response["description"]) == [*content["examples"]]
+
+
+def test_every_operation_is_described(document: Json) -> None:
+    assert document["info"]["contact"]["name"]
+    for operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"]
+
+
+def test_operations_are_named_as_in_the_mka1_sdk() -> None:
+    source = Path(meetkai_mka1.__file__).with_name("conversations.py").read_text(encoding="utf-8")
+    ours = {operation["operationId"] for operation in operations(DOCUMENTS[MKA1.prefix])}
+
+    assert ours - {"openapi.retrieve"} == set(re.findall(r'operation_id="([\w.]+)"', source))
+
+
+@pytest.mark.parametrize(("item"), [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_its_items_are_those_of_the_contract(item: Json) -> None:
+    shown = answered(item) | {"id": item.get("id") or "msg_1"}
+
+    assert named("Batch").is_valid({"items": [item]})
+    assert named("ItemPage").is_valid({**PAGE, "data": [shown]})
+
+
+@pytest.mark.parametrize(
+    ("name", "body"), [pytest.param(name, body, id=name) for name, body, _ in INVALID]
+)
+def test_it_refuses_what_the_contract_refuses(name: str, body: bytes) -> None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return
+
+    assert named("Batch").is_valid(value) == (name in UNSAYABLE)
+
+
+def test_its_example_of_an_append_is_what_happens(
+    face: Face, document: Json, stack: LocalStack, client: httpx.Client, conversation: str
+) -> None:
+    operation = document["paths"]["/conversations/{conversation_id}/items"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["examples"]["message"]
+    page = operation["responses"]["200"]["content"]["application/json"]["examples"]["page"]
+
+    answer = client.post(f"{stack.url}{face.prefix}{conversation}/items", json=body["value"])
+
+    documented = json.dumps(page["value"])
+    item_id = answer.json()["last_id"]
+    assert answer.json() == json.loads(documented.replace(page["value"]["last_id"], item_id))
+
+
+def test_its_examples_are_of_their_schemas(document: Json) -> None:
+    shared = document["components"]["examples"]
+    tried = 0
+    for schema, examples in media(document):
+        for example in examples.values():
+            found = shared[example["$ref"].rpartition("/")[2]] if "$ref" in example else example
+            assert validator(schema, document).is_valid(found["value"]), found
+            tried += 1
+
+    assert tried > len(ERRORS)
+
+
+def test_it_has_every_error_under_its_statuses(document: Json) -> None:
+    documented = {
+        (int(status), code)
+        for operation in operations(document)
+        for status, response in operation["responses"].items()
+        if status != "200"
+        for code in response["content"]["application/json"]["examples"]
+    }
+
+    assert documented == {
+        (status, code) for code, kind in ERRORS.items() for status in kind.statuses
+    }
+
+
+def test_a_refusal_has_the_headers_of_its_errors(document: Json) -> None:
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            codes = response["content"]["application/json"]["examples"] if status != "200" else ()
+            headers = {name for code in codes for name in ERRORS[code].headers}
+            assert response["headers"].keys() == headers | {"x-request-id"}
+
+
+def test_its_parts_are_all_used(document: Json) -> None:
+    text = json.dumps(document)
+
+    for kind, parts in document["components"].items():
+        if kind != "securitySchemes":
+            for name in parts:
+                assert f'"#/components/{kind}/{name}"' in text

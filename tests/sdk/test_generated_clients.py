@@ -1,0 +1,130 @@
+"""Clients that other people's generators make of the documents, against the local stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from openapi.dialects import FACES, OPENAI, Face
+from tests.support.http_helpers import HELLO
+
+if TYPE_CHECKING:
+    from local.stack import LocalStack
+    from tests.support.http_helpers import Json
+    from tests.support.issue_key import IssueKey
+
+SUPPORT = Path(__file__).parents[1] / "support"
+TOOLS = SUPPORT.parents[1] / ".tools"
+PYTHON = TOOLS / "openapi-python-client" / "bin"
+NODE = TOOLS / "openapi-node"
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2VjcmV0"}
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
+SEARCH = {
+    "type": "file_search_call",
+    "id": "fs_1",
+    "queries": ["rain"],
+    "status": "completed",
+    "results": [{"file_id": "file_1", "text": "It rains."}],
+}
+ITEMS: list[Json] = [SEARCH, REASONING, CALL, HELLO]
+
+pytestmark = [
+    pytest.mark.xdist_group("generated clients"),  # so that they do not all run at once
+    pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix),
+]
+
+
+@pytest.fixture
+def key(issue_key: IssueKey) -> str:
+    return issue_key()
+
+
+def run(*command: object, given: object = None, **environment: str) -> str:
+    """What a program prints; if it fails, what it complains of."""
+    program = [str(word) for word in command]
+    done = subprocess.run(  # noqa: S603 - our own programs and pinned tools
+        program,
+        input=json.dumps(given),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def server(stack: LocalStack, face: Face) -> str:
+    """The URL that the document names, which generators resolve against nothing."""
+    document = httpx.get(f"{stack.url}{face.prefix}/openapi.json").json()
+    url: str = document["servers"][0]["url"]
+    return url
+
+
+def test_openapi_python_client_makes_a_client_that_works(
+    face: Face, stack: LocalStack, key: str, tmp_path: Path
+) -> None:
+    url = f"{stack.url}{face.prefix}/openapi.json"
+    config = tmp_path / "config.json"
+    config.write_text('{"post_hooks": []}', encoding="utf-8")
+    generator = PYTHON / "openapi-python-client"
+    options = ("--meta", "none", "--config", config, "--output-path", tmp_path / "generated")
+    given = {"operations": {**face.operation_ids}, "items": ITEMS}
+
+    printed = run(generator, "generate", "--url", url, *options)
+    program = (PYTHON / "python", SUPPORT / "generated_walkthrough.py")
+    path = {"PYTHONPATH": str(tmp_path)}
+    answers: Any = json.loads(run(*program, server(stack, face), key, given=given, **path))
+
+    assert "Warning" not in printed
+    assert answers["create"]["metadata"] == {"topic": "weather"}
+    assert [item["type"] for item in answers["append"]["data"]] == [i["type"] for i in ITEMS]
+    assert answers["append"]["data"][0] == SEARCH
+    listed = answers["list"]["data"]
+    assert (listed[::-1] if face is OPENAI else listed) == answers["append"]["data"]
+    assert answers["get"] == answers["append"]["data"][-1]
+    [first] = answers["include"]["data"]
+    assert "results" not in first
+    assert answers["missing"]["error"]["code"] == "conversation_not_found"
+    assert answers["refused"]["error"]["code"] == "array_below_min_length"
+    assert answers["kinds"]["append"] == answers["kinds"]["list"] == "ItemPage"
+    assert answers["kinds"]["missing"] == answers["kinds"]["refused"] == "ErrorEnvelope"
+
+
+def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(
+    face: Face, stack: LocalStack, key: str, tmp_path: Path
+) -> None:
+    node = shutil.which("node")
+    if node is None or not (NODE / ".installed").exists():
+        pytest.skip("there is no node on this machine, or its tools could not be installed")
+    modules = NODE / "node_modules"
+    (tmp_path / "node_modules").symlink_to(modules)
+    program = (SUPPORT / "generated_walkthrough.mts").read_text(encoding="utf-8")
+    name = json.dumps(face.include)
+    (tmp_path / "tour.mts").write_text(program.replace("INCLUDE", name), encoding="utf-8")
+    options = "--strict --skipLibCheck --target es2022 --lib es2022,dom --module nodenext"
+    options += " --allowImportingTsExtensions --rewriteRelativeImportExtensions"
+
+    url = f"{stack.url}{face.prefix}/openapi.json"
+    generator = modules / "openapi-typescript" / "bin" / "cli.js"
+    printed = run(node, generator, url, "-o", tmp_path / "generated.d.ts")
+    tsc = modules / "typescript" / "bin" / "tsc"
+    run(node, tsc, *options.split(), tmp_path / "tour.mts")
+    arguments = (server(stack, face), key, json.dumps(ITEMS[:-1]))
+    answers: Any = json.loads(run(node, tmp_path / "tour.mjs", *arguments))
+
+    assert "⚠" not in printed
+    assert answers["create"]["metadata"] == {"topic": "weather"}
+    assert answers["append"]["data"][0] == SEARCH
+    assert answers["get"] == answers["append"]["data"][-1]
+    assert answers["said"] == "user"
+    assert "results" not in answers["include"]["data"][0]
+    assert answers["include"]["data"][1] == REASONING
+    assert answers["missing"] == [404, "conversation_not_found"]

@@ -1,0 +1,156 @@
+"""The real SDKs, against the real handlers, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from mka1 import SDK
+from openai import AsyncOpenAI, OpenAI
+
+from local import startup_message
+
+if TYPE_CHECKING:
+    from local.stack import LocalStack
+    from tests.support.issue_key import IssueKey
+
+SNIPPET = Path(__file__).parent / "documented_snippet.py"
+OLD_SDK = Path(__file__).parents[2] / ".tools" / "mka1-0.5.25"
+QUESTION = "What is the weather today?"
+
+
+@pytest.fixture
+def key(stack: LocalStack, issue_key: IssueKey) -> str:
+    """A key whose account holds the documentation's conversation."""
+    startup_message.hold_documented_conversation(stack)
+    return issue_key(startup_message.ACCOUNT)
+
+
+@pytest.mark.parametrize("release", ["0.12.128", "0.5.25"])
+def test_the_documented_snippet_prints_the_documented_answer(
+    release: str, stack: LocalStack, key: str
+) -> None:
+    path = {"PYTHONPATH": str(OLD_SDK)} if release == "0.5.25" else {}
+    command = [sys.executable, str(SNIPPET), stack.url, key]
+
+    run = subprocess.run(  # noqa: S603 - our own program
+        command, env={**os.environ, **path}, capture_output=True, text=True, check=True
+    )
+
+    answers = json.loads(run.stdout)
+    assert len(answers) == 2
+    for answer in answers:
+        [item] = answer["data"]
+        assert (item["type"], item["role"], item["content"]) == ("message", "user", QUESTION)
+        assert item["id"].startswith("msg_")
+        assert item["id"] != "msg_aa87e2b1112a455b8deabed784372198"
+        assert (answer["object"], answer["last_id"]) == ("list", item["id"])
+        assert answer["has_more"] is False
+
+
+@pytest.mark.xdist_group("clients")  # the SDK is dear to import
+def test_the_mka1_sdk_sees_an_empty_page(stack: LocalStack, key: str) -> None:
+    with SDK(bearer_auth=key, server_url=stack.url) as sdk:
+        page = sdk.llm.conversations.list_items(conversation_id="conv_abc123")
+
+    assert (page.data, page.last_id) == ([], "")
+
+
+@pytest.mark.xdist_group("clients")
+def test_the_mka1_sdk_may_send_an_append_again(stack: LocalStack, key: str) -> None:
+    with SDK(bearer_auth=key, server_url=stack.url) as sdk:
+        api = sdk.llm.conversations
+        first, again = (
+            api.create_items(
+                conversation_id="conv_abc123",
+                items=[{"role": "user", "content": QUESTION}],
+                http_headers={"Idempotency-Key": "once"},
+            )
+            for _ in range(2)
+        )
+        page = api.list_items(conversation_id="conv_abc123")
+
+    assert first == again
+    assert [item.id for item in page.data] == [first.last_id]
+
+
+@pytest.mark.xdist_group("clients")
+def test_the_mka1_sdk_speaks_for_end_users(stack: LocalStack, issue_key: IssueKey) -> None:
+    with SDK(bearer_auth=issue_key(may_delegate=True), server_url=stack.url) as sdk:
+        api = sdk.llm.conversations
+        made = api.create(x_on_behalf_of="ada")
+        pages = [api.list(x_on_behalf_of=user).data for user in ("ada", "bob")]
+
+    assert pages == [[made], []]
+
+
+def test_openai_may_send_an_append_again(base_url: str, key: str) -> None:
+    batch: Any = [{"role": "user", "content": QUESTION}]
+    with OpenAI(api_key=key, base_url=base_url) as client:
+        items = client.conversations.items
+        first, again = (
+            items.create("conv_abc123", items=batch, extra_headers={"Idempotency-Key": "once"})
+            for _ in range(2)
+        )
+        page = items.list("conv_abc123")
+
+    assert first.last_id == again.last_id
+    assert [item.id for item in page.data] == [first.last_id]
+
+
+def test_openai_creates_appends_pages_and_reads(base_url: str, key: str) -> None:
+    with OpenAI(api_key=key, base_url=base_url, max_retries=0) as client:
+        made = client.conversations.create(items=[], metadata={"topic": "weather"})
+        batch: Any = [{"role": "user", "content": str(place)} for place in range(5)]
+        appended = client.conversations.items.create(
+            made.id, items=batch, include=["reasoning.encrypted_content"]
+        )
+        listed = list(client.conversations.items.list(made.id, limit=2))
+        item = client.conversations.items.retrieve(appended.last_id, conversation_id=made.id)
+        read = client.conversations.retrieve(made.id)
+
+    assert read == made
+    assert [entry.to_dict(warnings=False) for entry in listed] == [
+        entry.to_dict(warnings=False) for entry in appended.data
+    ]
+    assert item.to_dict(warnings=False) == appended.data[-1].to_dict(warnings=False)
+
+
+def test_openai_works_asynchronously(base_url: str, key: str) -> None:
+    async def converse() -> list[object]:
+        async with AsyncOpenAI(api_key=key, base_url=base_url) as client:
+            made = await client.conversations.create()
+            batch: Any = [{"role": "user", "content": QUESTION}]
+            await client.conversations.items.create(made.id, items=batch)
+            return [
+                item.to_dict(warnings=False)["content"]
+                async for item in client.conversations.items.list(made.id)
+            ]
+
+    assert asyncio.run(converse()) == [QUESTION]
+
+
+def test_openai_is_told_what_is_wrong(base_url: str, key: str) -> None:
+    batch: Any = [{"role": "user", "content": [{"type": "input_text", "text": 5}]}]
+    with OpenAI(api_key=key, base_url=base_url) as client:
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.conversations.items.create("conv_abc123", items=batch)
+        with pytest.raises(openai.NotFoundError) as missing:
+            client.conversations.retrieve("conv_none")
+    with (
+        OpenAI(api_key="wrong", base_url=base_url) as client,
+        pytest.raises(openai.AuthenticationError) as unknown,
+    ):
+        client.conversations.retrieve("conv_abc123")
+
+    assert (refused.value.param, refused.value.code) == ("items[0].content[0].text", "invalid_type")
+    assert missing.value.code == "conversation_not_found"
+    assert unknown.value.code == "invalid_api_key"
+    assert refused.value.request_id

@@ -1,0 +1,455 @@
+"""One fault at every call of every operation, and many at random: what is left of the promises.
+
+Each operation runs once for every call it makes and every fault that call may meet; transactions,
+which the store tries again, both with time for that and without. Then its client
+sends the same request again, as clients do.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conversations.errors import ConversationNotFoundError, ItemNotFoundError
+from conversations.model import IdempotencyInfo
+from conversations.storage import backoff, delete, rows
+from conversations.storage.purge import purge_conversation, sweep
+from tests.support.fault_environment import FAILURES, LARGE, OWNER, World, items
+from tests.support.fault_injection import Fault, connection_errors, faults_of, refusal
+from tests.support.http_helpers import HELLO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from botocore.exceptions import BotoCoreError
+
+    from local.resources import Resources
+
+CLIENT_TRIES = 3
+
+
+@pytest.fixture
+def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    ministack.recreate()
+    with closing(World(ministack)) as world:
+        yield world
+
+
+class Scenario:
+    """One request: how it is sent, and what must be true before and after it succeeded."""
+
+    budgets: tuple[float, ...] = (0.0, 3.0)
+    """Seconds for more attempts at a transaction."""
+
+    def prepare(self, world: World) -> None:
+        """What is there before it."""
+
+    def send(self, world: World) -> None:
+        raise NotImplementedError
+
+    def check_failed(self, world: World) -> None:
+        """After a failure of unknown outcome: nothing, or all of it."""
+        assert world.names() == ["first", "large"]
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["first", "large"]
+
+
+class Append(Scenario):
+    """A batch of four, two of them spilled."""
+
+    delivery = IdempotencyInfo("append", key="mine")
+    batch: tuple[str, ...] = ("a", "large_b", "large_c", "d")
+
+    def send(self, world: World) -> None:
+        world.append(self.delivery, *self.batch)
+
+    def check_failed(self, world: World) -> None:
+        assert world.names() in (["first", "large"], ["first", "large", *self.batch])
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["first", "large", *self.batch]
+
+
+class MarkedAppend(Append):
+    """The same without a key, by a client that marks its retries."""
+
+    delivery = IdempotencyInfo("append", is_marked_retry=True)
+
+
+class Create(Scenario):
+    def send(self, world: World) -> None:
+        batch = items(("a", "a"), ("b", LARGE))
+        delivery = IdempotencyInfo("create", key="mine")
+        self.made = world.store.create_conversation(OWNER, "acme", batch, {}, delivery)
+
+    def check_done(self, world: World) -> None:
+        made = [row["pk"]["S"] for row in world.rows() if row["sk"]["S"] == "c"]
+        assert sorted(made) == sorted([world.pk, rows.partition(OWNER, self.made.conversation_id)])
+        page = world.store.list_items(
+            OWNER, self.made.conversation_id, after=None, limit=9, order="asc"
+        )
+        assert [entry.cursor for entry in page.entries] == ["a", "b"]
+
+
+class DeleteItems(Scenario):
+    def send(self, world: World) -> None:
+        try:
+            world.delete("large", "first")
+        except ItemNotFoundError:
+            assert not world.names()  # it was done the time before
+
+    def check_failed(self, world: World) -> None:
+        assert world.names() in (["first", "large"], [])
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == []
+
+
+class DeletePartOfBatch(Scenario):
+    """A batch in an object is rewritten without one of its items."""
+
+    def send(self, world: World) -> None:
+        try:
+            world.delete("first")
+        except ItemNotFoundError:
+            self.check_done(world)  # it was done the time before
+
+    def check_failed(self, world: World) -> None:
+        assert world.names() in (["first", "large"], ["large"])
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["large"]
+
+
+class DeleteInSeveralTransactions(Scenario):
+    """The same request sent again finishes what a failure left half done."""
+
+    batches = (("a", "large_b"), ("large_c", "d"), ("e", "f"))
+    doomed = ("first", "large", "a", "large_c", "d", "f")
+
+    def prepare(self, world: World) -> None:
+        for batch in self.batches:
+            world.append(IdempotencyInfo(batch[0]), *batch)
+
+    def send(self, world: World) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(delete, "MAX_ACTIONS", 3)
+            try:
+                world.delete(*self.doomed)
+            except ItemNotFoundError:
+                self.check_done(world)  # it was done the time before
+
+    def check_failed(self, world: World) -> None:
+        """Whole batches at a time, in the order of the request."""
+        left = world.names()
+        gone = [name for name in self.doomed if name not in left]
+        assert gone in [[], *([*self.doomed[:count]] for count in (2, 3, 5, 6))]
+        if gone and left != ["large_b", "e"]:
+            with pytest.raises(ItemNotFoundError):
+                world.delete(gone[0], left[-1])
+            assert world.names() == left
+
+    def check_done(self, world: World) -> None:
+        assert world.names() == ["large_b", "e"]
+        [conversation] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        assert "deleting" not in conversation
+
+
+class AddAgain(Append):
+    """Items come back under the ids of deleted ones: the client's, and a generated one.
+
+    That takes a second attempt without a fault, too.
+    """
+
+    budgets = (3.0,)
+    delivery = IdempotencyInfo("again", is_marked_retry=True)
+
+    def prepare(self, world: World) -> None:
+        world.append(IdempotencyInfo("before"), "a", "d")
+        added = world.add(IdempotencyInfo("generated"), HELLO, HELLO)
+        self.generated, kept = (item.cursor for item in added)
+        world.delete("a", "d", self.generated, kept)
+        self.batch = ("a", self.generated, "d")
+
+    def send(self, world: World) -> None:
+        world.add(self.delivery, *({**HELLO, "id": name} for name in self.batch))
+
+
+class DeleteConversation(Scenario):
+    def send(self, world: World) -> None:
+        try:
+            world.store.delete_conversation(OWNER, world.conversation_id)
+        except ConversationNotFoundError:
+            self.check_done(world)
+
+    def check_failed(self, world: World) -> None:
+        [head] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        if "deleted_at" not in head:
+            super().check_done(world)
+
+    def check_done(self, world: World) -> None:
+        with pytest.raises(ConversationNotFoundError):
+            world.names()
+
+
+class UpdateMetadata(Scenario):
+    def send(self, world: World) -> None:
+        world.store.update_metadata(OWNER, world.conversation_id, {"a": None, "b": "2"})
+
+    def check_failed(self, world: World) -> None:
+        kept = world.store.get_conversation(OWNER, world.conversation_id)
+        assert kept.metadata in ({"a": "1"}, {"b": "2"})
+
+    def check_done(self, world: World) -> None:
+        kept = world.store.get_conversation(OWNER, world.conversation_id)
+        assert kept.metadata == {"b": "2"}
+
+
+class Listing(Scenario):
+    def send(self, world: World) -> None:
+        assert world.names(limit=1) == ["first", "large"]
+
+
+class GetItem(Scenario):
+    def send(self, world: World) -> None:
+        item = world.store.get_item(OWNER, world.conversation_id, "large")
+        assert json.loads(item.json)["content"] == LARGE
+
+
+class GetMissingItem(Scenario):
+    def send(self, world: World) -> None:
+        with pytest.raises(ItemNotFoundError):
+            world.store.get_item(OWNER, world.conversation_id, "missing")
+
+
+class ListConversations(Scenario):
+    def send(self, world: World) -> None:
+        page = world.store.list_conversations(
+            OWNER, after=world.conversation_id, limit=2, order="asc", metadata={}
+        )
+        assert page.entries == []
+
+
+class Purge(Scenario):
+    def prepare(self, world: World) -> None:
+        world.store.delete_conversation(OWNER, world.conversation_id)
+
+    def send(self, world: World) -> None:
+        world.purge()
+
+    def check_failed(self, world: World) -> None:
+        """Only less and less is left; `World.check` sees to the objects."""
+
+    def check_done(self, world: World) -> None:
+        assert [row["sk"]["S"] for row in world.rows()] == ["c"]
+        assert world.objects() == set()
+
+
+class PurgeOutOfTime(Purge):
+    """It marks the conversation's row; what is left goes with the mark's record."""
+
+    def send(self, world: World) -> None:
+        assert not purge_conversation(world.table, world.bucket, world.pk, lambda: False)
+
+    def check_done(self, world: World) -> None:
+        [head] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        assert head["purges"]["N"] in {"1", "2"}
+        world.purge()
+        super().check_done(world)
+
+
+class Sweep(Purge):
+    """What follows when DynamoDB has removed the row of a conversation that expired."""
+
+    def prepare(self, world: World) -> None:
+        key = rows.primary_key(world.pk, rows.CONVERSATION_SK)
+        world.dynamodb.delete_item(TableName=world.table.name, Key=key)
+
+    def send(self, world: World) -> None:
+        assert sweep(world.table, world.bucket, world.pk, lambda: True)
+
+    def check_done(self, world: World) -> None:
+        assert world.rows() == []
+        assert world.objects() == set()
+
+
+class SweepOutOfTime(Sweep):
+    """It puts a marked row, whose record starts the next purge."""
+
+    def send(self, world: World) -> None:
+        assert not sweep(world.table, world.bucket, world.pk, lambda: False)
+
+    def check_done(self, world: World) -> None:
+        PurgeOutOfTime().check_done(world)
+
+
+SCENARIOS: list[type[Scenario]] = [
+    Append,
+    MarkedAppend,
+    Create,
+    AddAgain,
+    DeleteItems,
+    DeletePartOfBatch,
+    DeleteInSeveralTransactions,
+    DeleteConversation,
+    UpdateMetadata,
+    Listing,
+    GetItem,
+    GetMissingItem,
+    ListConversations,
+    Purge,
+    PurgeOutOfTime,
+    Sweep,
+    SweepOutOfTime,
+]
+
+
+LOST = {"two kinds": connection_errors()[:2], "all kinds": connection_errors()}
+"""Errors of a lost connection: one of a call that may have arrived, and one of any other kind."""
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(LOST["two kinds"], id="two kinds"),
+        pytest.param(LOST["all kinds"], id="all kinds", marks=pytest.mark.prove),
+    ],
+)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_fault_at_any_call_breaks_no_promise(
+    scenario: type[Scenario],
+    lost: Sequence[BotoCoreError],
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    calls = calls_of(scenario(), world)
+    faults = [
+        (seconds, place, fault)
+        for place, call in enumerate(calls)
+        for fault in faults_of(call, lost)
+        for seconds in (scenario.budgets if call.startswith("Transact") else scenario.budgets[:1])
+    ]
+    for seconds, place, fault in faults:
+        monkeypatch.setattr(backoff, "RETRY_SECONDS", seconds)
+        request = scenario()
+        world.begin()
+        request.prepare(world)
+        world.plan.meet({place: fault})
+        has_failed = fails(request, world)
+        assert world.plan.stop() == 1
+        monkeypatch.setattr(backoff, "RETRY_SECONDS", 3.0)
+
+        world.check()
+        if has_failed:
+            request.check_failed(world)
+            request.send(world)
+        request.check_done(world)
+        world.check()
+
+    record_property("faults", len(faults))
+    assert faults
+
+
+def calls_of(request: Scenario, world: World) -> list[str]:
+    request.prepare(world)
+    world.plan.meet({})
+    request.send(world)
+    calls = [*world.plan.calls]
+    world.plan.stop()
+    request.check_done(world)
+    return calls
+
+
+def fails(request: Scenario, world: World) -> bool:
+    """Send it once, with the faults that are planned."""
+    try:
+        request.send(world)
+    except FAILURES:
+        return True
+    return False
+
+
+def test_a_page_of_the_index_may_hold_an_entry_in_its_old_and_its_new_place(world: World) -> None:
+    second = world.store.create_conversation(
+        OWNER, "acme", [], {}, IdempotencyInfo("second")
+    ).conversation_id
+    world.plan.see_both_places()
+
+    page = world.store.list_conversations(OWNER, after=None, limit=9, order="asc", metadata={})
+
+    assert [entry.conversation_id for entry in page.entries] == [world.conversation_id, second]
+
+
+def test_a_batch_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
+    before = world.objects()
+    world.plan.meet({0: Fault(refusal("SlowDown"))})
+
+    with pytest.raises(ClientError):
+        world.append(IdempotencyInfo("append"), "large_a", "b")
+
+    assert world.objects() == before
+
+
+def test_a_deletion_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
+    world.append(IdempotencyInfo("append"), "a", "large_b")
+    before = world.objects()
+    calls = ["BatchGetItem", "BatchGetItem", "GetObject", "PutObject", "GetObject", "PutObject"]
+    world.plan.meet({5: Fault(refusal("SlowDown"))})
+
+    with pytest.raises(ClientError):
+        world.delete("first", "a")
+
+    assert world.plan.calls == [*calls, "DeleteObjects"]
+    assert world.objects() == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_sequence_of_faults_breaks_a_promise(
+    seed: int, world: World, record_property: Callable[[str, object], None]
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - the same each time
+    expected = ["first", "large"]
+    injected = 0
+
+    for number in range(15):
+        kept = [name for name in expected if dice.random() < 0.1][:3]
+        batch = [
+            f"{dice.choice(('small', 'large'))}{number}.{n}" for n in range(dice.randint(1, 4))
+        ]
+        delivery = IdempotencyInfo(f"body {number}", key=f"key {number}")
+        wants_deletion = bool(kept) and dice.random() < 0.4
+        world.plan.rain(dice, share=0.3)
+        is_acknowledged = False
+        for _ in range(CLIENT_TRIES):
+            try:
+                if wants_deletion:
+                    world.delete(*kept)
+                else:
+                    world.append(delivery, *batch)
+            except ItemNotFoundError:
+                assert wants_deletion
+                is_acknowledged = True
+                break
+            except FAILURES:
+                continue
+            is_acknowledged = True
+            break
+        injected += world.plan.stop()
+
+        now = world.names(limit=7)
+        done = [n for n in expected if n not in kept] if wants_deletion else [*expected, *batch]
+        assert now == done or (not is_acknowledged and now == expected)
+        expected = now
+        world.check()
+
+    record_property("faults", injected)
+    assert injected > 10

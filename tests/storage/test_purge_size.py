@@ -1,0 +1,109 @@
+"""A conversation that is purged over several invocations, each started by the last one's mark.
+
+`make test` purges a few hundred rows on moto. PURGE_ITEMS=100000 in the environment is the full
+size, on MiniStack.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conversations import ids
+from conversations.model import IdempotencyInfo
+from conversations.storage import payloads, rows
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
+from local.functions import LambdaContext
+from local.stack import LocalStack
+from tests.support.http_helpers import HELLO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.engines import EngineName
+
+OWNER = ids.owner_of("acme", "")
+ITEMS = int(os.environ.get("PURGE_ITEMS", "300"))
+STEPS = 6
+"""Invocations that the purge is to take, about."""
+ROWS_AT_ONCE = 25
+ONE = payloads.encode(['{"type":"message"}'])
+
+
+@pytest.fixture
+def big_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    data = tmp_path_factory.mktemp("engine")
+    engine: EngineName = "moto" if ITEMS <= 1000 else "ministack"
+    with LocalStack.start(engine=engine, data=data) as stack:
+        stack.reset()
+        yield stack
+
+
+@pytest.fixture
+def store(big_stack: LocalStack) -> Iterator[Store]:
+    resources, template = big_stack.resources, big_stack.template
+    with ThreadPoolExecutor(1) as executor:
+        bucket = PayloadStore(template.name("PayloadBucket"), lambda: resources.s3, executor)
+        table = Table(resources.dynamodb, template.name("ConversationsTable"))
+        yield Store(table, bucket)
+
+
+def fill(stack: LocalStack, conversation_id: str) -> None:
+    """Put items before the first, many at once."""
+    table = stack.template.name("ConversationsTable")
+    pk = rows.partition(OWNER, conversation_id)
+    for start in range(0, ITEMS, ROWS_AT_ONCE):
+        keys = [ids.sequence_keys((1 << 64) + start + each, 1)[0] for each in range(ROWS_AT_ONCE)]
+        puts: list[Any] = [
+            {"PutRequest": {"Item": rows.batch_row(pk, key, 1, ONE)}} for key in keys
+        ]
+        stack.resources.dynamodb.batch_write_item(RequestItems={table: puts})
+
+
+def rows_left(stack: LocalStack) -> list[str]:
+    table = stack.template.name("ConversationsTable")
+    pages = stack.resources.dynamodb.get_paginator("scan").paginate(TableName=table)
+    return [row["sk"]["S"] for page in pages for row in page["Items"]]
+
+
+def test_a_large_conversation_is_purged_over_several_invocations(
+    big_stack: LocalStack,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    asked = 0
+
+    def remaining(_: LambdaContext) -> int:
+        nonlocal asked
+        asked += 1
+        is_over = asked % (ITEMS // ROWS_AT_ONCE // STEPS + 1) == 0
+        return 0 if is_over else 300_000
+
+    monkeypatch.setattr(LambdaContext, "get_remaining_time_in_millis", remaining)
+    with big_stack.engine.turn:
+        made = store.create_conversation(OWNER, "acme", [HELLO], {}, IdempotencyInfo("create"))  # type: ignore[list-item]
+        fill(big_stack, made.conversation_id)
+        store.delete_conversation(OWNER, made.conversation_id)
+
+    started = time.monotonic()
+    big_stack.drain_streams()
+
+    with big_stack.engine.turn:
+        [marks] = [
+            int(row["purges"]["N"])
+            for row in big_stack.resources.dynamodb.scan(
+                TableName=big_stack.template.name("ConversationsTable")
+            )["Items"]
+        ]
+        assert rows_left(big_stack) == ["c"]
+    record_property("items", ITEMS)
+    record_property("invocations", marks + 1)
+    record_property("seconds", round(time.monotonic() - started, 1))
+    assert marks >= 2

@@ -1,0 +1,101 @@
+"""What this release does with a conversation that a newer one has written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conversations import ids
+from conversations.storage import rows
+from tests.storage.test_purge import mark_deleted
+from tests.support.http_helpers import HELLO, Json, error_of
+from tests.support.log_lines import reading_log
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.stack import LocalStack
+
+
+def make_newer(stack: LocalStack, conversation: str) -> None:
+    pk = rows.partition(ids.owner_of("acme", ""), conversation.rpartition("/")[2])
+    with stack.engine.turn:
+        stack.resources.dynamodb.update_item(
+            TableName=stack.template.name("ConversationsTable"),
+            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
+            UpdateExpression="SET v = :next",
+            ExpressionAttributeValues={":next": {"N": "2"}},
+        )
+
+
+def everything(stack: LocalStack) -> list[str]:
+    with stack.engine.turn:
+        table = stack.template.name("ConversationsTable")
+        return sorted(map(str, stack.resources.dynamodb.scan(TableName=table)["Items"]))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/conversations", None),
+        ("GET", "{conversation}", None),
+        ("POST", "{conversation}", {"metadata": {"topic": "weather"}}),
+        ("DELETE", "{conversation}", None),
+        ("POST", "{conversation}/items", {"items": [HELLO]}),
+        ("GET", "{conversation}/items", None),
+        ("GET", "{conversation}/items/mine", None),
+        ("DELETE", "{conversation}/items/mine", None),
+        ("DELETE", "{conversation}/items", {"item_ids": ["mine"]}),
+    ],
+)
+def test_a_newer_conversation_is_neither_shown_nor_changed(  # noqa: PLR0913, PLR0917 - a table's columns
+    method: str,
+    path: str,
+    body: Json | None,
+    client: httpx.Client,
+    conversation: str,
+    stack: LocalStack,
+) -> None:
+    client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "mine"}]})
+    make_newer(stack, conversation)
+    before = everything(stack)
+
+    with reading_log(stack) as log:
+        answer = client.request(method, path.format(conversation=conversation), json=body)
+
+    assert answer.status_code == 500
+    assert error_of(answer)["code"] == "server_error"
+    assert everything(stack) == before
+    assert [line["error"] for line in log.lines("request failed")] == [
+        "UnsupportedSchemaVersionError"
+    ]
+
+
+def test_a_newer_conversation_is_not_purged(
+    client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    client.post(f"{conversation}/items", json={"items": [HELLO]})
+    make_newer(stack, conversation)
+    before = everything(stack)
+
+    with reading_log(stack) as log:
+        mark_deleted(stack, conversation.rpartition("/")[2])
+        stack.drain_streams()
+
+    assert len(everything(stack)) == len(before)
+    assert {line["error"] for line in log.lines("purge failed")} == {
+        "UnsupportedSchemaVersionError"
+    }
+
+
+def test_a_row_of_today_names_no_version(
+    client: httpx.Client, conversation: str, stack: LocalStack
+) -> None:
+    client.post(f"{conversation}/items", json={"items": [HELLO]})
+
+    table = stack.template.name("ConversationsTable")
+    with stack.engine.turn:
+        found = stack.resources.dynamodb.scan(TableName=table)["Items"]
+    assert found
+    assert not [row for row in found if "v" in row]

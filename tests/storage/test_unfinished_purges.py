@@ -1,0 +1,134 @@
+"""`conversations purges unfinished`: what the purge gave up is found, and purged after all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from conversations import ids
+from conversations.storage import rows
+from conversations.storage.purge import requeue_purge
+from conversations.storage.transactions import Table
+from conversations_cli.__main__ import main
+from tests.storage.test_purge import remaining
+from tests.support.fault_injection import Faults, refusal
+from tests.support.http_helpers import HELLO
+from tests.support.log_lines import module_of
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.stack import LocalStack
+
+LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
+LATER = timedelta(hours=1, minutes=1)
+
+
+@pytest.fixture
+def unpurged(stack: LocalStack, client: httpx.Client) -> str:
+    """The partition key of a deleted conversation whose purge was given up."""
+    made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
+    retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
+    purge = module_of(stack, "PurgeFunction").dynamodb
+    purge.cache_clear()
+    with stack.engine.turn:
+        Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
+    client.delete(f"/conversations/{made}").raise_for_status()
+    stack.drain_streams()
+    assert remaining(stack)["b", made] == 1
+    return rows.partition(ids.owner_of("acme", ""), made)
+
+
+@pytest.fixture(autouse=True)
+def an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            del tz
+            return datetime.now(UTC) + LATER
+
+    monkeypatch.setattr("conversations_cli.__main__.datetime", Later)
+
+
+def run(stack: LocalStack, *arguments: str) -> list[str]:
+    table = stack.template.name("ConversationsTable")
+    with stack.engine.turn:
+        result = CliRunner().invoke(main, ["purges", "unfinished", "--table", table, *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def test_a_purge_that_was_given_up_is_found_and_done(stack: LocalStack, unpurged: str) -> None:
+    assert run(stack) == [unpurged]
+    assert run(stack, "--hours", "2") == []
+    stack.drain_streams()
+    assert run(stack, "--again") == [unpurged]
+    stack.drain_streams()
+
+    assert run(stack) == []
+    assert remaining(stack) == {("c", unpurged.partition("/")[2]): 1}
+    bucket = stack.template.name("PayloadBucket")
+    assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_what_is_live_or_purged_is_left_alone(
+    stack: LocalStack, client: httpx.Client, conversation: str
+) -> None:
+    client.post(f"{conversation}/items", json={"items": [HELLO]})
+    gone = client.post("/conversations", json={"items": [HELLO]}).json()["id"]
+    client.delete(f"/conversations/{gone}")
+    stack.drain_streams()
+
+    assert run(stack, "--again") == []
+    assert client.get(conversation).status_code == 200
+
+
+def test_what_an_expired_conversation_left_is_found_and_purged(
+    stack: LocalStack, client: httpx.Client
+) -> None:
+    """Its own row is gone, and with it the record that would have started the sweep."""
+    made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
+    pk = rows.partition(ids.owner_of("acme", ""), made)
+    with stack.engine.turn:
+        stack.resources.dynamodb.delete_item(
+            TableName=stack.template.name("ConversationsTable"),
+            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
+        )
+    stack.drain_streams()
+
+    assert run(stack, "--again") == [pk]
+    stack.drain_streams()
+
+    assert run(stack) == []
+    assert remaining(stack) == {("c", made): 1}
+    bucket = stack.template.name("PayloadBucket")
+    assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_the_keys_of_creations_are_no_conversation(stack: LocalStack, client: httpx.Client) -> None:
+    client.post("/conversations", json={}, headers={"Idempotency-Key": "k"}).raise_for_status()
+
+    assert run(stack) == []
+
+
+def test_a_live_conversation_is_not_marked(stack: LocalStack, conversation: str) -> None:
+    pk = rows.partition(ids.owner_of("acme", ""), conversation.rpartition("/")[2])
+    table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
+
+    with stack.engine.turn:
+        before = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
+        requeue_purge(table, pk)
+        after = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
+
+    assert after == before
+
+
+@pytest.mark.parametrize("options", [[], ["--stack", "s", "--table", "t"]], ids=" ".join)
+def test_the_command_wants_the_stack_or_the_table(options: list[str]) -> None:
+    result = CliRunner().invoke(main, ["purges", "unfinished", *options])
+
+    assert result.exit_code == 2
+    assert "Give either --stack or --table." in result.output

@@ -1,0 +1,201 @@
+"""The dashboard and the alarms look at metrics that there are: ours as they are really written."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+import pytest
+
+from conversations import ids
+from conversations.auth.api_keys import ApiKeys
+from conversations.storage import backoff
+from conversations.telemetry import METRICS
+from local.intrinsics import Intrinsics, Json, as_text, items, mapping, read_document, section
+from local.template import TEMPLATE, Template
+from tests.support.fault_injection import CANCELED, Faults, refusal
+from tests.support.http_helpers import HELLO
+from tests.support.log_lines import Log, module_of, reading_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.stack import LocalStack
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = read_document(TEMPLATE)
+TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
+INTRINSICS = Intrinsics(DOCUMENT, {"AlarmTopicArn": TOPIC})
+OURS = "Conversations"
+BY_AWS = tomllib.loads(
+    (ROOT / "tests" / "template" / "aws_metrics.toml").read_text(encoding="utf-8")
+)
+LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
+
+
+class Metric(NamedTuple):
+    """A metric as CloudWatch knows it."""
+
+    namespace: str
+    name: str
+    dimensions: frozenset[tuple[str, str]]
+
+
+def resources(kind: str) -> dict[str, dict[str, Json]]:
+    """The properties of the template's resources of a kind, worked out."""
+    return {
+        name: mapping(INTRINSICS.resolve(mapping(resource)["Properties"]))
+        for name, resource in section(DOCUMENT, "Resources").items()
+        if mapping(resource)["Type"] == kind
+    }
+
+
+ALARMS = resources("AWS::CloudWatch::Alarm")
+[DASHBOARD] = resources("AWS::CloudWatch::Dashboard").values()
+WIDGETS = json.loads(str(DASHBOARD["DashboardBody"]))["widgets"]
+
+
+def of_alarm(alarm: dict[str, Json]) -> Metric:
+    dimensions = {
+        (as_text(mapping(each)["Name"]), as_text(mapping(each)["Value"]))
+        for each in items(alarm["Dimensions"])
+    }
+    return Metric(str(alarm["Namespace"]), str(alarm["MetricName"]), frozenset(dimensions))
+
+
+def of_widget(line: list[object]) -> Metric:
+    namespace, name, *rest = [part for part in line if isinstance(part, str)]
+    return Metric(namespace, name, frozenset(zip(rest[::2], rest[1::2], strict=True)))
+
+
+WATCHED = {
+    **{f"alarm {name}": of_alarm(alarm) for name, alarm in ALARMS.items()},
+    **{
+        f"{widget['properties']['title']} / {line[1]} {place}": of_widget(line)
+        for widget in WIDGETS
+        for place, line in enumerate(widget["properties"].get("metrics", []))
+    },
+}
+
+
+def ask_for_everything(stack: LocalStack, client: httpx.Client, patch: pytest.MonkeyPatch) -> None:
+    """Requests of which each metric of the service comes at least once.
+
+    The purge comes first: moto's streams end with the first transaction that is cancelled.
+    """
+    doomed = client.post("/conversations", json={"items": [HELLO]}).json()["id"]
+    client.delete(f"/conversations/{doomed}")
+    stack.drain_streams()
+    client.get("/conversations/none")
+    path = f"/conversations/{client.post('/conversations').json()['id']}/items"
+    for _ in range(2):
+        client.post(path, json={"items": [LARGE]}, headers={"Idempotency-Key": "k"})
+    with stack.engine.turn:
+        writes = Faults(module_of(stack, "ApiFunction").dynamodb(), "TransactWriteItems")
+    reasons = [
+        refusal(CANCELED, reason, "None") for reason in ("TransactionConflict", "Throttling")
+    ]
+    reasons[1]["CancellationReasons"][0]["Code"] = "ThrottlingError"
+    writes.before(*reasons)
+    client.post(path, json={"items": [HELLO]})
+    with patch.context() as past:
+        past.setattr(ids, "new_batch", lambda _: ids.batch_after("0" * 26))
+        client.post(path, json={"items": [{**HELLO, "content": "late"}]})
+    client.get("/conversations", headers={"Authorization": "Bearer unknown"})
+    patch.setenv("API_KEYS_TABLE", "none")
+    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
+    client.get("/conversations", headers={"Authorization": "Bearer another"})
+    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
+    module_of(stack, "ApiFunction").dynamodb.cache_clear()
+
+
+def metrics_in(log: Log) -> Iterator[Metric]:
+    """What CloudWatch makes of the lines, by its embedded metric format."""
+    for line in map(json.loads, log.text.getvalue().splitlines()):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            for metric in directive["Metrics"]:
+                assert isinstance(line[metric["Name"]], int | float)
+                for names in directive["Dimensions"]:
+                    pairs = frozenset((name, line[name]) for name in names)
+                    yield Metric(directive["Namespace"], metric["Name"], pairs)
+
+
+def log_of_everything(stack: LocalStack) -> Log:
+    """The log of a stack of which everything was asked."""
+    stack.reset()
+    keys = ApiKeys(stack.resources.dynamodb, Template().name("ApiKeysTable"))
+    with stack.engine.turn:
+        key, _ = keys.create(account="acme", name="test")
+    headers = {"Authorization": f"Bearer {key}"}
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        reading_log(stack) as log,
+        httpx.Client(base_url=f"{stack.url}/api/v1/llm", headers=headers) as client,
+    ):
+        patch.setattr(backoff, "FIRST_DELAY_SECONDS", 0)
+        ask_for_everything(stack, client, patch)
+    return log
+
+
+@pytest.fixture(scope="module")
+def emitted(running_stack: LocalStack) -> frozenset[Metric]:
+    return frozenset(metrics_in(log_of_everything(running_stack)))
+
+
+@pytest.mark.parametrize("watched", [name for name in WATCHED if WATCHED[name].namespace == OURS])
+def test_what_is_watched_of_the_service_is_what_it_writes(
+    watched: str, emitted: frozenset[Metric]
+) -> None:
+    assert WATCHED[watched] in emitted
+
+
+def test_the_service_writes_all_its_metrics(emitted: frozenset[Metric]) -> None:
+    assert {metric.name for metric in emitted} == {*METRICS}
+
+
+def test_all_metrics_of_the_service_are_looked_at() -> None:
+    assert {each.name for each in WATCHED.values() if each.namespace == OURS} == {*METRICS}
+
+
+@pytest.mark.parametrize("watched", [name for name in WATCHED if WATCHED[name].namespace != OURS])
+def test_what_is_watched_of_aws_is_what_it_emits(watched: str) -> None:
+    metric = WATCHED[watched]
+
+    known = BY_AWS[metric.namespace][metric.name]
+
+    assert sorted(name for name, _ in metric.dimensions) in known
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_the_topic_when_it_rings_and_when_it_ends(name: str) -> None:
+    silent = section(mapping(section(DOCUMENT, "Resources")[name]), "Properties")
+
+    assert ALARMS[name]["AlarmActions"] == ALARMS[name]["OKActions"] == [TOPIC]
+    assert (
+        not {"AlarmActions", "OKActions"} & mapping(Intrinsics(DOCUMENT, {}).resolve(silent)).keys()
+    )
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_is_silent_where_nothing_happens(name: str) -> None:
+    assert ALARMS[name]["TreatMissingData"] == "notBreaching"
+
+
+def test_the_dashboard_shows_every_alarm() -> None:
+    [shown] = [widget for widget in WIDGETS if widget["type"] == "alarm"]
+
+    assert shown["properties"]["alarms"] == [f"{name}.Arn" for name in ALARMS]
+
+
+def test_purges_are_late_long_before_they_are_given_up() -> None:
+    subscription = mapping(
+        section(mapping(resources("AWS::Serverless::Function")["PurgeFunction"]), "Events")[
+            "ConversationDeleted"
+        ]
+    )
+    given_up = section(subscription, "Properties")["MaximumRecordAgeInSeconds"]
+
+    assert int(as_text(ALARMS["PurgeAgeAlarm"]["Threshold"])) <= int(as_text(given_up)) * 1000 / 4

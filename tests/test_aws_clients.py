@@ -1,0 +1,223 @@
+"""DynamoDB's client takes and gives what boto3's does, past botocore's model of it."""
+
+from __future__ import annotations
+
+import binascii
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
+
+from conversations import aws_clients
+from conversations.storage.backoff import MAX_DELAY_SECONDS, RETRY_SECONDS
+from local.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+    from local.stack import LocalStack
+
+GATEWAY_SECONDS = 29
+BOTOCORES_LONGEST_FIRST_DELAY_SECONDS = 1
+KEY = {"pk": {"S": "a/b"}, "sk": {"S": "i#1"}}
+WHOLE = json.dumps({"Item": KEY}).encode()
+ROW: dict[str, Any] = {
+    **KEY,
+    "data": {"B": bytes(range(256))},
+    "size": {"N": "12.5"},
+    "metadata": {"M": {"B": {"S": "B"}, "S": {"S": "\u00e9\U0001f600"}}},
+    "is_it": {"BOOL": True},
+    "none": {"NULL": True},
+    "list": {"L": [{"B": b"x"}, {"S": ""}]},
+}
+
+
+@pytest.fixture
+def table(stack: LocalStack) -> str:
+    return stack.template.name("ConversationsTable")
+
+
+@pytest.fixture
+def client(stack: LocalStack) -> DynamoDBClient:
+    assert stack
+    return aws_clients.dynamodb()
+
+
+READS: dict[str, Callable[[DynamoDBClient, str], Any]] = {
+    "GetItem": lambda client, table: client.get_item(TableName=table, Key=KEY),
+    "Query": lambda client, table: client.query(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "a/b"}},
+        Limit=1,
+    ),
+    "BatchGetItem": lambda client, table: client.batch_get_item(
+        RequestItems={table: {"Keys": [KEY], "ConsistentRead": True}}
+    ),
+    "TransactGetItems": lambda client, table: client.transact_get_items(
+        TransactItems=[{"Get": {"TableName": table, "Key": KEY}}]
+    ),
+    "UpdateItem": lambda client, table: client.update_item(
+        TableName=table,
+        Key=KEY,
+        UpdateExpression="SET seen = :seen",
+        ExpressionAttributeValues={":seen": {"B": b"\x00\xff"}},
+        ReturnValues="ALL_NEW",
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", READS)
+def test_a_row_comes_back_as_it_was_put(client: DynamoDBClient, table: str, operation: str) -> None:
+    client.transact_write_items(TransactItems=[{"Put": {"TableName": table, "Item": ROW}}])
+    stock = boto3.client("dynamodb")
+
+    ours, theirs = (READS[operation](each, table) for each in (client, stock))
+
+    assert without_metadata(ours) == without_metadata(theirs)
+    assert repr(ROW["data"]["B"]) in repr(ours)
+
+
+def without_metadata(answer: dict[str, Any]) -> dict[str, Any]:
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+
+def test_a_cancelled_transaction_says_why_and_shows_the_row(
+    client: DynamoDBClient, table: str
+) -> None:
+    put: Any = {
+        "TableName": table,
+        "Item": ROW,
+        "ConditionExpression": "attribute_not_exists(pk)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    client.transact_write_items(TransactItems=[{"Put": put}])
+
+    with pytest.raises(ClientError) as raised:
+        client.transact_write_items(TransactItems=[{"Put": put}])
+
+    [reason] = raised.value.response["CancellationReasons"]
+    assert reason["Code"] == "ConditionalCheckFailed"
+    assert reason["Item"] == ROW
+
+
+class Server:
+    """DynamoDB's door: how often somebody came, and how often was asked."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests = 0
+
+
+@contextmanager
+def serving(*answers: bytes | None) -> Iterator[tuple[Server, str]]:
+    """A server that gives these answers, and the last one again; None is a broken connection."""
+    seen = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            seen.connections += 1
+            super().setup()
+
+        def do_POST(self) -> None:
+            answer = answers[min(seen.requests, len(answers) - 1)]
+            seen.requests += 1
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.close_connection = answer is None
+            if answer is not None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.send_header("x-amz-crc32", str(binascii.crc32(WHOLE)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield seen, f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def client_of(url: str, monkeypatch: pytest.MonkeyPatch) -> DynamoDBClient:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    return aws_clients.dynamodb()
+
+
+def test_requests_share_a_connection(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stack.engine.turn, serving(WHOLE) as (seen, url):
+        client = client_of(url, monkeypatch)
+        settings: Any = client.meta.config
+
+        for _ in range(3):
+            client.get_item(TableName="t", Key=KEY)
+        client.close()
+
+    assert (seen.connections, seen.requests) == (1, 3)
+    assert settings.tcp_keepalive is True
+
+
+def test_a_lost_answer_is_asked_for_once_more(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stack.engine.turn, serving(None) as (seen, url):
+        client = client_of(url, monkeypatch)
+
+        with pytest.raises(ConnectionClosedError):
+            client.get_item(TableName="t", Key=KEY)
+
+    assert seen.requests == 2
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_once_more(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stack.engine.turn, serving(WHOLE[:9], WHOLE) as (seen, url):
+        client = client_of(url, monkeypatch)
+
+        answer = client.get_item(TableName="t", Key=KEY)
+        client.close()
+
+    assert answer["Item"] == KEY
+    assert seen.requests == 2
+
+
+@pytest.mark.parametrize("answer", [WHOLE[:9], b"[]", b"null", b"", b"\xff"])
+def test_an_answer_that_cannot_be_read_is_a_lost_one(
+    answer: bytes, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stack.engine.turn, serving(answer) as (_, url):
+        client = client_of(url, monkeypatch)
+
+        with pytest.raises(HTTPClientError):
+            client.get_item(TableName="t", Key=KEY)
+        client.close()
+
+
+def test_the_slowest_calls_end_before_their_function_does() -> None:
+    settings: Any = aws_clients.SETTINGS
+    tries = settings.retries["total_max_attempts"]
+    call = tries * (settings.connect_timeout + settings.read_timeout)
+    call += (tries - 1) * BOTOCORES_LONGEST_FIRST_DELAY_SECONDS
+    pauses = RETRY_SECONDS + MAX_DELAY_SECONDS
+
+    slowest = call + pauses + call + call
+
+    functions = Template().functions
+    assert slowest < functions["ApiFunction"].timeout_seconds < GATEWAY_SECONDS
+    assert call < functions["AuthorizerFunction"].timeout_seconds
