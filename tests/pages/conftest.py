@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from local.stack import LocalStack
+    from tests.support.issue_key import IssueKey
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-LOG_CSP = """
+PATIENCE_MS = 20_000
+LOG_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
     console.error(`violated ${event.violatedDirective}: ${event.blockedURI}`);
 });
@@ -26,6 +31,7 @@ def browser() -> Iterator[Browser]:
     """A browser that ends with the module: while it runs, no other test may run an event loop."""
     if CHROMIUM is None:
         pytest.skip(f"No Chromium is installed: looked for {', '.join(NAMES)}.")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -40,8 +46,11 @@ def problems() -> list[str]:
 @pytest.fixture
 def window(browser: Browser, problems: list[str]) -> Iterator[Page]:
     """An empty window of a visitor who was never here."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.add_init_script(LOG_CSP)
+    context = browser.new_context(
+        viewport={"width": 1400, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    context.add_init_script(LOG_VIOLATIONS)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(
@@ -50,3 +59,35 @@ def window(browser: Browser, problems: list[str]) -> Iterator[Page]:
     )
     yield page
     context.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The console in a window, and a key that opens it."""
+
+    window: Page
+    url: str
+    key: str
+    requests: list[str] = field(default_factory=list)
+    """Method and URL of each request."""
+
+    def visit(self, fragment: str = "") -> None:
+        self.window.goto("about:blank")
+        self.window.goto(f"{self.url}{fragment}")
+
+    def sign_in(self, fragment: str = "", *, end_user: str = "", keep: bool = False) -> Page:
+        self.visit(fragment)
+        self.window.get_by_label("API key").fill(self.key)
+        self.window.locator("#sign-in-end-user").fill(end_user)
+        self.window.get_by_label("Keep the key").set_checked(keep)
+        self.window.get_by_role("button", name="Sign in").click()
+        expect(self.window.get_by_role("navigation")).to_be_attached()
+        expect(self.window.locator("#app")).to_be_visible()
+        return self.window
+
+
+@pytest.fixture
+def console(window: Page, stack: LocalStack, issue_key: IssueKey) -> Console:
+    made = Console(window, f"{stack.url}/console", issue_key(may_delegate=True))
+    window.on("request", lambda request: made.requests.append(f"{request.method} {request.url}"))
+    return made

@@ -172,7 +172,7 @@ function backLink() {
 }
 
 function conversationHead(conversation, transcript, notice) {
-  const { id, created_at: createdAt, metadata } = conversation;
+  const { id, created_at: createdAt } = conversation;
   return element(
     "header", { class: "conversation-head" }, backLink(),
     element("h2", { dir: "auto" }, titleOf(conversation)),
@@ -180,11 +180,11 @@ function conversationHead(conversation, transcript, notice) {
       "div", { class: "toolbar", role: "toolbar", "aria-label": "Conversation" }, orderChoice(id), followButton(transcript, notice),
       exportButton("Copy Markdown", conversation, (items, control) => copy(asMarkdown(conversation, items), control)),
       exportButton("Copy JSON", conversation, (items, control) => copy(asJson(conversation, items), control)),
-      exportButton("Download", conversation, (items) => download(`${id}.jsonl`, "application/jsonl", asJsonLines(items))),
+      exportButton("Download JSONL", conversation, (items) => download(`${id}.jsonl`, "application/jsonl", asJsonLines(items))),
     ),
     element(
       "p", { class: "quiet about" }, element("code", {}, id), button("Copy id", (event) => copy(id, event.target)),
-      `Created ${dateText(createdAt)}`, metadataChips(metadata),
+      `Created ${dateText(createdAt)}`, metadataChips(conversation),
     ),
   );
 }

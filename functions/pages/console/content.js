@@ -51,8 +51,10 @@ function markdownBlock(text) {
   const block = element("div", { class: "markdown", dir: "auto" });
   block.append(DOMPurify.sanitize(markdown.render(visible(text)), MARKUP));
   for (const code of block.querySelectorAll("pre")) {
+    const frame = element("div", { class: "code-frame" });
     code.tabIndex = 0;
-    code.before(button("Copy", (event) => copy(code.textContent, event.target), { class: "copy-code" }));
+    code.replaceWith(frame);
+    frame.append(code, button("Copy", (event) => copy(code.textContent, event.target), { class: "copy-code" }));
   }
   return block;
 }
@@ -130,13 +132,22 @@ function webLink(url, label = url) {
 function picture(url, alt = "Image") {
   if (typeof url !== "string" || !url) return null;
   if (/^data:image\//i.test(url)) {
-    const image = element("img", { src: url, alt, decoding: "async" });
-    return element("button", {
-      class: "picture", type: "button", title: "Enlarge or shrink the image",
-      onclick: (event) => event.currentTarget.classList.toggle("is-large"),
-    }, image);
+    if (!isDecodable(url)) return note(`${alt}: the data is damaged.`);
+    const frame = button(element("img", { src: url, alt, onerror: () => frame.replaceWith(note(`${alt}: it cannot be shown.`)) }), () => {
+      frame.classList.toggle("is-large");
+    }, { class: "picture", title: "Enlarge or shrink the image" });
+    return frame;
   }
   return element("p", {}, webLink(url, `Open the ${alt.toLowerCase()} at ${hostOf(url)}`));
+}
+
+function isDecodable(url) {
+  const [, data] = /;base64,(.*)$/is.exec(url) ?? [];
+  try {
+    return data == null || atob(data).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Return a player of base64-encoded sound, and its transcript. */

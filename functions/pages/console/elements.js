@@ -14,6 +14,11 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Return a table's own value: a name from an item could be that of any object's property. */
+function lookUp(table, name) {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 function button(label, onclick, attributes = {}) {
   return element("button", { type: "button", onclick, ...attributes }, label);
 }

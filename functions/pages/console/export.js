@@ -27,7 +27,7 @@ function asJsonLines(items) {
 /** Return a message as its text, and any other item as its title and its JSON. */
 function itemMarkdown(item) {
   if (item.type === "message") {
-    return `## ${ROLES[item.role] ?? item.role}\n\n${[].concat(item.content ?? []).map(partMarkdown).join("\n\n")}`;
+    return `## ${lookUp(ROLES, item.role) ?? item.role}\n\n${[].concat(item.content ?? []).map(partMarkdown).join("\n\n")}`;
   }
   return `## ${itemView(item).title}\n\n${fenced(JSON.stringify(item, null, 2), "json")}`;
 }

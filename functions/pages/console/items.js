@@ -22,7 +22,7 @@ function pairingKey(item) {
     const id = item.type === "mcp_approval_request" ? item.id : item.call_id;
     return id && `${item.type} ${id}`;
   }
-  const [type, field] = OUTPUTS[item.type] ?? [];
+  const [type, field] = lookUp(OUTPUTS, item.type) ?? [];
   return type && `${type} ${item[field] ?? item.id}`;
 }
 
@@ -30,7 +30,10 @@ const ROLES = { user: "User", assistant: "Assistant", system: "System", develope
 
 /** For each type: its title, and its body as elements (null where there is nothing to show). */
 const ITEM_VIEWS = {
-  message: (item) => ({ title: ROLES[item.role] ?? String(item.role), body: contentParts(item.content) }),
+  message: (item) => ({
+    title: lookUp(ROLES, item.role) ?? String(item.role),
+    body: item.content?.length === 0 ? note("No content.") : contentParts(item.content),
+  }),
   output_audio: (item) => ({ title: "Assistant audio", body: sound(item.data, "mp3", item.transcript) }),
   reasoning: (item) => ({ title: "Reasoning", body: reasoning(item) }),
   function_call: (item) => ({
@@ -129,7 +132,7 @@ const ITEM_VIEWS = {
 
 /** Return the title, the name and the body of an item; unknown types are shown as JSON. */
 function itemView(item, conversationId) {
-  const view = Object.hasOwn(ITEM_VIEWS, item.type) && ITEM_VIEWS[item.type];
+  const view = lookUp(ITEM_VIEWS, item.type);
   if (view) {
     try {
       return view(item, conversationId);
@@ -146,7 +149,7 @@ function itemLink(conversationId, itemId) {
 
 function contentParts(content) {
   if (typeof content === "string") return markdownBlock(content);
-  return (content ?? []).map(contentPart);
+  return content.map(contentPart);
 }
 
 function contentPart(part) {
@@ -214,7 +217,7 @@ function fileSearch(item) {
 function computerCall(item) {
   const actions = [].concat(item.actions ?? item.action ?? []);
   return [
-    element("ul", { class: "actions" }, actions.map((action) => element("li", {}, inline(actionText(action))))),
+    ...actions.map((action) => element("p", {}, inline(actionText(action)))),
     ...(item.pending_safety_checks ?? []).map(safetyCheck("Safety check")),
   ];
 }

@@ -6,14 +6,18 @@ const TITLE_NAMES = ["title", "name", "subject", "topic"];
 /** How many empty pages of a search are read on before the reader is asked. */
 const EMPTY_PAGES = 5;
 
+function titleName({ metadata }) {
+  return TITLE_NAMES.find((name) => metadata?.[name]);
+}
+
 function titleOf(conversation) {
-  const name = TITLE_NAMES.find((found) => conversation.metadata?.[found]);
+  const name = titleName(conversation);
   return name ? visible(conversation.metadata[name]) : conversation.id;
 }
 
-/** Return `name=value` chips of metadata. */
-function metadataChips(metadata) {
-  const pairs = Object.entries(metadata ?? {});
+/** Return the pairs of metadata, without the one that is the title. */
+function metadataChips(conversation) {
+  const pairs = Object.entries(conversation.metadata ?? {}).filter(([name]) => name !== titleName(conversation));
   if (!pairs.length) return null;
   return element("span", { class: "chips" }, pairs.map(([name, value]) => element("span", { class: "chip" }, inline(`${name}: ${value}`))));
 }
@@ -125,7 +129,7 @@ class ConversationList {
   #row(conversation) {
     const link = element(
       "a", { href: `#/${conversation.id}` }, element("strong", { dir: "auto" }, titleOf(conversation)),
-      element("span", { class: "quiet" }, `Created ${dateText(conversation.created_at)}`), metadataChips(conversation.metadata),
+      element("span", { class: "quiet" }, `Created ${dateText(conversation.created_at)}`), metadataChips(conversation),
     );
     this.#markLink(link);
     return element("li", {}, link);

@@ -227,20 +227,21 @@ const STATUSES = { in_progress: "in progress", incomplete: "incomplete", failed:
 /** Return the article of an item, and of the outputs that belong to it. */
 function itemArticle(item, outputs, conversationId) {
   const { title, name, body } = itemView(item, conversationId);
+  const status = lookUp(STATUSES, item.status);
   const kind = item.type === "message" ? item.role : item.type;
   return element(
     "article", { class: `item is-${cssName(kind)}`, "data-id": item.id, tabindex: -1, "aria-label": [title, name].filter(Boolean).join(" ") },
     element(
       "header", {}, element("h3", {}, visible(title)), name && element("code", { class: "name" }, inline(name)),
-      STATUSES[item.status] && element("span", { class: "status" }, STATUSES[item.status]),
+      status && element("span", { class: "status" }, status),
     ),
     element("div", { class: "body" }, flat(body)),
+    rawItem(item, conversationId),
     outputs.map((found) => element(
       "section", { class: "output", "data-id": found.id, tabindex: -1 },
       found.type === "mcp_approval_response" && element("strong", {}, itemView(found).title),
       flat(itemView(found, conversationId).body), rawItem(found, conversationId),
     )),
-    rawItem(item, conversationId),
   );
 }
 
