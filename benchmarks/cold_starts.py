@@ -69,7 +69,7 @@ class Start(NamedTuple):
 def compare_cold_starts(answers: Mapping[str, bytes], rounds: int) -> list[Row]:
     """The API function against the peer, and the authorizer against the API function.
 
-    *answers* are DynamoDB's, by operation, as `Wire` kept them.
+    *answers* are DynamoDB's, by operation, as `ClientRecorder` kept them.
     """
     appends: list[tuple[Event, int]] = [
         (events.append(CONVERSATION, 1), WARM_ANSWERS),

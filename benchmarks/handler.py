@@ -23,10 +23,10 @@ from pydantic import TypeAdapter
 
 from benchmarks import events
 from benchmarks.comparisons import Row, figure, ratio
-from benchmarks.recorder import Wire
+from benchmarks.recorder import ClientRecorder
 from benchmarks.worker import Context
 from conversations import aws_clients, ids
-from conversations.contract.items import Batch
+from conversations.contract.bodies import AppendItems
 from conversations.storage import payloads, rows
 from conversations.storage.items import ItemBody
 from local.engines import changed_environment, running_engine
@@ -56,7 +56,7 @@ class Handler:
     def __init__(self, template: Template, resources: Resources) -> None:
         self._table = template.name("ConversationsTable")
         self._resources = resources
-        self.wire = Wire()
+        self.wire = ClientRecorder()
         self.app: ModuleType = importlib.import_module("functions.api.app")
         self.wire.tap(self.app.dynamodb())
 
@@ -154,7 +154,7 @@ def _item_rows(pk: str, count: int) -> list[dict[str, Any]]:
 
 
 def _append_floor(handler: Handler, event: Event, count: int, at_most: float) -> Floor:
-    adapter = TypeAdapter(Batch)
+    adapter = TypeAdapter(AppendItems)
     handler.calls_of(event)
     [ours] = [call.params for call in handler.wire.calls if call.operation == "TransactWriteItems"]
     puts = [{"Put": {"TableName": handler.table, "Item": row}} for row in _item_rows("a/b", count)]
@@ -213,7 +213,7 @@ def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
 def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int) -> list[Row]:
     """One request against its floors, in turn."""
     handler.ask(event)
-    wire = Wire()
+    wire = ClientRecorder()
     stock, same = wire.tap(boto3.client("dynamodb")), wire.tap(aws_clients.dynamodb())
     wire.answers["TransactWriteItems"] = b"{}"
     if "TransactItems" not in floor.params:

@@ -29,7 +29,7 @@ class _Body(io.BytesIO):
         return [self.read()]
 
 
-class Wire:
+class ClientRecorder:
     """What some clients of DynamoDB send and get.
 
     They reach what they are configured for, and their answers are kept. While `replaying`, each

@@ -14,7 +14,7 @@ from typing import Final, NoReturn, TextIO, get_args
 from local import startup_message
 from local.engines import EngineName
 from local.errors import EngineError, LocalStackError, UnusableAddressError
-from local.stack import DATA, LocalStack
+from local.stack import DATA, DevStack
 
 _WATCH_SECONDS: Final = 0.2
 # A caller that asked for two lines may not be reading the rest: no line per request.
@@ -81,7 +81,7 @@ def _name_and_value(given: str) -> tuple[str, str]:
 
 def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
     parent = os.getppid()
-    with LocalStack.start(
+    with DevStack.start(
         engine=options.engine,
         host=options.host,
         port=options.port,
@@ -99,24 +99,24 @@ def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
         _watch(stack, parent)
 
 
-def _quiet_greeting(stack: LocalStack, key: str) -> str:
+def _quiet_greeting(stack: DevStack, key: str) -> str:
     return f"url: {stack.url}\nkey: {key}\n"
 
 
-def _greeting(stack: LocalStack, key: str) -> str:
+def _greeting(stack: DevStack, key: str) -> str:
     exchange = startup_message.example_exchange(stack.url, key)
     lines = startup_message.pasted_lines(stack.url, key)
     pages = startup_message.page_addresses(stack)
     return f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{pages}\n{lines}\n\nCtrl-C ends it.\n"
 
 
-def _watch(stack: LocalStack, parent: int) -> NoReturn:
+def _watch(stack: DevStack, parent: int) -> NoReturn:
     """Keep the process going until a signal, or until what it depends on is gone.
 
     make, if it is that which runs us, can be killed in a way that we are not told of.
     """
     is_run_by_make = "MAKELEVEL" in os.environ
-    while not stack.engine.has_ended():
+    while not stack.engine.has_exited():
         if is_run_by_make and os.getppid() != parent:
             sys.exit()
         time.sleep(_WATCH_SECONDS)

@@ -16,7 +16,7 @@ type Invoke = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CachedPolicy:
     """What the function said of a token: for which calls it is good, and the caller's context."""
 
     context: JsonObject
@@ -47,7 +47,7 @@ class TokenAuthorizer:
         self._definition = definition
         self._invoke = invoke
         self._clock = clock
-        self._cache: dict[str, tuple[float, Verdict]] = {}
+        self._cache: dict[str, tuple[float, CachedPolicy]] = {}
 
     def authorize(self, request: Request, api: Api) -> JsonObject:
         """The context that the request's token brings with it.
@@ -65,7 +65,7 @@ class TokenAuthorizer:
             raise GatewayError("ACCESS_DENIED")
         return verdict.context
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Empty the cache, as a new deployment of the stage does."""
         self._cache.clear()
 
@@ -73,11 +73,11 @@ class TokenAuthorizer:
         validation = self._definition.validation
         return validation is None or validation.fullmatch(token) is not None
 
-    def _cached(self, token: str) -> Verdict | None:
+    def _cached(self, token: str) -> CachedPolicy | None:
         expires, verdict = self._cache.get(token, (0.0, None))
         return verdict if self._clock() < expires else None
 
-    def _asked(self, token: str, arn: str) -> Verdict:
+    def _asked(self, token: str, arn: str) -> CachedPolicy:
         started = self._clock()
         try:
             answer = self._invoke(json.dumps(token_event(token, arn)).encode())
@@ -85,13 +85,13 @@ class TokenAuthorizer:
             is_refusal = error.message == UNAUTHORIZED
             raise GatewayError("UNAUTHORIZED" if is_refusal else "AUTHORIZER_FAILURE") from error
         latency_ms = int((self._clock() - started) * 1000)
-        verdict = _verdict(json.loads(answer), latency_ms)
+        verdict = _policy_of(json.loads(answer), latency_ms)
         if self._definition.ttl_seconds:
             self._cache[token] = (self._clock() + self._definition.ttl_seconds, verdict)
         return verdict
 
 
-def _verdict(answer: Json, latency_ms: int) -> Verdict:
+def _policy_of(answer: Json, latency_ms: int) -> CachedPolicy:
     match answer:
         case {
             "principalId": str(principal),
@@ -104,7 +104,7 @@ def _verdict(answer: Json, latency_ms: int) -> Verdict:
     if not isinstance(given, dict) or any(isinstance(v, dict | list) for v in given.values()):
         raise GatewayError("AUTHORIZER_CONFIGURATION_ERROR")
     context: JsonObject = {name: _as_text(value) for name, value in given.items()}
-    return Verdict(
+    return CachedPolicy(
         {**context, "principalId": principal, "integrationLatency": latency_ms},
         tuple(statement for statement in statements if isinstance(statement, dict)),
     )

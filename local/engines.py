@@ -34,7 +34,7 @@ _NO_CLOUD: Final[Mapping[str, str]] = {
     "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
 }
 # One for all stacks of this process, since they share its one moto.
-_MOTO_TURN: Final = threading.RLock()
+_MOTO_LOCK: Final = threading.RLock()
 _FORBIDDEN: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL")
 
 
@@ -43,9 +43,9 @@ class Engine:
     """A running stand-in."""
 
     name: EngineName
-    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+    lock: AbstractContextManager[object] = field(default_factory=nullcontext)
     """Held around whatever uses the engine, because moto loses data under threads."""
-    has_ended: Callable[[], bool] = bool
+    has_exited: Callable[[], bool] = bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _moto() -> Iterator[Engine]:
     from moto import mock_aws  # noqa: PLC0415 - half a second that the other engines need not pay
 
     with mock_aws():
-        yield Engine("moto", turn=_MOTO_TURN)
+        yield Engine("moto", lock=_MOTO_LOCK)
 
 
 def _ministack(data: Path) -> Iterator[Engine]:
@@ -117,7 +117,7 @@ def _ministack(data: Path) -> Iterator[Engine]:
         running_ministack(folder, settings) as ministack,
         changed_environment({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{ministack.port}"}),
     ):
-        yield Engine("ministack", has_ended=lambda: ministack.process.poll() is not None)
+        yield Engine("ministack", has_exited=lambda: ministack.process.poll() is not None)
 
 
 @contextmanager

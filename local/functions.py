@@ -67,17 +67,17 @@ class LambdaFunction:
     current event on a class.
     """
 
-    def __init__(self, definition: Function, turn: AbstractContextManager[object]) -> None:
-        """Load the handler; *turn* is held during every invocation.
+    def __init__(self, definition: Function, lock: AbstractContextManager[object]) -> None:
+        """Load the handler; *lock* is held during every invocation.
 
         Raises:
             TemplateError: there is no such handler.
         """
         self._definition = definition
-        self._turn = turn
+        self._lock = lock
         self._environment = threading.Lock()
         self._log_stream = f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}"
-        with turn:
+        with lock:
             self._handler = _load_handler(definition)
 
     def invoke(self, payload: bytes) -> bytes:
@@ -87,7 +87,7 @@ class LambdaFunction:
             FunctionError: it raised, or its answer is no JSON or too large; why is logged.
         """
         event = json.loads(payload)
-        with self._environment, self._turn:
+        with self._environment, self._lock:
             try:
                 result = self._handler(event, self._context())
                 answer = json.dumps(result, ensure_ascii=False).encode()

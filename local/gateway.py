@@ -73,7 +73,7 @@ class Gateway:
     def forget_callers(self) -> None:
         """Empty the authorizers' caches."""
         for authorizer in self._authorizers.values():
-            authorizer.forget()
+            authorizer.clear_cache()
 
     def close(self) -> None:
         """Let the requests under way finish."""

@@ -116,13 +116,13 @@ def bind_loopback(host: str, port: int) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 bound.close()
-                raise UnusableAddressError(_refusal(address, port, error)) from error
+                raise UnusableAddressError(_cannot_listen(address, port, error)) from error
             time.sleep(0.05)
         else:
             return bound
 
 
-def _refusal(address: str, port: int, error: OSError) -> str:
+def _cannot_listen(address: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} of {address} is in use: stop what listens there, or set another PORT."
     return f"Port {port} of {address} cannot be used: {error}."

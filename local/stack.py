@@ -15,13 +15,13 @@ from local.gateway import Gateway
 from local.intrinsics import Json
 from local.resources import Resources
 from local.server import Server, bind_loopback
-from local.streams import Deliveries, Stream, StreamPump
+from local.streams import EventSourceMapping, Stream, StreamPoller
 from local.template import TEMPLATE, Function, Template
 
 DATA: Final = Path(__file__).parents[1] / ".local"
 
 
-class LocalStack:
+class DevStack:
     """API, functions, tables, buckets and streams, made by `start`."""
 
     def __init__(
@@ -35,18 +35,18 @@ class LocalStack:
         self.template = template
         self.engine = engine
         self.resources = resources
-        """The engine's clients, to be used with `engine.turn` held."""
-        with engine.turn:
+        """The engine's clients, to be used with `engine.lock` held."""
+        with engine.lock:
             resources.create()
         self._functions = {
-            name: LambdaFunction(function, engine.turn)
+            name: LambdaFunction(function, engine.lock)
             for name, function in template.functions.items()
         }
         invoke = {name: function.invoke for name, function in self._functions.items()}
         self._gateway = Gateway(template.api, invoke, clock)
         self._server = Server(self._gateway, bound)
-        with engine.turn:
-            self._pump = StreamPump(self._open_streams, engine.turn)
+        with engine.lock:
+            self._poller = StreamPoller(self._open_streams, engine.lock)
 
     @classmethod
     @contextmanager
@@ -95,27 +95,27 @@ class LocalStack:
 
     def reset(self) -> None:
         """Begin again with empty tables and buckets, and with authorizers that know nobody."""
-        with self._pump.paused(), self.engine.turn:
+        with self._poller.paused(), self.engine.lock:
             self.resources.recreate()
         self._gateway.forget_callers()
 
     def drain_streams(self) -> None:
         """Wait until the functions on streams have seen every change made so far."""
-        self._pump.drain()
+        self._poller.drain()
 
     def _run(self) -> None:
-        self._pump.start()
+        self._poller.start()
         self._server.start()
 
     def _stop(self) -> None:
         self._server.stop()
-        self._pump.stop()
+        self._poller.stop()
 
-    def _open_streams(self) -> list[tuple[Stream, Deliveries]]:
+    def _open_streams(self) -> list[tuple[Stream, EventSourceMapping]]:
         return [
             (
                 Stream(self.resources.streams, self.resources.stream_arn(subscription.table)),
-                Deliveries(subscription, self._functions[name].invoke),
+                EventSourceMapping(subscription, self._functions[name].invoke),
             )
             for name, function in self.template.functions.items()
             for subscription in function.subscriptions

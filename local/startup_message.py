@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from conversations.auth.api_keys import ApiKeys
+from conversations.auth.api_keys import ApiKeyRepository
 from conversations.errors import ConversationNotFoundError
-from conversations.http.request import PREFIXES
+from conversations.http.dialects import PREFIXES
 from conversations.ids import owner_of
 from conversations.model import Conversation
 from conversations.storage.payloads import PayloadStore
@@ -19,7 +19,7 @@ from conversations.storage.rows import conversation_row
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 from local.errors import UnusableKeyError
-from local.stack import LocalStack
+from local.stack import DevStack
 
 ACCOUNT: Final = "local"
 CONVERSATION_ID: Final = "conv_abc123"
@@ -30,7 +30,7 @@ _EXAMPLE: Final = {
 }
 
 
-def issue_key(stack: LocalStack, chosen: str | None, memory: Path) -> str:
+def issue_key(stack: DevStack, chosen: str | None, memory: Path) -> str:
     """A key that opens the stack: the chosen one, or that of the last start, or a new one.
 
     Whatever the key, the account is the same, so that a stack with a memory shows its data again.
@@ -41,9 +41,9 @@ def issue_key(stack: LocalStack, chosen: str | None, memory: Path) -> str:
     if chosen is not None and not re.fullmatch(r"[!-~]{1,256}", chosen):
         raise UnusableKeyError("API_KEY is 1 to 256 visible ASCII characters without a space.")
     remembered = memory.read_text() if memory.exists() else None
-    keys = ApiKeys(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+    keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
     try:
-        with stack.engine.turn:
+        with stack.engine.lock:
             key, _ = keys.create(
                 account=ACCOUNT, name="local", may_delegate=True, key=chosen or remembered
             )
@@ -56,14 +56,14 @@ def issue_key(stack: LocalStack, chosen: str | None, memory: Path) -> str:
     return key
 
 
-def hold_documented_conversation(stack: LocalStack) -> None:
+def hold_documented_conversation(stack: DevStack) -> None:
     """Have the documentation's conversation in the key's account.
 
     If it is there, it stays as it is; if it was deleted, it is made anew.
     """
     resources, name = stack.resources, stack.template.name
     owner, table = owner_of(ACCOUNT, ""), Table(resources.dynamodb, name("ConversationsTable"))
-    with ThreadPoolExecutor(max_workers=1) as executor, stack.engine.turn:
+    with ThreadPoolExecutor(max_workers=1) as executor, stack.engine.lock:
         payloads = PayloadStore(name("PayloadBucket"), lambda: resources.s3, executor)
         store = Store(table, payloads)
         try:
@@ -112,7 +112,7 @@ def pasted_lines(url: str, key: str) -> str:
     return "\n".join(map(shlex.join, commands))
 
 
-def page_addresses(stack: LocalStack) -> str:
+def page_addresses(stack: DevStack) -> str:
     """Return a line for the address of each page, or nothing if the stack serves none."""
     mka1, openai = PREFIXES
     pages = {"console": "/console", "docs": f"{mka1}/docs", "OpenAI docs": f"{openai}/docs"}

@@ -34,7 +34,7 @@ _PATIENCE: Final = 10
 _logger = logging.getLogger(__name__)
 
 
-class Deliveries:
+class EventSourceMapping:
     """The records of one batch on their way to a function."""
 
     def __init__(self, subscription: Subscription, invoke: Invoke) -> None:
@@ -117,16 +117,16 @@ class Stream:
         return {**event, "awsRegion": REGION, "eventSourceARN": self._arn}
 
 
-class StreamPump:
+class StreamPoller:
     """A thread that carries records from streams to functions until it is stopped."""
 
     def __init__(
         self,
-        open_streams: Callable[[], Sequence[tuple[Stream, Deliveries]]],
-        turn: AbstractContextManager[object],
+        open_streams: Callable[[], Sequence[tuple[Stream, EventSourceMapping]]],
+        lock: AbstractContextManager[object],
     ) -> None:
         self._open_streams = open_streams
-        self._turn = turn
+        self._lock = lock
         self._one_reader = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
@@ -140,11 +140,11 @@ class StreamPump:
     def paused(self) -> Iterator[None]:
         """Hold still while tables are replaced; then read the streams of the new ones.
 
-        The reader's lock comes before the engine's turn, as in `_carry`.
+        The reader's lock comes before the engine's lock, as in `_carry`.
         """
         with self._one_reader:
             yield
-            with self._turn:
+            with self._lock:
                 self._streams = self._open_streams()
 
     def drain(self) -> None:
@@ -172,7 +172,7 @@ class StreamPump:
         with self._one_reader:
             count = 0
             for stream, deliveries in self._streams:
-                with self._turn:
+                with self._lock:
                     records = stream.read()
                 deliveries.deliver(records)
                 count += len(records)

@@ -1,1 +1,1 @@
-"""The OpenAPI documents of the two faces, made from the routes, the handlers and the contract."""
+"""The OpenAPI documents of the two dialects, made from routes, handlers and contract."""

@@ -1,7 +1,7 @@
 """`python -m openapi`: writes the documents beside the function that sends them."""
 
-from openapi.dialects import FACES
+from conversations.http.dialects import DIALECTS
 from openapi.document import FOLDER, write
 
-for face in FACES:
-    (FOLDER / face.file_name).write_text(write(face), encoding="utf-8")
+for dialect in DIALECTS:
+    (FOLDER / f"{dialect.name}.json").write_text(write(dialect), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A face's document: its routes as the template has them, each with the handler's function."""
+"""A dialect's document, made from the routes that the API function declares."""
 
 from __future__ import annotations
 
@@ -9,109 +9,124 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from functions.api import app as api
-from local.template import Template
+from conversations.contract import bodies
+from conversations.http import routes
+from conversations.http.dialects import DIALECTS, MKA1, OPENAI
+from functions.api import app
 from openapi import examples, parameters, responses
 from openapi.discriminators import with_discriminators
-from openapi.operations import OPERATIONS, TAGS, Operation
 from openapi.schemas import Json, answered_schemas, contract_schemas, ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from conversations.http.dialects import Dialect
+    from conversations.http.routes import Route
 
-    from openapi.dialects import Face
-
-FOLDER: Final = Path(api.__file__).parent / "openapi"
+FOLDER: Final = Path(app.__file__).parent / "openapi"
 _ABOUT: Final = (
     "Store conversations and their items, and read them in the order they were appended. Every GET"
     " operation also answers HEAD. Responses are compressed for clients that accept gzip or"
     " deflate, and request bodies may be compressed too. All errors share one envelope,"
     " `ErrorEnvelope`. Every parameter but `include` may be given only once."
 )
-_NAME: Final = re.compile(r"\{(\w+)\}")
+_SUMMARIES: Final = {MKA1: "The contract of the mka1 SDK.", OPENAI: "OpenAI's Conversations API."}
+_RENDERING: Final = {
+    MKA1: "Items are returned as they were given.",
+    OPENAI: "Items are returned as they were given, in shapes that fit the types of OpenAI's SDK.",
+}
+_TAGS: Final = {
+    "conversations": ("Conversations", "Conversations and their metadata."),
+    "items": ("Items", "Messages, tool calls and their outputs, reasoning."),
+    "openapi.json": ("Document", "This description of the API."),
+}
+"""Names and descriptions, by the last plain part of a path."""
+_OPEN_ERRORS: Final = (
+    "request_refused",
+    "request_too_large",
+    "unsupported_content_encoding",
+    "rate_limit_exceeded",
+    "server_error",
+)
+_COMMON_ERRORS: Final = (
+    *_OPEN_ERRORS,
+    "invalid_value",
+    "invalid_api_key",
+    "insufficient_scope",
+    "delegation_not_allowed",
+    "overloaded",
+)
+_ID: Final = re.compile(r"\{(\w+)\}")
 
 
-def write(face: Face) -> str:
+def write(dialect: Dialect) -> str:
     """The document as it is committed."""
-    return json.dumps(document(face), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(document(dialect), indent=1, ensure_ascii=False) + "\n"
 
 
-def document(face: Face) -> Json:
-    """The document of a face."""
+def document(dialect: Dialect) -> Json:
+    """The document of a dialect."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "lambda-conversations",
-            "summary": face.summary,
-            "description": f"{_ABOUT} {face.manner}",
+            "summary": _SUMMARIES[dialect],
+            "description": f"{_ABOUT} {_RENDERING[dialect]}",
             "version": importlib.metadata.version("lambda-conversations"),
             "contact": {"name": "The operator of this deployment"},
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": f"{api.DOCUMENT_ROOT}{face.prefix}"}],
+        "servers": [{"url": f"{app.DOCUMENT_ROOT}{dialect.prefix}"}],
         "security": [{"ApiKey": []}],
-        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "paths": _paths(face),
-        "components": _components(face),
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.values()],
+        "paths": _paths(dialect),
+        "components": _components(dialect),
     }
 
 
-def handlers() -> dict[tuple[str, str], Callable[..., object]]:
-    """The handler's functions, by method and path without a prefix."""
-    resolver = api.app
-    routes = [*resolver._static_routes, *resolver._dynamic_routes]  # noqa: SLF001 - no other way to them
-    return {
-        (route.method, re.sub(r"<(\w+)>", r"{\1}", str(route.path))): route.func for route in routes
-    }
-
-
-def _paths(face: Face) -> Json:
+def _paths(dialect: Dialect) -> Json:
     paths: dict[str, Json] = defaultdict(dict)
-    known = handlers()
-    for method, path in _routes(face):
-        function = known[method, path]
-        paths[path][method.lower()] = _operation(face, path, function)
+    for route in app.api.routes:
+        paths[route.path][route.method.lower()] = _operation(dialect, route)
     return paths
 
 
-def _routes(face: Face) -> Iterator[tuple[str, str]]:
-    """Return methods and paths of the API; HEAD goes without saying wherever there is GET."""
-    for route in Template().api.routes:
-        if (
-            route.function == "ApiFunction"
-            and route.path.startswith(f"{face.prefix}/")
-            and route.method != "HEAD"
-        ):
-            yield route.method, route.path.removeprefix(face.prefix)
-
-
-def _operation(face: Face, path: str, function: Callable[..., object]) -> Json:
-    name = function.__name__
-    operation = OPERATIONS[name]
-    summary, _, description = (function.__doc__ or "").partition("\n\n")
+def _operation(dialect: Dialect, route: Route) -> Json:
+    summary, _, description = (route.handler.__doc__ or "").partition("\n\n")
     written: Json = {
-        "operationId": face.operation_ids[name],
-        "tags": [operation.tag],
-        "summary": summary,
+        "operationId": operation_ids(dialect)[route.handler.__name__],
+        "tags": [_tag(route)],
+        "summary": summary.removesuffix("."),
         "description": " ".join(description.split()),
     }
-    if operation.is_open:
+    if route.is_open:
         written["security"] = []
-    in_path = [_parameter(found) for found in _NAME.findall(path)]
-    written["parameters"] = [*in_path, *operation.all_parameters(face)]
-    if operation.body:
-        written["requestBody"] = _body(name, operation, operation.body)
-    done = responses.success(operation.answer, examples.answers(face)[operation.answer])
-    if operation.leads_to:
-        done["links"] = {next_: _link(face, next_) for next_ in operation.leads_to}
-    written["responses"] = {"200": done, **responses.refusals(operation.refusals())}
+    in_path = [_parameter(found) for found in _ID.findall(route.path)]
+    written["parameters"] = [*in_path, *parameters.parameters_of(route, dialect)]
+    if route.body:
+        written["requestBody"] = _body(route, route.body)
+    done = responses.success(route.returns, examples.answers(dialect)[route.returns])
+    if route.links:
+        done["links"] = {name: _link(dialect, name) for name in route.links}
+    common = _OPEN_ERRORS if route.is_open else _COMMON_ERRORS
+    failed = responses.error_responses([*route.own_errors, *common])
+    written["responses"] = {"200": done, **failed}
     return written
 
 
-def _link(face: Face, name: str) -> Json:
-    """To an operation on the last item of an answer."""
+def operation_ids(dialect: Dialect) -> dict[str, str]:
+    """Return the ids of all operations in a dialect's document, by the handlers' names."""
+    place = DIALECTS.index(dialect)
+    return {route.handler.__name__: route.operation_ids[place] for route in app.api.routes}
+
+
+def _tag(route: Route) -> str:
+    [*_, part] = (part for part in route.path.split("/") if not part.startswith("{"))
+    return _TAGS[part][0]
+
+
+def _link(dialect: Dialect, name: str) -> Json:
+    """Return the link to an operation on the last item of a response."""
     return {
-        "operationId": face.operation_ids[name],
+        "operationId": operation_ids(dialect)[name],
         "parameters": {
             "conversation_id": "$request.path.conversation_id",
             "item_id": "$response.body#/last_id",
@@ -123,19 +138,20 @@ def _parameter(name: str) -> Json:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _body(name: str, operation: Operation, schema: str) -> Json:
-    shown = {key: {"value": value} for key, value in examples.BODIES[name].items()}
+def _body(route: Route, schema: str) -> Json:
+    named = examples.BODIES[route.handler.__name__]
+    shown = {key: {"value": value} for key, value in named.items()}
     return {
-        "required": operation.is_body_required,
+        "required": bool(getattr(bodies, schema).__required_keys__),
         "content": {"application/json": {"schema": ref(schema), "examples": shown}},
     }
 
 
-def _components(face: Face) -> Json:
+def _components(dialect: Dialect) -> Json:
     contract = contract_schemas()
-    [values, _] = contract["Batch"]["properties"]["include"]["anyOf"]
-    values["items"] = parameters.included(face)
-    done = responses.answer_schemas(api.MAX_PAGE_CONVERSATIONS, api.MAX_PAGE_ITEMS)
+    [values, _] = contract["AppendItems"]["properties"]["include"]["anyOf"]
+    values["items"] = parameters.included(dialect)
+    done = responses.answer_schemas(routes.MAX_PAGE_CONVERSATIONS, routes.MAX_PAGE_ITEMS)
     schemas = {**contract, **answered_schemas(contract), **done}
     return {
         "securitySchemes": {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from conversations.http.dialects import OPENAI
 from conversations.http.rendering import as_openai
-from openapi.dialects import OPENAI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.dialects import Face
+    from conversations.http.dialects import Dialect
 
 _CONVERSATION_ID: Final = "conv_abc123"
 _QUESTION: Final = {"type": "message", "role": "user", "content": "What is the weather today?"}
@@ -54,9 +54,9 @@ def _page(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"object": "list", "data": [entry], **ends}
 
 
-def answers(face: Face) -> Mapping[str, Mapping[str, Any]]:
-    """By the name of their schema, then by their own; items as the face shows them."""
-    item = as_openai(_ANSWERED) if face is OPENAI else _ANSWERED
+def answers(dialect: Dialect) -> Mapping[str, Mapping[str, Any]]:
+    """By the name of their schema, then by their own; items as the dialect shows them."""
+    item = as_openai(_ANSWERED) if dialect is OPENAI else _ANSWERED
     return {
         "Conversation": {"conversation": _CONVERSATION},
         "DeletedConversation": {

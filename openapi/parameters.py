@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
-from conversations.http.rendering import HEAVY_FIELDS
+from conversations.http.rendering import INCLUDABLE_FIELDS
 from conversations.http.request import DEFAULT_LIMIT
 from conversations.model import Order
 from openapi.schemas import ID, Json
@@ -12,7 +12,8 @@ from openapi.schemas import ID, Json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from openapi.dialects import Face
+    from conversations.http.dialects import Dialect
+    from conversations.http.routes import Route
 
 # A header's value has no blanks at its ends: HTTP takes them away.
 _VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"
@@ -56,9 +57,6 @@ RETRY_COUNT: Final = _parameter(
     " added.",
     {"type": "string"},
 )
-AFTER: Final = _parameter(
-    "query", "after", "The id after which the page begins. It may have been deleted since.", ID
-)
 METADATA: Final[Json] = {
     "name": "metadata",
     "in": "query",
@@ -70,30 +68,45 @@ METADATA: Final[Json] = {
         }
     },
 }
+_AFTER: Final = _parameter(
+    "query", "after", "The id after which the page begins. It may have been deleted since.", ID
+)
 
 
-def limit(most: int) -> Json:
-    """How many entries a page has."""
+def parameters_of(route: Route, dialect: Dialect) -> list[Json]:
+    """Return the parameters of a route's query and headers, as a dialect names them."""
+    found: dict[str, Json] = {
+        "after": _AFTER,
+        "limit": _limit(route.max_limit),
+        "order": _order(dialect),
+        "include": _include(dialect),
+        "metadata": METADATA,
+        "Idempotency-Key": IDEMPOTENCY_KEY,
+        "x-stainless-retry-count": RETRY_COUNT,
+    }
+    end_user = [] if route.is_open else [ON_BEHALF_OF]
+    return [*(found[name] for name in route.parameters), *end_user]
+
+
+def included(dialect: Dialect) -> Json:
+    """Return the schema of a value of `include`."""
+    return {"type": "string"} if dialect.include_is_open else {"enum": [*INCLUDABLE_FIELDS]}
+
+
+def _limit(most: int | None) -> Json:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
     return _parameter("query", "limit", "The largest number of entries in the page.", schema)
 
 
-def order(face: Face) -> Json:
-    """Which end a list begins with."""
-    schema = {"enum": [*get_args(Order.__value__)], "default": face.order}
+def _order(dialect: Dialect) -> Json:
+    schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
     return _parameter("query", "order", "`asc`: oldest first. `desc`: newest first.", schema)
 
 
-def include(face: Face) -> Json:
-    """Which of the heavy fields are shown; without it, all are."""
+def _include(dialect: Dialect) -> Json:
     text = (
         "Of the large optional fields, return only these: "
-        f"{', '.join(f'`{name}`' for name in HEAVY_FIELDS)}."
+        f"{', '.join(f'`{name}`' for name in INCLUDABLE_FIELDS)}."
         " Without `include`, every field is returned."
     )
-    return _parameter("query", face.include, text, {"type": "array", "items": included(face)})
-
-
-def included(face: Face) -> Json:
-    """A value of `include`."""
-    return {"type": "string"} if face.include_is_open else {"enum": [*HEAVY_FIELDS]}
+    return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})

@@ -1,4 +1,4 @@
-"""What the service answers: the schemas of its successes, and of its refusals by status."""
+"""What the service answers: the schemas of its successes, and of its error_responses by status."""
 
 from __future__ import annotations
 
@@ -91,16 +91,16 @@ def success(schema: str, examples: Mapping[str, Any]) -> Json:
     }
 
 
-def refusals(codes: Sequence[str]) -> dict[str, Json]:
+def error_responses(codes: Sequence[str]) -> dict[str, Json]:
     """The answers by which an operation may be refused, by status."""
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in codes:
         for status in ERRORS[code].statuses:
             by_status[status].append(code)
-    return {str(status): _refusal(status, by_status[status]) for status in sorted(by_status)}
+    return {str(status): _error_response(status, by_status[status]) for status in sorted(by_status)}
 
 
-def _refusal(status: int, codes: Sequence[str]) -> Json:
+def _error_response(status: int, codes: Sequence[str]) -> Json:
     names = {"x-request-id", *(name for code in codes for name in ERRORS[code].headers)}
     listed = ", ".join(f"`{code}`" for code in codes)
     return {

@@ -8,9 +8,14 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from conversations import ids
-from conversations.contract.bodies import CreateConversation, DeleteItems, UpdateConversation
+from conversations.contract.bodies import (
+    AppendItems,
+    CreateConversation,
+    DeleteItems,
+    UpdateConversation,
+)
 from conversations.contract.fields import STRICT
-from conversations.contract.items import AnyItem, Batch
+from conversations.contract.items import AnyItem
 from conversations.errors import ERRORS, ErrorEnvelope
 from openapi.discriminators import NAME, by_type, name_in, requires_type, type_of
 
@@ -21,7 +26,7 @@ type Json = dict[str, Any]
 
 ITEM: Final = "Item"
 ID: Final[Json] = {"type": "string", "pattern": ids.ID_PATTERN}
-_BODIES: Final = (Batch, CreateConversation, UpdateConversation, DeleteItems, ErrorEnvelope)
+_BODIES: Final = (AppendItems, CreateConversation, UpdateConversation, DeleteItems, ErrorEnvelope)
 _PREFIX: Final = "#/components/schemas/"
 
 

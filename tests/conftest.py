@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import pytest
 
-from conversations.auth.api_keys import SCOPES, ApiKeys, Scope
+from conversations.auth.api_keys import SCOPES, ApiKeyRepository, Scope
 from local.engines import running_engine
 from local.resources import Resources
-from local.stack import LocalStack
+from local.stack import DevStack
 from local.template import TEMPLATE, Template
 from tests.support.sdk_report import write_table
 
@@ -115,24 +115,24 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resources]:
 
 
 @pytest.fixture(scope="session")
-def running_stack() -> Iterator[LocalStack]:
-    with LocalStack.start(engine="moto") as stack:
+def running_stack() -> Iterator[DevStack]:
+    with DevStack.start(engine="moto") as stack:
         yield stack
 
 
 @pytest.fixture
-def stack(running_stack: LocalStack) -> LocalStack:
+def stack(running_stack: DevStack) -> DevStack:
     running_stack.reset()
     return running_stack
 
 
 @pytest.fixture
-def api_keys(stack: LocalStack) -> ApiKeys:
-    return ApiKeys(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+def api_keys(stack: DevStack) -> ApiKeyRepository:
+    return ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
 
 
 @pytest.fixture
-def issue_key(api_keys: ApiKeys) -> IssueKey:
+def issue_key(api_keys: ApiKeyRepository) -> IssueKey:
     def issue(
         account: str = "acme",
         *,
@@ -152,7 +152,7 @@ def issue_key(api_keys: ApiKeys) -> IssueKey:
 
 
 @pytest.fixture
-def base_url(stack: LocalStack) -> str:
+def base_url(stack: DevStack) -> str:
     return f"{stack.url}/api/v1/llm"
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "aws_clients": set[str](),
     "init_phase": set[str](),
     "contract": {"errors", "ids"},
-    "http": {"aws_clients", "contract", "errors", "ids", "model"},
+    "http": {"aws_clients", "contract", "errors", "ids", "model", "telemetry"},
     "storage": {"aws_clients", "contract", "errors", "ids", "model", "telemetry"},
     "auth": {"ids"},
     "__init__": set[str](),

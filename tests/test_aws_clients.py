@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 GATEWAY_SECONDS = 29
 BOTOCORES_LONGEST_FIRST_DELAY_SECONDS = 1
@@ -40,12 +40,12 @@ ROW: dict[str, Any] = {
 
 
 @pytest.fixture
-def table(stack: LocalStack) -> str:
+def table(stack: DevStack) -> str:
     return stack.template.name("ConversationsTable")
 
 
 @pytest.fixture
-def client(stack: LocalStack) -> DynamoDBClient:
+def client(stack: DevStack) -> DynamoDBClient:
     assert stack
     return aws_clients.dynamodb()
 
@@ -159,8 +159,8 @@ def client_of(url: str, monkeypatch: pytest.MonkeyPatch) -> DynamoDBClient:
     return aws_clients.dynamodb()
 
 
-def test_requests_share_a_connection(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    with stack.engine.turn, serving(WHOLE) as (seen, url):
+def test_requests_share_a_connection(stack: DevStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stack.engine.lock, serving(WHOLE) as (seen, url):
         client = client_of(url, monkeypatch)
         settings: Any = client.meta.config
 
@@ -173,9 +173,9 @@ def test_requests_share_a_connection(stack: LocalStack, monkeypatch: pytest.Monk
 
 
 def test_a_lost_answer_is_asked_for_once_more(
-    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+    stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with stack.engine.turn, serving(None) as (seen, url):
+    with stack.engine.lock, serving(None) as (seen, url):
         client = client_of(url, monkeypatch)
 
         with pytest.raises(ConnectionClosedError):
@@ -185,9 +185,9 @@ def test_a_lost_answer_is_asked_for_once_more(
 
 
 def test_an_answer_that_is_cut_off_is_asked_for_once_more(
-    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+    stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with stack.engine.turn, serving(WHOLE[:9], WHOLE) as (seen, url):
+    with stack.engine.lock, serving(WHOLE[:9], WHOLE) as (seen, url):
         client = client_of(url, monkeypatch)
 
         answer = client.get_item(TableName="t", Key=KEY)
@@ -199,9 +199,9 @@ def test_an_answer_that_is_cut_off_is_asked_for_once_more(
 
 @pytest.mark.parametrize("answer", [WHOLE[:9], b"[]", b"null", b"", b"\xff"])
 def test_an_answer_that_cannot_be_read_is_a_lost_one(
-    answer: bytes, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+    answer: bytes, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with stack.engine.turn, serving(answer) as (_, url):
+    with stack.engine.lock, serving(answer) as (_, url):
         client = client_of(url, monkeypatch)
 
         with pytest.raises(HTTPClientError):
@@ -210,7 +210,7 @@ def test_an_answer_that_cannot_be_read_is_a_lost_one(
 
 
 def test_the_slowest_calls_end_before_their_function_does() -> None:
-    settings: Any = aws_clients.SETTINGS
+    settings: Any = aws_clients.CLIENT_CONFIG
     tries = settings.retries["total_max_attempts"]
     call = tries * (settings.connect_timeout + settings.read_timeout)
     call += (tries - 1) * BOTOCORES_LONGEST_FIRST_DELAY_SECONDS

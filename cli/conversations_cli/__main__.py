@@ -11,7 +11,7 @@ import click
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans, find_unfinished_purges, requeue_purge
 from conversations.storage.transactions import Table
-from conversations_cli.command_line import Aws, asks_aws
+from conversations_cli.command_line import Aws, aws_options
 from conversations_cli.key_commands import keys
 
 REMOVED_AT_ONCE = 1_000
@@ -32,7 +32,7 @@ def objects() -> None:
 
 
 @objects.command()
-@asks_aws
+@aws_options
 @click.option("--table", help="The table of conversations itself.")
 @click.option("--bucket", help="The bucket itself.")
 @click.option(
@@ -73,7 +73,7 @@ def purges() -> None:
 
 
 @purges.command()
-@asks_aws
+@aws_options
 @click.option("--table", help="The table of conversations itself, instead of --stack.")
 @click.option(
     "--hours",

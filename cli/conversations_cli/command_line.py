@@ -41,7 +41,7 @@ class Aws:
         return outputs
 
 
-def asks_aws(command: Callable[..., None]) -> Callable[..., None]:
+def aws_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--stack`, `--region` and `--profile`, and tell AWS's errors in a sentence."""
 
     @click.option("--stack", help="The CloudFormation stack, whose outputs name the rest.")
@@ -79,7 +79,7 @@ class Duration(click.ParamType[timedelta]):
         return parsed
 
 
-class Moment(click.ParamType[int]):
+class FutureTime(click.ParamType[int]):
     """A time to come, as seconds since the epoch: 90d from now, or 2027-01-31 at 00:00 UTC."""
 
     name = "duration|date"
@@ -128,11 +128,11 @@ def _sentence(error: Exception, names: Mapping[str, object]) -> str:
         case NoRegionError():
             return "There is no AWS region: give --region, or set AWS_DEFAULT_REGION."
         case ClientError():
-            return _refusal(error, names)
+            return _client_error_sentence(error, names)
     return f"AWS cannot be asked: {error}"
 
 
-def _refusal(error: ClientError, names: Mapping[str, object]) -> str:
+def _client_error_sentence(error: ClientError, names: Mapping[str, object]) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     match code, error.operation_name:
         case "ValidationError", "DescribeStacks":

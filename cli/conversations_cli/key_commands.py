@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from conversations.auth.api_keys import SCOPES, ApiKey, ApiKeys, Scope, UsageKey
+from conversations.auth.api_keys import SCOPES, ApiKey, ApiKeyRepository, Scope, UsageKey
 from conversations.auth.usage_plans import UsagePlans
 from conversations_cli.command_line import (
     Aws,
     Duration,
-    Moment,
-    asks_aws,
+    FutureTime,
+    aws_options,
     moment_text,
     table_text,
 )
@@ -33,7 +33,7 @@ COLUMNS = ("key_id", "state", "account", "name", "scopes", "plan", "expires_at",
 class Registry:
     """The keys of one stack, and how they are shown."""
 
-    keys: ApiKeys
+    keys: ApiKeyRepository
     plans: UsagePlans
     as_json: bool
 
@@ -46,7 +46,7 @@ class Registry:
             raise click.BadParameter(f"There is no plan '{plan}'; there are: {known}.")
         return self.plans.issued(plan, name)
 
-    def hand_over(self, key: str, record: ApiKey) -> None:
+    def print_new_key(self, key: str, record: ApiKey) -> None:
         """Print a key, for the only time: alone on standard output, unless it is JSON."""
         if self.as_json:
             click.echo(json.dumps({"key": key, **_fields(record)}))
@@ -65,13 +65,15 @@ def key_command(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--table", help="The table of keys itself, instead of --stack.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    @asks_aws
+    @aws_options
     @functools.wraps(command)
     def run(aws: Aws, table: str | None, as_json: bool, **options: object) -> None:  # noqa: FBT001 - click's flag
         if (aws.stack is None) == (table is None):
             raise click.UsageError("Give either --stack or --table.")
         outputs = aws.outputs() if aws.stack else {}
-        keys = ApiKeys(aws.session.client("dynamodb"), table or outputs["ApiKeysTableName"])
+        keys = ApiKeyRepository(
+            aws.session.client("dynamodb"), table or outputs["ApiKeysTableName"]
+        )
         plan_ids = dict(pair.split("=") for pair in outputs.get("UsagePlans", "").split())
         plans = UsagePlans(lambda: aws.session.client("apigateway"), plan_ids)
         command(Registry(keys, plans, as_json), **options)
@@ -97,7 +99,9 @@ def keys() -> None:
     help="What the key may do; may be repeated.  [default: all]",
 )
 @click.option("--delegate", "may_delegate", is_flag=True, help="Obey X-On-Behalf-Of.")
-@click.option("--expires", "expires_at", type=Moment(), help="When it ends: 90d, or 2027-01-31.")
+@click.option(
+    "--expires", "expires_at", type=FutureTime(), help="When it ends: 90d, or 2027-01-31."
+)
 @click.option("--plan", help="The usage plan.  [default: none, no limit of its own]")
 def create(  # noqa: PLR0913, PLR0917 - one parameter an option
     registry: Registry,
@@ -124,7 +128,7 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
             )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    registry.hand_over(key, record)
+    registry.print_new_key(key, record)
 
 
 @keys.command("list")
@@ -132,7 +136,9 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--all", "is_everything", is_flag=True, help="Also what expired or was revoked.")
 def list_keys(registry: Registry, is_everything: bool) -> None:  # noqa: FBT001 - click's flag
     """Show the live keys, the oldest first."""
-    records = sorted(registry.keys.all(), key=lambda record: (record.created_at, record.key_id))
+    records = sorted(
+        registry.keys.list_all(), key=lambda record: (record.created_at, record.key_id)
+    )
     shown = [_fields(record) for record in records if is_everything or record.state == "live"]
     if registry.as_json:
         click.echo(json.dumps(shown))
@@ -156,9 +162,9 @@ def revoke(registry: Registry, key_id: str) -> None:
     """Close a key for good; it is refused within 60 seconds."""
     record = _known(registry.keys.revoke(key_id), key_id)
     if record.usage and not any(
-        other.usage == record.usage and other.state == "live" for other in registry.keys.all()
+        other.usage == record.usage and other.state == "live" for other in registry.keys.list_all()
     ):
-        registry.plans.withdraw(record.usage.usage_key_id)
+        registry.plans.delete_key(record.usage.usage_key_id)
     registry.show(record)
 
 
@@ -185,7 +191,7 @@ def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None
             raise click.ClickException(f"The key '{key_id}' {reason}.")
     ends_at = _known(registry.keys.find(key_id), key_id).expires_at
     click.echo(f"The key '{key_id}' ends at {moment_text(ends_at)}.", err=True)
-    registry.hand_over(*rotated)
+    registry.print_new_key(*rotated)
 
 
 def _known(record: ApiKey | None, key_id: str) -> ApiKey:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from conversations import aws_clients, init_phase
-from conversations.auth.api_keys import ApiKey, ApiKeys, Scope
-from conversations.telemetry import Tally
+from conversations.auth.api_keys import ApiKey, ApiKeyRepository, Scope
+from conversations.telemetry import RequestStats
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,9 +31,9 @@ logger = Logger(use_rfc3339=True)
 
 
 @functools.cache
-def api_keys() -> ApiKeys:
+def api_keys() -> ApiKeyRepository:
     """Return the table of keys, with the client of this execution environment."""
-    return ApiKeys(aws_clients.dynamodb(), os.environ["API_KEYS_TABLE"])
+    return ApiKeyRepository(aws_clients.dynamodb(), os.environ["API_KEYS_TABLE"])
 
 
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """
     record = _verify(event["authorizationToken"].partition(" ")[2])
     if record is None:
-        logger.info("key refused", **_counted("RefusedKeys"))
+        logger.info("key refused", **_counted("RejectedKeys"))
         raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway knows this one by its text
     logger.info("key accepted", key_id=record.key_id)
     return {
@@ -70,15 +70,15 @@ def _verify(key: str) -> ApiKey | None:
         return api_keys().verify(key)
     except Exception as error:
         frames = traceback.format_tb(error.__traceback__)
-        counted = _counted("FailedAuthorizations")
+        counted = _counted("AuthorizerErrors")
         logger.error("key not judged", error=type(error).__name__, frames=frames, **counted)  # noqa: TRY400 - its text may be anything
         raise
 
 
 def _counted(metric: Metric) -> dict[str, Any]:
-    tally = Tally()
-    tally.add(metric)
-    return tally.embedded()
+    stats = RequestStats()
+    stats.add(metric)
+    return stats.to_emf()
 
 
 def _policy(method_arn: str, scopes: Collection[Scope]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from conversations import aws_clients, init_phase
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation, sweep
 from conversations.storage.transactions import Table
-from conversations.telemetry import Tally
+from conversations.telemetry import RequestStats
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -64,10 +64,10 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
     started = time.perf_counter()
     change = cast("StreamRecord", record.dynamodb)
     owner, _, conversation_id = change.keys["pk"].partition("/")
-    done = Tally(owner, conversation_id)
+    stats = RequestStats(owner, conversation_id)
     ids = {"owner": owner, "conversation_id": conversation_id}
     try:
-        is_done = purge(record, lambda_context, done)
+        is_done = purge(record, lambda_context, stats)
     except Exception as error:
         frames = traceback.format_tb(error.__traceback__)
         logger.error("purge failed", **ids, error=type(error).__name__, frames=frames)  # noqa: TRY400 - its text may be anything
@@ -76,17 +76,17 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
         "purge",
         **ids,
         is_done=is_done,
-        rows=done.metrics.get("PurgedRows", 0),
-        retries=done.retries,
+        rows=stats.metrics.get("PurgedRows", 0),
+        retries=stats.retries,
         duration_ms=round(1000 * (time.perf_counter() - started), 1),
-        **done.embedded(),
+        **stats.to_emf(),
     )
 
 
-def purge(record: DynamoDBRecord, lambda_context: LambdaContext, done: Tally) -> bool:
+def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestStats) -> bool:
     """Do what a record asks for; return whether all of it is done."""
     change = cast("StreamRecord", record.dynamodb)
-    pk, table = change.keys["pk"], Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], done)
+    pk, table = change.keys["pk"], Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], stats)
     is_expiry = record.event_name is DynamoDBRecordEventName.REMOVE
     if is_expiry and "object" in change.old_image:
         payload_store().delete([change.old_image["object"]])
@@ -99,7 +99,7 @@ def purge(record: DynamoDBRecord, lambda_context: LambdaContext, done: Tally) ->
         lambda: lambda_context.get_remaining_time_in_millis() > RESERVE_MS,
     )
     if is_done and not is_expiry:
-        done.add("PurgeLag", time.time() - float(change.new_image["deleted_at"]) / 1000)
+        stats.add("PurgeLag", time.time() - float(change.new_image["deleted_at"]) / 1000)
     return is_done
 
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from conversations.auth.api_keys import ApiKey, ApiKeys
+from conversations.auth.api_keys import ApiKey, ApiKeyRepository
 from conversations.auth.key_format import hash_key
 from tests.support.fault_injection import CANCELED, Faults, refusal
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 
-def test_a_key_is_shown_once_and_kept_as_a_hash(stack: LocalStack, api_keys: ApiKeys) -> None:
+def test_a_key_is_shown_once_and_kept_as_a_hash(
+    stack: DevStack, api_keys: ApiKeyRepository
+) -> None:
     key, record = api_keys.create(account="acme", name="test")
 
     table = stack.template.name("ApiKeysTable")
@@ -32,33 +34,33 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(stack: LocalStack, api_keys: Api
 
 
 @pytest.mark.parametrize("place", [4, 20, -1])
-def test_a_typing_error_is_found_without_a_read(place: int, api_keys: ApiKeys) -> None:
+def test_a_typing_error_is_found_without_a_read(place: int, api_keys: ApiKeyRepository) -> None:
     key, _ = api_keys.create(account="acme", name="test")
     at = place % len(key)
     wrong = key[:at] + ("a" if key[at] != "a" else "b") + key[at + 1 :]
 
-    assert ApiKeys(None, "no table").verify(wrong) is None  # type: ignore[arg-type] # never called
+    assert ApiKeyRepository(None, "no table").verify(wrong) is None  # type: ignore[arg-type] # never called
 
 
-def test_a_chosen_key_must_not_pretend_to_be_issued(api_keys: ApiKeys) -> None:
+def test_a_chosen_key_must_not_pretend_to_be_issued(api_keys: ApiKeyRepository) -> None:
     with pytest.raises(ValueError, match="checksum"):
         api_keys.create(account="acme", name="test", key="lck_mine")
 
     assert api_keys.create(account="acme", name="test", key="mine")[0] == "mine"
 
 
-def test_an_account_is_an_id(api_keys: ApiKeys) -> None:
+def test_an_account_is_an_id(api_keys: ApiKeyRepository) -> None:
     with pytest.raises(ValueError, match="account"):
         api_keys.create(account="a:b", name="test")
 
 
-def test_a_key_has_a_scope(api_keys: ApiKeys) -> None:
+def test_a_key_has_a_scope(api_keys: ApiKeyRepository) -> None:
     with pytest.raises(ValueError, match="scope"):
         api_keys.create(account="acme", name="test", scopes=frozenset())
 
 
 def test_a_rotated_key_lives_as_long_as_the_old_one_was_given(
-    api_keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+    api_keys: ApiKeyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, old = api_keys.create(account="acme", name="test", expires_at=int(time.time()) + 1_000)
     later = SimpleNamespace(time=lambda: old.created_at + 600)
@@ -71,7 +73,7 @@ def test_a_rotated_key_lives_as_long_as_the_old_one_was_given(
     assert api_keys.find(old.key_id) == replace(old, replaced_by=rotated[1].key_id)
 
 
-def test_of_two_rotations_at_once_one_is_done(stack: LocalStack, api_keys: ApiKeys) -> None:
+def test_of_two_rotations_at_once_one_is_done(stack: DevStack, api_keys: ApiKeyRepository) -> None:
     _, old = api_keys.create(account="acme", name="test")
     rivals = iter([lambda: api_keys.rotate(old.key_id, overlap_seconds=60)])
     events, event = stack.resources.dynamodb.meta.events, "before-call.dynamodb.TransactWriteItems"
@@ -85,12 +87,12 @@ def test_of_two_rotations_at_once_one_is_done(stack: LocalStack, api_keys: ApiKe
     events.unregister(event, let_a_rival_be_first)
 
     assert rotated is None
-    assert len([*api_keys.all()]) == 2
+    assert len([*api_keys.list_all()]) == 2
 
 
 @pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError"])
 def test_a_rotation_that_aws_cancels_is_no_refusal(
-    code: str, stack: LocalStack, api_keys: ApiKeys
+    code: str, stack: DevStack, api_keys: ApiKeyRepository
 ) -> None:
     _, old = api_keys.create(account="acme", name="test")
     faults = Faults(stack.resources.dynamodb, "TransactWriteItems")
@@ -99,22 +101,22 @@ def test_a_rotation_that_aws_cancels_is_no_refusal(
     with pytest.raises(ClientError, match=CANCELED):
         api_keys.rotate(old.key_id, overlap_seconds=60)
 
-    assert [*api_keys.all()] == [old]
+    assert [*api_keys.list_all()] == [old]
 
 
 @pytest.mark.parametrize("state", ["revoked", "expired", "rotated", "unknown"])
-def test_what_is_not_live_is_not_rotated(state: str, api_keys: ApiKeys) -> None:
+def test_what_is_not_live_is_not_rotated(state: str, api_keys: ApiKeyRepository) -> None:
     past = int(time.time()) - 1 if state == "expired" else None
     _, old = api_keys.create(account="acme", name="test", expires_at=past)
     if state == "revoked":
         api_keys.revoke(old.key_id)
     if state == "rotated":
         api_keys.rotate(old.key_id, overlap_seconds=60)
-    before = [*api_keys.all()]
+    before = [*api_keys.list_all()]
 
     key_id = "key_none" if state == "unknown" else old.key_id
     assert api_keys.rotate(key_id, overlap_seconds=60) is None
-    assert [*api_keys.all()] == before
+    assert [*api_keys.list_all()] == before
 
 
 def life_of(key: ApiKey) -> int:

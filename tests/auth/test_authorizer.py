@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from conversations.auth.api_keys import SCOPES, ApiKeys, Scope
+from conversations.auth.api_keys import SCOPES, ApiKeyRepository, Scope
 from conversations.auth.key_format import hash_key, new_key
-from local.stack import LocalStack
+from local.stack import DevStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,9 @@ def expected(method: str, scopes: frozenset[Scope], *, may: bool, delegates: boo
     return (403, "delegation_not_allowed") if delegates and not may else behind
 
 
-def keep_scopes(stack: LocalStack, key: str, scopes: frozenset[Scope]) -> None:
+def keep_scopes(stack: DevStack, key: str, scopes: frozenset[Scope]) -> None:
     """Give a key other scopes; none are kept as one that only another release knows."""
-    with stack.engine.turn:
+    with stack.engine.lock:
         stack.resources.dynamodb.update_item(
             TableName=stack.template.name("ApiKeysTable"),
             Key={"key_hash": {"S": hash_key(key)}},
@@ -62,7 +62,7 @@ def keep_scopes(stack: LocalStack, key: str, scopes: frozenset[Scope]) -> None:
 @pytest.mark.parametrize("scopes", SUBSETS, ids=lambda scopes: "+".join(sorted(scopes)) or "none")
 @pytest.mark.parametrize("may", [True, False], ids=["may-delegate", "may-not"])
 def test_a_live_key_does_what_its_scopes_and_its_right_say(
-    scopes: frozenset[Scope], *, may: bool, stack: LocalStack, base_url: str, issue_key: IssueKey
+    scopes: frozenset[Scope], *, may: bool, stack: DevStack, base_url: str, issue_key: IssueKey
 ) -> None:
     key = issue_key(may_delegate=may)
     keep_scopes(stack, key, scopes)
@@ -80,9 +80,9 @@ def test_a_key_that_has_ended_is_refused_whatever_it_could(  # noqa: PLR0913 - a
     state: str,
     *,
     may: bool,
-    stack: LocalStack,
+    stack: DevStack,
     base_url: str,
-    api_keys: ApiKeys,
+    api_keys: ApiKeyRepository,
 ) -> None:
     past = 1 if state == "expired" else None
     key, record = api_keys.create(account="a", name="n", may_delegate=may, expires_at=past)
@@ -137,21 +137,23 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def timed_stack(clock: Clock) -> Iterator[LocalStack]:
-    with LocalStack.start(engine="moto", clock=clock.monotonic) as stack:
+def timed_stack(clock: Clock) -> Iterator[DevStack]:
+    with DevStack.start(engine="moto", clock=clock.monotonic) as stack:
         yield stack
 
 
 @pytest.fixture
-def timed_url(timed_stack: LocalStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> str:
+def timed_url(timed_stack: DevStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> str:
     timed_stack.reset()
     monkeypatch.setattr("conversations.auth.api_keys.time", SimpleNamespace(time=clock.time))
     return f"{timed_stack.url}/api/v1/llm"
 
 
 @pytest.fixture
-def timed_keys(timed_stack: LocalStack) -> ApiKeys:
-    return ApiKeys(timed_stack.resources.dynamodb, timed_stack.template.name("ApiKeysTable"))
+def timed_keys(timed_stack: DevStack) -> ApiKeyRepository:
+    return ApiKeyRepository(
+        timed_stack.resources.dynamodb, timed_stack.template.name("ApiKeysTable")
+    )
 
 
 def is_let_in(url: str, key: str) -> bool:
@@ -159,7 +161,7 @@ def is_let_in(url: str, key: str) -> bool:
 
 
 def test_a_revoked_key_is_refused_after_a_minute(
-    timed_url: str, timed_keys: ApiKeys, clock: Clock
+    timed_url: str, timed_keys: ApiKeyRepository, clock: Clock
 ) -> None:
     key, record = timed_keys.create(account="a", name="n")
     assert is_let_in(timed_url, key)
@@ -172,7 +174,7 @@ def test_a_revoked_key_is_refused_after_a_minute(
 
 
 def test_a_revoked_key_that_was_not_in_use_is_refused_at_once(
-    timed_url: str, timed_keys: ApiKeys
+    timed_url: str, timed_keys: ApiKeyRepository
 ) -> None:
     key, record = timed_keys.create(account="a", name="n")
     timed_keys.revoke(record.key_id)
@@ -181,7 +183,7 @@ def test_a_revoked_key_that_was_not_in_use_is_refused_at_once(
 
 
 def test_both_keys_of_a_rotation_open_the_door_until_the_overlap_is_over(
-    timed_url: str, timed_keys: ApiKeys, clock: Clock
+    timed_url: str, timed_keys: ApiKeyRepository, clock: Clock
 ) -> None:
     old, record = timed_keys.create(account="a", name="n")
     rotated = timed_keys.rotate(record.key_id, overlap_seconds=3_600)
@@ -194,7 +196,7 @@ def test_both_keys_of_a_rotation_open_the_door_until_the_overlap_is_over(
 
 
 def test_a_rotation_without_an_overlap_ends_the_old_key_within_a_minute(
-    timed_url: str, timed_keys: ApiKeys, clock: Clock
+    timed_url: str, timed_keys: ApiKeyRepository, clock: Clock
 ) -> None:
     old, record = timed_keys.create(account="a", name="n")
     assert is_let_in(timed_url, old)

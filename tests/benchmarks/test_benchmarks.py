@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 PEER = Path(__file__).parents[2] / "benchmarks" / "peers" / "fastapi" / "app.py"
 
@@ -38,7 +38,7 @@ def test_a_missed_target_is_marked_in_the_table() -> None:
 
 
 @pytest.fixture
-def peer(stack: LocalStack) -> Iterator[ModuleType]:
+def peer(stack: DevStack) -> Iterator[ModuleType]:
     """FastAPI's service, beside the tables of the stack; Mangum takes the loop that is set."""
     assert stack
     loop = asyncio.new_event_loop()

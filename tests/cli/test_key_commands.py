@@ -21,8 +21,8 @@ from conversations_cli.key_commands import keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conversations.auth.api_keys import ApiKeys
-    from local.stack import LocalStack
+    from conversations.auth.api_keys import ApiKeyRepository
+    from local.stack import DevStack
 
 GUIDE, README = (Path(__file__).parents[2] / name for name in ("docs/keys.md", "README.md"))
 STACKS = re.findall(
@@ -32,7 +32,7 @@ ACME = ("--account", "acme", "--name", "ci")
 
 
 @pytest.fixture(scope="module")
-def described(running_stack: LocalStack) -> Iterator[list[str]]:
+def described(running_stack: DevStack) -> Iterator[list[str]]:
     """A stack as CloudFormation describes it, with the plan `free` and the table of the tests."""
     gateway, cloudformation = boto3.client("apigateway"), boto3.client("cloudformation")
     plan = gateway.create_usage_plan(name="keys-free")
@@ -50,9 +50,9 @@ def described(running_stack: LocalStack) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def at(described: list[str], stack: LocalStack) -> Iterator[list[str]]:
+def at(described: list[str], stack: DevStack) -> Iterator[list[str]]:
     """How a command is told of the stack, whose table is empty; nobody else uses moto meanwhile."""
-    with stack.engine.turn:
+    with stack.engine.lock:
         yield described
         for key_id in counted():
             boto3.client("apigateway").delete_api_key(apiKey=key_id)
@@ -74,7 +74,7 @@ def counted() -> list[str]:
     return [key["id"] for key in boto3.client("apigateway").get_api_keys()["items"]]
 
 
-def test_a_created_key_is_all_of_standard_output(at: list[str], api_keys: ApiKeys) -> None:
+def test_a_created_key_is_all_of_standard_output(at: list[str], api_keys: ApiKeyRepository) -> None:
     result = invoke("create", *at, *ACME, "--scope", "read", "--scope", "write", "--delegate")
 
     record = api_keys.verify(result.stdout.removesuffix("\n"))
@@ -88,7 +88,7 @@ def test_a_created_key_is_all_of_standard_output(at: list[str], api_keys: ApiKey
     assert "not shown again" in result.stderr
 
 
-def test_a_created_key_is_in_the_json(at: list[str], api_keys: ApiKeys) -> None:
+def test_a_created_key_is_in_the_json(at: list[str], api_keys: ApiKeyRepository) -> None:
     made = ask("create", *at, *ACME)
 
     record = api_keys.verify(made.pop("key"))
@@ -133,16 +133,18 @@ def test_a_key_expires_at_a_date(given: str, seconds: int, at: list[str]) -> Non
 
 @pytest.mark.parametrize("given", ["2020-01-01", "0d", "-1d", "90", "soon", "99999999d", "1y", ""])
 def test_a_key_expires_in_the_future_or_is_not_made(
-    given: str, at: list[str], api_keys: ApiKeys
+    given: str, at: list[str], api_keys: ApiKeyRepository
 ) -> None:
     result = invoke("create", *at, *ACME, "--expires", given)
 
     assert result.exit_code == 2
     assert f"'{given}'" in result.stderr
-    assert [*api_keys.all()] == []
+    assert [*api_keys.list_all()] == []
 
 
-def test_the_list_holds_live_keys_and_all_if_told(at: list[str], api_keys: ApiKeys) -> None:
+def test_the_list_holds_live_keys_and_all_if_told(
+    at: list[str], api_keys: ApiKeyRepository
+) -> None:
     live = api_keys.create(account="a", name="live")[1].key_id
     revoked = api_keys.create(account="a", name="revoked")[1].key_id
     api_keys.revoke(revoked)
@@ -153,14 +155,16 @@ def test_the_list_holds_live_keys_and_all_if_told(at: list[str], api_keys: ApiKe
     assert every == {live: "live", revoked: "revoked", expired: "expired"}
 
 
-def test_the_list_goes_on_behind_the_first_megabyte(at: list[str], api_keys: ApiKeys) -> None:
+def test_the_list_goes_on_behind_the_first_megabyte(
+    at: list[str], api_keys: ApiKeyRepository
+) -> None:
     made = [api_keys.create(account="a", name="x" * 300_000)[1].key_id for _ in range(5)]
 
     assert {record["key_id"] for record in ask("list", *at)} == {*made}
 
 
 def test_the_oldest_key_is_listed_first(
-    at: list[str], api_keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+    at: list[str], api_keys: ApiKeyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
     for second in (3, 1, 2):
@@ -173,7 +177,7 @@ def test_the_oldest_key_is_listed_first(
     assert listed == [1, 2, 3]
 
 
-def test_the_table_is_for_people(at: list[str], api_keys: ApiKeys) -> None:
+def test_the_table_is_for_people(at: list[str], api_keys: ApiKeyRepository) -> None:
     _, record = api_keys.create(account="acme", name="ci", expires_at=32_474_736_000)
 
     title, line = invoke("list", *at).stdout.splitlines()
@@ -189,7 +193,7 @@ def test_the_table_is_for_people(at: list[str], api_keys: ApiKeys) -> None:
 
 
 def test_all_is_shown_of_a_key_but_what_opens_the_door(
-    at: list[str], stack: LocalStack, api_keys: ApiKeys
+    at: list[str], stack: DevStack, api_keys: ApiKeyRepository
 ) -> None:
     key, record = api_keys.create(account="acme", name="ci")
     [row] = stack.resources.dynamodb.scan(TableName=stack.template.name("ApiKeysTable"))["Items"]
@@ -201,7 +205,7 @@ def test_all_is_shown_of_a_key_but_what_opens_the_door(
     assert row["key_hash"]["S"] not in shown
 
 
-def test_a_revoked_key_stays_revoked(at: list[str], api_keys: ApiKeys) -> None:
+def test_a_revoked_key_stays_revoked(at: list[str], api_keys: ApiKeyRepository) -> None:
     key, record = api_keys.create(account="acme", name="ci")
 
     revoked = ask("revoke", *at, record.key_id)
@@ -211,7 +215,9 @@ def test_a_revoked_key_stays_revoked(at: list[str], api_keys: ApiKeys) -> None:
     assert api_keys.verify(key) is None
 
 
-def test_a_rotated_key_has_the_rights_of_the_old_one(at: list[str], api_keys: ApiKeys) -> None:
+def test_a_rotated_key_has_the_rights_of_the_old_one(
+    at: list[str], api_keys: ApiKeyRepository
+) -> None:
     old = ask("create", *at, *ACME, "--scope", "read", "--delegate", "--plan", "free")
 
     new = ask("rotate", *at, old["key_id"])
@@ -224,7 +230,7 @@ def test_a_rotated_key_has_the_rights_of_the_old_one(at: list[str], api_keys: Ap
     assert abs(ended["expires_at"] - time.time() - 86_400) < 60
 
 
-def test_an_overlap_of_nothing_ends_the_old_key(at: list[str], api_keys: ApiKeys) -> None:
+def test_an_overlap_of_nothing_ends_the_old_key(at: list[str], api_keys: ApiKeyRepository) -> None:
     key, record = api_keys.create(account="acme", name="ci")
 
     new = invoke("rotate", *at, record.key_id, "--overlap", "0")
@@ -236,7 +242,7 @@ def test_an_overlap_of_nothing_ends_the_old_key(at: list[str], api_keys: ApiKeys
 
 @pytest.mark.parametrize("state", ["revoked", "expired", "rotated"])
 def test_a_key_that_is_not_live_is_not_rotated(
-    state: str, at: list[str], api_keys: ApiKeys
+    state: str, at: list[str], api_keys: ApiKeyRepository
 ) -> None:
     past = 1 if state == "expired" else None
     key_id = api_keys.create(account="acme", name="ci", expires_at=past)[1].key_id
@@ -244,18 +250,20 @@ def test_a_key_that_is_not_live_is_not_rotated(
         invoke("revoke", *at, key_id)
     if state == "rotated":
         invoke("rotate", *at, key_id)
-    before = [*api_keys.all()]
+    before = [*api_keys.list_all()]
 
     result = invoke("rotate", *at, key_id, "--plan", "free")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"The key '{key_id}' " in result.stderr
     assert state in result.stderr
-    assert [*api_keys.all()] == before
+    assert [*api_keys.list_all()] == before
     assert counted() == []
 
 
-def test_a_plan_counts_by_a_key_that_opens_nothing(at: list[str], api_keys: ApiKeys) -> None:
+def test_a_plan_counts_by_a_key_that_opens_nothing(
+    at: list[str], api_keys: ApiKeyRepository
+) -> None:
     made = ask("create", *at, *ACME, "--plan", "free")
 
     gateway = boto3.client("apigateway")
@@ -301,13 +309,13 @@ def test_a_count_ends_with_the_last_key_that_shares_it(at: list[str]) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_was_typed_wrong_is_told(
-    arguments: list[str], message: str, at: list[str], api_keys: ApiKeys
+    arguments: list[str], message: str, at: list[str], api_keys: ApiKeyRepository
 ) -> None:
     result = invoke(*arguments, *at)
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
-    assert [*api_keys.all()] == []
+    assert [*api_keys.list_all()] == []
     assert counted() == []
 
 
@@ -319,7 +327,7 @@ def test_an_unknown_key_is_told(command: str, at: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("at")
-def test_plans_need_a_stack(stack: LocalStack) -> None:
+def test_plans_need_a_stack(stack: DevStack) -> None:
     table = stack.template.name("ApiKeysTable")
 
     result = invoke("create", "--table", table, *ACME, "--plan", "free")

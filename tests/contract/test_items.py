@@ -19,7 +19,8 @@ from conversations.contract import (
     items,
     openai_only_items,
 )
-from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, Batch, parse_batch
+from conversations.contract.bodies import AppendItems, parse_append
+from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID
 from conversations.errors import InvalidRequestError
 from tests.support.contract_cases import EXAMPLES, INVALID, Json, answered, body_of
 from tests.support.sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
@@ -32,13 +33,13 @@ LONGEST_MESSAGE = 2000
 
 def refusal_of(body: str | bytes) -> InvalidRequestError:
     with pytest.raises(InvalidRequestError) as refused:
-        parse_batch(body)
+        parse_append(body)
     return refused.value
 
 
 @pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
 def test_an_example_comes_back_as_it_was_given(item: Json) -> None:
-    [parsed] = parse_batch(body_of(item))["items"]
+    [parsed] = parse_append(body_of(item))["items"]
 
     assert json.dumps(parsed) == json.dumps(answered(item))
 
@@ -47,7 +48,7 @@ def test_an_example_comes_back_as_it_was_given(item: Json) -> None:
 def test_an_example_can_be_posted_back_with_what_answers_add(item: Json) -> None:
     posted = {"id": "it_1", **answered(item), "response_id": "resp_1", "metadata": {"k": "v"}}
 
-    [parsed] = parse_batch(body_of(posted))["items"]
+    [parsed] = parse_append(body_of(posted))["items"]
 
     assert parsed == posted
 
@@ -70,7 +71,7 @@ def test_the_examples_hold_every_type() -> None:
 )
 def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: list[Json]) -> None:
     for item in filter(is_answerable, items):
-        [parsed] = parse_batch(body_of(item))["items"]
+        [parsed] = parse_append(body_of(item))["items"]
 
         assert json.dumps(parsed) == json.dumps(answered(item))
 
@@ -104,7 +105,7 @@ def test_null_counts_as_absent_for_every_optional_field(item: Json) -> None:
 
 def is_accepted(item: Json) -> bool:
     try:
-        parse_batch(body_of(item))
+        parse_append(body_of(item))
     except InvalidRequestError:
         return False
     return True
@@ -265,13 +266,13 @@ def test_a_number_out_of_place_is_no_json(text: str) -> None:
     "value", ["NaN", "Infinity", 10**4000, -1e308, 1.0, 1, "\0", [[[]]], {"": {"a b": None}}]
 )
 def test_an_unknown_key_keeps_its_value(value: object) -> None:
-    [parsed] = parse_batch(body_of({**MESSAGE, "x": value}))["items"]
+    [parsed] = parse_append(body_of({**MESSAGE, "x": value}))["items"]
 
     assert repr(parsed) == repr({**MESSAGE, "x": value})
 
 
 def test_the_last_of_duplicate_keys_wins() -> None:
-    [parsed] = parse_batch('{"items":[{"role":"user","content":5,"content":"x"}]}')["items"]
+    [parsed] = parse_append('{"items":[{"role":"user","content":5,"content":"x"}]}')["items"]
 
     assert parsed == {"role": "user", "content": "x", "type": "message"}
 
@@ -279,7 +280,7 @@ def test_the_last_of_duplicate_keys_wins() -> None:
 def test_include_is_any_list_of_strings() -> None:
     body = json.dumps({"items": [MESSAGE], "include": ["anything"]})
 
-    assert parse_batch(body) == {"items": [MESSAGE], "include": ["anything"]}
+    assert parse_append(body) == {"items": [MESSAGE], "include": ["anything"]}
 
 
 def test_the_placeholder_and_references_take_no_part_in_uniqueness() -> None:
@@ -287,7 +288,7 @@ def test_the_placeholder_and_references_take_no_part_in_uniqueness() -> None:
     reference: Json = {"type": "item_reference", "id": "msg_1"}
     items = [placeholder, placeholder, reference, reference, {**MESSAGE, "id": "msg_1"}]
 
-    assert parse_batch(body_of(*items))["items"] == items
+    assert parse_append(body_of(*items))["items"] == items
 
 
 def test_a_megabyte_of_fault_is_told_in_a_line() -> None:
@@ -305,11 +306,11 @@ JSON = st.recursive(
 )
 
 
-def read_or_refused(body: bytes) -> Batch | None:
+def read_or_refused(body: bytes) -> AppendItems | None:
     """What *body* says, fit to be stored, or None after a refusal within bounds and at a path."""
     refusal = None
     try:
-        batch = parse_batch(body)
+        batch = parse_append(body)
     except InvalidRequestError as error:
         refusal = error
     if refusal is None:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter
 
-from conversations.contract.items import Batch
+from conversations.contract.bodies import AppendItems
 from conversations.contract.paths import Path
 from conversations.contract.schemas import declared_part
 
@@ -37,4 +37,4 @@ BODY = {
     ],
 )
 def test_a_path_is_known_up_to_a_free_form_field_or_an_unknown_key(path: Path, known: int) -> None:
-    assert declared_part(TypeAdapter(Batch).core_schema, BODY, path) == path[:known]
+    assert declared_part(TypeAdapter(AppendItems).core_schema, BODY, path) == path[:known]

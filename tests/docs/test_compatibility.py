@@ -14,8 +14,8 @@ from openai import OpenAI
 from openai.types.conversations import ConversationItem
 from pydantic import TypeAdapter, ValidationError
 
+from conversations.http.dialects import PREFIXES
 from conversations.http.rendering import MAX_ADDED_BYTES, as_openai
-from conversations.http.request import PREFIXES
 from tests.http.test_rendering import SAMPLES, whole
 from tests.support.contract_cases import EXAMPLES
 from tests.support.sdk_report import OPERATIONS
@@ -23,7 +23,7 @@ from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS
 from tests.support.sdk_walkthroughs import AGENTS, LLAMA_STACK, MKA1_RELEASES, NODE, PYTHON
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.http_helpers import Json
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text()
@@ -61,7 +61,7 @@ def test_it_names_the_clients_that_are_tried() -> None:
     assert f"{agents}, and `@openai/agents` {AGENTS.split()[-1]} for Node" in PAGE
 
 
-def test_its_routes_are_those_of_the_template(stack: LocalStack) -> None:
+def test_its_routes_are_those_of_the_template(stack: DevStack) -> None:
     routes = {tuple(row[0].split()) for row in rows("route")}
 
     deployed = {(route.method, route.path) for route in stack.template.api.routes}

@@ -17,7 +17,7 @@ from local.template import TEMPLATE
 from tests.template.test_monitoring import ALARMS, log_of_everything
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCUMENT = read_document(TEMPLATE)
@@ -50,7 +50,7 @@ def first_column(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def fields(running_stack: LocalStack) -> set[str]:
+def fields(running_stack: DevStack) -> set[str]:
     """The fields of all lines that functions and API Gateway write."""
     text = log_of_everything(running_stack).text.getvalue()
     lines = [json.loads(line) for line in text.splitlines()]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conversations.http.request import PREFIXES
+from conversations.http.dialects import PREFIXES
 from local import startup_message
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -23,7 +23,7 @@ URL = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
-def key(stack: LocalStack, issue_key: IssueKey) -> str:
+def key(stack: DevStack, issue_key: IssueKey) -> str:
     startup_message.hold_documented_conversation(stack)
     return issue_key(startup_message.ACCOUNT)
 
@@ -33,7 +33,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_its_request_gets_its_answer(stack: LocalStack, key: str) -> None:
+def test_its_request_gets_its_answer(stack: DevStack, key: str) -> None:
     command = README[README.index("    curl ") :].partition("\n\n")[0]
     documented: Any = json.loads(blocks("json")[0])
 
@@ -50,7 +50,7 @@ def test_its_request_gets_its_answer(stack: LocalStack, key: str) -> None:
     assert json.loads(run.stdout) == json.loads(text)
 
 
-def test_its_python_runs(stack: LocalStack, key: str) -> None:
+def test_its_python_runs(stack: DevStack, key: str) -> None:
     names: dict[str, Any] = {"KEY": key}
 
     exec(blocks("python")[0].replace(URL, stack.url), names)  # noqa: S102 - the README's own code
@@ -58,7 +58,7 @@ def test_its_python_runs(stack: LocalStack, key: str) -> None:
     assert names["page"].data[0].content == "What is the weather today?"
 
 
-def test_its_table_holds_the_templates_routes(stack: LocalStack) -> None:
+def test_its_table_holds_the_templates_routes(stack: DevStack) -> None:
     rows = re.findall(r"^\| `([A-Z]+) (/\S+)` \|", README, re.MULTILINE)
 
     routes = [(r.method, r.path) for r in stack.template.api.routes if r.method != "HEAD"]

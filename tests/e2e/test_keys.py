@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conversations.auth.api_keys import SCOPES, ApiKeys
+from conversations.auth.api_keys import SCOPES, ApiKeyRepository
 from tests.e2e.stacks import CONVERSATIONS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_unknown_key_opens_nothing(stack: Stack) -> None:
 
 
 def test_expired_key_opens_nothing(stack: Stack) -> None:
-    table = ApiKeys(stack.cloud.aws("dynamodb"), stack.outputs["ApiKeysTableName"])
+    table = ApiKeyRepository(stack.cloud.aws("dynamodb"), stack.outputs["ApiKeysTableName"])
     expired, _ = table.create(
         account="acme", name="expired", scopes=SCOPES, may_delegate=False, expires_at=1_700_000_000
     )

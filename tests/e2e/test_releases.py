@@ -55,7 +55,7 @@ def left(cloud: Cloud) -> set[str]:
 @pytest.mark.parametrize(
     "change",
     [
-        Change("functions/api/app.py", "views.deleted_json(conversation_id)", "'{\"gone\":1}'"),
+        Change("functions/api/app.py", "rendering.deleted_json(conversation_id)", "'{\"gone\":1}'"),
         Change("layers/conversations/conversations/errors.py", '"not_found_error"', '"lost_error"'),
     ],
     ids=["function", "layer"],

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from conversations.auth.api_keys import ApiKeys
-from local.stack import LocalStack
+from conversations.auth.api_keys import ApiKeyRepository
+from local.stack import DevStack
 from local.template import Template
 from tests.support.http_helpers import HELLO
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.xdist_group("base path")  # its stack is dear
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     parameters = {"DomainName": "api.example.com", "BasePath": "chat"}
-    with LocalStack.start(engine="moto", parameters=parameters) as stack:
-        keys = ApiKeys(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
-        with stack.engine.turn:
+    with DevStack.start(engine="moto", parameters=parameters) as stack:
+        keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+        with stack.engine.lock:
             key, _ = keys.create(account="acme", name="test")
         headers = {"Authorization": f"Bearer {key}"}
         with httpx.Client(base_url=stack.url, headers=headers) as client:

@@ -12,8 +12,8 @@ import pytest
 from tests.support.http_helpers import HELLO, Json, error_of
 
 if TYPE_CHECKING:
-    from conversations.auth.api_keys import ApiKeys
-    from local.stack import LocalStack
+    from conversations.auth.api_keys import ApiKeyRepository
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 
@@ -184,11 +184,11 @@ def test_no_key_and_a_wrong_key_are_refused_alike(authorization: str | None, bas
 
 
 def test_an_expired_and_a_revoked_key_are_refused(
-    base_url: str, issue_key: IssueKey, api_keys: ApiKeys
+    base_url: str, issue_key: IssueKey, api_keys: ApiKeyRepository
 ) -> None:
     expired = issue_key("a", expires_at=int(time.time()) - 1)
     revoked = issue_key("b")
-    api_keys.revoke(next(key.key_id for key in api_keys.all() if key.account == "b"))
+    api_keys.revoke(next(key.key_id for key in api_keys.list_all() if key.account == "b"))
 
     for key in (expired, revoked):
         answer = httpx.post(f"{base_url}/conversations", headers={"Authorization": f"Bearer {key}"})
@@ -218,7 +218,7 @@ def test_a_key_does_what_its_scopes_say(base_url: str, issue_key: IssueKey) -> N
         ("OPTIONS", "/api/v1/llm/conversations"),
     ],
 )
-def test_an_unknown_route_is_not_found(method: str, path: str, stack: LocalStack) -> None:
+def test_an_unknown_route_is_not_found(method: str, path: str, stack: DevStack) -> None:
     answer = httpx.request(method, f"{stack.url}{path}")
 
     assert (answer.status_code, error_of(answer)["code"]) == (404, "route_not_found")

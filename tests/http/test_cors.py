@@ -9,10 +9,10 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from conversations.auth.api_keys import SCOPES, ApiKeys, Scope
+from conversations.auth.api_keys import SCOPES, ApiKeyRepository, Scope
 from local.errors import TemplateError
 from local.gateway import BODY_LIMIT
-from local.stack import LocalStack
+from local.stack import DevStack
 from local.template import TEMPLATE, Route, Template
 from tests.support.http_helpers import HELLO, error_of
 
@@ -40,24 +40,24 @@ SENT = {
 
 
 @pytest.fixture(scope="module")
-def open_stack(running_stack: LocalStack) -> Iterator[LocalStack]:
+def open_stack(running_stack: DevStack) -> Iterator[DevStack]:
     """The stack with two origins whose pages may call, in the environment of the usual one."""
     assert running_stack.url
-    with LocalStack.start(parameters={"CorsOrigins": f"{APP},{PARTNER}"}) as stack:
+    with DevStack.start(parameters={"CorsOrigins": f"{APP},{PARTNER}"}) as stack:
         stack.reset()
         yield stack
 
 
-def key(stack: LocalStack, scopes: frozenset[Scope] = SCOPES) -> dict[str, str]:
+def key(stack: DevStack, scopes: frozenset[Scope] = SCOPES) -> dict[str, str]:
     """The header of a new key."""
-    api_keys = ApiKeys(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
-    with stack.engine.turn:
+    api_keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+    with stack.engine.lock:
         issued, _ = api_keys.create(account="acme", name="test", scopes=scopes)
     return {"Authorization": f"Bearer {issued}"}
 
 
 @pytest.fixture(scope="module")
-def browser(open_stack: LocalStack) -> Iterator[httpx.Client]:
+def browser(open_stack: DevStack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=open_stack.url, headers=key(open_stack)) as browser:
         yield browser
 
@@ -85,9 +85,7 @@ def ask_before(url: str, origin: str, method: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_page_may_call_every_route_as_the_clients_do(
-    route: Route, open_stack: LocalStack
-) -> None:
+def test_a_page_may_call_every_route_as_the_clients_do(route: Route, open_stack: DevStack) -> None:
     url = open_stack.url + route.path.format(conversation_id="conv_abc123", item_id="msg_1")
 
     for origin in (APP, PARTNER):
@@ -99,14 +97,14 @@ def test_a_page_may_call_every_route_as_the_clients_do(
 
 
 @pytest.mark.parametrize("origin", [STRANGER, f"{APP}.evil.example", APP.upper(), "null"])
-def test_a_page_of_another_origin_may_not_call(origin: str, open_stack: LocalStack) -> None:
+def test_a_page_of_another_origin_may_not_call(origin: str, open_stack: DevStack) -> None:
     preflight = ask_before(open_stack.url + LIST, origin, "GET")
 
     assert not may_send(preflight, origin, "GET", SENT)
     assert preflight.headers["Vary"] == "Origin"
 
 
-def test_a_preflight_needs_no_origin(open_stack: LocalStack) -> None:
+def test_a_preflight_needs_no_origin(open_stack: DevStack) -> None:
     answer = httpx.options(open_stack.url + LIST)
 
     assert answer.status_code == 204
@@ -133,7 +131,7 @@ def test_no_other_page_may_read_answers(origin: str | None, browser: httpx.Clien
     assert answer.headers["Vary"] == "Origin"
 
 
-def refusals(stack: LocalStack) -> dict[str, httpx.Response]:
+def refusals(stack: DevStack) -> dict[str, httpx.Response]:
     """Every kind of refusal that a page can provoke, by its code."""
     full, reader = key(stack), key(stack, frozenset({"read"}))
     url = stack.url + LIST
@@ -155,7 +153,7 @@ def refusals(stack: LocalStack) -> dict[str, httpx.Response]:
     }
 
 
-def test_a_page_may_read_refusals_also_those_of_the_gateway(open_stack: LocalStack) -> None:
+def test_a_page_may_read_refusals_also_those_of_the_gateway(open_stack: DevStack) -> None:
     for code, answer in refusals(open_stack).items():
         assert error_of(answer)["code"] == code
         assert answer.headers["Access-Control-Allow-Origin"] in {APP, "*"}
@@ -164,7 +162,7 @@ def test_a_page_may_read_refusals_also_those_of_the_gateway(open_stack: LocalSta
 
 @pytest.mark.usefixtures("running_stack")
 def test_every_page_may_call_if_the_operator_says_so() -> None:
-    with LocalStack.start(parameters={"CorsOrigins": "*"}) as stack:
+    with DevStack.start(parameters={"CorsOrigins": "*"}) as stack:
         stack.reset()
         preflight = ask_before(stack.url + LIST, STRANGER, "POST")
         answer = httpx.get(stack.url + LIST, headers={"Origin": STRANGER, **key(stack)})

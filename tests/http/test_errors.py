@@ -14,7 +14,7 @@ from conversations import errors
 from conversations.errors import ERRORS, ApiError, InvalidRequestCode
 from conversations.storage import backoff
 from local.gateway import BODY_LIMIT
-from local.stack import LocalStack
+from local.stack import DevStack
 from local.template import TEMPLATE
 from tests.support.fault_injection import CANCELED, Faults, refusal
 from tests.support.http_helpers import HELLO, Json, error_of
@@ -166,7 +166,7 @@ def test_a_wrong_request_is_told_what_is_wrong(
 @pytest.mark.parametrize("name", AWS)
 def test_what_aws_does_to_the_service_is_told(
     name: str,
-    stack: LocalStack,
+    stack: DevStack,
     sdk: OpenAI,
     names: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
@@ -184,7 +184,7 @@ def test_what_aws_does_to_the_service_is_told(
     assert_told(error, code)
 
 
-def client_of(stack: LocalStack, function: str) -> Any:
+def client_of(stack: DevStack, function: str) -> Any:
     """The DynamoDB client that a function of the stack uses."""
     module = module_of(stack, function)
     if function == "ApiFunction":
@@ -199,19 +199,19 @@ def standing_clock() -> list[float]:
 
 
 @pytest.fixture
-def tight_stack(standing_clock: list[float], stack: LocalStack) -> Iterator[LocalStack]:
+def tight_stack(standing_clock: list[float], stack: DevStack) -> Iterator[DevStack]:
     """The stack with a throttle of two requests at once and one in ten seconds.
 
     It shares the engine with *stack*, so that it goes by the same keys.
     """
     limits = {"ThrottlingRateLimit": "0.1", "ThrottlingBurstLimit": "2"}
-    with LocalStack.start(parameters=limits, clock=lambda: standing_clock[0]) as tight:
+    with DevStack.start(parameters=limits, clock=lambda: standing_clock[0]) as tight:
         yield tight
     del stack
 
 
 def test_the_throttle_lets_the_burst_in_and_then_its_rate(
-    tight_stack: LocalStack, issue_key: IssueKey, standing_clock: list[float]
+    tight_stack: DevStack, issue_key: IssueKey, standing_clock: list[float]
 ) -> None:
     url = f"{tight_stack.url}/api/v1/llm"
     wrong = Wrong("rate_limit_exceeded", "get", "/conversations")
@@ -240,7 +240,7 @@ def test_a_function_that_crashes_is_told(
 
 
 @pytest.fixture
-def wordless_stack(tmp_path: Path, stack: LocalStack) -> Iterator[LocalStack]:
+def wordless_stack(tmp_path: Path, stack: DevStack) -> Iterator[DevStack]:
     """The stack without words of its own for a missing scope.
 
     It stands for a firewall, which the local stack does not have: both are left to `DEFAULT_4XX`.
@@ -249,13 +249,13 @@ def wordless_stack(tmp_path: Path, stack: LocalStack) -> Iterator[LocalStack]:
         (tmp_path / name).symlink_to(TEMPLATE.with_name(name))
     text = TEMPLATE.read_text(encoding="utf-8").replace("ACCESS_DENIED:", "WAF_FILTERED:")
     (tmp_path / TEMPLATE.name).write_text(text, encoding="utf-8")
-    with LocalStack.start(template=tmp_path / TEMPLATE.name) as wordless:
+    with DevStack.start(template=tmp_path / TEMPLATE.name) as wordless:
         yield wordless
     del stack
 
 
 def test_what_the_template_has_no_words_for_is_told(
-    wordless_stack: LocalStack, issue_key: IssueKey
+    wordless_stack: DevStack, issue_key: IssueKey
 ) -> None:
     key, url = issue_key(scopes=frozenset({"write"})), f"{wordless_stack.url}/v1"
     with OpenAI(api_key=key, base_url=url, max_retries=0) as sdk:

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
 
 
 @pytest.fixture
-def reads(stack: LocalStack) -> Iterator[Faults]:
+def reads(stack: DevStack) -> Iterator[Faults]:
     api.dynamodb.cache_clear()
-    with stack.engine.turn:
+    with stack.engine.lock:
         yield Faults(api.dynamodb(), "BatchGetItem")
     api.dynamodb.cache_clear()
 
@@ -74,11 +74,11 @@ def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(
 
 @pytest.mark.parametrize("fault", connection_errors(), ids=lambda fault: type(fault).__name__)
 def test_a_write_that_finds_no_connection_is_tried_like_one_whose_answer_is_lost(
-    fault: Any, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+    fault: Any, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.05)
     api.dynamodb.cache_clear()
-    with stack.engine.turn:
+    with stack.engine.lock:
         writes = Faults(api.dynamodb(), "TransactWriteItems")
         writes.before(*[fault] * 1000)
         answer = api.lambda_handler(sample("api"), CONTEXT)
@@ -90,11 +90,11 @@ def test_a_write_that_finds_no_connection_is_tried_like_one_whose_answer_is_lost
 
 
 @pytest.mark.parametrize("name", ["X-On-Behalf-Of", "Idempotency-Key"])
-def test_a_header_under_two_spellings_is_given_twice(name: str, stack: LocalStack) -> None:
+def test_a_header_under_two_spellings_is_given_twice(name: str, stack: DevStack) -> None:
     event = sample("api")
     event["multiValueHeaders"] |= {name: ["ann"], name.lower(): ["bob"]}
 
-    with stack.engine.turn:
+    with stack.engine.lock:
         answer = api.lambda_handler(event, CONTEXT)
 
     error = json.loads(answer["body"])["error"]
@@ -102,8 +102,8 @@ def test_a_header_under_two_spellings_is_given_twice(name: str, stack: LocalStac
     assert "given once" in error["message"]
 
 
-def test_text_that_is_no_unicode_is_no_json(stack: LocalStack) -> None:
-    with stack.engine.turn:
+def test_text_that_is_no_unicode_is_no_json(stack: DevStack) -> None:
+    with stack.engine.lock:
         answer = api.lambda_handler(sample("api") | {"body": '"\ud800"'}, CONTEXT)
 
     assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
@@ -127,11 +127,11 @@ def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
 
 @pytest.mark.parametrize("fault", [None, refusal("AccessDeniedException")])
 def test_the_log_holds_neither_content_nor_key(
-    fault: Any, stack: LocalStack, caplog: pytest.LogCaptureFixture
+    fault: Any, stack: DevStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.dynamodb.cache_clear()
     event = sample("api")
-    with stack.engine.turn:
+    with stack.engine.lock:
         Faults(api.dynamodb(), "TransactWriteItems").before(fault)
         answer = api.lambda_handler(event, CONTEXT)
     api.dynamodb.cache_clear()

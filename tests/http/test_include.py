@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conversations.http.request import MKA1_PREFIX, OPENAI_PREFIX, PREFIXES
+from conversations.http.dialects import MKA1, OPENAI, PREFIXES
 from tests.support.http_helpers import Json, error_of
 
 if TYPE_CHECKING:
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 LOG_PROBS = [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]
 SCREENSHOT = {"type": "computer_screenshot", "file_id": "file_1", "image_url": "data:,screen"}
@@ -109,19 +109,19 @@ def only(*included: str) -> list[Json]:
 
 
 @pytest.fixture(params=PREFIXES)
-def items(request: pytest.FixtureRequest, stack: LocalStack, conversation: str) -> str:
+def items(request: pytest.FixtureRequest, stack: DevStack, conversation: str) -> str:
     """The URL of a conversation's items, under either prefix."""
     return f"{stack.url}{request.param}{conversation}/items"
 
 
 @pytest.fixture
-def openais(stack: LocalStack, conversation: str) -> str:
-    return f"{stack.url}{OPENAI_PREFIX}{conversation}/items"
+def openais(stack: DevStack, conversation: str) -> str:
+    return f"{stack.url}{OPENAI.prefix}{conversation}/items"
 
 
 @pytest.fixture
-def mka1s(stack: LocalStack, conversation: str) -> str:
-    return f"{stack.url}{MKA1_PREFIX}{conversation}/items"
+def mka1s(stack: DevStack, conversation: str) -> str:
+    return f"{stack.url}{MKA1.prefix}{conversation}/items"
 
 
 def shown(client: httpx.Client, items: str, query: str) -> list[Json]:

@@ -8,14 +8,14 @@ import httpx
 import pytest
 
 from conversations import ids
-from conversations.http.request import MKA1_PREFIX, PREFIXES
+from conversations.http.dialects import MKA1, PREFIXES
 from local.template import TEMPLATE, Route, Template
 from tests.support.http_helpers import HELLO, Json, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 CONVERSATIONS = "/conversations"
@@ -50,7 +50,7 @@ PRIVATE = "Only Ann may read this."
 
 
 @pytest.fixture
-def callers(stack: LocalStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
+def callers(stack: DevStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
     """Ann, an end user of acme; and those who are not."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
     headers = {
@@ -78,7 +78,7 @@ def hers(ann: httpx.Client) -> str:
     """The id of Ann's conversation."""
     item = {**HELLO, "id": "first", "content": PRIVATE}
     body = {"items": [item], "metadata": {"topic": "Ann's"}}
-    conversation_id: str = ann.post(f"{MKA1_PREFIX}{CONVERSATIONS}", json=body).json()["id"]
+    conversation_id: str = ann.post(f"{MKA1.prefix}{CONVERSATIONS}", json=body).json()["id"]
     return conversation_id
 
 
@@ -87,9 +87,9 @@ def ask(client: httpx.Client, route: Route, conversation_id: str) -> httpx.Respo
     return client.request(route.method, path, json=SAMPLES[route.method, route.path])
 
 
-def rows_of(stack: LocalStack, conversation_id: str) -> list[Any]:
+def rows_of(stack: DevStack, conversation_id: str) -> list[Any]:
     table = stack.template.name("ConversationsTable")
-    with stack.engine.turn:
+    with stack.engine.lock:
         found = stack.resources.dynamodb.scan(TableName=table)["Items"]
     return [row for row in found if row["pk"]["S"].endswith(f"/{conversation_id}")]
 
@@ -117,7 +117,7 @@ def test_the_owner_succeeds(route: Route, ann: httpx.Client, hers: str) -> None:
 )
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_stranger_finds_nothing_and_changes_nothing(
-    route: Route, stranger: str, callers: dict[str, httpx.Client], hers: str, stack: LocalStack
+    route: Route, stranger: str, callers: dict[str, httpx.Client], hers: str, stack: DevStack
 ) -> None:
     before = rows_of(stack, hers)
 
@@ -130,7 +130,7 @@ def test_a_stranger_finds_nothing_and_changes_nothing(
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_deleted_conversation_is_gone_at_once(route: Route, ann: httpx.Client, hers: str) -> None:
-    ann.delete(f"{MKA1_PREFIX}/conversations/{hers}").raise_for_status()
+    ann.delete(f"{MKA1.prefix}/conversations/{hers}").raise_for_status()
 
     answer = ask(ann, route, hers)
 

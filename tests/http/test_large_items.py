@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 
 def image(size: int, seed: int) -> Json:
@@ -33,16 +33,16 @@ def image(size: int, seed: int) -> Json:
     return {"type": "message", "role": "user", "content": [part]}
 
 
-def count_objects(stack: LocalStack) -> int:
-    with stack.engine.turn:
+def count_objects(stack: DevStack) -> int:
+    with stack.engine.lock:
         bucket = stack.template.name("PayloadBucket")
         return stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"]
 
 
-def contents(stack: LocalStack) -> list[bytes]:
+def contents(stack: DevStack) -> list[bytes]:
     """What all objects hold."""
     s3, bucket = stack.resources.s3, stack.template.name("PayloadBucket")
-    with stack.engine.turn:
+    with stack.engine.lock:
         listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
         return [s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listed]
 
@@ -53,7 +53,7 @@ def line(item: Json) -> bytes:
 
 
 @contextmanager
-def counting_bytes(stack: LocalStack) -> Iterator[list[int]]:
+def counting_bytes(stack: DevStack) -> Iterator[list[int]]:
     """Note what the API function fetches from the bucket, in bytes."""
     app = module_of(stack, "ApiFunction")
     fetched: list[int] = []
@@ -68,7 +68,7 @@ def counting_bytes(stack: LocalStack) -> Iterator[list[int]]:
 
 
 def test_20_items_with_5_mb_of_images_come_back_equal(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     batch = [image(250_000, seed) for seed in range(20)]
 
@@ -93,7 +93,7 @@ def test_an_item_on_either_side_of_a_threshold_comes_back_equal(
 
 
 def test_one_item_over_the_limit_stores_nothing_of_its_batch(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     """A number of five characters that JSON writes back with 19."""
     numbers = ",".join(["1e15"] * 320_000)
@@ -108,7 +108,7 @@ def test_one_item_over_the_limit_stores_nothing_of_its_batch(
 
 
 def test_a_deletion_takes_content_out_of_row_and_object_and_leaves_the_others_as_they_were(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     """The lines of a large batch are compressed one by one: the others' bytes do not change."""
     batch = [image(100_000, seed) for seed in range(3)]
@@ -124,7 +124,7 @@ def test_a_deletion_takes_content_out_of_row_and_object_and_leaves_the_others_as
 
 
 def test_a_deletion_from_a_spilled_batch_leaves_no_object_once_the_rest_fits_a_row(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     batch = [HELLO, image(40_000, seed=1), {**HELLO, "id": "mine"}]
     data = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
@@ -137,7 +137,7 @@ def test_a_deletion_from_a_spilled_batch_leaves_no_object_once_the_rest_fits_a_r
 
 
 def test_the_object_of_a_batch_goes_with_its_last_item(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     batch = [image(100_000, seed) for seed in range(3)]
     data = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
@@ -159,7 +159,7 @@ def test_the_object_of_a_batch_goes_with_its_last_item(
     ],
 )
 def test_items_of_a_large_batch_are_read_by_their_range(
-    path: str, places: list[int], client: httpx.Client, conversation: str, stack: LocalStack
+    path: str, places: list[int], client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     batch = [image(250_000, seed) for seed in range(20)]
     data = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
@@ -173,7 +173,7 @@ def test_items_of_a_large_batch_are_read_by_their_range(
 
 
 def test_a_repetition_leaves_no_second_object(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     answers = [
         client.post(
@@ -189,7 +189,7 @@ def test_a_repetition_leaves_no_second_object(
 
 
 def test_a_deleted_conversations_objects_are_purged(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     batch = [image(20_000, seed) for seed in range(20)]
     client.post(f"{conversation}/items", json={"items": batch}).raise_for_status()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 OWNER = ids.owner_of("acme", "")
@@ -31,7 +31,7 @@ BATCH: Json = {"items": [HELLO, LARGE]}
 
 
 @pytest.fixture
-def log(stack: LocalStack) -> Iterator[Log]:
+def log(stack: DevStack) -> Iterator[Log]:
     with reading_log(stack) as log:
         yield log
 
@@ -42,11 +42,11 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def faults(stack: LocalStack, operation: str) -> Iterator[Faults]:
+def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
     """The faults of the API function's client, which is another one afterwards."""
     dynamodb = module_of(stack, "ApiFunction").dynamodb
     dynamodb.cache_clear()
-    with stack.engine.turn:
+    with stack.engine.lock:
         client = dynamodb()
     yield Faults(client, operation)
     dynamodb.cache_clear()
@@ -72,7 +72,7 @@ def test_a_line_has_the_time_by_which_lambda_files_it(function: str) -> None:
 
 
 def test_a_request_leaves_one_line(
-    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     answer = client.post(f"{conversation}/items", json=BATCH)
 
@@ -154,11 +154,11 @@ def test_a_refusal_is_told_by_its_code(log: Log, client: httpx.Client, conversat
 
 
 def test_an_append_is_counted_with_what_it_spilled(
-    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     client.post(f"{conversation}/items", json=BATCH)
 
-    with stack.engine.turn:
+    with stack.engine.lock:
         [kept] = stack.resources.s3.list_objects_v2(Bucket=stack.template.name("PayloadBucket"))[
             "Contents"
         ]
@@ -192,7 +192,7 @@ def test_a_repetition_is_no_second_append(
     ],
 )
 def test_what_was_in_an_appends_way_is_counted(  # noqa: PLR0913, PLR0917 - two columns
-    fault: Json, counted: Json, log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    fault: Json, counted: Json, log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     with faults(stack, "TransactWriteItems") as writes:
         writes.before(fault)
@@ -210,11 +210,11 @@ def test_an_append_behind_another_writer_is_counted(
 
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "content": "late"}]})
 
-    assert told(log)["Rekeys"] == 1
+    assert told(log)["OrderingRetries"] == 1
 
 
 def test_a_throttled_read_is_counted(
-    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     with faults(stack, "BatchGetItem") as reads:
         reads.before(refusal("ThrottlingException"))
@@ -226,7 +226,7 @@ def test_a_throttled_read_is_counted(
 
 
 def test_a_throttled_look_for_what_may_be_on_its_way_is_counted(
-    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     with faults(stack, "TransactGetItems") as reads:
         reads.before(refusal("ThrottlingException"))
@@ -237,7 +237,7 @@ def test_a_throttled_look_for_what_may_be_on_its_way_is_counted(
 
 
 def test_what_boto3_sends_again_by_itself_is_counted(
-    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     failures = iter([lost_answer()])
 
@@ -263,11 +263,11 @@ def test_a_key_leaves_a_line_when_it_is_judged(
 
     assert [line["key_id"][:4] for line in log.lines("key accepted")] == ["key_"]
     [refused] = log.lines("key refused")
-    assert refused["RefusedKeys"] == 1
+    assert refused["RejectedKeys"] == 1
 
 
 def test_an_authorizer_that_fails_is_told_from_a_key_that_is_refused(
-    log: Log, client: httpx.Client, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+    log: Log, client: httpx.Client, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_KEYS_TABLE", "none")
     module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
@@ -277,12 +277,12 @@ def test_an_authorizer_that_fails_is_told_from_a_key_that_is_refused(
     module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
     assert answer.status_code == 500
     [failed] = log.lines("key not judged")
-    assert (failed["error"], failed["FailedAuthorizations"]) == ("ResourceNotFoundException", 1)
+    assert (failed["error"], failed["AuthorizerErrors"]) == ("ResourceNotFoundException", 1)
     assert not log.lines("key refused")
 
 
 def test_a_purge_leaves_a_line(
-    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     client.post(f"{conversation}/items", json=BATCH)
     client.delete(conversation)
@@ -304,11 +304,11 @@ def test_a_purge_leaves_a_line(
 
 
 def test_a_purge_that_fails_is_told(
-    log: Log, client: httpx.Client, conversation: str, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     purge = module_of(stack, "PurgeFunction").dynamodb
     purge.cache_clear()
-    with stack.engine.turn:
+    with stack.engine.lock:
         Faults(purge(), "GetItem").before(refusal("AccessDeniedException"))
     client.delete(conversation)
     stack.drain_streams()
@@ -321,7 +321,7 @@ def test_a_purge_that_fails_is_told(
 
 
 def test_the_lines_hold_neither_content_nor_key(
-    log: Log, client: httpx.Client, conversation: str, issue_key: IssueKey, stack: LocalStack
+    log: Log, client: httpx.Client, conversation: str, issue_key: IssueKey, stack: DevStack
 ) -> None:
     delegate = issue_key(may_delegate=True)
     headers = {"Authorization": f"Bearer {delegate}", "X-On-Behalf-Of": "ann@example.com"}

@@ -11,7 +11,7 @@ from local.template import TEMPLATE, Template
 from tests.support.http_helpers import HELLO, error_of
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 ROUTES = Template(TEMPLATE).api.routes
@@ -21,7 +21,7 @@ OF_ITS_OWN = {"date", "x-request-id"}
 PAGE = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
 
 
-def url(stack: LocalStack, path: str, conversation_id: str) -> str:
+def url(stack: DevStack, path: str, conversation_id: str) -> str:
     return stack.url + path.format(conversation_id=conversation_id, item_id="first")
 
 
@@ -31,7 +31,7 @@ def test_what_can_be_got_has_a_head() -> None:
 
 @pytest.mark.parametrize("path", HEADS)
 def test_head_is_get_without_its_body(
-    path: str, stack: LocalStack, client: httpx.Client, conversation: str
+    path: str, stack: DevStack, client: httpx.Client, conversation: str
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "first"}]})
     address = url(stack, path, conversation.rpartition("/")[2])
@@ -44,7 +44,7 @@ def test_head_is_get_without_its_body(
 
 @pytest.mark.parametrize("path", HEADS)
 def test_head_knows_no_conversation_of_another(
-    path: str, stack: LocalStack, client: httpx.Client, conversation: str, issue_key: IssueKey
+    path: str, stack: DevStack, client: httpx.Client, conversation: str, issue_key: IssueKey
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "first"}]})
     stranger = {"Authorization": f"Bearer {issue_key('other')}"}
@@ -78,7 +78,7 @@ def test_head_of_what_cannot_be_got_is_refused_without_a_body(client: httpx.Clie
 
 
 @pytest.mark.parametrize("path", HEADS)
-def test_no_page_of_another_origin_may_call_by_default(path: str, stack: LocalStack) -> None:
+def test_no_page_of_another_origin_may_call_by_default(path: str, stack: DevStack) -> None:
     answer = httpx.options(url(stack, path, "conv_abc123"), headers=PAGE)
 
     assert (answer.status_code, error_of(answer)["code"]) == (404, "route_not_found")

@@ -15,7 +15,7 @@ from openai.types.conversations import (
 )
 from pydantic import BaseModel, TypeAdapter
 
-from conversations.http.request import MKA1_PREFIX, OPENAI_PREFIX
+from conversations.http.dialects import MKA1, OPENAI
 from tests.http.test_rendering import NO_WORD_OF_OPENAI
 from tests.support.contract_cases import EXAMPLES
 from tests.support.http_helpers import HELLO, Json
@@ -23,7 +23,7 @@ from tests.support.http_helpers import HELLO, Json
 if TYPE_CHECKING:
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 SHOWN: Json = {
@@ -34,13 +34,13 @@ SHOWN: Json = {
 
 
 @pytest.fixture
-def mka1(stack: LocalStack) -> str:
-    return f"{stack.url}{MKA1_PREFIX}"
+def mka1(stack: DevStack) -> str:
+    return f"{stack.url}{MKA1.prefix}"
 
 
 @pytest.fixture
-def openai(stack: LocalStack) -> str:
-    return f"{stack.url}{OPENAI_PREFIX}"
+def openai(stack: DevStack) -> str:
+    return f"{stack.url}{OPENAI.prefix}"
 
 
 @pytest.fixture

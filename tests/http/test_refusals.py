@@ -7,27 +7,29 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from conversations.auth.api_keys import ApiKeys
-from conversations.http.request import MKA1_PREFIX, PREFIXES
+from conversations.auth.api_keys import ApiKeyRepository
+from conversations.http.dialects import MKA1, PREFIXES
 from tests.support.contract_cases import INVALID
 from tests.support.http_helpers import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 
 pytestmark = pytest.mark.xdist_group("refusals")  # its fixture is dear
 
 
 @pytest.fixture(scope="module")
-def door(running_stack: LocalStack) -> Iterator[httpx.Client]:
+def door(running_stack: DevStack) -> Iterator[httpx.Client]:
     """A client of the stack's root, with a key."""
     running_stack.reset()
     table = running_stack.template.name("ApiKeysTable")
-    with running_stack.engine.turn:
-        key, _ = ApiKeys(running_stack.resources.dynamodb, table).create(account="a", name="test")
+    with running_stack.engine.lock:
+        key, _ = ApiKeyRepository(running_stack.resources.dynamodb, table).create(
+            account="a", name="test"
+        )
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=running_stack.url, headers=headers) as client:
         yield client
@@ -36,7 +38,7 @@ def door(running_stack: LocalStack) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def items(door: httpx.Client) -> str:
     """The path of an empty conversation's items, behind either prefix."""
-    made = door.post(f"{MKA1_PREFIX}/conversations").json()["id"]
+    made = door.post(f"{MKA1.prefix}/conversations").json()["id"]
     return f"/conversations/{made}/items"
 
 
@@ -50,4 +52,4 @@ def test_a_wrong_body_is_refused_by_the_path_of_its_fault(
 
     for answer in answers:
         assert (answer.status_code, error_of(answer)["param"]) == (400, param)
-    assert door.get(f"{MKA1_PREFIX}{items}").json()["data"] == []
+    assert door.get(f"{MKA1.prefix}{items}").json()["data"] == []

@@ -13,8 +13,8 @@ from openai.types.conversations import ConversationItem
 from openai.types.responses import ResponseIncludable
 from pydantic import TypeAdapter, ValidationError
 
-from conversations.contract.items import parse_batch
-from conversations.http.rendering import HEAVY_FIELDS, View, as_openai, with_only
+from conversations.contract.bodies import parse_append
+from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer, apply_include, as_openai
 from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
 from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_answerable
 
@@ -68,7 +68,7 @@ OPENAIS_WORDS = {
     "size": "auto",
 }
 """A word of OpenAI's for each field in which mka1 takes any text."""
-CHOICES = st.frozensets(st.sampled_from([*HEAVY_FIELDS]))
+CHOICES = st.frozensets(st.sampled_from([*INCLUDABLE_FIELDS]))
 
 
 def is_typed(item: Json) -> bool:
@@ -138,7 +138,7 @@ def test_nothing_is_lost_from_sight(item: Json) -> None:
 def test_what_was_seen_can_be_posted_back(item: Json) -> None:
     shown = as_openai(item)
 
-    assert parse_batch(body_of(shown))["items"] == [shown]
+    assert parse_append(body_of(shown))["items"] == [shown]
 
 
 @pytest.mark.parametrize("item_type", ["output_audio", "item_reference", "compaction_trigger"])
@@ -180,34 +180,36 @@ def test_a_message_of_very_many_parts_is_shown_as_it_was_given() -> None:
         for count in (30, 300)
     )
 
-    assert json.loads(View(as_openai=True).show(few))["content"][0]["type"] == "input_text"
-    assert json.loads(View(as_openai=True).show(many)) == json.loads(many)
+    assert (
+        json.loads(ItemRenderer(as_openai=True).render(few))["content"][0]["type"] == "input_text"
+    )
+    assert json.loads(ItemRenderer(as_openai=True).render(many)) == json.loads(many)
 
 
 @given(item=ITEMS)
 def test_unless_something_is_asked_for_the_text_is_the_same(item: Json) -> None:
     text = json.dumps(item)
 
-    assert View().show(text) is text
+    assert ItemRenderer().render(text) is text
 
 
 @given(item=ITEMS, some=CHOICES, others=CHOICES)
 def test_of_two_choices_what_both_include_is_left(
     item: Json, some: frozenset[str], others: frozenset[str]
 ) -> None:
-    shown = with_only(others, with_only(some, item))
+    shown = apply_include(others, apply_include(some, item))
 
-    assert shown == with_only(some & others, item)
-    assert with_only(frozenset(HEAVY_FIELDS), item) == item
+    assert shown == apply_include(some & others, item)
+    assert apply_include(frozenset(INCLUDABLE_FIELDS), item) == item
 
 
 @given(item=ITEMS, included=CHOICES)
 def test_a_choice_is_the_same_in_either_manner(item: Json, included: frozenset[str]) -> None:
-    assert with_only(included, as_openai(item)) == as_openai(with_only(included, item))
+    assert apply_include(included, as_openai(item)) == as_openai(apply_include(included, item))
 
 
 def test_the_values_of_include_are_openais() -> None:
-    assert HEAVY_FIELDS.keys() == set(get_args(ResponseIncludable))
+    assert INCLUDABLE_FIELDS.keys() == set(get_args(ResponseIncludable))
 
 
 @pytest.mark.parametrize("extra", [{}, {"signal": "SIGKILL"}])

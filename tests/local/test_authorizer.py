@@ -209,7 +209,7 @@ def test_forgotten_verdict_is_asked_for_again() -> None:
     gate = authorizer(function)
 
     gate.authorize(request(), API)
-    gate.forget()
+    gate.clear_cache()
     gate.authorize(request(), API)
 
     assert len(function.asked) == 2

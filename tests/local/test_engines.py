@@ -63,13 +63,13 @@ def test_endpoint_of_the_environment_is_used(
         client = boto3.client("dynamodb")
 
     assert client.meta.endpoint_url == "http://127.0.0.1:9"
-    assert not engine.has_ended()
+    assert not engine.has_exited()
 
 
 def test_resources_are_those_of_the_template(tmp_path: Path) -> None:
     template = Template()
     name = template.name("ConversationsTable")
-    with running_engine("moto", tmp_path) as engine, engine.turn:
+    with running_engine("moto", tmp_path) as engine, engine.lock:
         resources = Resources(template)
         resources.create()
         resources.create()
@@ -87,7 +87,7 @@ def test_resources_are_those_of_the_template(tmp_path: Path) -> None:
 def test_table_of_another_template_is_refused(tmp_path: Path) -> None:
     changed = tmp_path / "template.yaml"
     changed.write_text(APP.read_text().replace("AttributeName: id", "AttributeName: other"))
-    with running_engine("moto", tmp_path) as engine, engine.turn:
+    with running_engine("moto", tmp_path) as engine, engine.lock:
         Resources(Template(APP)).create()
 
         with pytest.raises(EngineError, match="NotesTable was made from another template"):

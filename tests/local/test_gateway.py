@@ -13,7 +13,7 @@ import pytest
 from local.errors import TemplateError
 from local.functions import PAYLOAD_LIMIT
 from local.gateway import BODY_LIMIT
-from local.stack import LocalStack
+from local.stack import DevStack
 from local.template import Template
 
 APP = Path(__file__).parent / "app" / "template.yaml"
@@ -21,19 +21,19 @@ ALLOWED = {"Authorization": "Bearer allow"}
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[LocalStack]:
-    with LocalStack.start(engine="moto", template=APP) as app:
+def app() -> Iterator[DevStack]:
+    with DevStack.start(engine="moto", template=APP) as app:
         yield app
 
 
 @pytest.fixture
-def visitor(app: LocalStack) -> Iterator[httpx.Client]:
+def visitor(app: DevStack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=app.url, headers=ALLOWED) as visitor:
         yield visitor
 
 
 @pytest.fixture
-def wire(app: LocalStack) -> Iterator[socket.socket]:
+def wire(app: DevStack) -> Iterator[socket.socket]:
     """A bare connection, for what an HTTP client would not say."""
     address = urlsplit(app.url)
     with socket.create_connection((str(address.hostname), int(address.port or 0)), 10) as wire:
@@ -102,7 +102,7 @@ def test_function_gets_a_context(visitor: httpx.Client) -> None:
     assert 19_000 < context["remaining_ms"] <= 20_000
 
 
-def test_route_without_an_authorizer_is_open(app: LocalStack) -> None:
+def test_route_without_an_authorizer_is_open(app: DevStack) -> None:
     answer = httpx.get(f"{app.url}/open")
 
     assert answer.status_code == 200
@@ -121,13 +121,13 @@ def test_route_without_an_authorizer_is_open(app: LocalStack) -> None:
         ("Not Plausible", 401),
     ],
 )
-def test_authorizer_decides(app: LocalStack, token: str, status: int) -> None:
+def test_authorizer_decides(app: DevStack, token: str, status: int) -> None:
     answer = httpx.get(f"{app.url}/echo/a", headers={"Authorization": f"Bearer {token}"})
 
     assert answer.status_code == status
 
 
-def test_refusal_is_worded_by_the_template(app: LocalStack) -> None:
+def test_refusal_is_worded_by_the_template(app: DevStack) -> None:
     answer = httpx.get(f"{app.url}/echo/a", headers={"User-Agent": "pytest"})
 
     assert answer.status_code == 401
@@ -139,7 +139,7 @@ def test_refusal_is_worded_by_the_template(app: LocalStack) -> None:
     assert answer.headers["x-request-id"] == answer.headers["x-amzn-requestid"]
 
 
-def test_refusal_takes_the_media_type_that_is_accepted(app: LocalStack) -> None:
+def test_refusal_takes_the_media_type_that_is_accepted(app: DevStack) -> None:
     denied = {"Authorization": "Bearer deny"}
 
     as_json = httpx.get(f"{app.url}/echo/a", headers=denied)
@@ -173,7 +173,7 @@ def test_response_with_an_unknown_variable_is_refused_at_the_start(tmp_path: Pat
 
     with (
         pytest.raises(TemplateError, match=r"context\.weather"),
-        LocalStack.start(template=tmp_path / "template.yaml"),
+        DevStack.start(template=tmp_path / "template.yaml"),
     ):
         pass
 
@@ -277,13 +277,13 @@ def test_body_is_unpacked_from_the_size_in_the_template(
     assert (answer.json()["event"]["body"] == body) == is_unpacked
 
 
-def test_nothing_is_packed_unless_the_template_says_so(tmp_path: Path, app: LocalStack) -> None:
+def test_nothing_is_packed_unless_the_template_says_so(tmp_path: Path, app: DevStack) -> None:
     for name in ("echo", "gate", "listener"):
         (tmp_path / name).symlink_to(APP.parent / name)
     text = APP.read_text().replace("MinimumCompressionSize: 300", "")
     (tmp_path / "template.yaml").write_text(text)
 
-    with LocalStack.start(template=tmp_path / "template.yaml") as plain:
+    with DevStack.start(template=tmp_path / "template.yaml") as plain:
         answers = [httpx.get(f"{url}/open") for url in (plain.url, app.url)]
 
     assert ["content-encoding" in answer.headers for answer in answers] == [False, True]
@@ -345,7 +345,7 @@ def test_client_that_hangs_up_halfway_harms_nobody(
     assert visitor.get("/echo/a").status_code == 200
 
 
-def test_many_connections_are_served_at_once(app: LocalStack) -> None:
+def test_many_connections_are_served_at_once(app: DevStack) -> None:
     def visit(number: int) -> str:
         answer = httpx.get(f"{app.url}/echo/{number}", headers=ALLOWED)
         return str(answer.json()["event"]["pathParameters"]["name"])
@@ -356,7 +356,7 @@ def test_many_connections_are_served_at_once(app: LocalStack) -> None:
     assert names == [str(number) for number in range(64)]
 
 
-def test_reset_forgets_data_and_callers(app: LocalStack, visitor: httpx.Client) -> None:
+def test_reset_forgets_data_and_callers(app: DevStack, visitor: httpx.Client) -> None:
     s3, bucket = app.resources.s3, app.template.name("PaperBucket")
     table = app.template.name("HeardTable")
     s3.put_object(Bucket=bucket, Key="k", Body=b"v")
@@ -382,7 +382,7 @@ def test_function_that_is_not_there_is_named(tmp_path: Path, handler: str, words
 
     with (
         pytest.raises(TemplateError, match=words),
-        LocalStack.start(template=tmp_path / "template.yaml"),
+        DevStack.start(template=tmp_path / "template.yaml"),
     ):
         pass
 
@@ -393,12 +393,12 @@ def test_variable_of_two_meanings_is_refused(tmp_path: Path) -> None:
 
     with (
         pytest.raises(TemplateError, match="HEARD_TABLE differs"),
-        LocalStack.start(template=tmp_path / "template.yaml"),
+        DevStack.start(template=tmp_path / "template.yaml"),
     ):
         pass
 
 
-def test_names_in_the_template_are_those_of_the_engine(app: LocalStack) -> None:
+def test_names_in_the_template_are_those_of_the_engine(app: DevStack) -> None:
     names = app.resources.dynamodb.list_tables()["TableNames"]
 
     assert {Template(APP).name("NotesTable"), Template(APP).name("HeardTable")} <= {*names}

@@ -10,12 +10,12 @@ from local import startup_message
 from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 
 def test_the_documented_conversation_is_kept_and_comes_back_when_deleted(
-    stack: LocalStack, base_url: str, issue_key: IssueKey
+    stack: DevStack, base_url: str, issue_key: IssueKey
 ) -> None:
     headers = {"Authorization": f"Bearer {issue_key(startup_message.ACCOUNT)}"}
     url = f"{base_url}/conversations/{startup_message.CONVERSATION_ID}"
@@ -31,7 +31,7 @@ def test_the_documented_conversation_is_kept_and_comes_back_when_deleted(
     assert httpx.get(f"{url}/items", headers=headers).json()["data"] == []
 
 
-def test_a_start_prints_the_address_of_every_page_that_is_served(stack: LocalStack) -> None:
+def test_a_start_prints_the_address_of_every_page_that_is_served(stack: DevStack) -> None:
     printed = startup_message.page_addresses(stack)
 
     addresses = [line.rpartition(" ")[2] for line in printed.splitlines()]

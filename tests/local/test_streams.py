@@ -8,49 +8,49 @@ from local.errors import TemplateError
 from local.functions import FunctionError
 from local.intrinsics import Json, JsonObject
 from local.patterns import matches
-from local.stack import LocalStack
-from local.streams import Deliveries
+from local.stack import DevStack
+from local.streams import EventSourceMapping
 from local.template import TEMPLATE, Subscription, Template
 
 APP = Path(__file__).parent / "app" / "template.yaml"
 
 
 @pytest.fixture(scope="module")
-def running_app() -> Iterator[LocalStack]:
-    with LocalStack.start(engine="moto", template=APP) as app:
+def running_app() -> Iterator[DevStack]:
+    with DevStack.start(engine="moto", template=APP) as app:
         yield app
 
 
 @pytest.fixture
-def app(running_app: LocalStack) -> LocalStack:
+def app(running_app: DevStack) -> DevStack:
     running_app.reset()
     return running_app
 
 
-def note(app: LocalStack, name: str, kind: str = "loud") -> None:
-    with app.engine.turn:
+def note(app: DevStack, name: str, kind: str = "loud") -> None:
+    with app.engine.lock:
         app.resources.dynamodb.put_item(
             TableName=app.template.name("NotesTable"),
             Item={"id": {"S": name}, "kind": {"S": kind}},
         )
 
 
-def heard(app: LocalStack) -> dict[str, int]:
+def heard(app: DevStack) -> dict[str, int]:
     """How often the function on the stream was told of each note."""
     app.drain_streams()
-    with app.engine.turn:
+    with app.engine.lock:
         rows = app.resources.dynamodb.scan(TableName=app.template.name("HeardTable"))["Items"]
     return {row["id"]["S"]: int(row["times"]["N"]) for row in rows}
 
 
-def test_changes_reach_the_function_once(app: LocalStack) -> None:
+def test_changes_reach_the_function_once(app: DevStack) -> None:
     for name in "abcde":
         note(app, name)
 
     assert heard(app) == dict.fromkeys("abcde", 1)
 
 
-def test_records_that_the_filter_leaves_out_do_not(app: LocalStack) -> None:
+def test_records_that_the_filter_leaves_out_do_not(app: DevStack) -> None:
     note(app, "a", kind="quiet")
     note(app, "b")
     note(app, "b", kind="modified")
@@ -59,7 +59,7 @@ def test_records_that_the_filter_leaves_out_do_not(app: LocalStack) -> None:
 
 
 def test_failed_record_is_sent_again_and_then_given_up(
-    app: LocalStack, caplog: pytest.LogCaptureFixture
+    app: DevStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("a", "poison", "b", "c"):
         note(app, name)
@@ -69,11 +69,11 @@ def test_failed_record_is_sent_again_and_then_given_up(
     assert "given up" in caplog.text
 
 
-def test_record_names_its_stream(app: LocalStack) -> None:
+def test_record_names_its_stream(app: DevStack) -> None:
     note(app, "a")
     heard(app)
 
-    with app.engine.turn:
+    with app.engine.lock:
         rows = app.resources.dynamodb.scan(TableName=app.template.name("HeardTable"))["Items"]
         arn = app.resources.stream_arn("NotesTable")
 
@@ -107,7 +107,7 @@ def delivered(
 ) -> list[str]:
     """The batches in which the records a, b, c and d reach the function."""
     subscription = Subscription("Table", (), size, reports, bisects, retries)
-    Deliveries(subscription, listener).deliver(
+    EventSourceMapping(subscription, listener).deliver(
         [{"dynamodb": {"SequenceNumber": n}} for n in "abcd"]
     )
     return listener.batches

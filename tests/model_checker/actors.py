@@ -22,9 +22,9 @@ from conversations.storage import (
 )
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.transactions import Table
-from conversations.telemetry import Tally
+from conversations.telemetry import RequestStats
 from tests.model_checker.dynamodb_model import Answer, Model, Request
-from tests.model_checker.frame_fingerprint import UnknownStandingError, standing
+from tests.model_checker.frame_fingerprint import UnknownStandingError, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -79,7 +79,7 @@ class Position(NamedTuple):
     memory: tuple[Record, ...] = ()
     begun: frozenset[tuple[str, Any]] | None = None
     histories: Histories = ((),)
-    standing: Hashable = None
+    fingerprint: Hashable = None
     """What its future depends on, of all that it was answered."""
 
 
@@ -103,7 +103,7 @@ class Session:
         self.loops: list[Loop] = []
         """The loops of attempts that are under way: they are no variable of any frame."""
         self.pending: list[tuple[int, int]] = []
-        self.standing: Hashable = None
+        self.fingerprint: Hashable = None
         self.table = Table(self, "conversations")  # type: ignore[arg-type] # has what is called
         self.payloads = PayloadStore("payloads", lambda: self, self, actor.spill_bytes)  # type: ignore[arg-type, return-value]
         self.store = store.Store(self.table, self.payloads)
@@ -119,9 +119,9 @@ class Session:
                 frames = [loop.gi_frame for loop in self.loops]
                 deadlines = [frame.f_locals["deadline"] for frame in frames if frame]
                 dice = (self._drawn, self._slept, self._threads, *deadlines)
-                self.standing = (dice, standing(error, __file__, SAME))
+                self.fingerprint = (dice, fingerprint(error, __file__, SAME))
             except UnknownStandingError:
-                self.standing = self._position.histories
+                self.fingerprint = self._position.histories
             return None
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Promise:
@@ -160,13 +160,13 @@ class Session:
             case "lost":
                 raise ConnectionClosedError(endpoint_url="https://aws.invalid")
             case "error":
-                raise ClientError(_refusal(answer.details[0]), request.operation)
+                raise ClientError(_error_response(answer.details[0]), request.operation)
             case "cancelled":
                 reasons = [
                     {"Code": code} | ({"Item": self._model.rows.values[row]} if row else {})
                     for code, row in answer.details
                 ]
-                refusal = _refusal("TransactionCanceledException")
+                refusal = _error_response("TransactionCanceledException")
                 raise ClientError(refusal | {"CancellationReasons": reasons}, request.operation)
         return self._read_rows(request, [self._model.rows.values[row] for row in answer.details])
 
@@ -241,7 +241,7 @@ class Pages(NamedTuple):
         yield self.read(arguments)
 
 
-SAME = (Session, Model, Actor, Tally, PayloadStore)
+SAME = (Session, Model, Actor, RequestStats, PayloadStore)
 """Types whose values decide nothing of what an actor does next, beside its answers."""
 _current: Session
 
@@ -266,9 +266,9 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "uuid", _Now())
 
 
-def _delays(tally: Tally) -> Iterator[float | None]:
+def _delays(stats: RequestStats) -> Iterator[float | None]:
     """Let the running actor know of a loop of attempts for as long as it lasts."""
-    session, loop = _current, cast("Loop", backoff.delays(tally))
+    session, loop = _current, cast("Loop", backoff.delays(stats))
     session.loops.append(loop)
     try:
         yield from loop
@@ -283,11 +283,11 @@ def _wait(promises: Sequence[Promise]) -> None:
             promise.result()
 
 
-def _refusal(code: str) -> Any:
+def _error_response(code: str) -> Any:
     return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
 
 def _object(found: list[Row]) -> Row:
     if not found:
-        raise ClientError(_refusal("NoSuchKey"), "get_object")
+        raise ClientError(_error_response("NoSuchKey"), "get_object")
     return {"Body": io.BytesIO(found[0]["body"]["B"])}

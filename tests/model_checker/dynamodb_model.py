@@ -56,7 +56,7 @@ class Answer(NamedTuple):
     details: tuple[Any, ...] = ()
 
 
-class Flight(NamedTuple):
+class InFlightTransaction(NamedTuple):
     """A transaction that is committed and not yet visible as a whole."""
 
     rest: tuple[tuple[Key, int], ...]
@@ -76,7 +76,7 @@ class Database(NamedTuple):
     """All that DynamoDB knows, and what is on its way there."""
 
     table: int = 0
-    flights: tuple[Flight, ...] = ()
+    flights: tuple[InFlightTransaction, ...] = ()
     tokens: frozenset[tuple[str, int]] = frozenset()
     late: tuple[int, ...] = ()
     """Transactions whose answer was lost, and which have not arrived so far."""
@@ -141,11 +141,11 @@ class Model:
             if writes is None:
                 return base, [Answer("cancelled", reasons)]
             older = (flight._replace(younger=flight.younger + 1) for flight in base.flights)
-            flights = (*older, Flight(writes, token, number, caller))
+            flights = (*older, InFlightTransaction(writes, token, number, caller))
             return base._replace(flights=tuple(sorted(flights, key=_token))), []
         return base, _conflicts([key in locked for key in self.keys_of(number)], reasons)
 
-    def _shown(self, base: Database, key: Key) -> tuple[Database, Flight | None]:
+    def _shown(self, base: Database, key: Key) -> tuple[Database, InFlightTransaction | None]:
         """Make the row that is under way to a key visible; the transaction, if that ends it."""
         [flight] = [flight for flight in base.flights if key in dict(flight.rest)]
         rest = tuple((other, row) for other, row in flight.rest if other != key)

@@ -22,7 +22,7 @@ class UnknownStandingError(TypeError):
     """A value of a kind that cannot be looked into."""
 
 
-def standing(error: BaseException, driver: str, known: tuple[type, ...]) -> Hashable:
+def fingerprint(error: BaseException, driver: str, known: tuple[type, ...]) -> Hashable:
     """The frames that an error went through, without those of the driver's file.
 
     Values of *known* types tell nothing.

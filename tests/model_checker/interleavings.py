@@ -288,7 +288,7 @@ class World:
         session = Session(self.model, self.actors[number], number, position)
         outcome = session.run()
         if outcome is None:
-            place = places.number(position._replace(standing=session.standing))
+            place = places.number(position._replace(fingerprint=session.fingerprint))
             self._pending[number, place] = session.pending
             return place, None
         record = Record(*outcome, begun=position.begun or frozenset())
@@ -298,7 +298,7 @@ class World:
 
 
 def _alike(position: Position) -> Hashable:
-    return position.memory, position.begun, position.standing
+    return position.memory, position.begun, position.fingerprint
 
 
 def _with[Value](values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:

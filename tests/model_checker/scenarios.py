@@ -14,7 +14,7 @@ from conversations.storage import payloads, rows
 from conversations.storage.items import ItemBody
 from conversations.storage.purge import purge_conversation
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
-from tests.model_checker.dynamodb_model import Database, Flight, Model
+from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
 from tests.model_checker.state_space import Search, Watch, walk
 from tests.support.http_helpers import HELLO
@@ -39,7 +39,7 @@ CONVERSATION_KEY = (PK, rows.CONVERSATION_SK)
 FIRST = "first"
 """The id of the first batch's first item; the client gave it."""
 BATCH_SIZE = 2
-"""The items of each batch that is there before a story begins."""
+"""The items of each batch that is there before a scenario begins."""
 NOTHING_WRITTEN = {
     "ConversationBusyError",
     "ConversationNotFoundError",
@@ -51,7 +51,7 @@ EXPLORED: dict[str, int] = {"interleavings": 0, "states": 0, "random schedules":
 
 
 def _keys(batch: int) -> list[str]:
-    """Return the keys of a batch that is there before a story begins."""
+    """Return the keys of a batch that is there before a scenario begins."""
     return ids.sequence_keys((MOMENT - 99 + batch) * 1000 << 64, BATCH_SIZE)
 
 
@@ -185,10 +185,10 @@ class Told(NamedTuple):
         return cls(done, len(kinds) - done - sum(kind in NOTHING_WRITTEN for kind in kinds))
 
 
-class Story:
+class Scenario:
     """Some actors on a conversation that has batches of two, and what must be true of it."""
 
-    def __init__(  # noqa: PLR0913 - what a story may begin with
+    def __init__(  # noqa: PLR0913 - what a scenario may begin with
         self,
         *actors: Actor,
         readers: Sequence[Actor] = (),
@@ -199,7 +199,7 @@ class Story:
         is_late: bool = False,
         spills: bool = False,
     ) -> None:
-        """With *is_late*, the first of the *batches* is not visible when the story begins."""
+        """With *is_late*, the first of the *batches* is not visible when the scenario begins."""
         spill_bytes = 0 if spills else payloads.SPILL_BYTES
         self.actors = [actor._replace(spill_bytes=spill_bytes) for actor in actors]
         self.readers = [actor._replace(spill_bytes=spill_bytes) for actor in readers]
@@ -223,9 +223,11 @@ class Story:
         first = [rows.pointer_row(PK, FIRST, _keys(0)[0]), *self._batch(0, spills=spills)]
         others = [each for batch in range(1, count) for each in self._batch(batch, spills=spills)]
         base = self.model.settled(
-            Database(flights=(Flight(self._numbers([row, *others]), "", 0, None),))
+            Database(flights=(InFlightTransaction(self._numbers([row, *others]), "", 0, None),))
         )
-        return base._replace(flights=(Flight(self._numbers(first), "", 0, None, count - 1),))
+        return base._replace(
+            flights=(InFlightTransaction(self._numbers(first), "", 0, None, count - 1),)
+        )
 
     def _batch(self, batch: int, *, spills: bool) -> list[Row]:
         """Return the row of a batch, with its object if it *spills*."""
@@ -388,7 +390,7 @@ class Story:
         return name
 
     def _check_kind(self, actor: Actor, record: Record, *, is_repeated: bool = False) -> None:
-        """Check that an error is one that the story explains."""
+        """Check that an error is one that the scenario explains."""
         expected = {"done", "OverloadedError"}
         if not actor.is_reader:
             expected.add("ConversationBusyError")

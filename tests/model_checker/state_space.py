@@ -11,7 +11,7 @@ import itertools
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.model_checker.dynamodb_model import Database, Flight
+from tests.model_checker.dynamodb_model import Database, InFlightTransaction
 from tests.model_checker.interleavings import State
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Search:
 def view_of(state: State) -> State:
     """What of a state can be read, and what was acknowledged."""
     under_way = tuple(sorted(write for flight in state.base.flights for write in flight.rest))
-    flights = (Flight(under_way, "", 0, None),) if under_way else ()
+    flights = (InFlightTransaction(under_way, "", 0, None),) if under_way else ()
     return State(Database(state.base.table, flights), (), acked=state.acked)
 
 

@@ -1,8 +1,8 @@
 """The store under every order of events that DynamoDB leaves open, and under random ones.
 
 `SCHEDULES=10000 .venv/bin/pytest tests/model_checker` takes 10,000 random walks; what is
-enumerated is enumerated whole in any case. The stories of `LONG` take two minutes together and are
-told only if `SCHEDULES` is set. `stories.EXPLORED` counts.
+enumerated is enumerated whole in any case. The scenarios of `LONG` take two minutes together and
+run only if `SCHEDULES` is set. `scenarios.EXPLORED` counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.model_checker.scenarios import (
     FIRST,
     FOURTH,
     SECOND,
-    Story,
+    Scenario,
     adder,
     appender,
     deleter,
@@ -58,141 +58,143 @@ there are many ways to wait."""
 LISTERS = (lister("asc", 3), lister("desc", 3))
 ONE_BY_ONE = (lister("asc", 1), lister("desc", 1))
 """Every second page of theirs begins within a batch."""
-STORIES: dict[str, Callable[[], Story]] = {
-    "two appenders, a deleter, listers, two faults": lambda: Story(
+SCENARIOS: dict[str, Callable[[], Scenario]] = {
+    "two appenders, a deleter, listers, two faults": lambda: Scenario(
         *HURRIED[:3], readers=LISTERS, faults=2
     ),
-    "two appenders, two faults": lambda: Story(OTHER, THIRD, faults=2),
-    "two appenders, a token forgotten": lambda: Story(ONE, OTHER, faults=1, remembers_tokens=False),
-    "two appenders, a lister": lambda: Story(ONE, OTHER, lister("asc", 2)),
-    "three appenders, a fault": lambda: Story(ONE, OTHER, THIRD, faults=1),
-    "three appenders, a lister": lambda: Story(ONE, OTHER, THIRD, readers=[lister("asc", 2)]),
-    "an appender, a lister back": lambda: Story(ONE, lister("desc", 1), faults=1),
-    "an appender, a lister, two faults": lambda: Story(OTHER, lister("asc", 2), faults=2),
-    "an appender, a lister, a deleter": lambda: Story(OTHER, lister("desc", 2), DELETER),
-    "an appender, a deleter, two faults": lambda: Story(ONE, DELETER, faults=2),
-    "an appender, an emptier, listers": lambda: Story(
+    "two appenders, two faults": lambda: Scenario(OTHER, THIRD, faults=2),
+    "two appenders, a token forgotten": lambda: Scenario(
+        ONE, OTHER, faults=1, remembers_tokens=False
+    ),
+    "two appenders, a lister": lambda: Scenario(ONE, OTHER, lister("asc", 2)),
+    "three appenders, a fault": lambda: Scenario(ONE, OTHER, THIRD, faults=1),
+    "three appenders, a lister": lambda: Scenario(ONE, OTHER, THIRD, readers=[lister("asc", 2)]),
+    "an appender, a lister back": lambda: Scenario(ONE, lister("desc", 1), faults=1),
+    "an appender, a lister, two faults": lambda: Scenario(OTHER, lister("asc", 2), faults=2),
+    "an appender, a lister, a deleter": lambda: Scenario(OTHER, lister("desc", 2), DELETER),
+    "an appender, a deleter, two faults": lambda: Scenario(ONE, DELETER, faults=2),
+    "an appender, an emptier, listers": lambda: Scenario(
         ONE, EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), faults=1
     ),
-    "a lister, a deleter, two faults": lambda: Story(lister("asc", 1), DELETER, faults=2),
-    "four batches while a lister reads": lambda: Story(FOUR, readers=[lister("asc", 3)]),
-    "two deleters of neighbours, three faults": lambda: Story(DELETER, NEIGHBOUR, faults=3),
-    "two deleters of neighbours, listers": lambda: Story(
+    "a lister, a deleter, two faults": lambda: Scenario(lister("asc", 1), DELETER, faults=2),
+    "four batches while a lister reads": lambda: Scenario(FOUR, readers=[lister("asc", 3)]),
+    "two deleters of neighbours, three faults": lambda: Scenario(DELETER, NEIGHBOUR, faults=3),
+    "two deleters of neighbours, listers": lambda: Scenario(
         DELETER, NEIGHBOUR, readers=ONE_BY_ONE, faults=1, batches=2
     ),
-    "two deleters of neighbours, an appender, listers": lambda: Story(
+    "two deleters of neighbours, an appender, listers": lambda: Scenario(
         *HURRIED[1:], readers=ONE_BY_ONE, faults=1
     ),
-    "two deleters of neighbours, a token forgotten": lambda: Story(
+    "two deleters of neighbours, a token forgotten": lambda: Scenario(
         DELETER, NEIGHBOUR, faults=1, remembers_tokens=False
     ),
-    "two deleters of one item": lambda: Story(DELETER, RIVAL, lister("asc", 1)),
-    "two deleters of one item, two faults": lambda: Story(DELETER, RIVAL, faults=2),
-    "two deleters of one item, a token forgotten": lambda: Story(
+    "two deleters of one item": lambda: Scenario(DELETER, RIVAL, lister("asc", 1)),
+    "two deleters of one item, two faults": lambda: Scenario(DELETER, RIVAL, faults=2),
+    "two deleters of one item, a token forgotten": lambda: Scenario(
         DELETER, RIVAL, faults=1, remembers_tokens=False
     ),
-    "two deleters, one of them an emptier": lambda: Story(
+    "two deleters, one of them an emptier": lambda: Scenario(
         EMPTIER, NEIGHBOUR, readers=ONE_BY_ONE, faults=1
     ),
-    "an emptier, a lister, two faults": lambda: Story(EMPTIER, lister("asc", 1), faults=2),
-    "an emptier, a lister back, a fault": lambda: Story(EMPTIER, lister("desc", 1), faults=1),
-    "an emptier, a token forgotten": lambda: Story(
+    "an emptier, a lister, two faults": lambda: Scenario(EMPTIER, lister("asc", 1), faults=2),
+    "an emptier, a lister back, a fault": lambda: Scenario(EMPTIER, lister("desc", 1), faults=1),
+    "an emptier, a token forgotten": lambda: Scenario(
         EMPTIER, OTHER, faults=2, remembers_tokens=False
     ),
-    "a client's id comes back, listers": lambda: Story(
+    "a client's id comes back, listers": lambda: Scenario(
         DELETER, adder("adder A", FIRST), readers=(*LISTERS, *ONE_BY_ONE)
     ),
-    "a client's id comes back, two faults": lambda: Story(
+    "a client's id comes back, two faults": lambda: Scenario(
         DELETER, adder("adder A", FIRST), faults=2
     ),
-    "a client's id comes back, two adders": lambda: Story(
+    "a client's id comes back, two adders": lambda: Scenario(
         DELETER, adder("adder A", FIRST), adder("adder B", FIRST), readers=ONE_BY_ONE
     ),
-    "a generated id comes back, listers": lambda: Story(
+    "a generated id comes back, listers": lambda: Scenario(
         NEIGHBOUR, adder("adder A", SECOND), readers=(*LISTERS, *ONE_BY_ONE)
     ),
-    "a generated id comes back, two faults": lambda: Story(
+    "a generated id comes back, two faults": lambda: Scenario(
         NEIGHBOUR, adder("adder A", SECOND), faults=2
     ),
-    "a generated id comes back, two adders, a fault": lambda: Story(
+    "a generated id comes back, two adders, a fault": lambda: Scenario(
         NEIGHBOUR, adder("adder A", SECOND), adder("adder B", SECOND), faults=1
     ),
-    "an id of an emptied batch comes back, two faults": lambda: Story(
+    "an id of an emptied batch comes back, two faults": lambda: Scenario(
         EMPTIER, adder("adder A", SECOND), faults=2
     ),
-    "an id that comes back is deleted again": lambda: Story(
+    "an id that comes back is deleted again": lambda: Scenario(
         NEIGHBOUR,
         adder("adder A", SECOND),
         deleter(SECOND, name="deleter C"),
         readers=(getter(SECOND), getter(FIRST), lister("asc", 1)),
     ),
-    "an item is read while it is appended": lambda: Story(ONE, OTHER, getter("a0"), faults=1),
-    "an item is read while its neighbour is deleted, two faults": lambda: Story(
+    "an item is read while it is appended": lambda: Scenario(ONE, OTHER, getter("a0"), faults=1),
+    "an item is read while its neighbour is deleted, two faults": lambda: Scenario(
         DELETER, getter(SECOND), faults=2
     ),
-    "an item is read while its batch is emptied": lambda: Story(
+    "an item is read while its batch is emptied": lambda: Scenario(
         EMPTIER, OTHER, readers=(getter(SECOND), getter(FIRST)), faults=1
     ),
-    "a batch that is seen eleven batches late": lambda: Story(
+    "a batch that is seen eleven batches late": lambda: Scenario(
         EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), batches=12, is_late=True
     ),
-    "a batch that is seen ten batches late, an appender": lambda: Story(
+    "a batch that is seen ten batches late, an appender": lambda: Scenario(
         OTHER, lister("desc", 3), readers=LISTERS, batches=11, is_late=True
     ),
-    "more batches than the row names, a deleter": lambda: Story(
+    "more batches than the row names, a deleter": lambda: Scenario(
         OTHER, DELETER, readers=LISTERS, batches=14
     ),
-    "an appender, an end, a purge, a fault": lambda: Story(ONE, ender(), purger(), faults=1),
-    "an end and a purge, two faults": lambda: Story(OTHER, ender(), purger(), faults=2),
-    "an end, a purge, a key": lambda: Story(KEYED, ender(), purger(), may_stay=["k#"]),
-    "a key, a token forgotten": lambda: Story(KEYED, OTHER, faults=1, remembers_tokens=False),
-    "an end and a purge, a token forgotten": lambda: Story(
+    "an appender, an end, a purge, a fault": lambda: Scenario(ONE, ender(), purger(), faults=1),
+    "an end and a purge, two faults": lambda: Scenario(OTHER, ender(), purger(), faults=2),
+    "an end, a purge, a key": lambda: Scenario(KEYED, ender(), purger(), may_stay=["k#"]),
+    "a key, a token forgotten": lambda: Scenario(KEYED, OTHER, faults=1, remembers_tokens=False),
+    "an end and a purge, a token forgotten": lambda: Scenario(
         OTHER, ender(), purger(), faults=2, remembers_tokens=False
     ),
-    "an end, a purge, a deleter, a fault": lambda: Story(NEIGHBOUR, ender(), purger(), faults=1),
-    "an end, a purge, an emptier, a fault": lambda: Story(
+    "an end, a purge, a deleter, a fault": lambda: Scenario(NEIGHBOUR, ender(), purger(), faults=1),
+    "an end, a purge, an emptier, a fault": lambda: Scenario(
         EMPTIER, ender(), purger(), faults=1, may_stay=["t#"]
     ),
-    "objects: an appender, a deleter": lambda: Story(OTHER, DELETER, spills=True),
-    "objects: two deleters, a fault": lambda: Story(DELETER, NEIGHBOUR, spills=True, faults=1),
-    "objects: a deleter, a lister": lambda: Story(DELETER, lister("asc", 1), spills=True),
-    "objects: an emptier, a lister": lambda: Story(EMPTIER, lister("asc", 2), spills=True),
-    "objects: two deleters, a reader of a third item": lambda: Story(
+    "objects: an appender, a deleter": lambda: Scenario(OTHER, DELETER, spills=True),
+    "objects: two deleters, a fault": lambda: Scenario(DELETER, NEIGHBOUR, spills=True, faults=1),
+    "objects: a deleter, a lister": lambda: Scenario(DELETER, lister("asc", 1), spills=True),
+    "objects: an emptier, a lister": lambda: Scenario(EMPTIER, lister("asc", 2), spills=True),
+    "objects: two deleters, a reader of a third item": lambda: Scenario(
         DELETER, deleter(FOURTH, name="deleter B"), getter(SECOND), batches=2, spills=True
     ),
-    "objects: an appender, an end, a purge, a fault": lambda: Story(
+    "objects: an appender, an end, a purge, a fault": lambda: Scenario(
         OTHER, ender(), purger(), spills=True, faults=1
     ),
-    "objects: a deleter, an end, a purge, a fault": lambda: Story(
+    "objects: a deleter, an end, a purge, a fault": lambda: Scenario(
         DELETER, ender(), purger(), spills=True, faults=1
     ),
 }
-LONG: dict[str, Callable[[], Story]] = {
-    "two appenders, a deleter, listers, three faults": lambda: Story(
+LONG: dict[str, Callable[[], Scenario]] = {
+    "two appenders, a deleter, listers, three faults": lambda: Scenario(
         *HURRIED[:3], readers=LISTERS, faults=3
     ),
-    "three appenders, listers one by one": lambda: Story(ONE, OTHER, THIRD, readers=ONE_BY_ONE),
-    "three appenders, a deleter, a lister": lambda: Story(
+    "three appenders, listers one by one": lambda: Scenario(ONE, OTHER, THIRD, readers=ONE_BY_ONE),
+    "three appenders, a deleter, a lister": lambda: Scenario(
         ONE, OTHER, THIRD, DELETER, readers=[lister("asc", 3)]
     ),
-    "two deleters of neighbours, an appender, listers, two faults": lambda: Story(
+    "two deleters of neighbours, an appender, listers, two faults": lambda: Scenario(
         *HURRIED[1:], readers=ONE_BY_ONE, faults=2
     ),
-    "a client's id comes back, two adders, a fault": lambda: Story(
+    "a client's id comes back, two adders, a fault": lambda: Scenario(
         DELETER, adder("adder A", FIRST), adder("adder B", FIRST), faults=1
     ),
-    "a client's id comes back twice": lambda: Story(
+    "a client's id comes back twice": lambda: Scenario(
         DELETER, RIVAL, adder("adder A", FIRST), adder("adder B", FIRST)
     ),
-    "more batches than the row names, a deleter, all listers": lambda: Story(
+    "more batches than the row names, a deleter, all listers": lambda: Scenario(
         OTHER, DELETER, readers=(*LISTERS, *ONE_BY_ONE), batches=15
     ),
-    "objects: two deleters, a lister": lambda: Story(
+    "objects: two deleters, a lister": lambda: Scenario(
         DELETER, NEIGHBOUR, lister("asc", 1), spills=True
     ),
 }
 if "SCHEDULES" in os.environ:
-    STORIES |= LONG
+    SCENARIOS |= LONG
 
 
 @pytest.fixture(autouse=True)
@@ -200,9 +202,9 @@ def _time_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     patch(monkeypatch)
 
 
-@pytest.mark.parametrize("tell", STORIES.values(), ids=STORIES)
+@pytest.mark.parametrize("tell", SCENARIOS.values(), ids=SCENARIOS)
 def test_every_interleaving_keeps_what_is_promised(
-    tell: Callable[[], Story], record_property: Callable[[str, object], None]
+    tell: Callable[[], Scenario], record_property: Callable[[str, object], None]
 ) -> None:
     count, states = tell().explore()  # which checks what is promised, at each end
 
@@ -215,9 +217,9 @@ def test_a_deletion_in_several_transactions_can_be_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(delete, "MAX_ACTIONS", 3)  # not enough for both batches
-    story = Story(deleter(FIRST, FOURTH, times=2), readers=ONE_BY_ONE, batches=2, faults=3)
+    scenario = Scenario(deleter(FIRST, FOURTH, times=2), readers=ONE_BY_ONE, batches=2, faults=3)
 
-    count, states = story.explore()
+    count, states = scenario.explore()
 
     assert count > 1 < states
 
@@ -228,27 +230,27 @@ def test_random_schedules_of_many_writers_keep_what_is_promised(
     writers = [appender(f"appender {name}", None, name, times=2) for name in "ABCD"]
     deleters = [DELETER, deleter(SECOND, name="deleter B")]
     for seed in range(SCHEDULES):
-        Story(*writers, lister("asc", 2), lister("desc", 3), *deleters, faults=4).walk(seed)
+        Scenario(*writers, lister("asc", 2), lister("desc", 3), *deleters, faults=4).walk(seed)
     record_property("random schedules", SCHEDULES)
 
 
-def ends_of(story: Story, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Return what the lister of a story may have been told, and what is there then."""
+def ends_of(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return what the lister of a scenario may have been told, and what is there then."""
     ends: set[str] = set()
     monkeypatch.setattr(
-        story,
+        scenario,
         "_check_pages",
         lambda memory, final, **_: ends.add(repr([final, *(record[:2] for record in memory)])),
     )
-    story.explore()
+    scenario.explore()
     return ends
 
 
 def test_a_reader_apart_sees_all_that_it_may_see_among_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    among = ends_of(Story(ONE, DELETER, lister("asc", 2)), monkeypatch)
-    apart = ends_of(Story(ONE, DELETER, readers=[lister("asc", 2)]), monkeypatch)
+    among = ends_of(Scenario(ONE, DELETER, lister("asc", 2)), monkeypatch)
+    apart = ends_of(Scenario(ONE, DELETER, readers=[lister("asc", 2)]), monkeypatch)
 
     assert {end for end in among if "OverloadedError" not in end} <= apart
 
@@ -256,17 +258,17 @@ def test_a_reader_apart_sees_all_that_it_may_see_among_the_others(
 @pytest.mark.parametrize(
     "tell",
     [
-        lambda: Story(OTHER, DELETER, lister("asc", 2)),
-        lambda: Story(EMPTIER, NEIGHBOUR, lister("asc", 1)),
-        lambda: Story(DELETER, adder("adder A", FIRST), lister("desc", 1)),
-        lambda: Story(EMPTIER, lister("asc", 1), faults=1),
+        lambda: Scenario(OTHER, DELETER, lister("asc", 2)),
+        lambda: Scenario(EMPTIER, NEIGHBOUR, lister("asc", 1)),
+        lambda: Scenario(DELETER, adder("adder A", FIRST), lister("desc", 1)),
+        lambda: Scenario(EMPTIER, lister("asc", 1), faults=1),
     ],
 )
 def test_runs_that_stand_alike_go_on_alike(
-    tell: Callable[[], Story], monkeypatch: pytest.MonkeyPatch
+    tell: Callable[[], Scenario], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merged = ends_of(tell(), monkeypatch)
-    monkeypatch.setattr(actors, "standing", refuse_to_look)
+    monkeypatch.setattr(actors, "fingerprint", refuse_to_look)
     apart = ends_of(tell(), monkeypatch)
 
     assert merged == apart
@@ -336,12 +338,12 @@ def read_unsettled(table: Table, keys: Any) -> list[Row]:
 
 
 class Flaw(NamedTuple):
-    """A part of the store replaced by a worse one, and what a story says of it."""
+    """A part of the store replaced by a worse one, and what a scenario says of it."""
 
     target: object
     name: str
     replacement: object
-    tell: Callable[[], Story]
+    tell: Callable[[], Scenario]
     broken: str
 
 
@@ -350,91 +352,91 @@ FLAWS = {
         Rewrite,
         "actions",
         without_condition,
-        lambda: Story(DELETER, NEIGHBOUR),
+        lambda: Scenario(DELETER, NEIGHBOUR),
         "deleted, and there",
     ),
     "slots that a deletion moves": Flaw(
         rows,
         "rewritten",
         moved_up,
-        lambda: Story(DELETER),
+        lambda: Scenario(DELETER),
         "torn, or slots moved",
     ),
     "no tombstone": Flaw(
         Rewrite,
         "actions",
         without_tombstone,
-        lambda: Story(EMPTIER, readers=ONE_BY_ONE),
+        lambda: Scenario(EMPTIER, readers=ONE_BY_ONE),
         "a batch is not there",
     ),
     "a page of the first query alone": Flaw(
         ItemPageReader,
         "_query",
         one_query,
-        lambda: Story(DELETER, readers=[lister("asc", 3)], batches=15),
+        lambda: Scenario(DELETER, readers=[lister("asc", 3)], batches=15),
         "an item was passed over",
     ),
     "pages of what a query sees": Flaw(
         ItemPageReader,
         "_reconcile",
         lambda *_: None,
-        lambda: Story(ONE, OTHER, readers=[lister("asc", 1)]),
+        lambda: Scenario(ONE, OTHER, readers=[lister("asc", 1)]),
         "an item was passed over",
     ),
     "a late batch that no page waits for": Flaw(
         ItemPageReader,
         "_reconcile",
         lambda *_: None,
-        lambda: Story(readers=[lister("asc", 3)], batches=12, is_late=True),
+        lambda: Scenario(readers=[lister("asc", 3)], batches=12, is_late=True),
         "an item was passed over",
     ),
     "a row that names a batch too few": Flaw(
         dynamodb_model,
         "UNDER_WAY",
         len(rows.RECENT_BATCHES) + 1,
-        lambda: Story(OTHER, readers=[lister("asc", 3)], batches=12, is_late=True),
+        lambda: Scenario(OTHER, readers=[lister("asc", 3)], batches=12, is_late=True),
         "an item was passed over",
     ),
     "an item that is looked for only in what is visible": Flaw(
         reads,
         "find_settled_items",
         lambda *_: {},
-        lambda: Story(ONE, getter("a0"), faults=1),
+        lambda: Scenario(ONE, getter("a0"), faults=1),
         "acknowledged, and not there",
     ),
     "new keys after a lost answer": Flaw(
         Append,
         "_resolve",
         new_keys,
-        lambda: Story(ONE, OTHER, faults=1, remembers_tokens=False),
+        lambda: Scenario(ONE, OTHER, faults=1, remembers_tokens=False),
         "a batch is there twice",
     ),
     "an append told before lists go by it": Flaw(
         append,
         "transact_get",
         read_unsettled,
-        lambda: Story(OTHER, lister("desc", 1), faults=2),
+        lambda: Scenario(OTHER, lister("desc", 1), faults=2),
         "acknowledged before, and not shown",
     ),
     "a purge that does not wait": Flaw(
         purge,
         "_wait_for_appends",
         lambda _table, _pk, _row: None,
-        lambda: Story(OTHER, ender(), purger()),
+        lambda: Scenario(OTHER, ender(), purger()),
         "left by the purge",
     ),
     "an id that is added again while it is live": Flaw(
         IdClaims,
         "_taken_by",
         forget,
-        lambda: Story(DELETER, adder("adder A", FIRST)),
+        lambda: Scenario(DELETER, adder("adder A", FIRST)),
         "an id is there twice",
     ),
     "a generated id that is added again while it is live": Flaw(
         claims,
         "_is_id_of",
         lambda _item_id, _key, _row: False,
-        lambda: Story(NEIGHBOUR, adder("adder A", SECOND)),
+        lambda: Scenario(NEIGHBOUR, adder("adder A", SECOND)),
         "an id is there twice",
     ),
 }

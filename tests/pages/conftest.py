@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -87,7 +87,7 @@ class Console:
 
 
 @pytest.fixture
-def console(window: Page, stack: LocalStack, issue_key: IssueKey) -> Console:
+def console(window: Page, stack: DevStack, issue_key: IssueKey) -> Console:
     made = Console(window, f"{stack.url}/console", issue_key(may_delegate=True))
     window.on("request", lambda request: made.requests.append(f"{request.method} {request.url}"))
     return made

@@ -14,7 +14,7 @@ from local.template import Template
 from tests.support.log_lines import reading_log
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 PATHS = ["/console", "/api/v1/llm/docs", "/v1/docs"]
 every_page = pytest.mark.parametrize("path", PATHS)
@@ -27,7 +27,7 @@ def directives(response: httpx.Response) -> dict[str, str]:
 
 @every_page
 def test_a_page_is_sent_without_a_key_and_with_the_headers_of_a_careful_site(
-    path: str, stack: LocalStack
+    path: str, stack: DevStack
 ) -> None:
     response = httpx.get(stack.url + path)
 
@@ -41,7 +41,7 @@ def test_a_page_is_sent_without_a_key_and_with_the_headers_of_a_careful_site(
 
 @every_page
 def test_the_policy_allows_the_scripts_and_styles_of_the_page_and_nothing_else(
-    path: str, stack: LocalStack
+    path: str, stack: DevStack
 ) -> None:
     response = httpx.get(stack.url + path)
 
@@ -56,7 +56,7 @@ def test_the_policy_allows_the_scripts_and_styles_of_the_page_and_nothing_else(
     assert "http" not in response.headers["Content-Security-Policy"]
 
 
-def test_only_dompurify_may_make_markup_in_the_console(stack: LocalStack) -> None:
+def test_only_dompurify_may_make_markup_in_the_console(stack: DevStack) -> None:
     allowed = directives(httpx.get(f"{stack.url}/console"))
 
     assert allowed["require-trusted-types-for"] == "'script'"
@@ -64,7 +64,7 @@ def test_only_dompurify_may_make_markup_in_the_console(stack: LocalStack) -> Non
 
 
 @every_page
-def test_a_page_loads_nothing_from_elsewhere(path: str, stack: LocalStack) -> None:
+def test_a_page_loads_nothing_from_elsewhere(path: str, stack: DevStack) -> None:
     response = httpx.get(stack.url + path)
 
     document = re.sub(r"<(script|style)>.*?</\1>", "", response.text, flags=re.DOTALL)
@@ -72,7 +72,7 @@ def test_a_page_loads_nothing_from_elsewhere(path: str, stack: LocalStack) -> No
 
 
 @every_page
-def test_an_unchanged_page_is_not_sent_again(path: str, stack: LocalStack) -> None:
+def test_an_unchanged_page_is_not_sent_again(path: str, stack: DevStack) -> None:
     etag = httpx.get(stack.url + path).headers["ETag"]
 
     for known in (etag, etag.removeprefix("W/"), f'"other", {etag}'):
@@ -84,7 +84,7 @@ def test_an_unchanged_page_is_not_sent_again(path: str, stack: LocalStack) -> No
 
 
 @every_page
-def test_a_page_is_compressed_and_answers_head(path: str, stack: LocalStack) -> None:
+def test_a_page_is_compressed_and_answers_head(path: str, stack: DevStack) -> None:
     response = httpx.get(stack.url + path)
     head = httpx.head(stack.url + path)
 
@@ -93,7 +93,7 @@ def test_a_page_is_compressed_and_answers_head(path: str, stack: LocalStack) -> 
     assert head.status_code == 200
 
 
-def test_a_page_leaves_one_log_line(stack: LocalStack) -> None:
+def test_a_page_leaves_one_log_line(stack: DevStack) -> None:
     with reading_log(stack) as log:
         response = httpx.get(f"{stack.url}/console?key=secret")
 

@@ -8,32 +8,33 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from conversations.http.dialects import DIALECTS, Dialect
+from functions.api import app as api
 from local import startup_message
-from openapi.dialects import FACES, Face
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
 def test_it_lists_every_operation_of_the_document_beside_it(
-    face: Face, window: Page, problems: list[str], stack: LocalStack
+    dialect: Dialect, window: Page, problems: list[str], stack: DevStack
 ) -> None:
-    window.goto(f"{stack.url}{face.prefix}/docs")
+    window.goto(f"{stack.url}{dialect.prefix}/docs")
 
-    expect(window.locator(".opblock")).to_have_count(len(face.operation_ids))
+    expect(window.locator(".opblock")).to_have_count(len(api.api.routes))
     expect(window.locator(".opblock-summary-description").nth(1)).to_have_text("List conversations")
-    expect(window.locator(".servers option")).to_have_text(f"{stack.url}{face.prefix}")
+    expect(window.locator(".servers option")).to_have_text(f"{stack.url}{dialect.prefix}")
     assert problems == []
 
 
 def test_it_tries_a_request_with_a_key(
-    window: Page, problems: list[str], stack: LocalStack, issue_key: IssueKey
+    window: Page, problems: list[str], stack: DevStack, issue_key: IssueKey
 ) -> None:
     startup_message.hold_documented_conversation(stack)
     window.goto(f"{stack.url}/v1/docs")
@@ -56,7 +57,7 @@ def test_it_tries_a_request_with_a_key(
 
 
 def test_it_says_that_the_document_is_not_there_and_tries_again(
-    window: Page, stack: LocalStack
+    window: Page, stack: DevStack
 ) -> None:
     window.route("**/openapi.json", lambda route: route.fulfill(status=503, body=""))
     window.goto(f"{stack.url}/v1/docs")

@@ -13,12 +13,12 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from openai import AsyncOpenAI, NotFoundError
 from openai.types.responses import ResponseReasoningItem
 
-from conversations.http.request import OPENAI_PREFIX
+from conversations.http.dialects import OPENAI
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.http_helpers import Json
     from tests.support.issue_key import IssueKey
 
@@ -55,24 +55,26 @@ TURN: list[Json] = [
 
 
 type Open = Callable[..., Any]
-"""How a story opens a session: a new one, or that of a `conversation_id`."""
+"""How a scenario opens a session: a new one, or that of a `conversation_id`."""
 
 
 class Converse(Protocol):
-    """How a test opens sessions: its story is awaited, and gives what is to be seen of it."""
+    """How a test opens sessions: its scenario is awaited, and gives what is to be seen of it."""
 
-    def __call__(self, story: Callable[[Open], Awaitable[Any]]) -> Any: ...
+    def __call__(self, scenario: Callable[[Open], Awaitable[Any]]) -> Any: ...
 
 
 @pytest.fixture
-def converse(stack: LocalStack, issue_key: IssueKey) -> Converse:
+def converse(stack: DevStack, issue_key: IssueKey) -> Converse:
     key = issue_key()
 
-    async def run(story: Callable[[Open], Awaitable[Any]]) -> Any:
-        async with AsyncOpenAI(api_key=key, base_url=stack.url + OPENAI_PREFIX) as client:
-            return await story(functools.partial(OpenAIConversationsSession, openai_client=client))
+    async def run(scenario: Callable[[Open], Awaitable[Any]]) -> Any:
+        async with AsyncOpenAI(api_key=key, base_url=stack.url + OPENAI.prefix) as client:
+            return await scenario(
+                functools.partial(OpenAIConversationsSession, openai_client=client)
+            )
 
-    return lambda story: asyncio.run(run(story))
+    return lambda scenario: asyncio.run(run(scenario))
 
 
 def said(items: list[Json]) -> list[str]:
@@ -84,46 +86,46 @@ def turns(count: int) -> list[Json]:
 
 
 def test_45_items_are_there_in_their_order(converse: Converse) -> None:
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(turns(45))
         return await session.get_items()
 
-    assert said(converse(story)) == [str(place) for place in range(45)]
+    assert said(converse(scenario)) == [str(place) for place in range(45)]
 
 
 @pytest.mark.parametrize("limit", [1, 20, 25, 99])
 def test_a_limit_asks_for_the_latest(limit: int, converse: Converse) -> None:
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(turns(30))
         return await session.get_items(limit)
 
-    assert said(converse(story)) == [str(place) for place in range(30)][-limit:]
+    assert said(converse(scenario)) == [str(place) for place in range(30)][-limit:]
 
 
 def test_the_latest_is_popped(converse: Converse) -> None:
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(turns(3))
         popped = [await session.pop_item() for _ in range(2)]
         return said(popped), said(await session.get_items())
 
-    assert converse(story) == (["2", "1"], ["0"])
+    assert converse(scenario) == (["2", "1"], ["0"])
 
 
 def test_of_nothing_nothing_is_popped(converse: Converse) -> None:
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         return await session.pop_item(), await session.get_items(), await session.get_items(0)
 
-    assert converse(story) == (None, [], [])
+    assert converse(scenario) == (None, [], [])
 
 
 def test_what_was_popped_can_be_added_again(converse: Converse) -> None:
     """So a session's owner undoes turns and does them again: the ids are those of before."""
 
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(turns(3))
         items = await session.get_items()
@@ -131,7 +133,7 @@ def test_what_was_popped_can_be_added_again(converse: Converse) -> None:
         await session.add_items(popped[::-1])
         return items, await session.get_items()
 
-    before, after = converse(story)
+    before, after = converse(scenario)
 
     assert after == before
     assert all(item["id"] for item in before)
@@ -142,7 +144,7 @@ def test_a_rewound_session_keeps_what_another_writer_added(
 ) -> None:
     """openai-agents pops the other's item, sees that it is not its own, and adds it again."""
 
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(turns(2))
         [*_, ours] = await session.get_items()
@@ -157,11 +159,11 @@ def test_a_rewound_session_keeps_what_another_writer_added(
         await rewind_session_items(session, [ours])
         return await session.get_items()
 
-    assert said(converse(story)) == ["0", "1", "theirs"]
+    assert said(converse(scenario)) == ["0", "1", "theirs"]
 
 
 def test_a_cleared_session_begins_anew(converse: Converse) -> None:
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(turns(1))
         cleared = open_session(conversation_id=session.session_id)
@@ -170,16 +172,16 @@ def test_a_cleared_session_begins_anew(converse: Converse) -> None:
             await cleared.get_items()
         return await session.get_items()
 
-    assert converse(story) == []
+    assert converse(scenario) == []
 
 
 def test_calls_images_and_thoughts_come_back_as_they_were_given(converse: Converse) -> None:
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(TURN)
         return await session.get_items()
 
-    items = converse(story)
+    items = converse(scenario)
 
     assert [
         {name: item[name] for name in given} for given, item in zip(TURN, items, strict=True)
@@ -198,14 +200,14 @@ def test_an_agent_goes_on_from_its_session(converse: Converse) -> None:
     )
     agent = Agent(name="Weather", model=model, tools=[look])
 
-    async def story(open_session: Open) -> Any:
+    async def scenario(open_session: Open) -> Any:
         session = open_session()
         await Runner.run(agent, "Weather in Oslo?", session=session, run_config=SILENT)
         again = open_session(conversation_id=session.session_id)
         await Runner.run(agent, "And now?", session=again, run_config=SILENT)
         return await again.get_items()
 
-    asked, thought, called, looked, answered, now, last = converse(story)
+    asked, thought, called, looked, answered, now, last = converse(scenario)
 
     assert said([asked, answered, now, last]) == [
         "Weather in Oslo?",

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from openapi.dialects import FACES, OPENAI, Face
+from conversations.http.dialects import DIALECTS, OPENAI, Dialect
+from openapi.document import operation_ids
 from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.http_helpers import Json
     from tests.support.issue_key import IssueKey
 
@@ -37,7 +38,7 @@ ITEMS: list[Json] = [SEARCH, REASONING, CALL, HELLO]
 
 pytestmark = [
     pytest.mark.xdist_group("generated clients"),  # so that they do not all run at once
-    pytest.mark.parametrize("face", FACES, ids=lambda face: face.prefix),
+    pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix),
 ]
 
 
@@ -61,34 +62,34 @@ def run(*command: object, given: object = None, **environment: str) -> str:
     return done.stdout
 
 
-def server(stack: LocalStack, face: Face) -> str:
+def server(stack: DevStack, dialect: Dialect) -> str:
     """The URL that the document names, which generators resolve against nothing."""
-    document = httpx.get(f"{stack.url}{face.prefix}/openapi.json").json()
+    document = httpx.get(f"{stack.url}{dialect.prefix}/openapi.json").json()
     url: str = document["servers"][0]["url"]
     return url
 
 
 def test_openapi_python_client_makes_a_client_that_works(
-    face: Face, stack: LocalStack, key: str, tmp_path: Path
+    dialect: Dialect, stack: DevStack, key: str, tmp_path: Path
 ) -> None:
-    url = f"{stack.url}{face.prefix}/openapi.json"
+    url = f"{stack.url}{dialect.prefix}/openapi.json"
     config = tmp_path / "config.json"
     config.write_text('{"post_hooks": []}', encoding="utf-8")
     generator = PYTHON / "openapi-python-client"
     options = ("--meta", "none", "--config", config, "--output-path", tmp_path / "generated")
-    given = {"operations": {**face.operation_ids}, "items": ITEMS}
+    given = {"operations": operation_ids(dialect), "items": ITEMS}
 
     printed = run(generator, "generate", "--url", url, *options)
     program = (PYTHON / "python", SUPPORT / "generated_walkthrough.py")
     path = {"PYTHONPATH": str(tmp_path)}
-    answers: Any = json.loads(run(*program, server(stack, face), key, given=given, **path))
+    answers: Any = json.loads(run(*program, server(stack, dialect), key, given=given, **path))
 
     assert "Warning" not in printed
     assert answers["create"]["metadata"] == {"topic": "weather"}
     assert [item["type"] for item in answers["append"]["data"]] == [i["type"] for i in ITEMS]
     assert answers["append"]["data"][0] == SEARCH
     listed = answers["list"]["data"]
-    assert (listed[::-1] if face is OPENAI else listed) == answers["append"]["data"]
+    assert (listed[::-1] if dialect is OPENAI else listed) == answers["append"]["data"]
     assert answers["get"] == answers["append"]["data"][-1]
     [first] = answers["include"]["data"]
     assert "results" not in first
@@ -99,7 +100,7 @@ def test_openapi_python_client_makes_a_client_that_works(
 
 
 def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(
-    face: Face, stack: LocalStack, key: str, tmp_path: Path
+    dialect: Dialect, stack: DevStack, key: str, tmp_path: Path
 ) -> None:
     node = shutil.which("node")
     if node is None or not (NODE / ".installed").exists():
@@ -107,18 +108,18 @@ def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(
     modules = NODE / "node_modules"
     (tmp_path / "node_modules").symlink_to(modules)
     program = (SUPPORT / "generated_walkthrough.mts").read_text(encoding="utf-8")
-    name = json.dumps(face.include)
-    (tmp_path / "tour.mts").write_text(program.replace("INCLUDE", name), encoding="utf-8")
+    name = json.dumps(dialect.include)
+    (tmp_path / "walkthrough.mts").write_text(program.replace("INCLUDE", name), encoding="utf-8")
     options = "--strict --skipLibCheck --target es2022 --lib es2022,dom --module nodenext"
     options += " --allowImportingTsExtensions --rewriteRelativeImportExtensions"
 
-    url = f"{stack.url}{face.prefix}/openapi.json"
+    url = f"{stack.url}{dialect.prefix}/openapi.json"
     generator = modules / "openapi-typescript" / "bin" / "cli.js"
     printed = run(node, generator, url, "-o", tmp_path / "generated.d.ts")
     tsc = modules / "typescript" / "bin" / "tsc"
-    run(node, tsc, *options.split(), tmp_path / "tour.mts")
-    arguments = (server(stack, face), key, json.dumps(ITEMS[:-1]))
-    answers: Any = json.loads(run(node, tmp_path / "tour.mjs", *arguments))
+    run(node, tsc, *options.split(), tmp_path / "walkthrough.mts")
+    arguments = (server(stack, dialect), key, json.dumps(ITEMS[:-1]))
+    answers: Any = json.loads(run(node, tmp_path / "walkthrough.mjs", *arguments))
 
     assert "⚠" not in printed
     assert answers["create"]["metadata"] == {"topic": "weather"}

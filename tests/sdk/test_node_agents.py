@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conversations.auth.api_keys import SCOPES, ApiKeys
+from conversations.auth.api_keys import SCOPES, ApiKeyRepository
 from tests.support.sdk_walkthroughs import AGENTS, run_node
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.http_helpers import Json
 
 
@@ -40,53 +40,53 @@ NUMBERS = [str(place) for place in range(20)] + [str(place) for place in range(5
 
 
 @pytest.fixture(scope="module", params=[AGENTS])
-def tour(running_stack: LocalStack) -> Json:
+def walkthrough(running_stack: DevStack) -> Json:
     """What one program found, which opens several sessions."""
     running_stack.reset()
     table = running_stack.template.name("ApiKeysTable")
-    api_keys = ApiKeys(running_stack.resources.dynamodb, table)
-    key, _ = api_keys.create(account="acme", name="tour", scopes=SCOPES)
+    api_keys = ApiKeyRepository(running_stack.resources.dynamodb, table)
+    key, _ = api_keys.create(account="acme", name="walkthrough", scopes=SCOPES)
     return run_node("agents_walkthrough.mjs", "openai-agents-node", running_stack.url, key, HOSTED)
 
 
-def test_create(tour: Json) -> None:
-    assert tour["create"].startswith("conv_")
+def test_create(walkthrough: Json) -> None:
+    assert walkthrough["create"].startswith("conv_")
 
 
-def test_create_items(tour: Json) -> None:
-    assert tour["create_items"] == NUMBERS
+def test_create_items(walkthrough: Json) -> None:
+    assert walkthrough["create_items"] == NUMBERS
 
 
-def test_list_items(tour: Json) -> None:
-    assert tour["list_items"] == {str(limit): NUMBERS[-limit:] for limit in (1, 20, 25, 99)}
+def test_list_items(walkthrough: Json) -> None:
+    assert walkthrough["list_items"] == {str(limit): NUMBERS[-limit:] for limit in (1, 20, 25, 99)}
 
 
-def test_delete_item(tour: Json) -> None:
-    assert tour["delete_item"] == ["4", "3"]
-    assert tour["left"] == NUMBERS[:-2]
+def test_delete_item(walkthrough: Json) -> None:
+    assert walkthrough["delete_item"] == ["4", "3"]
+    assert walkthrough["left"] == NUMBERS[:-2]
 
 
-def test_delete(tour: Json) -> None:
-    assert tour["gone"] == "404 conversation_not_found conversation_id"
-    assert tour["delete"] == []
+def test_delete(walkthrough: Json) -> None:
+    assert walkthrough["gone"] == "404 conversation_not_found conversation_id"
+    assert walkthrough["delete"] == []
 
 
-def test_more_than_20_items_are_the_callers_to_split(tour: Json) -> None:
-    assert tour["too_many"] == "400 array_above_max_length items"
+def test_more_than_20_items_are_the_callers_to_split(walkthrough: Json) -> None:
+    assert walkthrough["too_many"] == "400 array_above_max_length items"
 
 
-def test_an_agent_goes_on_from_its_session(tour: Json) -> None:
+def test_an_agent_goes_on_from_its_session(walkthrough: Json) -> None:
     turn = ["message", "reasoning", "function_call", "function_call_result", "message"]
 
-    assert tour["run"] == {
+    assert walkthrough["run"] == {
         "finalOutput": "Still.",
         "asked": [*turn, "message"],
         "kept": [*turn, "message", "message"],
     }
 
 
-def test_hosted_calls_are_kept_without_the_ids_that_it_strips(tour: Json) -> None:
+def test_hosted_calls_are_kept_without_the_ids_that_it_strips(walkthrough: Json) -> None:
     names = [call["name"] for call in HOSTED]
 
-    assert tour["hosted"] == dict.fromkeys(names, "nothing")
-    assert tour["called"] == names
+    assert walkthrough["hosted"] == dict.fromkeys(names, "nothing")
+    assert walkthrough["called"] == names

@@ -18,7 +18,7 @@ from openai import AsyncOpenAI, OpenAI
 from local import startup_message
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 SNIPPET = Path(__file__).parent / "documented_snippet.py"
@@ -27,7 +27,7 @@ QUESTION = "What is the weather today?"
 
 
 @pytest.fixture
-def key(stack: LocalStack, issue_key: IssueKey) -> str:
+def key(stack: DevStack, issue_key: IssueKey) -> str:
     """A key whose account holds the documentation's conversation."""
     startup_message.hold_documented_conversation(stack)
     return issue_key(startup_message.ACCOUNT)
@@ -35,7 +35,7 @@ def key(stack: LocalStack, issue_key: IssueKey) -> str:
 
 @pytest.mark.parametrize("release", ["0.12.128", "0.5.25"])
 def test_the_documented_snippet_prints_the_documented_answer(
-    release: str, stack: LocalStack, key: str
+    release: str, stack: DevStack, key: str
 ) -> None:
     path = {"PYTHONPATH": str(OLD_SDK)} if release == "0.5.25" else {}
     command = [sys.executable, str(SNIPPET), stack.url, key]
@@ -56,7 +56,7 @@ def test_the_documented_snippet_prints_the_documented_answer(
 
 
 @pytest.mark.xdist_group("clients")  # the SDK is dear to import
-def test_the_mka1_sdk_sees_an_empty_page(stack: LocalStack, key: str) -> None:
+def test_the_mka1_sdk_sees_an_empty_page(stack: DevStack, key: str) -> None:
     with SDK(bearer_auth=key, server_url=stack.url) as sdk:
         page = sdk.llm.conversations.list_items(conversation_id="conv_abc123")
 
@@ -64,7 +64,7 @@ def test_the_mka1_sdk_sees_an_empty_page(stack: LocalStack, key: str) -> None:
 
 
 @pytest.mark.xdist_group("clients")
-def test_the_mka1_sdk_may_send_an_append_again(stack: LocalStack, key: str) -> None:
+def test_the_mka1_sdk_may_send_an_append_again(stack: DevStack, key: str) -> None:
     with SDK(bearer_auth=key, server_url=stack.url) as sdk:
         api = sdk.llm.conversations
         first, again = (
@@ -82,7 +82,7 @@ def test_the_mka1_sdk_may_send_an_append_again(stack: LocalStack, key: str) -> N
 
 
 @pytest.mark.xdist_group("clients")
-def test_the_mka1_sdk_speaks_for_end_users(stack: LocalStack, issue_key: IssueKey) -> None:
+def test_the_mka1_sdk_speaks_for_end_users(stack: DevStack, issue_key: IssueKey) -> None:
     with SDK(bearer_auth=issue_key(may_delegate=True), server_url=stack.url) as sdk:
         api = sdk.llm.conversations
         made = api.create(x_on_behalf_of="ada")

@@ -343,7 +343,7 @@ def test_a_fault_at_any_call_breaks_no_promise(
         request = scenario()
         world.begin()
         request.prepare(world)
-        world.plan.meet({place: fault})
+        world.plan.inject_at({place: fault})
         has_failed = fails(request, world)
         assert world.plan.stop() == 1
         monkeypatch.setattr(backoff, "RETRY_SECONDS", 3.0)
@@ -361,7 +361,7 @@ def test_a_fault_at_any_call_breaks_no_promise(
 
 def calls_of(request: Scenario, world: World) -> list[str]:
     request.prepare(world)
-    world.plan.meet({})
+    world.plan.inject_at({})
     request.send(world)
     calls = [*world.plan.calls]
     world.plan.stop()
@@ -391,7 +391,7 @@ def test_a_page_of_the_index_may_hold_an_entry_in_its_old_and_its_new_place(worl
 
 def test_a_batch_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
     before = world.objects()
-    world.plan.meet({0: Fault(refusal("SlowDown"))})
+    world.plan.inject_at({0: Fault(refusal("SlowDown"))})
 
     with pytest.raises(ClientError):
         world.append(IdempotencyInfo("append"), "large_a", "b")
@@ -403,7 +403,7 @@ def test_a_deletion_that_does_not_fit_the_bucket_leaves_nothing_there(world: Wor
     world.append(IdempotencyInfo("append"), "a", "large_b")
     before = world.objects()
     calls = ["BatchGetItem", "BatchGetItem", "GetObject", "PutObject", "GetObject", "PutObject"]
-    world.plan.meet({5: Fault(refusal("SlowDown"))})
+    world.plan.inject_at({5: Fault(refusal("SlowDown"))})
 
     with pytest.raises(ClientError):
         world.delete("first", "a")
@@ -427,7 +427,7 @@ def test_no_sequence_of_faults_breaks_a_promise(
         ]
         delivery = IdempotencyInfo(f"body {number}", key=f"key {number}")
         wants_deletion = bool(kept) and dice.random() < 0.4
-        world.plan.rain(dice, share=0.3)
+        world.plan.inject_randomly(dice, share=0.3)
         is_acknowledged = False
         for _ in range(CLIENT_TRIES):
             try:

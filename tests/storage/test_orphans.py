@@ -18,40 +18,40 @@ from tests.support.http_helpers import HELLO
 if TYPE_CHECKING:
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 TOMORROW = timedelta(days=1)
 
 
-def put_orphan(stack: LocalStack, folder: str) -> str:
+def put_orphan(stack: DevStack, folder: str) -> str:
     key = f"{folder}/orphan"
-    with stack.engine.turn:
+    with stack.engine.lock:
         stack.resources.s3.put_object(Bucket=bucket_of(stack), Key=key, Body=b"{}")
     return key
 
 
-def bucket_of(stack: LocalStack) -> str:
+def bucket_of(stack: DevStack) -> str:
     return stack.template.name("PayloadBucket")
 
 
-def keys_of(stack: LocalStack) -> list[str]:
-    with stack.engine.turn:
+def keys_of(stack: DevStack) -> list[str]:
+    with stack.engine.lock:
         listed = stack.resources.s3.list_objects_v2(Bucket=bucket_of(stack))
     return [entry["Key"] for entry in listed.get("Contents", [])]
 
 
-def orphans_in(stack: LocalStack, moment: datetime) -> list[str]:
+def orphans_in(stack: DevStack, moment: datetime) -> list[str]:
     table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
-    with ThreadPoolExecutor(1) as executor, stack.engine.turn:
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
         bucket = PayloadStore(bucket_of(stack), lambda: stack.resources.s3, executor)
         return [*find_orphans(table, bucket, moment)]
 
 
-def run(stack: LocalStack, *arguments: str) -> list[str]:
+def run(stack: DevStack, *arguments: str) -> list[str]:
     table = stack.template.name("ConversationsTable")
     at = ["--table", table, "--bucket", bucket_of(stack)]
-    with stack.engine.turn:
+    with stack.engine.lock:
         result = CliRunner().invoke(main, ["objects", "orphans", *at, *arguments])
     assert result.exit_code == 0, result.output
     return result.output.splitlines()
@@ -70,7 +70,7 @@ def age(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_object_that_a_row_names_is_no_orphan(
-    stack: LocalStack, client: httpx.Client, conversation: str
+    stack: DevStack, client: httpx.Client, conversation: str
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [LARGE, LARGE]}).raise_for_status()
     [folder] = {key.rpartition("/")[0] for key in keys_of(stack)}
@@ -79,14 +79,14 @@ def test_an_object_that_a_row_names_is_no_orphan(
     assert orphans_in(stack, datetime.now(UTC) + TOMORROW) == sorted(orphans)
 
 
-def test_an_object_of_a_request_under_way_is_no_orphan(stack: LocalStack) -> None:
+def test_an_object_of_a_request_under_way_is_no_orphan(stack: DevStack) -> None:
     put_orphan(stack, "owner/conv_1")
 
     assert run(stack) == []
 
 
 def test_the_command_lists_orphans_and_removes_them_if_told(
-    stack: LocalStack, client: httpx.Client, conversation: str, monkeypatch: pytest.MonkeyPatch
+    stack: DevStack, client: httpx.Client, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [LARGE]}).raise_for_status()
     kept = keys_of(stack)

@@ -12,13 +12,13 @@ from tests.support.http_helpers import HELLO
 if TYPE_CHECKING:
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 def test_a_deleted_conversation_leaves_its_own_row_alone(
-    stack: LocalStack, client: httpx.Client, conversation: str
+    stack: DevStack, client: httpx.Client, conversation: str
 ) -> None:
     batch = [{**HELLO, "id": str(place)} for place in range(15)]
     client.post(f"{conversation}/items", json={"items": [*batch, LARGE]}).raise_for_status()
@@ -36,22 +36,22 @@ def test_a_deleted_conversation_leaves_its_own_row_alone(
 
 
 def test_the_row_of_a_deleted_conversation_keeps_nothing_of_its_metadata(
-    stack: LocalStack, client: httpx.Client, conversation: str
+    stack: DevStack, client: httpx.Client, conversation: str
 ) -> None:
     client.post(conversation, json={"metadata": {"patient": "Ann"}}).raise_for_status()
 
     client.delete(conversation).raise_for_status()
 
     table = stack.template.name("ConversationsTable")
-    with stack.engine.turn:
+    with stack.engine.lock:
         [row] = stack.resources.dynamodb.scan(TableName=table)["Items"]
     assert "deleted_at" in row
     assert "Ann" not in str(row)
 
 
-def mark_deleted(stack: LocalStack, conversation_id: str) -> None:
+def mark_deleted(stack: DevStack, conversation_id: str) -> None:
     pk = rows.partition(ids.owner_of("acme", ""), conversation_id)
-    with stack.engine.turn:
+    with stack.engine.lock:
         stack.resources.dynamodb.update_item(
             TableName=stack.template.name("ConversationsTable"),
             Key=rows.primary_key(pk, rows.CONVERSATION_SK),
@@ -61,7 +61,7 @@ def mark_deleted(stack: LocalStack, conversation_id: str) -> None:
         )
 
 
-def remaining(stack: LocalStack) -> Counter[tuple[str, str]]:
+def remaining(stack: DevStack) -> Counter[tuple[str, str]]:
     """How many rows there are of each kind and conversation."""
     table = stack.template.name("ConversationsTable")
     found = stack.resources.dynamodb.scan(TableName=table)["Items"]

@@ -20,7 +20,7 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 from local.functions import LambdaContext
-from local.stack import LocalStack
+from local.stack import DevStack
 from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ ONE = payloads.encode(['{"type":"message"}'])
 
 
 @pytest.fixture
-def big_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def big_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
     data = tmp_path_factory.mktemp("engine")
     engine: EngineName = "moto" if ITEMS <= 1000 else "ministack"
-    with LocalStack.start(engine=engine, data=data) as stack:
+    with DevStack.start(engine=engine, data=data) as stack:
         stack.reset()
         yield stack
 
 
 @pytest.fixture
-def store(big_stack: LocalStack) -> Iterator[Store]:
+def store(big_stack: DevStack) -> Iterator[Store]:
     resources, template = big_stack.resources, big_stack.template
     with ThreadPoolExecutor(1) as executor:
         bucket = PayloadStore(template.name("PayloadBucket"), lambda: resources.s3, executor)
@@ -54,7 +54,7 @@ def store(big_stack: LocalStack) -> Iterator[Store]:
         yield Store(table, bucket)
 
 
-def fill(stack: LocalStack, conversation_id: str) -> None:
+def fill(stack: DevStack, conversation_id: str) -> None:
     """Put items before the first, many at once."""
     table = stack.template.name("ConversationsTable")
     pk = rows.partition(OWNER, conversation_id)
@@ -66,14 +66,14 @@ def fill(stack: LocalStack, conversation_id: str) -> None:
         stack.resources.dynamodb.batch_write_item(RequestItems={table: puts})
 
 
-def rows_left(stack: LocalStack) -> list[str]:
+def rows_left(stack: DevStack) -> list[str]:
     table = stack.template.name("ConversationsTable")
     pages = stack.resources.dynamodb.get_paginator("scan").paginate(TableName=table)
     return [row["sk"]["S"] for page in pages for row in page["Items"]]
 
 
 def test_a_large_conversation_is_purged_over_several_invocations(
-    big_stack: LocalStack,
+    big_stack: DevStack,
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
@@ -87,7 +87,7 @@ def test_a_large_conversation_is_purged_over_several_invocations(
         return 0 if is_over else 300_000
 
     monkeypatch.setattr(LambdaContext, "get_remaining_time_in_millis", remaining)
-    with big_stack.engine.turn:
+    with big_stack.engine.lock:
         made = store.create_conversation(OWNER, "acme", [HELLO], {}, IdempotencyInfo("create"))  # type: ignore[list-item]
         fill(big_stack, made.conversation_id)
         store.delete_conversation(OWNER, made.conversation_id)
@@ -95,7 +95,7 @@ def test_a_large_conversation_is_purged_over_several_invocations(
     started = time.monotonic()
     big_stack.drain_streams()
 
-    with big_stack.engine.turn:
+    with big_stack.engine.lock:
         [marks] = [
             int(row["purges"]["N"])
             for row in big_stack.resources.dynamodb.scan(

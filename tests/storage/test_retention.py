@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from conversations.contract.items import Item
     from conversations.model import StoredItem
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 OWNER = ids.owner_of("acme", "")
 DAY = 24 * 3600
@@ -48,9 +48,9 @@ CONTEXT = cast(
 
 
 @pytest.fixture
-def store(stack: LocalStack) -> Iterator[Store]:
+def store(stack: DevStack) -> Iterator[Store]:
     """A store that keeps what it is given for a day."""
-    with ThreadPoolExecutor(1) as executor, stack.engine.turn:
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
         name = stack.template.name("PayloadBucket")
         bucket = PayloadStore(name, lambda: stack.resources.s3, executor)
         table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
@@ -100,13 +100,13 @@ def listed(store: Store, conversation_id: str, **query: Any) -> list[StoredItem]
     return store.list_items(OWNER, conversation_id, **query).entries
 
 
-def rows(stack: LocalStack) -> list[Any]:
+def rows(stack: DevStack) -> list[Any]:
     table = stack.template.name("ConversationsTable")
     return stack.resources.dynamodb.scan(TableName=table)["Items"]
 
 
 def test_every_row_says_when_it_expires(
-    store: Store, stack: LocalStack, later: Callable[[float], None]
+    store: Store, stack: DevStack, later: Callable[[float], None]
 ) -> None:
     later(0)
     now = int(time.time())
@@ -118,10 +118,10 @@ def test_every_row_says_when_it_expires(
     assert expiries == {"c": DAY, "b#": DAY, "p#": DAY, "k#": DAY}
 
 
-def test_the_tables_time_to_live_goes_by_that_attribute(stack: LocalStack) -> None:
+def test_the_tables_time_to_live_goes_by_that_attribute(stack: DevStack) -> None:
     table = stack.template.name("ConversationsTable")
 
-    with stack.engine.turn:
+    with stack.engine.lock:
         answer = stack.resources.dynamodb.describe_time_to_live(TableName=table)
 
     assert answer["TimeToLiveDescription"] == {
@@ -131,7 +131,7 @@ def test_the_tables_time_to_live_goes_by_that_attribute(stack: LocalStack) -> No
 
 
 def test_without_retention_nothing_expires_but_what_remembers_a_key(
-    stack: LocalStack, forever: Store
+    stack: DevStack, forever: Store
 ) -> None:
     made = create(forever, {**HELLO, "id": "mine"})
     append(forever, made, HELLO, key="k1")
@@ -181,7 +181,7 @@ def test_retention_that_is_changed_holds_from_the_next_append(
 
 
 def test_with_retention_switched_on_an_expiry_leaves_nothing_of_what_was_there_before(
-    store: Store, forever: Store, stack: LocalStack, later: Callable[[float], None]
+    store: Store, forever: Store, stack: DevStack, later: Callable[[float], None]
 ) -> None:
     """The rows of before do not expire by themselves."""
     made = create(forever, LARGE, {**HELLO, "id": "mine"})
@@ -202,7 +202,7 @@ def test_with_retention_switched_on_an_expiry_leaves_nothing_of_what_was_there_b
 
 
 def test_a_sweep_that_runs_out_of_time_is_handed_over_to_a_purge(
-    store: Store, stack: LocalStack
+    store: Store, stack: DevStack
 ) -> None:
     create(store, LARGE, HELLO)
     [conversation] = [row for row in rows(stack) if row["sk"]["S"] == "c"]
@@ -243,7 +243,7 @@ def test_a_page_over_a_thousand_expired_rows_takes_few_queries(
     limit: int,
     size: int,
     store: Store,
-    stack: LocalStack,
+    stack: DevStack,
     record_property: Callable[[str, object], None],
 ) -> None:
     made = create(store, HELLO)
@@ -262,7 +262,7 @@ def test_a_page_over_a_thousand_expired_rows_takes_few_queries(
 
 
 def test_an_item_is_shown_until_its_time_is_up(
-    store: Store, stack: LocalStack, later: Callable[[float], None]
+    store: Store, stack: DevStack, later: Callable[[float], None]
 ) -> None:
     made = create(store)
     append(store, made, HELLO, {**HELLO, "id": "old"})
@@ -318,7 +318,7 @@ def test_pages_are_full_and_exact_among_expired_items(
 
 
 def test_an_expired_conversation_is_gone_on_every_path(
-    store: Store, stack: LocalStack, later: Callable[[float], None]
+    store: Store, stack: DevStack, later: Callable[[float], None]
 ) -> None:
     made = create(store, {**HELLO, "id": "old"})
     later(DAY + 10)
@@ -361,7 +361,7 @@ def test_an_append_prolongs_its_conversation(store: Store, later: Callable[[floa
 
 
 def test_a_tombstone_expires_with_its_item(
-    store: Store, stack: LocalStack, later: Callable[[float], None]
+    store: Store, stack: DevStack, later: Callable[[float], None]
 ) -> None:
     later(0)
     made = create(store, HELLO)
@@ -372,20 +372,20 @@ def test_a_tombstone_expires_with_its_item(
     assert int(tombstone["expires_at"]["N"]) == int(time.time()) + DAY
 
 
-def objects(stack: LocalStack) -> list[str]:
+def objects(stack: DevStack) -> list[str]:
     bucket = stack.template.name("PayloadBucket")
     listed = stack.resources.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
     return [entry["Key"] for entry in listed]
 
 
-def delete_row(stack: LocalStack, row: Any) -> None:
+def delete_row(stack: DevStack, row: Any) -> None:
     stack.resources.dynamodb.delete_item(
         TableName=stack.template.name("ConversationsTable"),
         Key={"pk": row["pk"], "sk": row["sk"]},
     )
 
 
-def put_expired_batches(stack: LocalStack, conversation_id: str, count: int) -> None:
+def put_expired_batches(stack: DevStack, conversation_id: str, count: int) -> None:
     """Put batches of one item behind the first batch, as if appended and expired since."""
     pk = partition(OWNER, conversation_id)
     [first] = [row["sk"]["S"] for row in rows(stack) if row["sk"]["S"].startswith("b#")]
@@ -416,13 +416,13 @@ def removal(row: Any, **who: Json) -> Json:
 BY_TIME = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
 
 
-def is_delivered(stack: LocalStack, record: Json) -> bool:
+def is_delivered(stack: DevStack, record: Json) -> bool:
     """Whether the template's filters let a record through to the purge."""
     [subscription] = stack.template.functions["PurgeFunction"].subscriptions
     return any(matches(json.loads(pattern), record) for pattern in subscription.filters)
 
 
-def test_the_object_of_a_batch_that_expired_is_removed(store: Store, stack: LocalStack) -> None:
+def test_the_object_of_a_batch_that_expired_is_removed(store: Store, stack: DevStack) -> None:
     made = create(store, LARGE, HELLO)
     append(store, made, {**LARGE, "id": "other"})
     first, _ = [row for row in rows(stack) if "object" in row]
@@ -438,7 +438,7 @@ def test_the_object_of_a_batch_that_expired_is_removed(store: Store, stack: Loca
 
 
 def test_only_conversations_and_batches_with_an_object_that_expired_are_brought_to_the_purge(
-    store: Store, stack: LocalStack
+    store: Store, stack: DevStack
 ) -> None:
     made = create(store, LARGE, {**HELLO, "id": "mine"})
     append(store, made, HELLO, key="k1")
@@ -450,7 +450,7 @@ def test_only_conversations_and_batches_with_an_object_that_expired_are_brought_
 
 
 def test_what_came_after_the_purge_goes_with_the_deleted_conversations_row(
-    store: Store, stack: LocalStack
+    store: Store, stack: DevStack
 ) -> None:
     made, kept = create(store, HELLO), create(store, HELLO)
     store.delete_conversation(OWNER, made)

@@ -15,12 +15,12 @@ from tests.support.log_lines import reading_log
 if TYPE_CHECKING:
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 
-def make_newer(stack: LocalStack, conversation: str) -> None:
+def make_newer(stack: DevStack, conversation: str) -> None:
     pk = rows.partition(ids.owner_of("acme", ""), conversation.rpartition("/")[2])
-    with stack.engine.turn:
+    with stack.engine.lock:
         stack.resources.dynamodb.update_item(
             TableName=stack.template.name("ConversationsTable"),
             Key=rows.primary_key(pk, rows.CONVERSATION_SK),
@@ -29,8 +29,8 @@ def make_newer(stack: LocalStack, conversation: str) -> None:
         )
 
 
-def everything(stack: LocalStack) -> list[str]:
-    with stack.engine.turn:
+def everything(stack: DevStack) -> list[str]:
+    with stack.engine.lock:
         table = stack.template.name("ConversationsTable")
         return sorted(map(str, stack.resources.dynamodb.scan(TableName=table)["Items"]))
 
@@ -55,7 +55,7 @@ def test_a_newer_conversation_is_neither_shown_nor_changed(  # noqa: PLR0913, PL
     body: Json | None,
     client: httpx.Client,
     conversation: str,
-    stack: LocalStack,
+    stack: DevStack,
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "mine"}]})
     make_newer(stack, conversation)
@@ -73,7 +73,7 @@ def test_a_newer_conversation_is_neither_shown_nor_changed(  # noqa: PLR0913, PL
 
 
 def test_a_newer_conversation_is_not_purged(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [HELLO]})
     make_newer(stack, conversation)
@@ -90,12 +90,12 @@ def test_a_newer_conversation_is_not_purged(
 
 
 def test_a_row_of_today_names_no_version(
-    client: httpx.Client, conversation: str, stack: LocalStack
+    client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [HELLO]})
 
     table = stack.template.name("ConversationsTable")
-    with stack.engine.turn:
+    with stack.engine.lock:
         found = stack.resources.dynamodb.scan(TableName=table)["Items"]
     assert found
     assert not [row for row in found if "v" in row]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from conversations.contract.items import Item
     from conversations.model import StoredItem
     from conversations.storage.rows import Row
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 type Meanwhile = Callable[..., None]
 
@@ -53,8 +53,8 @@ LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 @pytest.fixture
-def store(stack: LocalStack) -> Iterator[Store]:
-    with ThreadPoolExecutor(1) as executor, stack.engine.turn:
+def store(stack: DevStack) -> Iterator[Store]:
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
         bucket = PayloadStore(
             stack.template.name("PayloadBucket"), lambda: stack.resources.s3, executor
         )
@@ -68,7 +68,7 @@ def conversation_id(store: Store) -> str:
 
 
 @pytest.fixture
-def writes(stack: LocalStack) -> Faults:
+def writes(stack: DevStack) -> Faults:
     """The transactions that follow."""
     return Faults(stack.resources.dynamodb, "TransactWriteItems")
 
@@ -105,7 +105,7 @@ def names(store: Store, conversation_id: str) -> list[str]:
     return [json.loads(text)["id"] for text in texts(store, conversation_id)]
 
 
-def end(store: Store, stack: LocalStack, conversation_id: str) -> None:
+def end(store: Store, stack: DevStack, conversation_id: str) -> None:
     """Delete a conversation and purge it."""
     name = stack.template.name
     table = Table(stack.resources.dynamodb, name("ConversationsTable"))
@@ -129,7 +129,7 @@ def texts(store: Store, conversation_id: str) -> list[str]:
     return [item.json for item in page.entries]
 
 
-def objects(stack: LocalStack) -> list[Any]:
+def objects(stack: DevStack) -> list[Any]:
     bucket = stack.template.name("PayloadBucket")
     return stack.resources.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
 
@@ -212,7 +212,7 @@ def test_a_lost_answer_is_told_from_another_writers_append(
     assert items[0].json == kept[0]
 
 
-def test_a_lost_create_is_not_made_twice(store: Store, stack: LocalStack, writes: Faults) -> None:
+def test_a_lost_create_is_not_made_twice(store: Store, stack: DevStack, writes: Faults) -> None:
     writes.after(lost_answer())
 
     made = store.create_conversation(OWNER, "acme", batch(HELLO), {}, ONCE)
@@ -244,7 +244,7 @@ def test_a_spent_budget_is_told_to_the_client(
 
 
 def test_objects_of_a_refused_batch_are_removed(
-    store: Store, stack: LocalStack, conversation_id: str
+    store: Store, stack: DevStack, conversation_id: str
 ) -> None:
     append(store, conversation_id, {**LARGE, "id": "taken"})
 
@@ -281,7 +281,7 @@ def test_nobody_is_told_that_nothing_was_written_after_a_lost_answer(
 
 @pytest.mark.usefixtures("_hurried")
 def test_objects_of_a_batch_that_may_be_written_stay(
-    store: Store, stack: LocalStack, conversation_id: str, writes: Faults
+    store: Store, stack: DevStack, conversation_id: str, writes: Faults
 ) -> None:
     writes.after(lost_answer())
     Faults(stack.resources.dynamodb, "TransactGetItems").before(lost_answer())
@@ -294,7 +294,7 @@ def test_objects_of_a_batch_that_may_be_written_stay(
 
 
 @pytest.fixture
-def meanwhile(stack: LocalStack) -> Meanwhile:
+def meanwhile(stack: DevStack) -> Meanwhile:
     """Does something, once, between the rows and the objects of what is read."""
 
     def happens(work: Callable[[], object], before: str = "GetObject") -> None:
@@ -335,7 +335,7 @@ def test_an_item_that_is_deleted_while_it_is_got_is_not_found(
 
 @pytest.mark.parametrize("before", ["GetObject", "Query"])
 def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
-    before: str, store: Store, stack: LocalStack, conversation_id: str, meanwhile: Meanwhile
+    before: str, store: Store, stack: DevStack, conversation_id: str, meanwhile: Meanwhile
 ) -> None:
     append(store, conversation_id, {**HELLO, "id": "first"}, LARGE)
 
@@ -345,7 +345,7 @@ def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
 
 
 def test_an_object_that_is_lost_is_no_deletion(
-    store: Store, stack: LocalStack, conversation_id: str
+    store: Store, stack: DevStack, conversation_id: str
 ) -> None:
     append(store, conversation_id, LARGE)
     [kept] = objects(stack)
@@ -487,7 +487,7 @@ def test_two_writers_that_bring_an_id_back_do_not_both_have_it(
 
 @pytest.mark.parametrize("before", ["BatchGetItem", "TransactWriteItems"])
 def test_a_deletion_beside_the_purge_leaves_nothing(
-    before: str, store: Store, stack: LocalStack, conversation_id: str, meanwhile: Meanwhile
+    before: str, store: Store, stack: DevStack, conversation_id: str, meanwhile: Meanwhile
 ) -> None:
     append(store, conversation_id, {**LARGE, "id": "a"}, {**LARGE, "id": "b"})
     meanwhile(lambda: end(store, stack, conversation_id), before)
@@ -552,7 +552,7 @@ def test_a_deletion_whose_answer_is_lost_is_done(
 
 
 def test_the_objects_of_a_deletion_that_stopped_half_way_go_with_its_rows(
-    store: Store, stack: LocalStack, conversation_id: str, writes: Faults
+    store: Store, stack: DevStack, conversation_id: str, writes: Faults
 ) -> None:
     append(store, conversation_id, {**LARGE, "id": "large"})
     doomed = ["large", *fill(store, conversation_id, batches=60, size=1)]

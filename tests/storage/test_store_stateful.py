@@ -30,7 +30,7 @@ from conversations.storage.append import IDEMPOTENCY_SECONDS
 from conversations.storage.purge import purge_conversation
 from conversations.storage.rows import partition
 from tests.support.reference_model import Known, Plan, listed
-from tests.support.stateful_base import HOUR_MS, OWNER, StoreAndList
+from tests.support.stateful_base import HOUR_MS, OWNER, StoreBesideModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +68,7 @@ names = st.sampled_from(["topic", "team", *(f"name_{number}" for number in range
 changes = st.dictionaries(names, st.none() | st.sampled_from(["a", "b"]), max_size=9)
 
 
-class StoreMachine(StoreAndList):
+class StoreMachine(StoreBesideModel):
     """What may be asked of the store, in any order."""
 
     @initialize(plan=plans, days=st.sampled_from([0, 0, 1, 2]))
@@ -118,25 +118,25 @@ class StoreMachine(StoreAndList):
         known.take(items, page.entries, self.lifetime)
         self.known.append(known)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, plan=plans)
     def append(self, which: int, plan: Plan) -> None:
         known = self.pick(which)
         self.send(known, json.dumps({"items": self.planned(known, plan)}), None, is_retry=False)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, plan=plans, key=small.map("key_{}".format), is_retry=st.booleans())
     def append_with_a_key(self, which: int, plan: Plan, key: str, *, is_retry: bool) -> None:
         known = self.pick(which)
         self.send(known, json.dumps({"items": self.planned(known, plan)}), key, is_retry=is_retry)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, plan=plans)
     def append_what_is_marked_as_a_retry(self, which: int, plan: Plan) -> None:
         known = self.pick(which)
         self.send(known, json.dumps({"items": self.planned(known, plan)}), None, is_retry=True)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, key=st.none() | st.just(""), is_retry=st.booleans())
     def append_again(self, which: int, key: str | None, *, is_retry: bool) -> None:
         """The last body that was appended, or one that came with a key."""
@@ -147,7 +147,7 @@ class StoreMachine(StoreAndList):
         elif known.last_body:
             self.send(known, known.last_body, None, is_retry=is_retry)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, place=st.none() | places, limit=limits, order=orders)
     def page(self, which: int, place: int | None, limit: int, order: Order) -> None:
         self.tick()
@@ -157,7 +157,7 @@ class StoreMachine(StoreAndList):
             after = known.entries[place % len(known.entries)].cursor
         self.check_page(known, after, limit, order)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, place=places, limit=limits, order=orders)
     def page_behind_what_is_deleted(self, which: int, place: int, limit: int, order: Order) -> None:
         self.tick()
@@ -187,14 +187,14 @@ class StoreMachine(StoreAndList):
         assert page.has_more == (len(expected) > limit)
         assert page.cursor == (expected[:limit][-1].cursor if expected else "")
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, limit=st.integers(1, 100), order=orders)
     def page_through(self, which: int, limit: int, order: Order) -> None:
         self.tick()
         known = self.pick(which)
         assert listed(self.walk(known, limit, order)) == listed(known.behind(None, order))
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, place=st.none() | places)
     def get(self, which: int, place: int | None) -> None:
         self.tick()
@@ -209,7 +209,7 @@ class StoreMachine(StoreAndList):
             with pytest.raises(ItemNotFoundError):
                 self.store.get_item(OWNER, known.conversation_id, cursor)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, order=orders)
     def page_behind_what_never_was(self, which: int, order: Order) -> None:
         self.tick()
@@ -217,7 +217,7 @@ class StoreMachine(StoreAndList):
         with pytest.raises(ItemNotFoundError):
             self.store.list_items(OWNER, name, after="unknown", limit=1, order=order)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, chosen=st.lists(places, min_size=1, max_size=6))
     def delete(self, which: int, chosen: Sequence[int]) -> None:
         """Some items, which may be there or not, or stand in the list twice."""
@@ -226,21 +226,21 @@ class StoreMachine(StoreAndList):
             entries = [known.entries[place % len(known.entries)] for place in chosen]
             self.remove(known, [entry.cursor for entry in entries])
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, place=places)
     def delete_one(self, which: int, place: int) -> None:
         known = self.pick(which)
         if live := known.live():
             self.remove(known, [live[place % len(live)].cursor])
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, places=st.lists(places, min_size=2, max_size=12))
     def delete_across_batches(self, which: int, places: Sequence[int]) -> None:
         known = self.pick(which)
         if live := known.live():
             self.remove(known, [live[place % len(live)].cursor for place in places])
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, count=st.integers(1, 4), turns=st.booleans())
     def rewind(self, which: int, count: int, *, turns: bool) -> None:
         """Pop the newest items one by one, and add them again as they were, as sessions do."""
@@ -252,7 +252,7 @@ class StoreMachine(StoreAndList):
             body = json.dumps({"items": [json.loads(entry.json) for entry in popped]})
             self.send(known, body, None, is_retry=False)
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, is_certain=st.integers(0, 7))
     def delete_up_to_100(self, which: int, is_certain: int) -> None:
         self.tick()
@@ -260,7 +260,7 @@ class StoreMachine(StoreAndList):
         if is_certain == 0 and known.live():
             self.remove(known, [entry.cursor for entry in known.live()[:100]])
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, changed=changes)
     def update(self, which: int, changed: Mapping[str, str | None]) -> None:
         self.tick()
@@ -335,7 +335,7 @@ class StoreMachine(StoreAndList):
         if is_certain == 0 and removes:
             self.time_to_live()
 
-    @precondition(StoreAndList.is_any_there)
+    @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, is_certain=st.integers(0, 5))
     def delete_conversation(self, which: int, is_certain: int) -> None:
         self.tick()

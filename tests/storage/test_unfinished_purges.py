@@ -21,20 +21,20 @@ from tests.support.log_lines import module_of
 if TYPE_CHECKING:
     import httpx
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 LATER = timedelta(hours=1, minutes=1)
 
 
 @pytest.fixture
-def unpurged(stack: LocalStack, client: httpx.Client) -> str:
+def unpurged(stack: DevStack, client: httpx.Client) -> str:
     """The partition key of a deleted conversation whose purge was given up."""
     made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
     retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
     purge = module_of(stack, "PurgeFunction").dynamodb
     purge.cache_clear()
-    with stack.engine.turn:
+    with stack.engine.lock:
         Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
     client.delete(f"/conversations/{made}").raise_for_status()
     stack.drain_streams()
@@ -53,15 +53,15 @@ def an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conversations_cli.__main__.datetime", Later)
 
 
-def run(stack: LocalStack, *arguments: str) -> list[str]:
+def run(stack: DevStack, *arguments: str) -> list[str]:
     table = stack.template.name("ConversationsTable")
-    with stack.engine.turn:
+    with stack.engine.lock:
         result = CliRunner().invoke(main, ["purges", "unfinished", "--table", table, *arguments])
     assert result.exit_code == 0, result.output
     return result.output.splitlines()
 
 
-def test_a_purge_that_was_given_up_is_found_and_done(stack: LocalStack, unpurged: str) -> None:
+def test_a_purge_that_was_given_up_is_found_and_done(stack: DevStack, unpurged: str) -> None:
     assert run(stack) == [unpurged]
     assert run(stack, "--hours", "2") == []
     stack.drain_streams()
@@ -75,7 +75,7 @@ def test_a_purge_that_was_given_up_is_found_and_done(stack: LocalStack, unpurged
 
 
 def test_what_is_live_or_purged_is_left_alone(
-    stack: LocalStack, client: httpx.Client, conversation: str
+    stack: DevStack, client: httpx.Client, conversation: str
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [HELLO]})
     gone = client.post("/conversations", json={"items": [HELLO]}).json()["id"]
@@ -87,12 +87,12 @@ def test_what_is_live_or_purged_is_left_alone(
 
 
 def test_what_an_expired_conversation_left_is_found_and_purged(
-    stack: LocalStack, client: httpx.Client
+    stack: DevStack, client: httpx.Client
 ) -> None:
     """Its own row is gone, and with it the record that would have started the sweep."""
     made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
     pk = rows.partition(ids.owner_of("acme", ""), made)
-    with stack.engine.turn:
+    with stack.engine.lock:
         stack.resources.dynamodb.delete_item(
             TableName=stack.template.name("ConversationsTable"),
             Key=rows.primary_key(pk, rows.CONVERSATION_SK),
@@ -108,17 +108,17 @@ def test_what_an_expired_conversation_left_is_found_and_purged(
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-def test_the_keys_of_creations_are_no_conversation(stack: LocalStack, client: httpx.Client) -> None:
+def test_the_keys_of_creations_are_no_conversation(stack: DevStack, client: httpx.Client) -> None:
     client.post("/conversations", json={}, headers={"Idempotency-Key": "k"}).raise_for_status()
 
     assert run(stack) == []
 
 
-def test_a_live_conversation_is_not_marked(stack: LocalStack, conversation: str) -> None:
+def test_a_live_conversation_is_not_marked(stack: DevStack, conversation: str) -> None:
     pk = rows.partition(ids.owner_of("acme", ""), conversation.rpartition("/")[2])
     table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
 
-    with stack.engine.turn:
+    with stack.engine.lock:
         before = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
         requeue_purge(table, pk)
         after = stack.resources.dynamodb.scan(TableName=table.name)["Items"]

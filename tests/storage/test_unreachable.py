@@ -22,7 +22,7 @@ from tests.support.http_helpers import HELLO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 OWNER = ids.owner_of("acme", "")
 LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
@@ -37,7 +37,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def store(
-    listener: socket.socket, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+    listener: socket.socket, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Store]:
     """A store that sends each transaction once, to the listener; its bucket is there."""
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
@@ -45,7 +45,7 @@ def store(
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
         dynamodb = aws_clients.dynamodb()
-    with ThreadPoolExecutor(1) as executor, closing(dynamodb), stack.engine.turn:
+    with ThreadPoolExecutor(1) as executor, closing(dynamodb), stack.engine.lock:
         bucket = stack.template.name("PayloadBucket")
         payloads = PayloadStore(bucket, lambda: stack.resources.s3, executor)
         yield Store(Table(dynamodb, "conversations"), payloads)
@@ -56,13 +56,13 @@ def append_large(store: Store) -> None:
     store.append_items(OWNER, "conv_1", batch, IdempotencyInfo("body"))
 
 
-def objects(stack: LocalStack) -> int:
+def objects(stack: DevStack) -> int:
     bucket = stack.template.name("PayloadBucket")
     return stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"]
 
 
 def test_an_append_that_was_never_sent_leaves_no_object(
-    store: Store, stack: LocalStack, listener: socket.socket
+    store: Store, stack: DevStack, listener: socket.socket
 ) -> None:
     listener.close()
 
@@ -73,7 +73,7 @@ def test_an_append_that_was_never_sent_leaves_no_object(
 
 
 def test_an_append_that_may_have_arrived_keeps_its_object(
-    store: Store, stack: LocalStack, listener: socket.socket
+    store: Store, stack: DevStack, listener: socket.socket
 ) -> None:
     """The first attempt's connection breaks after it was sent, the second cannot be made."""
 

@@ -142,11 +142,11 @@ class FaultPlan:
             client.meta.events.register(f"before-call.{service}", self._before)
             client.meta.events.register(f"after-call.{service}", self._after)
 
-    def meet(self, faults: Mapping[int, Fault]) -> None:
+    def inject_at(self, faults: Mapping[int, Fault]) -> None:
         """Begin to count calls, and let those in these places meet their faults."""
         self._begin(lambda place, _: faults.get(place))
 
-    def rain(self, dice: random.Random, share: float) -> None:
+    def inject_randomly(self, dice: random.Random, share: float) -> None:
         """Let a share of the calls meet any fault."""
         lost = connection_errors()
         self._begin(

@@ -1,4 +1,4 @@
-"""A tour of a client that openapi-python-client made; prints what each operation returned.
+"""A walkthrough of a client that openapi-python-client made; prints what each operation returned.
 
 It runs in the generator's environment, which has what such a client imports.
 """

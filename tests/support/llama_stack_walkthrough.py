@@ -43,11 +43,11 @@ def take(url: str, key: str, items: list[Json]) -> Json:
             "delete_item": _plain(api.items.delete(listed[0].id, conversation_id=made.id)),
             "left": [_plain(item) for item in api.items.list(made.id)],
             "delete": _plain(api.delete(made.id)),
-            "gone": _refusal(api, made.id),
+            "gone": _error_of(api, made.id),
         }
 
 
-def _refusal(api: Any, conversation_id: str) -> str:
+def _error_of(api: Any, conversation_id: str) -> str:
     """How the client tells its caller what is wrong."""
     try:
         api.retrieve(conversation_id)

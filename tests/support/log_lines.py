@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
     from tests.support.http_helpers import Json
 
 
-def module_of(stack: LocalStack, function: str) -> SimpleNamespace:
+def module_of(stack: DevStack, function: str) -> SimpleNamespace:
     """What the module of a function of this stack holds; other stacks have modules of their own."""
     handler: Any = inspect.unwrap(stack._functions[function]._handler)  # noqa: SLF001 - the way to AWS
     return SimpleNamespace(**handler.__globals__)
@@ -35,7 +35,7 @@ class Log:
 
 
 @contextmanager
-def reading_log(stack: LocalStack) -> Iterator[Log]:
+def reading_log(stack: DevStack) -> Iterator[Log]:
     log = Log()
     handlers = {
         module_of(stack, name).logger.registered_handler for name in stack.template.functions

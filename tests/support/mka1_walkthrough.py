@@ -82,11 +82,11 @@ async def _answers(sdk: Caller, items: list[Json]) -> Json:
         "left": await sdk.pages(**there, order="desc"),
         "list": await sdk.call("list", metadata={"mood": "calm"}),
         "delete": await sdk.call("delete", **there),
-        "gone": await _refusal(sdk.call("get", **there)),
+        "gone": await _error_of(sdk.call("get", **there)),
     }
 
 
-async def _refusal(answer: Awaitable[Any]) -> str:
+async def _error_of(answer: Awaitable[Any]) -> str:
     """How the SDK tells its caller what is wrong."""
     try:
         await answer

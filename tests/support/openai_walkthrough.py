@@ -62,7 +62,7 @@ async def _answers(client: Any, items: list[Json]) -> Json:
         "delete_item": await _of(api.items.delete(listed[0].id, conversation_id=made.id)),
         "left": await _all(api.items.list(made.id)),
         "delete": await _of(api.delete(made.id)),
-        "gone": await _refusal(api.retrieve, made.id),
+        "gone": await _error_of(api.retrieve, made.id),
     }
 
 
@@ -70,7 +70,7 @@ async def _of(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-async def _refusal(operation: Callable[[str], Any], conversation_id: str) -> str:
+async def _error_of(operation: Callable[[str], Any], conversation_id: str) -> str:
     """How the SDK tells its caller what is wrong."""
     try:
         await _of(operation(conversation_id))

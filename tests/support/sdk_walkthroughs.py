@@ -1,4 +1,4 @@
-"""Every client's tour of its operations: what it is given, and how it is run."""
+"""Every client's walkthrough of its operations: what it is given, and how it is run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from conversations.http.request import OPENAI_PREFIX
+from conversations.http import dialects
 from tests.http.test_rendering import NO_WORD_OF_OPENAI
 from tests.support import mka1_walkthrough, openai_walkthrough
 from tests.support.contract_cases import EXAMPLES
@@ -111,7 +111,7 @@ def _old_mka1(url: str, key: str) -> list[Json]:
 
 
 def _python(url: str, key: str) -> list[Json]:
-    door = url + OPENAI_PREFIX
+    door = url + dialects.OPENAI.prefix
     return [
         openai_walkthrough.take(door, key, OPENAI_ITEMS, is_async=mode) for mode in (False, True)
     ]
@@ -122,7 +122,7 @@ def run_node(program: str, folder: str, url: str, key: str, items: list[Json]) -
     node, project = shutil.which("node"), TOOLS / folder
     if node is None or not (project / ".installed").exists():
         pytest.skip(f"there is no node on this machine, or {folder} could not be installed for it")
-    command = [node, str(HERE / program), str(project), url + OPENAI_PREFIX, key]
+    command = [node, str(HERE / program), str(project), url + dialects.OPENAI.prefix, key]
     return cast("Json", _run(command, items))
 
 
@@ -137,8 +137,8 @@ def _llama_stack(url: str, key: str) -> list[Json]:
     return [_run([str(python), str(HERE / "llama_stack_walkthrough.py"), url, key], OPENAI_ITEMS)]
 
 
-def take_tours(client: str, url: str, key: str) -> dict[str, Json]:
-    """The answers to the *client*, by its name, and to whoever tours along with it.
+def walk_through(client: str, url: str, key: str) -> dict[str, Json]:
+    """The answers to the *client*, by its name, and to whoever walkthroughs along with it.
 
     The halves of a release go together: to import an SDK is what takes longest.
     """
@@ -149,5 +149,5 @@ def take_tours(client: str, url: str, key: str) -> dict[str, Json]:
         ([NODE], _node),
         ([LLAMA_STACK], _llama_stack),
     ]
-    [(clients, tour)] = [release for release in releases if client in release[0]]
-    return dict(zip(clients, tour(url, key), strict=True))
+    [(clients, walkthrough)] = [release for release in releases if client in release[0]]
+    return dict(zip(clients, walkthrough(url, key), strict=True))

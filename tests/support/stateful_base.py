@@ -14,7 +14,8 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine
 
 from conversations import ids
-from conversations.contract.items import PLACEHOLDER_ID, parse_batch
+from conversations.contract.bodies import parse_append
+from conversations.contract.items import PLACEHOLDER_ID
 from conversations.errors import (
     ConversationNotFoundError,
     IdempotencyKeyReusedError,
@@ -59,7 +60,7 @@ class Inline(Executor):
         return done
 
 
-class StoreAndList(RuleBasedStateMachine):
+class StoreBesideModel(RuleBasedStateMachine):
     """Conversations of one owner, in the store and beside it."""
 
     resources: ClassVar[Resources]
@@ -137,7 +138,7 @@ class StoreAndList(RuleBasedStateMachine):
     def send(self, known: Known, body: str, key: str | None, *, is_retry: bool) -> None:
         """Append a body, and compare with what the list says should come of it."""
         self.tick()
-        items = parse_batch(body)["items"]
+        items = parse_append(body)["items"]
         delivery = IdempotencyInfo.of(body.encode(), key, is_retry=is_retry)
 
         def append() -> list[StoredItem]:
@@ -235,7 +236,7 @@ class StoreAndList(RuleBasedStateMachine):
     def check_gone(self, known: Known) -> None:
         name = known.conversation_id
         item_id = known.entries[0].cursor if known.entries else "unknown"
-        items = parse_batch(json.dumps({"items": [{"role": "user", "content": ""}]}))["items"]
+        items = parse_append(json.dumps({"items": [{"role": "user", "content": ""}]}))["items"]
         delivery = IdempotencyInfo(known.last_body, is_marked_retry=True)
         for refused in (
             lambda: self.store.get_conversation(OWNER, name),

@@ -21,8 +21,8 @@ from local.template import Template
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from conversations.auth.api_keys import ApiKeys
-    from local.stack import LocalStack
+    from conversations.auth.api_keys import ApiKeyRepository
+    from local.stack import DevStack
 
 EVENTS = Path(__file__).parents[2] / "events"
 CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
@@ -40,12 +40,12 @@ def test_there_is_a_sample_for_every_function() -> None:
     assert {path.stem for path in EVENTS.iterdir()} == functions
 
 
-def test_the_api_answers_its_sample(stack: LocalStack) -> None:
+def test_the_api_answers_its_sample(stack: DevStack) -> None:
     event = sample("api")
     event["requestContext"]["authorizer"]["account"] = startup_message.ACCOUNT
     startup_message.hold_documented_conversation(stack)
 
-    with stack.engine.turn:
+    with stack.engine.lock:
         answer = api.lambda_handler(event, CONTEXT)
 
     assert answer["statusCode"] == 200
@@ -53,11 +53,11 @@ def test_the_api_answers_its_sample(stack: LocalStack) -> None:
 
 
 def test_the_authorizer_opens_the_whole_stage_for_its_sample(
-    stack: LocalStack, api_keys: ApiKeys
+    stack: DevStack, api_keys: ApiKeyRepository
 ) -> None:
     event = sample("authorizer")
     key = event["authorizationToken"].removeprefix("Bearer ")
-    with stack.engine.turn:
+    with stack.engine.lock:
         _, record = api_keys.create(
             account="acme", name="test", scopes=frozenset({"read", "write"}), key=key
         )
@@ -80,25 +80,25 @@ def test_the_authorizer_opens_the_whole_stage_for_its_sample(
     ]
 
 
-def unlimited_usage_key(stack: LocalStack) -> str:
+def unlimited_usage_key(stack: DevStack) -> str:
     return stack.template.functions["AuthorizerFunction"].environment["UNLIMITED_USAGE_KEY"]
 
 
 def test_the_authorizer_names_the_count_of_a_key_with_a_plan(
-    stack: LocalStack, api_keys: ApiKeys
+    stack: DevStack, api_keys: ApiKeyRepository
 ) -> None:
     event = sample("authorizer")
     key = event["authorizationToken"].removeprefix("Bearer ")
     usage = UsageKey(usage_key_id="a1b2c3d4e5", value="counted" * 3, plan="free")
-    with stack.engine.turn:
+    with stack.engine.lock:
         api_keys.create(account="acme", name="test", usage=usage, key=key)
         answer = authorizer.lambda_handler(event, CONTEXT)
 
     assert answer["usageIdentifierKey"] == "counted" * 3
 
 
-def test_the_authorizer_knows_nobody_by_its_sample_alone(stack: LocalStack) -> None:
-    with stack.engine.turn, pytest.raises(Exception, match=r"^Unauthorized$"):
+def test_the_authorizer_knows_nobody_by_its_sample_alone(stack: DevStack) -> None:
+    with stack.engine.lock, pytest.raises(Exception, match=r"^Unauthorized$"):
         authorizer.lambda_handler(sample("authorizer"), CONTEXT)
 
 
@@ -119,8 +119,8 @@ def test_the_preflight_lets_the_page_of_its_sample_call(monkeypatch: pytest.Monk
     assert answer["headers"]["Access-Control-Allow-Origin"] == "https://app.example.com"
 
 
-def test_the_purge_repeats_its_sample_without_harm(stack: LocalStack) -> None:
-    with stack.engine.turn:
+def test_the_purge_repeats_its_sample_without_harm(stack: DevStack) -> None:
+    with stack.engine.lock:
         answers = [purge.lambda_handler(sample("purge"), CONTEXT) for _ in range(2)]
 
     assert answers == [{"batchItemFailures": []}] * 2

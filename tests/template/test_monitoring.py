@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from conversations import ids
-from conversations.auth.api_keys import ApiKeys
+from conversations.auth.api_keys import ApiKeyRepository
 from conversations.storage import backoff
 from conversations.telemetry import METRICS
 from local.intrinsics import Intrinsics, Json, as_text, items, mapping, read_document, section
@@ -23,7 +23,7 @@ from tests.support.log_lines import Log, module_of, reading_log
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.stack import LocalStack
+    from local.stack import DevStack
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = read_document(TEMPLATE)
@@ -81,7 +81,7 @@ WATCHED = {
 }
 
 
-def ask_for_everything(stack: LocalStack, client: httpx.Client, patch: pytest.MonkeyPatch) -> None:
+def ask_for_everything(stack: DevStack, client: httpx.Client, patch: pytest.MonkeyPatch) -> None:
     """Requests of which each metric of the service comes at least once.
 
     The purge comes first: moto's streams end with the first transaction that is cancelled.
@@ -93,7 +93,7 @@ def ask_for_everything(stack: LocalStack, client: httpx.Client, patch: pytest.Mo
     path = f"/conversations/{client.post('/conversations').json()['id']}/items"
     for _ in range(2):
         client.post(path, json={"items": [LARGE]}, headers={"Idempotency-Key": "k"})
-    with stack.engine.turn:
+    with stack.engine.lock:
         writes = Faults(module_of(stack, "ApiFunction").dynamodb(), "TransactWriteItems")
     reasons = [
         refusal(CANCELED, reason, "None") for reason in ("TransactionConflict", "Throttling")
@@ -123,11 +123,11 @@ def metrics_in(log: Log) -> Iterator[Metric]:
                     yield Metric(directive["Namespace"], metric["Name"], pairs)
 
 
-def log_of_everything(stack: LocalStack) -> Log:
+def log_of_everything(stack: DevStack) -> Log:
     """The log of a stack of which everything was asked."""
     stack.reset()
-    keys = ApiKeys(stack.resources.dynamodb, Template().name("ApiKeysTable"))
-    with stack.engine.turn:
+    keys = ApiKeyRepository(stack.resources.dynamodb, Template().name("ApiKeysTable"))
+    with stack.engine.lock:
         key, _ = keys.create(account="acme", name="test")
     headers = {"Authorization": f"Bearer {key}"}
     with (
@@ -141,7 +141,7 @@ def log_of_everything(stack: LocalStack) -> Log:
 
 
 @pytest.fixture(scope="module")
-def emitted(running_stack: LocalStack) -> frozenset[Metric]:
+def emitted(running_stack: DevStack) -> frozenset[Metric]:
     return frozenset(metrics_in(log_of_everything(running_stack)))
 
 

@@ -1,6 +1,6 @@
 """The two main routes with FastAPI, Mangum and boto3: a row for each item, and no promises.
 
-The body is read by the contract's own `parse_batch`, so that both check the same in the same time.
+The body is read by the contract's own `parse_append`, so that both check the same in the same time.
 """
 
 import json
@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 
-from conversations.contract.items import Batch, parse_batch
+from conversations.contract.bodies import AppendItems, parse_append
 from conversations.errors import ApiError
 
 TABLE = os.environ["CONVERSATIONS_TABLE"]
@@ -30,14 +30,14 @@ def refuse(_: Request, error: ApiError) -> JSONResponse:
     return JSONResponse(error.envelope(), error.kind.statuses[0])
 
 
-async def read_batch(request: Request) -> Batch:
+async def read_batch(request: Request) -> AppendItems:
     """The body, checked against the contract."""
-    return parse_batch(await request.body())
+    return parse_append(await request.body())
 
 
 @app.post(ITEMS)
 def append_items(
-    conversation_id: str, batch: Annotated[Batch, Depends(read_batch)]
+    conversation_id: str, batch: Annotated[AppendItems, Depends(read_batch)]
 ) -> dict[str, Any]:
     """Append a batch of items in one transaction."""
     now = time.time_ns()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3.client import S3Client
 
-SETTINGS = Config(
+CLIENT_CONFIG = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
@@ -89,7 +89,7 @@ def s3() -> S3Client:
 
 
 def _client(service: str) -> Any:  # noqa: ANN401 - one type for each service
-    return botocore.session.get_session().create_client(service, config=SETTINGS)
+    return botocore.session.get_session().create_client(service, config=CLIENT_CONFIG)
 
 
 def was_sent(error: Exception) -> bool:

@@ -35,7 +35,7 @@ type InvalidRequestCode = Literal[
 ]
 
 
-class ErrorKind(NamedTuple):
+class ErrorSpec(NamedTuple):
     """A row of the table: what goes with a code."""
 
     type: str
@@ -49,68 +49,68 @@ class ErrorKind(NamedTuple):
 _INVALID: Final = "invalid_request_error"
 _SOON: Final = {"Retry-After": "1"}
 
-ERRORS: Final[Mapping[str, ErrorKind]] = {
-    "invalid_json": ErrorKind(_INVALID, (400,), "The body is not JSON, or not UTF-8."),
-    "missing_required_parameter": ErrorKind(_INVALID, (400,), "A field is missing."),
-    "invalid_type": ErrorKind(_INVALID, (400,), "A field is of another JSON type."),
-    "invalid_value": ErrorKind(_INVALID, (400,), "A field, parameter or header has a wrong value."),
-    "unknown_item_type": ErrorKind(_INVALID, (400,), "There is no item type of that name."),
-    "unknown_parameter": ErrorKind(
+ERRORS: Final[Mapping[str, ErrorSpec]] = {
+    "invalid_json": ErrorSpec(_INVALID, (400,), "The body is not JSON, or not UTF-8."),
+    "missing_required_parameter": ErrorSpec(_INVALID, (400,), "A field is missing."),
+    "invalid_type": ErrorSpec(_INVALID, (400,), "A field is of another JSON type."),
+    "invalid_value": ErrorSpec(_INVALID, (400,), "A field, parameter or header has a wrong value."),
+    "unknown_item_type": ErrorSpec(_INVALID, (400,), "There is no item type of that name."),
+    "unknown_parameter": ErrorSpec(
         _INVALID, (400,), "A parameter or field of that name is not known."
     ),
-    "array_above_max_length": ErrorKind(_INVALID, (400,), "An array has too many entries."),
-    "array_below_min_length": ErrorKind(_INVALID, (400,), "An array has too few entries."),
-    "string_above_max_length": ErrorKind(_INVALID, (400,), "A string is too long."),
-    "string_below_min_length": ErrorKind(_INVALID, (400,), "A string is empty and may not be."),
-    "item_already_in_conversation": ErrorKind(
+    "array_above_max_length": ErrorSpec(_INVALID, (400,), "An array has too many entries."),
+    "array_below_min_length": ErrorSpec(_INVALID, (400,), "An array has too few entries."),
+    "string_above_max_length": ErrorSpec(_INVALID, (400,), "A string is too long."),
+    "string_below_min_length": ErrorSpec(_INVALID, (400,), "A string is empty and may not be."),
+    "item_already_in_conversation": ErrorSpec(
         _INVALID, (400,), "The conversation has an item with that id."
     ),
-    "request_refused": ErrorKind(
+    "request_refused": ErrorSpec(
         _INVALID, (400, 403), "API Gateway refused the request before the service saw it."
     ),
-    "invalid_api_key": ErrorKind(
+    "invalid_api_key": ErrorSpec(
         "authentication_error",
         (401,),
         "There is no key, or it is malformed, unknown, expired or revoked.",
         {"WWW-Authenticate": "Bearer"},
     ),
-    "insufficient_scope": ErrorKind(
+    "insufficient_scope": ErrorSpec(
         "permission_error", (403,), "The key lacks the scope: read, write or delete."
     ),
-    "delegation_not_allowed": ErrorKind(
+    "delegation_not_allowed": ErrorSpec(
         "permission_error", (403,), "The key may not act on behalf of end users."
     ),
-    "conversation_not_found": ErrorKind(
+    "conversation_not_found": ErrorSpec(
         "not_found_error", (404,), "The conversation is missing, deleted or somebody else's."
     ),
-    "item_not_found": ErrorKind("not_found_error", (404,), "The conversation has no such item."),
-    "route_not_found": ErrorKind("not_found_error", (404,), "No route has that path and method."),
-    "conversation_busy": ErrorKind(
+    "item_not_found": ErrorSpec("not_found_error", (404,), "The conversation has no such item."),
+    "route_not_found": ErrorSpec("not_found_error", (404,), "No route has that path and method."),
+    "conversation_busy": ErrorSpec(
         "conflict_error",
         (409,),
         "Concurrent requests kept changing the conversation. Nothing was written, except that a"
         " deletion of many items may be done in part.",
         _SOON,
     ),
-    "request_too_large": ErrorKind(
+    "request_too_large": ErrorSpec(
         _INVALID, (413,), "The body, or what it would add to an answer, is over the limit."
     ),
-    "unsupported_content_encoding": ErrorKind(
+    "unsupported_content_encoding": ErrorSpec(
         _INVALID, (415,), "The body is not what its Content-Encoding says."
     ),
-    "idempotency_key_reused": ErrorKind(
+    "idempotency_key_reused": ErrorSpec(
         "idempotency_error",
         (422,),
         "The Idempotency-Key was used before with another body.",
         {"x-should-retry": "false"},
     ),
-    "rate_limit_exceeded": ErrorKind(
+    "rate_limit_exceeded": ErrorSpec(
         "rate_limit_error", (429,), "The stage, or the key's plan, lets no more in now.", _SOON
     ),
-    "server_error": ErrorKind(
+    "server_error": ErrorSpec(
         "server_error", (500, 502, 504), "The service failed; the request may have been done."
     ),
-    "overloaded": ErrorKind(
+    "overloaded": ErrorSpec(
         "server_error", (503,), "AWS throttles the service, or does not answer it.", _SOON
     ),
 }
@@ -143,7 +143,7 @@ class ApiError(Exception):
         self.param = param
 
     @property
-    def kind(self) -> ErrorKind:
+    def kind(self) -> ErrorSpec:
         """The row of the table."""
         return ERRORS[self.code]
 

@@ -11,7 +11,7 @@ type Metric = Literal[
     "Appends",
     "AppendedItems",
     "AppendedBytes",
-    "Rekeys",
+    "OrderingRetries",
     "Replays",
     "Conflicts",
     "Throttles",
@@ -19,8 +19,8 @@ type Metric = Literal[
     "SpilledBytes",
     "PurgedRows",
     "PurgeLag",
-    "RefusedKeys",
-    "FailedAuthorizations",
+    "RejectedKeys",
+    "AuthorizerErrors",
 ]
 
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric.__value__)
@@ -30,7 +30,7 @@ _UNITS: Final = {"AppendedBytes": "Bytes", "SpilledBytes": "Bytes", "PurgeLag": 
 
 
 @dataclass(slots=True)
-class Tally:
+class RequestStats:
     """One request's, one purge's or one key's; whoever does something adds to it."""
 
     owner: str | None = None
@@ -49,7 +49,7 @@ class Tally:
         if value:
             self.metrics[metric] = self.metrics.get(metric, 0) + value
 
-    def embedded(self) -> dict[str, Any]:
+    def to_emf(self) -> dict[str, Any]:
         """The metrics as a log line tells CloudWatch of them; nothing where there are none.
 
         It is CloudWatch's embedded metric format. The dimension is a field that the logger adds.
@@ -67,7 +67,9 @@ class Tally:
         return {**self.metrics, "_aws": {"Timestamp": at, "CloudWatchMetrics": [directive]}}
 
 
-def request_line(event: dict[str, Any], answer: dict[str, Any], done: Tally) -> dict[str, Any]:
+def request_log_fields(
+    event: dict[str, Any], answer: dict[str, Any], done: RequestStats
+) -> dict[str, Any]:
     """What the log is told of a request: ids and numbers, and no word of what it was about."""
     return {
         "request_id": event["requestContext"]["requestId"],
@@ -81,7 +83,7 @@ def request_line(event: dict[str, Any], answer: dict[str, Any], done: Tally) -> 
         "body_bytes": _bytes(event["body"] or ""),
         "answer_bytes": _bytes(answer["body"]),
         "retries": done.retries,
-        **done.embedded(),
+        **done.to_emf(),
     }
 
 

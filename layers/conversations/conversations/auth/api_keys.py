@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from conversations import ids
-from conversations.auth.key_format import PREFIX, hash_key, id_of, may_be_a_key, new_key
+from conversations.auth.key_format import PREFIX, hash_key, is_well_formed, key_id_of, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ class ApiKey:
         return "expired" if is_expired else "live"
 
 
-class ApiKeys:
+class ApiKeyRepository:
     """The table of keys."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
@@ -94,10 +94,10 @@ class ApiKeys:
         if not scopes:
             raise ValueError("A key has at least one scope.")
         key = key or new_key()
-        if not may_be_a_key(key):
+        if not is_well_formed(key):
             raise ValueError(f"A key that begins with {PREFIX} ends in its checksum.")
         record = ApiKey(
-            key_id=id_of(key),
+            key_id=key_id_of(key),
             account=account,
             name=name,
             scopes=scopes,
@@ -114,7 +114,7 @@ class ApiKeys:
 
     def verify(self, key: str) -> ApiKey | None:
         """The record of a key that opens the door now; None for every other, for any reason."""
-        if not may_be_a_key(key):
+        if not is_well_formed(key):
             return None
         answer = self._dynamodb.get_item(
             TableName=self._table, Key={"key_hash": {"S": hash_key(key)}}, ConsistentRead=True
@@ -122,7 +122,7 @@ class ApiKeys:
         record = _record(answer["Item"]) if "Item" in answer else None
         return record if record and record.state == "live" else None
 
-    def all(self) -> Iterator[ApiKey]:
+    def list_all(self) -> Iterator[ApiKey]:
         """Every key ever issued, in no order."""
         for row in self._rows():
             yield _record(row)
@@ -169,7 +169,7 @@ class ApiKeys:
         life = None if old.expires_at is None else old.expires_at - old.created_at
         new = dataclasses.replace(
             old,
-            key_id=id_of(key),
+            key_id=key_id_of(key),
             usage=usage or old.usage,
             created_at=now,
             expires_at=None if life is None else now + life,

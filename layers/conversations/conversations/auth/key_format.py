@@ -23,7 +23,7 @@ def new_key() -> str:
     return f"{PREFIX}{secret}{_checksum(secret)}"
 
 
-def may_be_a_key(key: str) -> bool:
+def is_well_formed(key: str) -> bool:
     """Whether a text is worth a look-up: it does not pretend to be one of ours."""
     secret = key[len(PREFIX) : -_CHECKSUM_LENGTH]
     return not key.startswith(PREFIX) or key[-_CHECKSUM_LENGTH:] == _checksum(secret)
@@ -34,7 +34,7 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def id_of(key: str) -> str:
+def key_id_of(key: str) -> str:
     """What people and logs call a key; it does not help to guess it."""
     return f"key_{hash_key(key)[:16]}"
 

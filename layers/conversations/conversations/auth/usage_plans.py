@@ -34,14 +34,14 @@ class UsagePlans:
         with ExitStack() as undo:
             gateway = self._apigateway()
             made = gateway.create_api_key(name=name, enabled=True)
-            undo.callback(self.withdraw, made["id"])
+            undo.callback(self.delete_key, made["id"])
             gateway.create_usage_plan_key(
                 usagePlanId=self._plan_ids[plan], keyId=made["id"], keyType="API_KEY"
             )
             yield UsageKey(usage_key_id=made["id"], value=made["value"], plan=plan)
             undo.pop_all()
 
-    def withdraw(self, usage_key_id: str) -> None:
+    def delete_key(self, usage_key_id: str) -> None:
         """Delete a key; one that is gone already is no fault."""
         gateway = self._apigateway()
         try:

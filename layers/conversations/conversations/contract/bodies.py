@@ -1,13 +1,13 @@
-"""The bodies of the conversation's own routes: create, and update of its metadata."""
+"""The bodies of requests: each is read by a `parse_...` function."""
 
 import functools
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict, cast
 
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
 from conversations.contract.fields import CLOSED, Id, ListOf
-from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem, complete
+from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, AnyItem, Item
 from conversations.contract.validation import parse
 from conversations.errors import InvalidRequestError
 
@@ -37,6 +37,14 @@ class CreateConversation(TypedDict):
 
 
 @with_config(CLOSED)
+class AppendItems(TypedDict):
+    """The body of an append: 1 to 20 items, stored all or not at all."""
+
+    items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
+    include: NotRequired[ListOf[str] | None]
+
+
+@with_config(CLOSED)
 class UpdateConversation(TypedDict):
     """The body of an update: pairs to set, null to delete one, and nothing to do for no object."""
 
@@ -50,6 +58,7 @@ class DeleteItems(TypedDict):
     item_ids: Annotated[ListOf[Id], Field(min_length=1, max_length=MAX_DELETED_ITEMS)]
 
 
+_APPEND = TypeAdapter(AppendItems)
 _UPDATE = TypeAdapter(UpdateConversation)
 _DELETE = TypeAdapter(DeleteItems)
 _METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
@@ -64,8 +73,18 @@ def _create() -> TypeAdapter[CreateConversation]:
 def parse_create(body: str | bytes | None) -> CreateConversation:
     """Read a create's body, which may be empty; items are completed as those of an append."""
     created = parse(_create(), body) if body and body.strip() else CreateConversation()
-    complete(created.get("items") or [])
+    normalize_items(created.get("items") or [])
     return created
+
+
+def parse_append(body: str | bytes) -> AppendItems:
+    """Read an append's body: the items as they were written, each with its `type`.
+
+    Only a `type` that was left out (or null, on a reference) is added; a missing id stays missing.
+    """
+    batch = parse(_APPEND, body)
+    normalize_items(batch["items"])
+    return batch
 
 
 def parse_update(body: str | bytes) -> UpdateConversation:
@@ -89,3 +108,26 @@ def parse_filter(text: str) -> dict[str, str]:
             code="invalid_value",
             param="metadata",
         ) from error
+
+
+def normalize_items(items: list[Item]) -> None:
+    """Add each missing `type`.
+
+    Raises:
+        InvalidRequestError: two items have the same id. References and the placeholder may repeat.
+    """
+    seen: set[str] = {PLACEHOLDER_ID}
+    for index, item in enumerate(items):
+        if item.get("type") is None:
+            added = "message" if "role" in item else "item_reference"
+            cast("dict[str, object]", item)["type"] = added
+        given = item.get("id")
+        if given is None or item["type"] == "item_reference":
+            continue
+        if given in seen and given != PLACEHOLDER_ID:
+            raise InvalidRequestError(
+                f"items[{index}].id '{given}' is already the id of another item of this request.",
+                code="invalid_value",
+                param=f"items[{index}].id",
+            )
+        seen.add(given)

@@ -3,7 +3,15 @@
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from conversations.contract.content import ToolOutput
-from conversations.contract.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
+from conversations.contract.fields import (
+    CallId,
+    EchoedFields,
+    Id,
+    ListOf,
+    MapOf,
+    Status,
+    TaggedUnion,
+)
 
 
 class DirectCaller(TypedDict):
@@ -19,16 +27,16 @@ class ProgramCaller(TypedDict):
     caller_id: str
 
 
-class Called(Provenance):
+class CallerFields(EchoedFields):
     """What tells who called."""
 
-    caller: NotRequired[Annotated[DirectCaller | ProgramCaller, OneOf()] | None]
+    caller: NotRequired[Annotated[DirectCaller | ProgramCaller, TaggedUnion()] | None]
 
 
 AsyncCall = TypedDict("AsyncCall", {"async": NotRequired[bool | None]})
 
 
-class FunctionCall(Called, AsyncCall):
+class FunctionCall(CallerFields, AsyncCall):
     """A call of a function; *arguments* is JSON in a string."""
 
     type: Literal["function_call"]
@@ -40,7 +48,7 @@ class FunctionCall(Called, AsyncCall):
     status: NotRequired[Status | None]
 
 
-class FunctionCallOutput(Called):
+class FunctionCallOutput(CallerFields):
     """What a function answered."""
 
     type: Literal["function_call_output"]
@@ -52,7 +60,7 @@ class FunctionCallOutput(Called):
     status: NotRequired[Status | None]
 
 
-class NamedFunctionOutput(Called):
+class NamedFunctionOutput(CallerFields):
     """The same for OpenAI's clients which name the function in place of the call."""
 
     type: Literal["function_call_output"]
@@ -63,7 +71,7 @@ class NamedFunctionOutput(Called):
     status: NotRequired[Status | None]
 
 
-class CustomToolCall(Called, AsyncCall):
+class CustomToolCall(CallerFields, AsyncCall):
     """A call of a tool that takes free text."""
 
     type: Literal["custom_tool_call"]
@@ -74,7 +82,7 @@ class CustomToolCall(Called, AsyncCall):
     input: str
 
 
-class CustomToolCallOutput(Called):
+class CustomToolCallOutput(CallerFields):
     """What such a tool answered."""
 
     type: Literal["custom_tool_call_output"]
@@ -94,7 +102,7 @@ class LocalShellAction(TypedDict):
     working_directory: NotRequired[str | None]
 
 
-class LocalShellCall(Provenance):
+class LocalShellCall(EchoedFields):
     """A command for the client's own shell."""
 
     type: Literal["local_shell_call"]
@@ -104,7 +112,7 @@ class LocalShellCall(Provenance):
     status: str
 
 
-class LocalShellCallOutput(Provenance):
+class LocalShellCallOutput(EchoedFields):
     """What the client's own shell answered."""
 
     type: Literal["local_shell_call_output"]
@@ -156,7 +164,7 @@ class ContainerReference(TypedDict):
     container_id: str
 
 
-class ShellCall(Called):
+class ShellCall(CallerFields):
     """A command for a shell."""
 
     type: Literal["shell_call"]
@@ -166,14 +174,14 @@ class ShellCall(Called):
     status: Status
 
 
-class ShellCommandsCall(Called):
+class ShellCommandsCall(CallerFields):
     """OpenAI's shell call."""
 
     type: Literal["shell_call"]
     id: NotRequired[Id | None]
     call_id: CallId
     action: ShellCommands
-    environment: NotRequired[Annotated[LocalEnvironment | ContainerReference, OneOf()] | None]
+    environment: NotRequired[Annotated[LocalEnvironment | ContainerReference, TaggedUnion()] | None]
     status: NotRequired[Status | None]
 
 
@@ -192,7 +200,7 @@ class ShellOutput(TypedDict):
     outcome: ShellOutcome
 
 
-class ShellCallOutput(Called):
+class ShellCallOutput(CallerFields):
     """What a shell answered."""
 
     type: Literal["shell_call_output"]
@@ -220,10 +228,10 @@ class ShellChunk(TypedDict):
 
     stdout: str
     stderr: str
-    outcome: Annotated[ExitOutcome | TimeoutOutcome, OneOf()]
+    outcome: Annotated[ExitOutcome | TimeoutOutcome, TaggedUnion()]
 
 
-class ShellChunksOutput(Called):
+class ShellChunksOutput(CallerFields):
     """OpenAI's shell output: a list."""
 
     type: Literal["shell_call_output"]

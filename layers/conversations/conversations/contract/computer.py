@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.contract.fields import CallId, Id, ListOf, OneOf, Provenance, Status
+from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Status, TaggedUnion
 
 
 class Point(TypedDict):
@@ -80,7 +80,7 @@ class Wait(TypedDict):
 
 Action = Annotated[
     Click | DoubleClick | Drag | KeyPress | Move | Screenshot | Scroll | TypeText | Wait,
-    OneOf(),
+    TaggedUnion(),
 ]
 
 
@@ -92,7 +92,7 @@ class SafetyCheck(TypedDict):
     message: NotRequired[str | None]
 
 
-class ComputerCall(Provenance):
+class ComputerCall(EchoedFields):
     """One action, or OpenAI's list of them."""
 
     type: Literal["computer_call"]
@@ -112,7 +112,7 @@ class ComputerScreenshot(TypedDict):
     image_url: NotRequired[str | None]
 
 
-class ComputerCallOutput(Provenance):
+class ComputerCallOutput(EchoedFields):
     """What the screen showed after a call."""
 
     type: Literal["computer_call_output"]

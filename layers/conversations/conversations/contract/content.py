@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from conversations.contract.fields import ListOf, OneOf
+from conversations.contract.fields import ListOf, TaggedUnion
 
 
 class PromptCacheBreakpoint(TypedDict):
@@ -125,7 +125,7 @@ class LogProb(TypedDict):
     top_logprobs: ListOf[TopLogProb]
 
 
-Annotation = Annotated[FileCitation | URLCitation | ContainerFileCitation | FilePath, OneOf()]
+Annotation = Annotated[FileCitation | URLCitation | ContainerFileCitation | FilePath, TaggedUnion()]
 
 
 class OutputText(TypedDict):
@@ -155,9 +155,9 @@ File = Annotated[InputFile, AfterValidator(_exactly_one("file_data", "file_id", 
 
 MessagePart = Annotated[
     InputText | Image | File | InputAudio | OutputText | Refusal | str,
-    OneOf(),
+    TaggedUnion(),
 ]
-OutputPart = Annotated[InputText | Image | File, OneOf()]
+OutputPart = Annotated[InputText | Image | File, TaggedUnion()]
 
-MessageContent = Annotated[str | ListOf[MessagePart], OneOf()]
-ToolOutput = Annotated[str | ListOf[OutputPart], OneOf()]
+MessageContent = Annotated[str | ListOf[MessagePart], TaggedUnion()]
+ToolOutput = Annotated[str | ListOf[OutputPart], TaggedUnion()]

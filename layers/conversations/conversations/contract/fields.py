@@ -37,7 +37,7 @@ STRICT = ConfigDict(strict=True, extra="allow")
 CLOSED = ConfigDict(strict=True, extra="forbid")
 """How the top level of a body is read: a misspelt field is an error. What is nested stays open."""
 
-LABELS = ("type=", "kind=", "shape=")
+TAG_PREFIXES = ("type=", "kind=", "shape=")
 """How the name of a union's member begins, so that it can be told from a key in an error."""
 
 _KINDS: dict[object, str] = {
@@ -60,14 +60,14 @@ MapOf = Annotated[dict[str, T], FailFast()]
 """The same for an object of free keys."""
 
 
-class Provenance(TypedDict):
+class EchoedFields(TypedDict):
     """What an item that this API answered may carry when it is posted back."""
 
     response_id: NotRequired[str | None]
     metadata: NotRequired[MapOf[str] | None]
 
 
-def label(value: object) -> str:
+def union_tag(value: object) -> str:
     """The label of the union member that *value* means to be, be it valid or not."""
     if isinstance(value, dict):
         kind = value.get("type")
@@ -75,13 +75,13 @@ def label(value: object) -> str:
     return _KINDS.get(type(value), "kind=other")
 
 
-class OneOf:
+class TaggedUnion:
     """Marks a union whose member is looked up by the value's `type`, or by its JSON kind.
 
     A member that shares its `type` with another carries a `Tag`, which *choose* answers.
     """
 
-    def __init__(self, choose: Callable[[object], str] = label) -> None:
+    def __init__(self, choose: Callable[[object], str] = union_tag) -> None:
         self.choose = choose
 
     def __get_pydantic_core_schema__(
@@ -89,7 +89,7 @@ class OneOf:
     ) -> CoreSchema:
         """Build the lookup, with each member's label read off the member itself."""
         choices = {
-            _member_label(member): self._choice(member, handler) for member in get_args(source)
+            _member_tag(member): self._choice(member, handler) for member in get_args(source)
         }
         return core_schema.tagged_union_schema(choices, self.choose)
 
@@ -97,7 +97,7 @@ class OneOf:
         return handler(member)
 
 
-class OneOfMany(OneOf):
+class LazyTaggedUnion(TaggedUnion):
     """The same of many objects, each built when it is first met: a cold start meets few of them."""
 
     @override
@@ -105,7 +105,7 @@ class OneOfMany(OneOf):
         return core_schema.no_info_plain_validator_function(_member(_plain(member)))
 
 
-class Member:
+class LazyMember:
     """Validates a value by an object's type, which is read as `STRICT` says."""
 
     def __init__(self, declared: type) -> None:
@@ -125,11 +125,11 @@ class Member:
         return TypeAdapter(self._declared)
 
 
-_member = functools.cache(Member)
+_member = functools.cache(LazyMember)
 """One for all unions that it is in."""
 
 
-def _member_label(member: object) -> str:
+def _member_tag(member: object) -> str:
     for mark in getattr(member, "__metadata__", ()):
         if isinstance(mark, Tag):
             return mark.tag

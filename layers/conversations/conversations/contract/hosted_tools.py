@@ -2,20 +2,28 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.contract.fields import CallId, Id, ListOf, MapOf, OneOf, Provenance, Status
+from conversations.contract.fields import (
+    CallId,
+    EchoedFields,
+    Id,
+    ListOf,
+    MapOf,
+    Status,
+    TaggedUnion,
+)
 
 
 class FileSearchResult(TypedDict):
     """A passage that a file search found."""
 
-    attributes: NotRequired[MapOf[Annotated[str | bool | float, OneOf()]] | None]
+    attributes: NotRequired[MapOf[Annotated[str | bool | float, TaggedUnion()]] | None]
     file_id: NotRequired[str | None]
     filename: NotRequired[str | None]
     score: NotRequired[float | None]
     text: NotRequired[str | None]
 
 
-class FileSearchCall(Provenance):
+class FileSearchCall(EchoedFields):
     """A search in the caller's files."""
 
     type: Literal["file_search_call"]
@@ -64,12 +72,12 @@ class FindInPage(TypedDict):
     pattern: str
 
 
-class WebSearchCall(Provenance):
+class WebSearchCall(EchoedFields):
     """A search on the web, or a look at what it found."""
 
     type: Literal["web_search_call"]
     id: NotRequired[Id | None]
-    action: Annotated[Search | OpenPage | Find | FindInPage, OneOf()]
+    action: Annotated[Search | OpenPage | Find | FindInPage, TaggedUnion()]
     status: str
 
 
@@ -100,7 +108,7 @@ class SvgUsage(TypedDict):
     total_tokens: int
 
 
-class ImageGenerationCall(Provenance):
+class ImageGenerationCall(EchoedFields):
     """A picture the model asked for; its options are open strings in the contract."""
 
     type: Literal["image_generation_call"]
@@ -131,14 +139,14 @@ class CodeImage(TypedDict):
     url: str
 
 
-class CodeInterpreterCall(Provenance):
+class CodeInterpreterCall(EchoedFields):
     """A program that the model ran in a container."""
 
     type: Literal["code_interpreter_call"]
     id: NotRequired[Id | None]
     code: str | None
     container_id: str
-    outputs: ListOf[Annotated[CodeLogs | CodeImage, OneOf()]] | None
+    outputs: ListOf[Annotated[CodeLogs | CodeImage, TaggedUnion()]] | None
     status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"]
 
 
@@ -151,7 +159,7 @@ class MCPTool(TypedDict):
     description: NotRequired[str | None]
 
 
-class MCPListTools(Provenance):
+class MCPListTools(EchoedFields):
     """The tools of an MCP server."""
 
     type: Literal["mcp_list_tools"]
@@ -161,7 +169,7 @@ class MCPListTools(Provenance):
     error: NotRequired[str | None]
 
 
-class MCPApprovalRequest(Provenance):
+class MCPApprovalRequest(EchoedFields):
     """A call that waits for a person's consent."""
 
     type: Literal["mcp_approval_request"]
@@ -171,7 +179,7 @@ class MCPApprovalRequest(Provenance):
     server_label: str
 
 
-class MCPApprovalResponse(Provenance):
+class MCPApprovalResponse(EchoedFields):
     """A person's consent, or none."""
 
     type: Literal["mcp_approval_response"]
@@ -204,7 +212,7 @@ class MCPHTTPError(TypedDict):
     message: str
 
 
-class MCPCall(Provenance):
+class MCPCall(EchoedFields):
     """A call of an MCP server's tool; its error is a text, or OpenAI's object."""
 
     type: Literal["mcp_call"]
@@ -214,7 +222,8 @@ class MCPCall(Provenance):
     server_label: str
     approval_request_id: NotRequired[str | None]
     error: NotRequired[
-        Annotated[str | MCPProtocolError | MCPToolExecutionError | MCPHTTPError, OneOf()] | None
+        Annotated[str | MCPProtocolError | MCPToolExecutionError | MCPHTTPError, TaggedUnion()]
+        | None
     ]
     output: NotRequired[str | None]
     status: NotRequired[Literal[Status, "calling", "failed"] | None]

@@ -1,13 +1,13 @@
-"""The item contract: every type a conversation may hold, and the batch that appends them.
+"""The item contract: every type that a conversation may hold.
 
 The 24 types of the mka1 contract and those that only OpenAI has, each accepting the shapes of
 both. Nothing is converted or filled in: what a client posts is what it reads.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict
 
-from pydantic import Field, Tag, TypeAdapter, with_config
+from pydantic import Tag
 
 from conversations.contract.client_tools import (
     CustomToolCall,
@@ -25,13 +25,12 @@ from conversations.contract.client_tools import (
 from conversations.contract.computer import ComputerCall, ComputerCallOutput
 from conversations.contract.content import MessageContent
 from conversations.contract.fields import (
-    CLOSED,
+    EchoedFields,
     Id,
+    LazyTaggedUnion,
     ListOf,
-    OneOfMany,
-    Provenance,
     Status,
-    label,
+    union_tag,
 )
 from conversations.contract.hosted_tools import (
     CodeInterpreterCall,
@@ -54,15 +53,13 @@ from conversations.contract.openai_only_items import (
     ToolSearchCall,
     ToolSearchOutput,
 )
-from conversations.contract.validation import parse
-from conversations.errors import InvalidRequestError
 
 MAX_BATCH_ITEMS = 20
 PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
 """What an old SDK sends, in every message, to say that it has no id."""
 
 
-class Message(Provenance):
+class Message(EchoedFields):
     """A turn, be it input or the model's output: no client marks which of the two it sends."""
 
     type: NotRequired[Literal["message"] | None]
@@ -73,7 +70,7 @@ class Message(Provenance):
     phase: NotRequired[Literal["commentary", "final_answer"] | None]
 
 
-class OutputAudio(Provenance):
+class OutputAudio(EchoedFields):
     """Sound from the model."""
 
     type: Literal["output_audio"]
@@ -97,7 +94,7 @@ class ReasoningText(TypedDict):
     text: str
 
 
-class Reasoning(Provenance):
+class Reasoning(EchoedFields):
     """What the model thought."""
 
     type: Literal["reasoning"]
@@ -108,14 +105,14 @@ class Reasoning(Provenance):
     status: NotRequired[Status | None]
 
 
-class ItemReference(Provenance):
+class ItemReference(EchoedFields):
     """Another item, by its id; nothing resolves it."""
 
     type: NotRequired[Literal["item_reference"] | None]
     id: Id
 
 
-class Compaction(Provenance):
+class Compaction(EchoedFields):
     """What stands for the turns before it."""
 
     type: Literal["compaction"]
@@ -125,7 +122,7 @@ class Compaction(Provenance):
     created_by: NotRequired[str | None]
 
 
-class SealedCompaction(Provenance):
+class EncryptedCompaction(EchoedFields):
     """OpenAI's compaction, which only the model can read."""
 
     type: Literal["compaction"]
@@ -162,7 +159,7 @@ Item = (
     | CustomToolCallOutput
     | ItemReference
     | Compaction
-    | Annotated[SealedCompaction, Tag("shape=sealed compaction")]
+    | Annotated[EncryptedCompaction, Tag("shape=encrypted compaction")]
     | ApplyPatchCall
     | ApplyPatchCallOutput
     | ToolSearchCall
@@ -188,7 +185,7 @@ def _has_chunks(item: dict[str, object]) -> bool:
     return isinstance(item.get("output"), list)
 
 
-def _is_sealed(item: dict[str, object]) -> bool:
+def _is_encrypted(item: dict[str, object]) -> bool:
     return "encrypted_content" in item and item.get("content") is None
 
 
@@ -196,14 +193,14 @@ _SHAPES: dict[str, tuple[Callable[[dict[str, object]], bool], str]] = {
     "type=function_call_output": (_names_function, "shape=named function_call_output"),
     "type=shell_call": (_has_commands, "shape=commands shell_call"),
     "type=shell_call_output": (_has_chunks, "shape=chunks shell_call_output"),
-    "type=compaction": (_is_sealed, "shape=sealed compaction"),
+    "type=compaction": (_is_encrypted, "shape=encrypted compaction"),
 }
-_REFERENCE_KEYS = {"id", "type", *Provenance.__annotations__}
+_REFERENCE_KEYS = {"id", "type", *EchoedFields.__annotations__}
 
 
 def _choose(item: object) -> str:
     """The label of the type that *item* is, or means to be where it may leave its type out."""
-    found = label(item)
+    found = union_tag(item)
     if not isinstance(item, dict):
         return found
     if found == "type=":
@@ -220,47 +217,4 @@ def _untyped(item: dict[str, object]) -> str:
     return "type="
 
 
-AnyItem = Annotated[Item, OneOfMany(_choose)]
-
-
-@with_config(CLOSED)
-class Batch(TypedDict):
-    """The body of an append: 1 to 20 items, stored all or not at all."""
-
-    items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
-    include: NotRequired[ListOf[str] | None]
-
-
-_BATCH = TypeAdapter(Batch)
-
-
-def parse_batch(body: str | bytes) -> Batch:
-    """Read an append's body: the items as they were written, each with its `type`.
-
-    Only a `type` that was left out (or null, on a reference) is added; a missing id stays missing.
-    """
-    batch = parse(_BATCH, body)
-    complete(batch["items"])
-    return batch
-
-
-def complete(items: list[Item]) -> None:
-    """Add the `type` where it was left out, and refuse an id that two items give.
-
-    A reference's id is another item's, and the placeholder is nobody's: both may repeat.
-    """
-    seen: set[str] = {PLACEHOLDER_ID}
-    for index, item in enumerate(items):
-        if item.get("type") is None:
-            added = "message" if "role" in item else "item_reference"
-            cast("dict[str, object]", item)["type"] = added
-        given = item.get("id")
-        if given is None or item["type"] == "item_reference":
-            continue
-        if given in seen and given != PLACEHOLDER_ID:
-            raise InvalidRequestError(
-                f"items[{index}].id '{given}' is already the id of another item of this request.",
-                code="invalid_value",
-                param=f"items[{index}].id",
-            )
-        seen.add(given)
+AnyItem = Annotated[Item, LazyTaggedUnion(_choose)]

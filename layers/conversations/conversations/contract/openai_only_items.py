@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.contract.client_tools import Called
-from conversations.contract.fields import CallId, Id, ListOf, OneOf, Provenance, Status
+from conversations.contract.client_tools import CallerFields
+from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Status, TaggedUnion
 
 
 class CreateFile(TypedDict):
@@ -29,17 +29,17 @@ class DeleteFile(TypedDict):
     path: str
 
 
-class ApplyPatchCall(Called):
+class ApplyPatchCall(CallerFields):
     """A change of one file."""
 
     type: Literal["apply_patch_call"]
     id: NotRequired[Id | None]
     call_id: CallId
-    operation: Annotated[CreateFile | UpdateFile | DeleteFile, OneOf()]
+    operation: Annotated[CreateFile | UpdateFile | DeleteFile, TaggedUnion()]
     status: Literal["in_progress", "completed"]
 
 
-class ApplyPatchCallOutput(Called):
+class ApplyPatchCallOutput(CallerFields):
     """How the change went."""
 
     type: Literal["apply_patch_call_output"]
@@ -55,7 +55,7 @@ class Tool(TypedDict):
     type: str
 
 
-class ToolSearchCall(Provenance):
+class ToolSearchCall(EchoedFields):
     """A search for tools."""
 
     type: Literal["tool_search_call"]
@@ -66,7 +66,7 @@ class ToolSearchCall(Provenance):
     status: NotRequired[Status | None]
 
 
-class ToolSearchOutput(Provenance):
+class ToolSearchOutput(EchoedFields):
     """The tools that were found."""
 
     type: Literal["tool_search_output"]
@@ -77,7 +77,7 @@ class ToolSearchOutput(Provenance):
     status: NotRequired[Status | None]
 
 
-class AdditionalTools(Provenance):
+class AdditionalTools(EchoedFields):
     """Tools that the developer adds midway."""
 
     type: Literal["additional_tools"]
@@ -111,10 +111,10 @@ class JSONSchemaFormat(TypedDict):
 class TextSetting(TypedDict):
     """The form of the answer."""
 
-    format: NotRequired[Annotated[PlainFormat | JSONSchemaFormat, OneOf()] | None]
+    format: NotRequired[Annotated[PlainFormat | JSONSchemaFormat, TaggedUnion()] | None]
 
 
-class ConfigurationUpdate(Provenance):
+class ConfigurationUpdate(EchoedFields):
     """Settings changed midway."""
 
     type: Literal["configuration_update"]
@@ -123,14 +123,14 @@ class ConfigurationUpdate(Provenance):
     text: NotRequired[TextSetting | None]
 
 
-class CompactionTrigger(Provenance):
+class CompactionTrigger(EchoedFields):
     """A request to compact what stands before."""
 
     type: Literal["compaction_trigger"]
     id: NotRequired[Id | None]
 
 
-class Program(Provenance):
+class Program(EchoedFields):
     """A program of the model that calls tools."""
 
     type: Literal["program"]
@@ -140,7 +140,7 @@ class Program(Provenance):
     fingerprint: str
 
 
-class ProgramOutput(Provenance):
+class ProgramOutput(EchoedFields):
     """What the program answered."""
 
     type: Literal["program_output"]

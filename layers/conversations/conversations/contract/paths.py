@@ -10,7 +10,7 @@ _MAX_SHOWN_KEY = 64
 _MAX_SHOWN_STEPS = 20
 
 
-def written(path: Path) -> str | None:
+def format_path(path: Path) -> str | None:
     """*path* as a client would write it: `items[1].content[0].image_url`; null for the body.
 
     A key that would be misread behind a dot is quoted: `metadata["a b"]`. A path deeper than any

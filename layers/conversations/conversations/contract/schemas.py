@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import CoreSchema
 
-    from conversations.contract.fields import Member
+    from conversations.contract.fields import LazyMember
     from conversations.contract.paths import Path
 
 
@@ -67,7 +67,7 @@ def _resolved(node: _Node, value: object, definitions: dict[str, _Node]) -> _Nod
         elif "schema" in node:
             node = node["schema"]
         elif "function" in node:
-            member = cast("Member", node["function"]["function"])
+            member = cast("LazyMember", node["function"]["function"])
             node = cast("_Node", member.adapter.core_schema)
         else:
             return node

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from conversations.contract import body as bodies
-from conversations.contract.fields import LABELS
-from conversations.contract.paths import Path, written
+from conversations.contract import json_body
+from conversations.contract.fields import TAG_PREFIXES
+from conversations.contract.paths import Path, format_path
 from conversations.contract.schemas import declared_part, top_fields
 from conversations.errors import InvalidRequestCode, InvalidRequestError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_SHOWN_VALUE = 80
 _MAX_COMPARED = 100
 
-_LABEL = re.compile("'(type|kind|shape)=([^']*)'")
+_TAG = re.compile("'(type|kind|shape)=([^']*)'")
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -52,7 +52,7 @@ _KINDS = {
 }
 
 
-class Fault(NamedTuple):
+class LocatedError(NamedTuple):
     """One of Pydantic's errors at the path where the client will find it."""
 
     path: Path
@@ -66,9 +66,9 @@ def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
     Raises InvalidRequestError for whatever may be wrong with it.
     """
     try:
-        value = bodies.load(body)
-    except bodies.TooDeepError as error:
-        param = written(declared_part(contract.core_schema, error.value, error.path))
+        value = json_body.load(body)
+    except json_body.TooDeepError as error:
+        param = format_path(declared_part(contract.core_schema, error.value, error.path))
         raise InvalidRequestError(
             f"{param or 'The body'} is nested too deeply.", code="invalid_value", param=param
         ) from error
@@ -92,7 +92,7 @@ def _first_fault(
     if first.error["type"] == "extra_forbidden":
         return unknown_parameter(str(first.path[0]), fields)
     if first.error["type"] != "missing":
-        return _refusal(first)
+        return _error_for(first)
     parent = first.path[:-1]
     missing = [f.path for f in faults if f.error["type"] == "missing" and f.path[:-1] == parent]
     return _missing(missing)
@@ -107,11 +107,11 @@ def unknown_parameter(name: str, known: Sequence[str]) -> InvalidRequestError:
     return InvalidRequestError(
         f"{shown} is not a parameter of this request. {hint}",
         code="unknown_parameter",
-        param=written((name,)),
+        param=format_path((name,)),
     )
 
 
-def _located(body: object, error: ErrorDetails) -> Fault:
+def _located(body: object, error: ErrorDetails) -> LocatedError:
     path: list[str | int] = []
     value = body
     for step in error["loc"]:
@@ -123,12 +123,12 @@ def _located(body: object, error: ErrorDetails) -> Fault:
         elif isinstance(value, dict) and isinstance(step, str) and _is_key(step, value):
             path.append(step)
             value = value.get(step)
-    return Fault(tuple(path), value, error)
+    return LocatedError(tuple(path), value, error)
 
 
 def _is_key(step: str, value: dict[str, object]) -> bool:
     """Whether a step is a key, there or missing, and not the label of a union's member."""
-    return step in value or not step.startswith(LABELS)
+    return step in value or not step.startswith(TAG_PREFIXES)
 
 
 def _place(body: object, path: Path) -> list[int]:
@@ -149,13 +149,13 @@ def _missing(paths: Sequence[Path]) -> InvalidRequestError:
     path = paths[0] if len(paths) == 1 else paths[0][:-1]
     names = ", ".join(f"'{missing[-1]}'" for missing in paths)
     return InvalidRequestError(
-        f"{written(paths[0][:-1]) or 'The body'} lacks {names}.",
+        f"{format_path(paths[0][:-1]) or 'The body'} lacks {names}.",
         code="missing_required_parameter",
-        param=written(path),
+        param=format_path(path),
     )
 
 
-def _refusal(fault: Fault) -> InvalidRequestError:
+def _error_for(fault: LocatedError) -> InvalidRequestError:
     kind, context = fault.error["type"], fault.error.get("ctx", {})
     if kind == "union_tag_invalid":
         return _of_no_member(fault)
@@ -171,9 +171,9 @@ def _refusal(fault: Fault) -> InvalidRequestError:
     return _of(fault, "invalid_value", fault.error["msg"])
 
 
-def _of_no_member(fault: Fault) -> InvalidRequestError:
+def _of_no_member(fault: LocatedError) -> InvalidRequestError:
     """What to say of a value that is of no type, or of none that may stand here."""
-    members = _LABEL.findall(fault.error["ctx"]["expected_tags"])
+    members = _TAG.findall(fault.error["ctx"]["expected_tags"])
     types = [name for mark, name in members if mark == "type"]
     if not types or not isinstance(fault.value, dict):
         kinds = dict.fromkeys(_KINDS.get(name, "an object") for _, name in members)
@@ -192,7 +192,7 @@ def _is_item(path: Path) -> bool:
     return path[:1] == ("items",) and len(path) == len(("items", 0))
 
 
-def _of_wrong_length(fault: Fault) -> InvalidRequestError:
+def _of_wrong_length(fault: LocatedError) -> InvalidRequestError:
     """What to say of a value above or below its limits; the only lower limit there is, is 1."""
     code = "invalid_value" if isinstance(fault.value, dict) else _LENGTHS[fault.error["type"]]
     context = fault.error["ctx"]
@@ -203,12 +203,12 @@ def _of_wrong_length(fault: Fault) -> InvalidRequestError:
     return _of(fault, code, f"must have at most {context['max_length']} {unit}, not {size}")
 
 
-def _not(fault: Fault, code: InvalidRequestCode, expected: str) -> InvalidRequestError:
+def _not(fault: LocatedError, code: InvalidRequestCode, expected: str) -> InvalidRequestError:
     return _of(fault, code, f"must be {expected}, not {_shown(fault.value)}")
 
 
-def _of(fault: Fault, code: InvalidRequestCode, complaint: str) -> InvalidRequestError:
-    param = written(fault.path)
+def _of(fault: LocatedError, code: InvalidRequestCode, complaint: str) -> InvalidRequestError:
+    param = format_path(fault.path)
     return InvalidRequestError(f"{param or 'The body'} {complaint}.", code=code, param=param)
 
 

@@ -13,7 +13,7 @@ MAX_AGE_SECONDS = 7200
 """How long a browser need not ask again: the most that Chromium heeds."""
 
 
-def answer_headers(allowed: str, origin: str | None) -> dict[str, str]:
+def response_headers(allowed: str, origin: str | None) -> dict[str, str]:
     """What lets a page of *origin* read an answer, if it is allowed to."""
     headers = _grant(allowed, origin)
     if "Access-Control-Allow-Origin" in headers:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from conversations.model import Conversation, StoredItem
+    from conversations.model import Conversation, Page, StoredItem
 
     type Json = dict[str, object]
 
-HEAVY_FIELDS: dict[str, tuple[str, ...]] = {
+INCLUDABLE_FIELDS: dict[str, tuple[str, ...]] = {
     "code_interpreter_call.outputs": ("outputs",),
     "computer_call_output.output.image_url": ("output", "image_url"),
     "file_search_call.results": ("results",),
@@ -56,14 +56,14 @@ _DEFAULTS: dict[str, Json] = {
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ItemRenderer:
     """How the items of one answer are shown."""
 
     as_openai: bool = False
     included: frozenset[str] = frozenset()
-    """The keys of `HEAVY_FIELDS` that were asked for; none of them asks for all."""
+    """The keys of `INCLUDABLE_FIELDS` that were asked for; none of them asks for all."""
 
-    def show(self, text: str) -> str:
+    def render(self, text: str) -> str:
         """The view of an item's JSON; where nothing else is asked for, the same text."""
         if not self.as_openai and not self.included:
             return text
@@ -73,7 +73,7 @@ class View:
             shown = compact_json(fuller)
             if _carried_bytes(shown) <= _carried_bytes(text) + MAX_ADDED_BYTES:
                 item, text = fuller, shown
-        return compact_json(with_only(self.included, item)) if self.included else text
+        return compact_json(apply_include(self.included, item)) if self.included else text
 
 
 def as_openai(item: Json) -> Json:
@@ -82,9 +82,9 @@ def as_openai(item: Json) -> Json:
     return _completed(change(item) if change else item)
 
 
-def with_only(included: frozenset[str], item: Json) -> Json:
+def apply_include(included: frozenset[str], item: Json) -> Json:
     """The *item* without the heavy fields that are not *included*."""
-    for name, path in HEAVY_FIELDS.items():
+    for name, path in INCLUDABLE_FIELDS.items():
         if name in included or name.partition(".")[0] != item["type"]:
             continue
         item = {**item, path[0]: None} if name in REQUIRED_FIELDS else _without(item, path)
@@ -105,10 +105,10 @@ def conversation_json(conversation: Conversation) -> str:
     )
 
 
-def items_json(page: Sequence[StoredItem], view: View, *, has_more: bool) -> str:
+def items_json(page: Sequence[StoredItem], renderer: ItemRenderer, *, has_more: bool) -> str:
     """A page of items: where the view is what is kept, joined and not encoded again."""
     ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
-    return list_json([view.show(item.json) for item in page], *ends, has_more=has_more)
+    return list_json([renderer.render(item.json) for item in page], *ends, has_more=has_more)
 
 
 def deleted_json(conversation_id: str) -> str:
@@ -117,10 +117,11 @@ def deleted_json(conversation_id: str) -> str:
     return compact_json(deleted)
 
 
-def conversations_json(page: Sequence[Conversation], last_id: str, *, has_more: bool) -> str:
-    """Return a page of conversations; *last_id* is the cursor, also where the page is empty."""
-    first_id = page[0].conversation_id if page else ""
-    return list_json(list(map(conversation_json, page)), first_id, last_id, has_more=has_more)
+def conversations_json(page: Page[Conversation]) -> str:
+    """Return a page of conversations; `last_id` is its cursor, also where it is empty."""
+    first_id = page.entries[0].conversation_id if page.entries else ""
+    entries = list(map(conversation_json, page.entries))
+    return list_json(entries, first_id, page.cursor, has_more=page.has_more)
 
 
 def list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:

@@ -1,9 +1,10 @@
-"""What an HTTP request says beside its items: who it is for, and how it is to be answered."""
+"""A request of API Gateway: its owner, parameters, headers and body, validated as they are read."""
 
 from __future__ import annotations
 
 import base64
 import difflib
+import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -15,8 +16,10 @@ from conversations.errors import (
     InvalidRequestError,
     RequestTooLargeError,
 )
-from conversations.http.rendering import HEAVY_FIELDS, View
+from conversations.http.dialects import MKA1, OPENAI
+from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer
 from conversations.model import IdempotencyInfo, Order
+from conversations.telemetry import RequestStats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,26 +41,27 @@ MISSPELT_RATIO = 0.8
 `limt` and `ordre` reach it; `topic`, `user`, `name` and `order_id` do not.
 """
 DEFAULT_LIMIT = 20
-MKA1_PREFIX = "/api/v1/llm"
-OPENAI_PREFIX = "/v1"
-PREFIXES = (MKA1_PREFIX, OPENAI_PREFIX)
-"""What stands before every route: the same ones, in the manner of mka1 or of OpenAI."""
 
 
 class Request:
-    """A REST proxy event of API Gateway, read as far as it is asked.
+    """A request of API Gateway, of which each part is validated when it is read.
 
-    A value that is wrong is an `InvalidRequestError`, which names it as the client wrote it; a
-    right that the key has not is another `ApiError`.
+    An invalid value raises an `InvalidRequestError`, which names it as the client wrote it; a
+    right that the key lacks raises another `ApiError`.
     """
 
     def __init__(self, event: APIGatewayProxyEvent) -> None:
+        """*event* is a REST proxy event as `normalize_event` returns it."""
         self._event = event
+        is_openai = event.path.startswith(f"{OPENAI.prefix}/")
+        self.dialect = OPENAI if is_openai else MKA1
+        self.stats = RequestStats()
+        """What serving it did so far."""
 
     @property
-    def is_openai(self) -> bool:
-        """Whether it came in by OpenAI's prefix."""
-        return self._event.path.startswith(f"{OPENAI_PREFIX}/")
+    def origin(self) -> str | None:
+        """The origin of the page that sent it, if a browser did."""
+        return self._event.headers.get("Origin")
 
     @property
     def root_url(self) -> str:
@@ -74,11 +78,11 @@ class Request:
 
     @property
     def line(self) -> str:
-        """Its method and path."""
+        """The method and path."""
         return f"{self._event.http_method} {self._event.path}"
 
     def check_ids(self) -> None:
-        """See to it that the ids in the path may be ids at all."""
+        """Reject a path whose ids cannot be ids."""
         for name, value in self._event.path_parameters.items():
             _valid_id(name, value)
 
@@ -87,23 +91,27 @@ class Request:
         """The account of the request's key."""
         return str(self._event["requestContext"]["authorizer"]["account"])
 
+    @functools.cached_property
     def owner(self) -> str:
-        """Who the request is for: the key's account, or the end user that it speaks for."""
-        event = self._event
-        authorizer = event["requestContext"]["authorizer"]
+        """Whose conversations it is about: the account's own, or those of one of its end users."""
+        self.stats.owner = owner = ids.owner_of(self.account, self._end_user() or "")
+        return owner
+
+    def _end_user(self) -> str | None:
         end_user = self._header("X-On-Behalf-Of")
         if end_user is None:
-            return ids.owner_of(self.account, "")
+            return None
         if not re.fullmatch(END_USER_PATTERN, end_user):
             raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable characters")
-        if authorizer["may_delegate"] != "true":
+        if self._event["requestContext"]["authorizer"]["may_delegate"] != "true":
             raise DelegationNotAllowedError(
                 "This key may not act on behalf of end users.", param="X-On-Behalf-Of"
             )
-        return ids.owner_of(self.account, end_user)
+        return end_user
 
+    @functools.cached_property
     def body(self) -> bytes:
-        """The body's bytes; none where there is none."""
+        """The body's bytes; empty without a body."""
         event = self._event
         text = event.body or ""
         body = (
@@ -117,14 +125,15 @@ class Request:
             )
         return body
 
-    def idempotency(self, body: bytes) -> IdempotencyInfo:
-        """Return what distinguishes a replay of this request."""
+    @property
+    def idempotency(self) -> IdempotencyInfo:
+        """What distinguishes a replay of this request."""
         key = self._header("Idempotency-Key")
         if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
             raise _invalid("Idempotency-Key", key, "1 to 255 printable characters")
         count = self._event.headers.get("x-stainless-retry-count", "0")
         return IdempotencyInfo.of(
-            body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None
+            self.body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None
         )
 
     def content_type_hint(self) -> str:
@@ -134,13 +143,14 @@ class Request:
             return ""
         return f" Its Content-Type is {content_type[:100]!r}: send application/json."
 
+    @property
     def after(self) -> str | None:
-        """The id that a page begins behind."""
+        """The id after which a page starts."""
         after = self._parameter("after")
         return None if after is None else _valid_id("after", after)
 
     def limit(self, most: int) -> int:
-        """How many entries a page may have; 20 unless told."""
+        """Return how many entries a page may have, up to *most*; 20 by default."""
         text = self._parameter("limit")
         if text is None:
             return DEFAULT_LIMIT
@@ -148,20 +158,21 @@ class Request:
             raise _invalid("limit", text, f"a whole number from 1 to {most}")
         return int(text)
 
+    @property
     def order(self) -> Order:
-        """Which end a list begins with; unless told, the newest for OpenAI, the oldest for mka1."""
+        """The order of a list, by default its dialect's."""
         order = self._parameter("order")
         if order is None:
-            return "desc" if self.is_openai else "asc"
+            return self.dialect.order
         if order not in get_args(Order.__value__):
             raise _invalid("order", order, "'asc' or 'desc'")
         return cast("Order", order)
 
-    def view(self, included: Sequence[str] | None = None) -> View:
-        """How the answer shows its items, with the fields that body and query ask for by `include`.
+    def renderer(self, included: Sequence[str] | None = None) -> ItemRenderer:
+        """Return the renderer of its dialect, with the fields that `include` selects.
 
-        An unknown value is wrong under OpenAI's prefix, where it is one of a few, and passed over
-        under mka1's, where it is any text. An empty text in the query names no value.
+        *included* is the body's `include`. Without a value in body or query, every field is shown.
+        An unknown value is invalid in OpenAI's dialect and ignored in mka1's.
         """
         asked = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
         query = self._event.multi_value_query_string_parameters
@@ -173,12 +184,14 @@ class Request:
             if value
         ]
         for name, value in asked:
-            if self.is_openai and value not in HEAVY_FIELDS:
-                raise _invalid(name, value, f"one of {', '.join(HEAVY_FIELDS)}")
-        return View(self.is_openai, frozenset(value for _, value in asked if value in HEAVY_FIELDS))
+            if not self.dialect.include_is_open and value not in INCLUDABLE_FIELDS:
+                raise _invalid(name, value, f"one of {', '.join(INCLUDABLE_FIELDS)}")
+        shown = frozenset(value for _, value in asked if value in INCLUDABLE_FIELDS)
+        return ItemRenderer(self.dialect is OPENAI, shown)
 
+    @property
     def metadata_filter(self) -> dict[str, str]:
-        """The pairs of metadata asked for.
+        """The pairs of metadata that a conversation must have.
 
         They come as a JSON object or, as the mka1 SDK sends a dict, each under its own name.
         """

@@ -107,7 +107,7 @@ class Append(ConversationTransaction):
         if is_behind:
             batch = ids.batch_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch, len(self._items))
-            self._table.tally.add("Rekeys")
+            self._table.stats.add("OrderingRetries")
         return Resolution.RESTART if is_behind or are_ids_free else Resolution.RESEND
 
     @override

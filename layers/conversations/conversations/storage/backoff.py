@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conversations.telemetry import Tally
+    from conversations.telemetry import RequestStats
 
 RETRY_SECONDS = 3.0
 """How long one request repeats its calls before the client is asked to retry."""
@@ -20,10 +20,10 @@ _RANDOM = random.SystemRandom()
 """Not seeded: environments restored from one snapshot must not draw the same delays."""
 
 
-def delays(tally: Tally) -> Iterator[float | None]:
+def delays(stats: RequestStats) -> Iterator[float | None]:
     """Yield, for each attempt, the seconds to wait after it: full jitter, None after the last."""
     deadline = time.monotonic() + RETRY_SECONDS
     for attempt in itertools.count():
-        tally.retries += attempt > 0
+        stats.retries += attempt > 0
         longest = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**attempt)
         yield _RANDOM.uniform(0, longest) if time.monotonic() < deadline else None

@@ -112,7 +112,7 @@ class ItemDeletion:
             ItemNotFoundError: the conversation has no such item.
             ConversationBusyError: others rewrote the batches for too long.
         """
-        for delay in delays(self._table.tally):
+        for delay in delays(self._table.stats):
             conversation, rewrites = read_again_if_deleted(self._plan)
             try:
                 self._write(rewrites, conversation)
@@ -184,7 +184,7 @@ class ItemDeletion:
                 raise
             deleted = {item_id for rewrite in chunk for item_id in rewrite.item_ids}
             self._left = [item_id for item_id in self._left if item_id not in deleted]
-            self._table.tally.items += len(deleted)
+            self._table.stats.items += len(deleted)
             replaced = (rows.read_payload(rewrite.row).object_key for rewrite in chunk)
             self._payloads.delete_best_effort(replaced)
 

@@ -191,14 +191,14 @@ def _delete_rows(table: Table, found: Sequence[Row]) -> None:
     requests: list[WriteRequestUnionTypeDef] = [
         {"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in found
     ]
-    for delay in delays(table.tally):
+    for delay in delays(table.stats):
         sent = len(requests)
         response = table.dynamodb.batch_write_item(RequestItems={table.name: requests})
         requests = [*response["UnprocessedItems"].get(table.name, [])]
-        table.tally.add("PurgedRows", sent - len(requests))
+        table.stats.add("PurgedRows", sent - len(requests))
         if not requests:
             return
-        table.tally.add("Throttles")
+        table.stats.add("Throttles")
         if delay is None:
             raise OverloadedError(f"{len(requests)} rows could not be deleted.")
         time.sleep(delay)

@@ -64,7 +64,7 @@ def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
 def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
     """Return the rows at up to `BATCH_GET_MAX` keys; ask again for those DynamoDB leaves out."""
     found: list[Row] = []
-    for delay in delays(table.tally):
+    for delay in delays(table.stats):
         response = table.dynamodb.batch_get_item(
             RequestItems={table.name: {"Keys": keys, "ConsistentRead": True}}
         )
@@ -72,7 +72,7 @@ def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
         keys = [*response["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]]
         if not keys:
             break
-        table.tally.add("Throttles")
+        table.stats.add("Throttles")
         if delay is None:
             raise OverloadedError("The service is temporarily over capacity. Retry the request.")
         time.sleep(delay)
@@ -94,7 +94,7 @@ def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
 
 
 def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
-    for delay in delays(table.tally):
+    for delay in delays(table.stats):
         try:
             response = table.dynamodb.transact_get_items(
                 TransactItems=[{"Get": {"TableName": table.name, "Key": key}} for key in keys]
@@ -103,7 +103,7 @@ def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
             code = error.response["Error"]["Code"]
             if code not in {CANCELED, *THROTTLED}:
                 raise
-            table.tally.add("Throttles", code in THROTTLED)
+            table.stats.add("Throttles", code in THROTTLED)
             if delay is None:
                 raise OverloadedError(
                     "The service is temporarily over capacity. Retry the request."

@@ -139,7 +139,7 @@ class Store:
         """
         reader = ConversationPageReader(self._table, owner, order, metadata)
         page = Page(*reader.read(after, limit))
-        self._table.tally.items += len(page.entries)
+        self._table.stats.items += len(page.entries)
         return page
 
     def list_items(
@@ -213,8 +213,8 @@ class Store:
             raise _too_large(bodies, encoded.size)
         kept = self._payloads.spill(encoded, pk)
         if kept.object_key:
-            self._table.tally.add("SpilledObjects")
-            self._table.tally.add("SpilledBytes", len(encoded.data))
+            self._table.stats.add("SpilledObjects")
+            self._table.stats.add("SpilledBytes", len(encoded.data))
         return Batch(bodies, kept)
 
     def _write(self, append: Append, batch: Batch) -> None:
@@ -225,15 +225,15 @@ class Store:
             if not append.outcome_unknown:
                 self._payloads.delete_best_effort([batch.payload.object_key])
             raise
-        tally = self._table.tally
-        tally.items += len(batch.items)
+        stats = self._table.stats
+        stats.items += len(batch.items)
         if append.is_replay:
-            tally.add("Replays")
+            stats.add("Replays")
             self._payloads.delete_best_effort([batch.payload.object_key])
         elif batch.items:
-            tally.add("Appends")
-            tally.add("AppendedItems", len(batch.items))
-            tally.add("AppendedBytes", batch.payload.size)
+            stats.add("Appends")
+            stats.add("AppendedItems", len(batch.items))
+            stats.add("AppendedBytes", batch.payload.size)
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
         """Return the items of *slices*, in their order."""
@@ -241,7 +241,7 @@ class Store:
         items = [
             item for batch, found in zip(slices, lines, strict=True) for item in batch.items(found)
         ]
-        self._table.tally.items += len(items)
+        self._table.stats.items += len(items)
         return items
 
 

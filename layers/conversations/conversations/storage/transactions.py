@@ -32,7 +32,7 @@ from conversations.errors import (
 )
 from conversations.storage import rows
 from conversations.storage.backoff import delays
-from conversations.telemetry import Tally
+from conversations.telemetry import RequestStats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class Table:
 
     dynamodb: DynamoDBClient
     name: str
-    tally: Tally = field(default_factory=Tally)
+    stats: RequestStats = field(default_factory=RequestStats)
 
 
 class Failure(NamedTuple):
@@ -142,7 +142,7 @@ class ConversationTransaction(ABC):
             ConversationBusyError: nothing was written.
             OverloadedError: nothing was written, unless `outcome_unknown`.
         """
-        for delay in delays(self._table.tally):
+        for delay in delays(self._table.stats):
             failure = self._attempt()
             if failure is None or self._resolve_failure(failure):
                 return
@@ -162,8 +162,8 @@ class ConversationTransaction(ABC):
         else:
             return None
         self.outcome_unknown |= failure.kind == "unknown"
-        self._table.tally.add("Throttles", failure.kind == "throttled")
-        self._table.tally.add("Conflicts", any(map(is_conflict, failure.reasons)))
+        self._table.stats.add("Throttles", failure.kind == "throttled")
+        self._table.stats.add("Conflicts", any(map(is_conflict, failure.reasons)))
         return failure
 
     def _resolve_failure(self, failure: Failure) -> bool:

@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic_core import from_json, to_json
 
-from conversations.contract.paths import Path, written
+from conversations.contract.paths import Path, format_path
 from conversations.errors import InvalidRequestError
 
 _NUMBER_START = re.compile(rb"(?<![-+.eE0-9])-?[0-9]*$")
@@ -47,7 +47,7 @@ def load(body: str | bytes) -> object:
     try:
         value: object = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
-        raise _refusal(raw, str(error)) from error
+        raise _parse_error(raw, str(error)) from error
     if b"Infinity" in to_json(value, inf_nan_mode="constants"):
         for path in _non_finite(value, ()):
             raise _bad_number(path, "a finite number")
@@ -65,7 +65,7 @@ def _non_finite(value: object, path: Path) -> Iterator[Path]:
             yield from _non_finite(inner, (*path, index))
 
 
-def _refusal(raw: bytes, message: str) -> InvalidRequestError | TooDeepError:
+def _parse_error(raw: bytes, message: str) -> InvalidRequestError | TooDeepError:
     """What to raise for the parser's *message*: most faults have a place but no path."""
     fault, _, place = message.rpartition(" at line ")
     line, column = map(int, place.split(" column "))
@@ -94,7 +94,7 @@ def _half_character(before: bytes) -> InvalidRequestError:
         path = _parsed(before, opening)[1]
     except ValueError:  # the string is a key
         path = _parsed(before, opening, b'"":null,')[1][:-1]
-    param = written(path)
+    param = format_path(path)
     return InvalidRequestError(
         f"{param or 'The body'} has a lone surrogate (\\ud800 to \\udfff), which is half of a"
         " character. Send whole characters: JavaScript's slice can cut an emoji in two.",
@@ -104,7 +104,7 @@ def _half_character(before: bytes) -> InvalidRequestError:
 
 
 def _bad_number(path: Path, expected: str) -> InvalidRequestError:
-    param = written(path)
+    param = format_path(path)
     return InvalidRequestError(
         f"{param or 'The body'} must be {expected}.", code="invalid_value", param=param
     )

@@ -1,0 +1,30 @@
+"""The two dialects of the API: the same routes under two prefixes, with other defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conversations.model import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between the two prefixes."""
+
+    name: str
+    prefix: str
+    """What stands before every route."""
+    order: Order
+    """The order of a list, where the request names none."""
+    include: str
+    """The query's name for `include`, as the SDK sends it; both names work under both prefixes."""
+    include_is_open: bool
+    """Whether an unknown value of `include` is ignored, because the contract takes any text."""
+
+
+MKA1 = Dialect("mka1", "/api/v1/llm", "asc", "include", include_is_open=True)
+OPENAI = Dialect("openai", "/v1", "desc", "include[]", include_is_open=False)
+DIALECTS = (MKA1, OPENAI)
+PREFIXES = tuple(dialect.prefix for dialect in DIALECTS)

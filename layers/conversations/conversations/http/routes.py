@@ -1,0 +1,64 @@
+"""What a route declares beside its handler, for the resolver and the OpenAPI documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+type Parameter = Literal[
+    "after", "limit", "order", "include", "metadata", "Idempotency-Key", "x-stainless-retry-count"
+]
+
+CONVERSATIONS = "/conversations"
+CONVERSATION = f"{CONVERSATIONS}/{{conversation_id}}"
+ITEMS = f"{CONVERSATION}/items"
+ITEM = f"{ITEMS}/{{item_id}}"
+MAX_PAGE_CONVERSATIONS = 50
+MAX_PAGE_ITEMS = 100
+PAGING: tuple[Parameter, ...] = ("after", "limit", "order")
+NEW_ITEM_ERRORS = ("unknown_item_type", "array_above_max_length", "string_below_min_length")
+"""Errors of a body with new items."""
+_PLACE_ERRORS = ("route_not_found", "conversation_not_found")
+_BODY_ERRORS = (
+    "invalid_json",
+    "invalid_type",
+    "missing_required_parameter",
+    "string_above_max_length",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A method and path under either prefix, and what its requests and responses are."""
+
+    method: str
+    path: str
+    """Without the prefix; ids are in braces."""
+    handler: Callable[..., str]
+    """Its docstring is the summary and, after a blank line, the description for clients."""
+    operation_ids: Sequence[str]
+    """Of the operation in the documents of `DIALECTS`, as each SDK's own document has it."""
+    returns: str
+    """The schema of a success."""
+    body: str | None = None
+    """The schema of the request's body."""
+    parameters: Sequence[Parameter] = ()
+    """Parameters of the query and headers, beside `X-On-Behalf-Of`."""
+    max_limit: int | None = None
+    """The greatest `limit` of a page."""
+    errors: Sequence[str] = ()
+    """Codes of errors that it can return, beside those of every path below a conversation, of every
+    body, and of every request."""
+    links: Sequence[str] = ()
+    """Handlers of the routes that take the last item of the response."""
+    is_open: bool = False
+    """Whether it needs no key."""
+
+    @property
+    def own_errors(self) -> list[str]:
+        """The codes of the errors that it can return, beside those of every request."""
+        place = _PLACE_ERRORS if "{conversation_id}" in self.path else ()
+        return [*place, *(_BODY_ERRORS if self.body else ()), *self.errors]
