@@ -275,7 +275,7 @@ def test_everything_is_done_with_the_keyboard(console: Console, client: httpx.Cl
     press("j")
     expect(window.locator("#list a").nth(1)).to_be_focused()
     press("Enter")
-    expect(window.locator("h2")).to_have_text("First")
+    expect(window.locator("#conversation h1")).to_have_text("First")
     expect(window.locator("article")).to_have_count(1)
     press("j")
     expect(window.locator("article")).to_be_focused()

@@ -87,7 +87,7 @@ def test_a_tool_call_is_shown_with_its_output(console: Console, client: httpx.Cl
     articles = window.locator("article")
     expect(articles).to_have_count(4)
     assert ["21" in text for text in articles.all_text_contents()] == [False, True, False, True]
-    assert articles.nth(1).locator("h3").text_content() == "Function call"
+    assert articles.nth(1).locator("header h2").text_content() == "Function call"
     assert articles.nth(1).locator(".name").text_content() == "get_weather"
 
 
@@ -127,7 +127,7 @@ def test_an_unknown_type_or_shape_is_shown_as_json(console: Console, client: htt
 
     window = console.sign_in(f"#/{conversation_id}")
 
-    expect(window.locator("article h3")).to_have_text(
+    expect(window.locator("article > header h2")).to_have_text(
         ["telepathy", "message", "constructor", "message"]
     )
     expect(window.locator("article").first).to_contain_text('"thought": "<b>hm</b>"')
@@ -179,7 +179,7 @@ def test_hostile_content_stays_text(
     client.post(path, json={"metadata": {"title": HOSTILE[0], HOSTILE[1]: HOSTILE[2]}})
 
     window = console.sign_in(f"#/{conversation_id}")
-    expect(window.locator("h2")).to_have_text(HOSTILE[0])
+    expect(window.locator(".conversation-head h1")).to_have_text(HOSTILE[0])
     expect(window.locator("article").first).to_have_text(re.compile("window.hacked = 1"))
     for _ in range(12):
         window.locator("details:not([open]) > summary").evaluate_all(

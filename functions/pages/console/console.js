@@ -133,7 +133,7 @@ function closeConversation() {
 async function openConversation(conversationId, itemId) {
   closeConversation();
   const scroller = element("div", { class: "scroller", tabindex: -1 });
-  const head = element("header", { class: "conversation-head" }, backLink(), element("h2", {}, conversationId));
+  const head = element("header", { class: "conversation-head" }, backLink(), element("h1", {}, conversationId));
   const notice = element("div", { class: "notice", role: "status" }, note("Loading …"));
   page("conversation").replaceChildren(head, notice, scroller);
   const transcript = new Transcript(scroller, conversationId, preferences.order);
@@ -175,7 +175,7 @@ function conversationHead(conversation, transcript, notice) {
   const { id, created_at: createdAt } = conversation;
   return element(
     "header", { class: "conversation-head" }, backLink(),
-    element("h2", { dir: "auto" }, titleOf(conversation)),
+    element("h1", { dir: "auto" }, titleOf(conversation)),
     element(
       "div", { class: "toolbar", role: "toolbar", "aria-label": "Conversation" }, orderChoice(id), followButton(transcript, notice),
       exportButton("Copy Markdown", conversation, (items, control) => copy(asMarkdown(conversation, items), control)),

@@ -232,7 +232,7 @@ function itemArticle(item, outputs, conversationId) {
   return element(
     "article", { class: `item is-${cssName(kind)}`, "data-id": item.id, tabindex: -1, "aria-label": [title, name].filter(Boolean).join(" ") },
     element(
-      "header", {}, element("h3", {}, visible(title)), name && element("code", { class: "name" }, inline(name)),
+      "header", {}, element("h2", {}, visible(title)), name && element("code", { class: "name" }, inline(name)),
       status && element("span", { class: "status" }, status),
     ),
     element("div", { class: "body" }, flat(body)),
