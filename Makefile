@@ -87,6 +87,10 @@ libraries: .tools/console-libraries/.installed ## Put the console's libraries, a
 	@cd .tools/console-libraries/node_modules && for package in $(LICENSED); do \
 		cat $$package/LICENSE* > "$(CURDIR)/$(LIBRARIES)/$$package.LICENSE.txt"; done
 
+.PHONY: screenshots
+screenshots: .venv/.installed ## Take the pictures of the pages for docs, with Chromium
+	@$(BIN)/python -m tests.pages.screenshots
+
 .PHONY: fuzz
 fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with all that schemathesis makes of the documents (ARGS="-n 500")
 	@$(BIN)/python -m openapi.fuzzing $(ARGS)

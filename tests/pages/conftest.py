@@ -26,6 +26,11 @@ addEventListener("securitypolicyviolation", (event) => {
 """
 
 
+def arguments() -> list[str]:
+    """Return what Chromium is started with: as root it has no sandbox."""
+    return ["--no-sandbox"] if os.geteuid() == 0 else []
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser that ends with the module: while it runs, no other test may run an event loop."""
@@ -33,8 +38,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"No Chromium is installed: looked for {', '.join(NAMES)}.")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments())
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 
 const LONG_TEXT = 20_000;
 const FOLD_LINES = 16;
+const SHORT_JSON = 90;
 /** Characters that reorder the text around them, so that it reads as something else. */
 const BIDI_CONTROLS = /[\u202A-\u202E\u2066-\u2069]/g;
 const MARKUP = {
@@ -89,13 +90,20 @@ function jsonText(value) {
   return JSON.stringify(value, null, 2).replace(BIDI_CONTROLS, escaped);
 }
 
+/** Return JSON on one line if it fits there. */
+function shortJsonText(value) {
+  const text = jsonText(value);
+  const line = text.replace(/\n\s*/g, " ");
+  return line.length <= SHORT_JSON ? line : text;
+}
+
 /** Return a titled block of JSON; a text that is JSON itself is laid out, any other is shown as it is. */
 function jsonSection(title, value) {
   if (value == null || value === "") return null;
-  if (typeof value !== "string") return codeSection(title, jsonText(value));
+  if (typeof value !== "string") return codeSection(title, shortJsonText(value));
   try {
     const parsed = JSON.parse(value);
-    return codeSection(title, typeof parsed === "object" ? jsonText(parsed) : value);
+    return codeSection(title, typeof parsed === "object" ? shortJsonText(parsed) : value);
   } catch {
     return codeSection(title, value);
   }
