@@ -8,7 +8,7 @@ DATA ?= .local
 ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
-NODE_PACKAGES := openai-node openai-agents-node openapi-node axe-core console-libraries
+NODE_PACKAGES := openai-node openai-agents-node openapi-node openapi-linters axe-core console-libraries
 LIBRARIES := functions/pages/console/libraries
 # The two libraries, and what markdown-it has built in.
 LICENSED := dompurify markdown-it entities linkify-it mdurl punycode.js uc.micro

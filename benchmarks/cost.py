@@ -140,14 +140,14 @@ def bills_table(prices: Prices, template: Template, operations: dict[str, Operat
     """Dollars for a million of each request, by component."""
     lambdas = template.functions
     lines: list[tuple[str, ...]] = [
-        ("a million times", *COMPONENTS, "**all**", "kept, a month"),
+        ("one million of", *COMPONENTS, "**all**", "storage per month"),
         ("---", *["---:"] * 8),
     ]
     for name, operation in operations.items():
         parts = bill(prices, lambdas["ApiFunction"].memory_mb, operation)
         lines.append(_line(name, parts, kept_month(prices, operation.cost)))
     key = bill_of_authorizing(prices, lambdas["AuthorizerFunction"].memory_mb)
-    lines.append(_line("a key's first request in a minute, in addition", key, 0))
+    lines.append(_line("a key's first request in a minute, on top", key, 0))
     return markdown(lines)
 
 
@@ -174,7 +174,7 @@ def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
         "an object in S3 for each item": [len(items) * prices.s3["put"] for items, _ in pairs],
         "AgentCore Memory, an event for each append": [event for _ in pairs],
     }
-    header = (("writes of a million appends", "turn", "agent's batch"), ("---", "---:", "---:"))
+    header = (("writes of one million appends", "turn", "agent's batch"), ("---", "---:", "---:"))
     return markdown([*header, *((way, *map(_dollars, costs)) for way, costs in ways.items())])
 
 
@@ -215,8 +215,8 @@ def tables(template: Template, operations: dict[str, Operation]) -> str:
     prices = Prices.load()
     idle, metrics = (_dollars(month(prices) / MILLION) for month in (idle_month, metrics_month))
     months = (
-        f"A month in which nobody calls costs {idle}. In one in which somebody does,\n"
-        f"the service's own metrics cost {metrics} more, however many calls there are.\n"
+        f"A month without requests costs {idle}. A month with requests costs {metrics} more,\n"
+        "for the service's own metrics, however many requests there are.\n"
     )
     parts = (bills_table(prices, template, operations), months, ways_table(prices, operations))
     return "\n".join(parts)

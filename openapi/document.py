@@ -23,20 +23,23 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(app.__file__).parent / "openapi"
 _ABOUT: Final = (
-    "Store conversations and their items, and read them in the order they were appended. Every GET"
-    " operation also answers HEAD. Responses are compressed for clients that accept gzip or"
-    " deflate, and request bodies may be compressed too. All errors share one envelope,"
-    " `ErrorEnvelope`. Every parameter but `include` may be given only once."
+    "Store conversations and their items. Items keep the order in which they were appended."
+    " Every GET route also answers HEAD. Requests and responses may be compressed with gzip or"
+    " deflate. All errors share one envelope, `ErrorEnvelope`. A parameter that is given twice is"
+    " rejected, except `include`."
 )
-_SUMMARIES: Final = {MKA1: "The contract of the mka1 SDK.", OPENAI: "OpenAI's Conversations API."}
+_SUMMARIES: Final = {
+    MKA1: "The Conversations API of the mka1 SDK.",
+    OPENAI: "The Conversations API of OpenAI's SDK.",
+}
 _RENDERING: Final = {
-    MKA1: "Items are returned as they were given.",
-    OPENAI: "Items are returned as they were given, in shapes that fit the types of OpenAI's SDK.",
+    MKA1: "Items come back as they were sent.",
+    OPENAI: "Items come back as they were sent, completed where OpenAI's SDK requires it.",
 }
 _TAGS: Final = {
     "conversations": ("Conversations", "Conversations and their metadata."),
-    "items": ("Items", "Messages, tool calls and their outputs, reasoning."),
-    "openapi.json": ("Document", "This description of the API."),
+    "items": ("Items", "The items of a conversation, in order."),
+    "openapi.json": ("Document", "The OpenAPI document."),
 }
 """Names and descriptions, by the last plain part of a path."""
 _OPEN_ERRORS: Final = (
@@ -155,7 +158,11 @@ def _components(dialect: Dialect) -> Json:
     schemas = {**contract, **answered_schemas(contract), **done}
     return {
         "securitySchemes": {
-            "ApiKey": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer`"}
+            "ApiKey": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "Send `Authorization: Bearer <key>`.",
+            }
         },
         "parameters": parameters.PATH,
         "headers": responses.HEADERS,

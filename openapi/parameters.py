@@ -30,38 +30,38 @@ def _parameter(place: str, name: str, description: str, schema: Json) -> Json:
 
 
 PATH: Final[Mapping[str, Json]] = {
-    "conversation_id": _path("conversation_id", "The conversation."),
-    "item_id": _path("item_id", "An item of the conversation."),
+    "conversation_id": _path("conversation_id", "Id of the conversation."),
+    "item_id": _path("item_id", "Id of the item."),
 }
 """The parameters of paths, by name."""
 
 ON_BEHALF_OF: Final = _parameter(
     "header",
     "X-On-Behalf-Of",
-    "The end user for whom the request is made. Each end user owns conversations of their own. The"
-    " key must have been created with `--delegate`.",
+    "The end user on whose behalf the request is made. Each end user owns separate conversations."
+    " The API key must be allowed to delegate.",
     {"type": "string", "pattern": _END_USER},
 )
 IDEMPOTENCY_KEY: Final = _parameter(
     "header",
     "Idempotency-Key",
-    "Makes retries safe for 24 hours: a request with the same key and body is carried out once, and"
-    " every retry gets the first response.",
+    "Makes the request safe to retry for 24 hours: with the same key and body it takes effect once,"
+    " and each retry returns the first response.",
     {"type": "string", "pattern": _KEY},
 )
 RETRY_COUNT: Final = _parameter(
     "header",
     "x-stainless-retry-count",
-    "How many times the SDK has already sent this request. Above 0, a request whose body equals"
-    " that of the conversation's last append is a replay: it gets the same response, and nothing is"
-    " added.",
+    "How many times the SDK has retried the request. Above 0 and without an `Idempotency-Key`, a"
+    " body equal to that of the conversation's last append counts as a replay of it, for 40 seconds"
+    " after that append.",
     {"type": "string"},
 )
 METADATA: Final[Json] = {
     "name": "metadata",
     "in": "query",
-    "description": "Return only conversations that have all these pairs. A pair may also be given"
-    " as a parameter of its own: `?topic=weather`.",
+    "description": "Return only conversations that have all these pairs. A pair may also be a query"
+    " parameter of its own: `?topic=weather`.",
     "content": {
         "application/json": {
             "schema": {"type": "object", "additionalProperties": {"type": "string"}}
@@ -69,7 +69,10 @@ METADATA: Final[Json] = {
     },
 }
 _AFTER: Final = _parameter(
-    "query", "after", "The id after which the page begins. It may have been deleted since.", ID
+    "query",
+    "after",
+    "Return the page that starts after this id. The id may be of a deleted entry.",
+    ID,
 )
 
 
@@ -95,18 +98,20 @@ def included(dialect: Dialect) -> Json:
 
 def _limit(most: int | None) -> Json:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
-    return _parameter("query", "limit", "The largest number of entries in the page.", schema)
+    return _parameter("query", "limit", "Maximum number of entries in the page.", schema)
 
 
 def _order(dialect: Dialect) -> Json:
     schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
-    return _parameter("query", "order", "`asc`: oldest first. `desc`: newest first.", schema)
+    return _parameter(
+        "query", "order", "`asc` returns the oldest first, `desc` the newest first.", schema
+    )
 
 
 def _include(dialect: Dialect) -> Json:
+    fields = ", ".join(f"`{name}`" for name in INCLUDABLE_FIELDS)
     text = (
-        "Of the large optional fields, return only these: "
-        f"{', '.join(f'`{name}`' for name in INCLUDABLE_FIELDS)}."
-        " Without `include`, every field is returned."
+        "Select optional large fields; large fields it does not list are omitted. Without it, every"
+        f" field is returned. The fields are: {fields}."
     )
     return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})

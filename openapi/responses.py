@@ -38,36 +38,39 @@ def _object(description: str, **properties: Json) -> Json:
 
 
 def _page(description: str, entry: Json, most: int) -> Json:
-    last = "Where the next page begins: give it as `after`. Empty on an empty page."
+    last = "Pass it as `after` to read the next page. Empty on an empty page."
     return _object(
         description,
         object={"const": "list"},
         data={"type": "array", "items": entry, "maxItems": most},
         first_id={**_CURSOR, "description": "Empty on an empty page."},
         last_id={**_CURSOR, "description": last},
-        has_more={"type": "boolean", "description": "Whether there is more behind `last_id`."},
+        has_more={"type": "boolean", "description": "Whether more entries follow `last_id`."},
     )
 
 
 def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
     """The schemas of all successes, by name; the limits are those of one page."""
-    seconds = {"type": "integer", "minimum": 0, "description": "Seconds since 1970."}
+    seconds = {"type": "integer", "minimum": 0, "description": "Unix time in seconds."}
     return {
         "Conversation": _object(
             "A conversation without its items.",
             id=ID,
             object={"const": "conversation"},
             created_at=seconds,
-            deleted_at={"type": "null", "description": "A deleted conversation is not shown."},
+            deleted_at={
+                "type": "null",
+                "description": "Always null: deleted conversations are never returned.",
+            },
             metadata=_METADATA,
             identity={
                 "type": "string",
                 "pattern": "^[0-9a-f]{64}$",
-                "description": "Whose it is: SHA-256 of the key's account and the end user.",
+                "description": "The owner: SHA-256 of the API key's account and the end user.",
             },
         ),
         "DeletedConversation": _object(
-            "What is left of a conversation.",
+            "The confirmation that a conversation was deleted.",
             id=ID,
             object={"const": "conversation.deleted"},
             deleted={"const": True},
@@ -76,7 +79,12 @@ def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
             "A page of conversations.", ref("Conversation"), most_conversations
         ),
         "ItemPage": _page("A page of items.", ref("AnsweredItem"), most_items),
-        "Document": {"type": "object", "required": ["openapi"], "description": "This document."},
+        "Document": {
+            "type": "object",
+            "description": "An OpenAPI 3.1 document.",
+            "properties": {"openapi": {"type": "string", "pattern": r"^3\.1\.\d+$"}},
+            "required": ["openapi"],
+        },
     }
 
 
@@ -85,7 +93,7 @@ def success(schema: str, examples: Mapping[str, Any]) -> Json:
     named = {name: {"value": value} for name, value in examples.items()}
     media: Json = {"schema": ref(schema)} | ({"examples": named} if named else {})
     return {
-        "description": "Done.",
+        "description": "The request succeeded.",
         "headers": {"x-request-id": _header("x-request-id")},
         "content": {"application/json": media},
     }
@@ -130,20 +138,20 @@ def error_examples() -> dict[str, Json]:
 
 HEADERS: Final[Mapping[str, Json]] = {
     "x-request-id": {
-        "description": "Finds the request in the service's logs.",
+        "description": "Id of the request in the service's logs.",
         "required": True,
         "schema": {"type": "string", "minLength": 1},
     },
     "Retry-After": {
-        "description": "Seconds to wait before the request is sent again.",
+        "description": "Seconds to wait before retrying the request.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "x-should-retry": {
-        "description": "`false`: the openai SDK does not send the request again.",
+        "description": "`false` tells the openai SDK not to retry the request.",
         "schema": {"const": "false"},
     },
     "WWW-Authenticate": {
-        "description": "How to authenticate.",
+        "description": "The authentication scheme.",
         "schema": {"const": "Bearer"},
     },
 }

@@ -37,7 +37,7 @@ def _exactly_one(*names: str) -> Json:
 
 def _without(*names: str) -> Json:
     """An object that lacks at least one of the names."""
-    return {"not": {"required": [*names]}}
+    return {"not": {"required": [*names], "properties": {name: {} for name in names}}}
 
 
 _EXACT: Final[Mapping[str, Json]] = {
@@ -91,7 +91,7 @@ def contract_schemas() -> dict[str, Json]:
         name: _merged(_replaced(schema, item, ref(ITEM)), _EXACT.get(name, {}))
         for name, schema in common["$defs"].items()
     }
-    title = {"title": ITEM, "description": "One entry of a conversation, by its `type`."}
+    title = {"title": ITEM, "description": "An item of a conversation; `type` tells which."}
     return {ITEM: title | item, **schemas}
 
 
@@ -142,7 +142,7 @@ def _grouped(
         if len(group) > 1:
             shapes[name] = {
                 "title": name,
-                "description": f"An item of type `{kind}`, in one of its shapes.",
+                "description": f"An item of type `{kind}`, in one of its forms.",
                 "type": "object",
                 "properties": {NAME: {"const": kind, "type": "string"}},
                 "required": [NAME],

@@ -1,18 +1,20 @@
 """What a schema cannot tell schemathesis, which loads this file by `schemathesis.toml`.
 
-A schema says what a request looks like, and nothing of the requests before it.
+A schema says what a request looks like, and nothing of the requests before it. All errors share one
+schema, which does not say which codes a status may have.
 """
 
 from __future__ import annotations
 
 import itertools
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import schemathesis
 from schemathesis.openapi.checks import RejectedPositiveData, UnsupportedMethodResponse
 
 if TYPE_CHECKING:
-    from schemathesis import Case, HookContext, Response
+    from schemathesis import Case, CheckContext, HookContext, Response
     from schemathesis.core.failures import Failure
 
 _ROOM: Final = 240
@@ -47,3 +49,18 @@ def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: 
             # API Gateway has one answer for an unknown path and for an unknown method.
             return bool(response.json()["error"]["code"] != "route_not_found")
     return True
+
+
+@schemathesis.check
+def error_code_conformance(_: CheckContext, response: Response, case: Case[Any]) -> None:
+    """Check that the document names the code of an error under its status.
+
+    Other checks look at a status that the document lacks, and at a method.
+    """
+    is_described = case.method.upper() == case.operation.method.upper()
+    described = case.operation.definition.raw["responses"].get(str(response.status_code))
+    if is_described and described and response.status_code >= HTTPStatus.BAD_REQUEST:
+        codes = described["content"]["application/json"]["examples"]
+        code = response.json()["error"]["code"]
+        if code not in codes:
+            raise AssertionError(f"`{code}` is not among the codes of a {response.status_code}")

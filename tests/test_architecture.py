@@ -96,14 +96,3 @@ def test_what_runs_in_lambda_does_not_import_the_command_line(path: Path) -> Non
 )
 def test_a_module_is_under_300_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
-
-
-def test_a_decision_says_what_was_so_what_was_chosen_and_what_else_there_was() -> None:
-    _, *decisions = (ROOT / "DECISIONS.md").read_text(encoding="utf-8").split("\n## ")
-    dates = [decision[: len("2026-11-23")] for decision in decisions]
-
-    assert dates == sorted(dates, reverse=True)
-    for decision in decisions:
-        parts = [decision.find(f"**{name}.**") for name in ("Context", "Decision", "Alternatives")]
-        assert 0 < parts[0] < parts[1] < parts[2], decision.splitlines()[0]
-        assert decision.count("**Context.**") == 1

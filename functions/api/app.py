@@ -73,7 +73,7 @@ def store_for(request: Request) -> Store:
 def create_conversation(request: Request) -> str:
     """Create a conversation.
 
-    Up to 20 first items are stored with it, or nothing is. `Idempotency-Key` makes retries safe.
+    If one of its initial items is invalid, nothing is created. `Idempotency-Key` makes retries safe.
     """
     created = parse_create(request.body)
     conversation = store_for(request).create_conversation(
@@ -99,8 +99,8 @@ def create_conversation(request: Request) -> str:
 def list_conversations(request: Request) -> str:
     """List conversations.
 
-    Sorted by last change. While `has_more` is true, `after=<last_id>` reads the next page. With
-    `order=asc`, a conversation that changes while pages are read can cause others to be skipped.
+    By last change. Pass `last_id` as `after` to read the next page while `has_more` is true. With
+    `order=asc`, a conversation that changes between two pages moves to the end; others may be skipped.
     """
     page = store_for(request).list_conversations(
         request.owner,
@@ -121,7 +121,7 @@ def list_conversations(request: Request) -> str:
 def get_conversation(request: Request, conversation_id: str) -> str:
     """Retrieve a conversation.
 
-    A conversation of another account or end user is reported as not found.
+    The response has no items. A conversation of another account or end user is reported as missing.
     """
     conversation = store_for(request).get_conversation(request.owner, conversation_id)
     return rendering.conversation_json(conversation)
@@ -138,7 +138,7 @@ def get_conversation(request: Request, conversation_id: str) -> str:
 def update_conversation(request: Request, conversation_id: str) -> str:
     """Update the metadata of a conversation.
 
-    Merges the body's pairs into the stored ones; null removes a pair. The response has all pairs.
+    Pairs of the body are merged in; a null value removes a pair. The response has all pairs.
     """
     changes = parse_update(request.body)["metadata"] or {}
     conversation = store_for(request).update_metadata(request.owner, conversation_id, changes)
@@ -154,7 +154,7 @@ def update_conversation(request: Request, conversation_id: str) -> str:
 def delete_conversation(request: Request, conversation_id: str) -> str:
     """Delete a conversation.
 
-    From then on neither it nor its items can be read. The items are erased in the background.
+    Neither it nor its items can be read any more. Their content is erased in the background.
     """
     store_for(request).delete_conversation(request.owner, conversation_id)
     return rendering.deleted_json(conversation_id)
@@ -176,8 +176,7 @@ def delete_conversation(request: Request, conversation_id: str) -> str:
 def append_items(request: Request, conversation_id: str) -> str:
     """Append items to a conversation.
 
-    A batch of 1 to 20 items is stored whole and in its order, or not at all. The response has each
-    item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
+    1 to 20 items, stored atomically and in order. `Idempotency-Key` makes retries safe.
     """
     body = parse_append(request.body)
     renderer = request.renderer(body.get("include"))
@@ -199,7 +198,7 @@ def append_items(request: Request, conversation_id: str) -> str:
 def list_items(request: Request, conversation_id: str) -> str:
     """List the items of a conversation.
 
-    In the order of their appends. While `has_more` is true, `after=<last_id>` reads the next page.
+    In the order of their appends. Pass `last_id` as `after` for the next page while `has_more` is true.
     """
     renderer = request.renderer()
     page = store_for(request).list_items(
@@ -226,7 +225,8 @@ def list_items(request: Request, conversation_id: str) -> str:
 def delete_items(request: Request, conversation_id: str) -> str:
     """Delete several items of a conversation.
 
-    Deletes 1 to 100 items, or none if one does not exist. A repeated request returns 404.
+    1 to 100 items are deleted, or none if one of them is missing. The response is the conversation.
+    A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
         request.owner, conversation_id, parse_deletion(request.body), param="item_ids[{}]"
@@ -245,7 +245,7 @@ def delete_items(request: Request, conversation_id: str) -> str:
 def get_item(request: Request, conversation_id: str, item_id: str) -> str:
     """Retrieve an item of a conversation.
 
-    The response is the item as a list of items shows it.
+    The item has the same form as in a list of items.
     """
     renderer = request.renderer()
     item = store_for(request).get_item(request.owner, conversation_id, item_id)
@@ -262,7 +262,7 @@ def get_item(request: Request, conversation_id: str, item_id: str) -> str:
 def delete_item(request: Request, conversation_id: str, item_id: str) -> str:
     """Delete an item of a conversation.
 
-    The response is the conversation. A repeated request returns 404.
+    The response is the conversation. A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
         request.owner, conversation_id, [item_id], param="item_id"
@@ -278,9 +278,9 @@ def delete_item(request: Request, conversation_id: str, item_id: str) -> str:
     is_open=True,
 )
 def get_openapi_document(request: Request) -> str:
-    """Retrieve this description of the API.
+    """Return this OpenAPI document, without an API key.
 
-    No key is needed. Its server is an absolute URL, made from the request.
+    Its server URL is absolute, built from the URL of this request.
     """
     text = openapi_document(request.dialect.name)
     return text.replace(DOCUMENT_ROOT, json.dumps(request.root_url).strip('"'), 1)

@@ -100,7 +100,7 @@ def test_a_null_value_is_for_updates_only() -> None:
     body = '{"metadata":{"k":null}}'
 
     assert parse_update(body) == {"metadata": {"k": None}}
-    with pytest.raises(InvalidRequestError, match=r"metadata\.k must be a string, not null"):
+    with pytest.raises(InvalidRequestError, match=r"metadata\.k must be a string, got null"):
         parse_create(body)
 
 

@@ -173,25 +173,25 @@ def test_a_refusal_has_the_code_of_its_kind(body: str | bytes, code: str) -> Non
     [
         (
             body_of({**MESSAGE, "role": "tool"}),
-            "items[0].role must be 'user', 'assistant', 'system' or 'developer', not \"tool\".",
+            "items[0].role must be 'user', 'assistant', 'system' or 'developer', got \"tool\".",
         ),
         (
             body_of({**MESSAGE, "content": 5}),
-            "items[0].content must be a string or an array, not 5.",
+            "items[0].content must be a string or an array, got 5.",
         ),
         (
             body_of({**MESSAGE, "content": {}}),
-            "items[0].content must be a string or an array, not an object.",
+            "items[0].content must be a string or an array, got an object.",
         ),
-        (body_of(*[MESSAGE] * 21), "items must have at most 20 entries, not 21."),
-        (body_of({"id": "x" * 65}), "items[0].id must have at most 64 characters, not 65."),
+        (body_of(*[MESSAGE] * 21), "items must have at most 20 entries, got 21."),
+        (body_of({"id": "x" * 65}), "items[0].id must have at most 64 characters, got 65."),
         (
             body_of({"id": "a b"}),
-            "items[0].id must be of letters, digits, '_' and '-' only, not \"a b\".",
+            "items[0].id must be letters, digits, '_' and '-' only, got \"a b\".",
         ),
-        (body_of({"type": "function_call"}), "items[0] lacks 'call_id', 'name', 'arguments'."),
-        ("[]", "The body must be an object, not an array."),
-        (" \n", "The body is empty, and must be JSON."),
+        (body_of({"type": "function_call"}), "items[0] is missing 'call_id', 'name', 'arguments'."),
+        ("[]", "The body must be an object, got an array."),
+        (" \n", "The body is empty. Send JSON."),
         ('{"items":[{"x":NaN}]}', "items[0].x must be a finite number."),
     ],
 )

@@ -56,7 +56,7 @@ def test_it_names_the_clients_that_are_tried() -> None:
     agents = f"`openai-agents` {version('openai-agents')} for Python"
 
     assert f"`meetkai-mka1` {MKA1_RELEASES[0].split()[1]}, and `{MKA1_RELEASES[1][:4]}`" in PAGE
-    assert f"`openai` for Python {python}, both halves, and for Node {node}" in PAGE
+    assert f"`openai` for Python {python}, sync and async, and for Node {node}" in PAGE
     assert "`{}` {}, by a base URL without `/v1`".format(*LLAMA_STACK.split()) in PAGE
     assert f"{agents}, and `@openai/agents` {AGENTS.split()[-1]} for Node" in PAGE
 
@@ -102,7 +102,7 @@ def test_its_operations_are_those_of_the_sdks() -> None:
     ids=["of mka1", "to OpenAI", "from OpenAI", "unread"],
 )
 def test_its_types_are_those_of_the_sdks(column: int, types: set[str]) -> None:
-    assert {row[0] for row in rows("`type` | mka1 has it") if row[column] != "-"} == types
+    assert {row[0] for row in rows("`type` | in mka1") if row[column] != "-"} == types
 
 
 def test_it_names_what_v1_shows_otherwise() -> None:

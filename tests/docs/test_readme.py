@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,17 @@ import pytest
 
 from conversations.http.dialects import PREFIXES
 from local import startup_message
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
+    import httpx
+
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 URL = "http://127.0.0.1:8000"
+QUESTION = HELLO["content"]
 
 
 @pytest.fixture
@@ -33,29 +38,39 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_its_request_gets_its_answer(stack: DevStack, key: str) -> None:
-    command = README[README.index("    curl ") :].partition("\n\n")[0]
-    documented: Any = json.loads(blocks("json")[0])
+def test_its_commands_run_as_they_stand(stack: DevStack, key: str, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "api-key").write_text(key)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    rule = "\necho; echo ---\n"
+    commands = rule.join(block for block in blocks("sh") if not block.startswith("make "))
 
-    run = subprocess.run(  # noqa: S603 - the README's own command
-        ["bash", "-c", command.replace(URL, stack.url)],  # noqa: S607 - any bash does
-        env={"KEY": key, "PATH": "/usr/bin:/bin"},
+    run = subprocess.run(  # noqa: S603 - the README's own commands
+        ["bash", "-e", "-c", commands.replace(URL, stack.url)],  # noqa: S607 - any bash does
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=True,
     )
 
-    item_id = json.loads(run.stdout)["last_id"]
-    text = json.dumps(documented).replace(documented["last_id"], item_id)
-    assert json.loads(run.stdout) == json.loads(text)
+    exported, appended, openai, mka1, listed = map(str.strip, run.stdout.split("---\n"))
+    documented: Any = json.loads(blocks("json")[0])
+    text = json.dumps(documented).replace(documented["last_id"], json.loads(appended)["last_id"])
+    assert exported == ""
+    assert json.loads(appended) == json.loads(text)
+    assert openai == mka1 == f"user {QUESTION}"
+    assert listed.count('"object":"conversation"') == 2
+    assert listed.count(QUESTION) == 2
 
 
-def test_its_python_runs(stack: DevStack, key: str) -> None:
-    names: dict[str, Any] = {"KEY": key}
+def test_its_error_is_one_of_the_service(client: httpx.Client) -> None:
+    image = {"type": "input_image", "image_url": 5}
+    items = [HELLO, {**HELLO, "content": [image]}]
 
-    exec(blocks("python")[0].replace(URL, stack.url), names)  # noqa: S102 - the README's own code
+    response = client.post("/conversations/conv_abc123/items", json={"items": items})
 
-    assert names["page"].data[0].content == "What is the weather today?"
+    assert response.json() == json.loads(blocks("json")[1])
 
 
 def test_its_table_holds_the_templates_routes(stack: DevStack) -> None:

@@ -156,7 +156,7 @@ def test_a_misspelt_parameter_is_no_metadata(
 
     error = error_of(answer)
     assert (answer.status_code, error["code"], error["param"]) == (400, "unknown_parameter", name)
-    assert f" {meant};" in error["message"]
+    assert f"Did you mean '{meant}'?" in error["message"]
     assert listing(client, {"metadata": json.dumps({name: "5"})}) == [made[0]]
 
 

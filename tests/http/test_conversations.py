@@ -249,13 +249,13 @@ def test_every_response_is_spaced_alike(client: httpx.Client, conversation: str)
 
 
 UNKNOWN_FIELDS = [
-    ("POST", "", {"metadata": {}, "tags": 5}, "tags", "Known are: metadata."),
+    ("POST", "", {"metadata": {}, "tags": 5}, "tags", "Its parameters are: metadata."),
     (
         "POST",
         "/items",
         {"items": [HELLO], "metadata": {}},
         "metadata",
-        "Known are: items, include.",
+        "Its parameters are: items, include.",
     ),
     ("DELETE", "/items", {"item_id": ["a"]}, "item_id", "Did you mean 'item_ids'?"),
 ]

@@ -283,7 +283,7 @@ def test_the_document_holds_the_table() -> None:
         for code, kind in ERRORS.items()
     ]
 
-    assert rows("The table") == table
+    assert rows("Codes") == table
 
 
 def test_the_document_names_every_status() -> None:

@@ -241,7 +241,7 @@ def test_openai_refuses_an_unknown_value_by_its_name(
     ):
         assert (answer.status_code, error_of(answer)["param"]) == (400, name)
         assert error_of(answer)["code"] == "invalid_value"
-        assert f'not "{UNKNOWN}"' in error_of(answer)["message"]
+        assert f'got "{UNKNOWN}"' in error_of(answer)["message"]
     assert client.get(openais).json()["data"] == []
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import re
+import runpy
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_DELAY_SECONDS", 0)
 
 
+ROOT = Path(__file__).parents[2]
+
+
 @contextmanager
 def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
     """The faults of the API function's client, which is another one afterwards."""
@@ -60,9 +64,13 @@ def told(log: Log) -> Json:
 
 
 @pytest.mark.parametrize("function", ["api", "authorizer", "pages", "preflight", "purge"])
-def test_a_line_has_the_time_by_which_lambda_files_it(function: str) -> None:
+def test_a_line_has_the_time_by_which_lambda_files_it(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Lambda files a line whose timestamp is not RFC 3339 as INFO, whatever its level."""
-    logger = importlib.import_module(f"functions.{function}.app").logger
+    # Loggers of one service share their format, and the first that is made decides on it.
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"{function} alone")
+    logger = runpy.run_path(f"{ROOT}/functions/{function}/app.py")["logger"]
     record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, None)
 
     line = json.loads(logger.registered_formatter.format(record))

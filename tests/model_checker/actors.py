@@ -23,6 +23,7 @@ from conversations.storage import (
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.transactions import Table
 from conversations.telemetry import RequestStats
+from tests.model_checker import index_model
 from tests.model_checker.dynamodb_model import Answer, Model, Request
 from tests.model_checker.frame_fingerprint import UnknownStandingError, fingerprint
 
@@ -188,7 +189,8 @@ class Session:
             case "query":
                 response = {"Items": found}
                 if len(found) == request.arguments.get("Limit"):
-                    response["LastEvaluatedKey"] = {k: found[-1][k] for k in ("pk", "sk")}
+                    names = index_model.KEYS if "IndexName" in request.arguments else ("pk", "sk")
+                    response["LastEvaluatedKey"] = {name: found[-1][name] for name in names}
         return response
 
     def sleep(self, _seconds: float) -> None:

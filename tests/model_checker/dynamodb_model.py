@@ -8,7 +8,8 @@ What is guaranteed is there: conditions, all or nothing, one transaction at a ti
 - BatchGetItem reads each key, and Query each row, at a moment of its own;
 - until all its rows are there, other transactions on them are cancelled with TransactionConflict,
   and the same token is answered TransactionInProgress;
-- a request whose answer is lost arrives at any later moment, or never.
+- a request whose answer is lost arrives at any later moment, or never;
+- an entry of the index that is written or removed is there for a Query, or not: see `index_model`.
 
 S3 is there too: an object is a row whose partition is the bucket, and every call on it is atomic.
 
@@ -24,10 +25,13 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.model_checker import index_model
 from tests.model_checker.expressions import holds, updated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+
+    from tests.model_checker.index_model import Index
 
 type Row = dict[str, Any]
 type Key = tuple[str, str]
@@ -80,6 +84,7 @@ class Database(NamedTuple):
     tokens: frozenset[tuple[str, int]] = frozenset()
     late: tuple[int, ...] = ()
     """Transactions whose answer was lost, and which have not arrived so far."""
+    entries: Index = ()
 
     def locked(self) -> set[Key]:
         return {key for flight in self.flights for key, _ in flight.rest}
@@ -150,7 +155,9 @@ class Model:
         [flight] = [flight for flight in base.flights if key in dict(flight.rest)]
         rest = tuple((other, row) for other, row in flight.rest if other != key)
         others = tuple(other for other in base.flights if other is not flight)
-        base = base._replace(table=self.written(base.table, key, dict(flight.rest)[key]))
+        row = dict(flight.rest)[key]
+        entries = self._indexed(base.entries, self.row(base.table, key), row)
+        base = base._replace(table=self.written(base.table, key, row), entries=entries)
         if rest:
             flights = (*others, flight._replace(rest=rest))
             return base._replace(flights=tuple(sorted(flights, key=_token))), None
@@ -158,6 +165,19 @@ class Model:
         if self._remembers_tokens:
             tokens |= {(flight.token, flight.request)}
         return self._forget(base._replace(flights=others, tokens=tokens)), flight
+
+    def entry(self, row: int) -> int:
+        """The entry of a row in the index, 0 if it has none."""
+        return self.rows.number(index_model.entry_of(self.rows.values[row]))
+
+    def _indexed(self, index: Index, before: int, after: int) -> Index:
+        entries = {self.entry(before), self.entry(after)}
+        return index_model.with_change(index, entries - {0}) if len(entries) > 1 else index
+
+    def index_pages(self, base: Database, number: int) -> list[tuple[int, ...]]:
+        """What a query of the index may find."""
+        rows = ((self.rows.values[entry], entry, is_sure) for entry, is_sure in base.entries)
+        return index_model.pages(self.requests.values[number].arguments, rows)
 
     def _forget(self, base: Database) -> Database:
         """Leave out what can do nothing any more when it arrives.

@@ -144,6 +144,11 @@ class World:
             begun = places.number(position._replace(begun=state.acked))
             state = state._replace(positions=_with(state.positions, number, begun))
         operation = self.model.requests.values[request].operation
+        keys = [] if operation in SCANS else self.model.keys_of(request)
+        if operation == "batch_get_item" and len({*keys}) < len(keys):
+            refused = Answer("error", ("ValidationException",))
+            yield ("a key twice",), self._tell(state, number, thread, refused)
+            return
         if not operation.startswith("transact"):
             yield from self._step(state, number, thread, request)
             return
@@ -191,6 +196,8 @@ class World:
         steps = self._read
         if operation in SCANS | SINGLE_WRITES:
             steps = self._scan if operation in SCANS else self._write
+        if "IndexName" in self.model.requests.values[request].arguments:
+            steps = self._scan_index
         for after, seen, is_last in steps(state, request, so_far):
             if is_last:
                 yield (seen,), self._tell(after, number, thread, Answer("rows", seen))
@@ -209,6 +216,12 @@ class World:
                 if is_passing:
                     yield after, found, False
                 yield from self._scan(after, request, found)
+
+    def _scan_index(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
+        """A query of the index, at one moment: what it may find only grows while others write."""
+        yield from (
+            (state, (*seen, *found), True) for found in self.model.index_pages(state.base, request)
+        )
 
     def _next_rows(
         self, state: State, request: int, last: int

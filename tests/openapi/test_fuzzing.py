@@ -8,9 +8,13 @@ import subprocess
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import schemathesis
+from schemathesis.core.failures import FailureGroup
 
 from conversations.http.dialects import DIALECTS, Dialect
+from openapi.document import FOLDER
 from openapi.fuzzing import ROOT, command
+from openapi.schemathesis_hooks import error_code_conformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,3 +64,27 @@ def test_the_service_keeps_to_its_document(
 
     assert made > 100
     record_property("requests that schemathesis made of the documents", made)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
+def test_a_code_that_the_document_does_not_name_is_found(
+    dialect: Dialect, stack: DevStack, issue_key: IssueKey
+) -> None:
+    document = json.loads((FOLDER / f"{dialect.name}.json").read_text(encoding="utf-8"))
+    responses = document["paths"]["/conversations/{conversation_id}"]["get"]["responses"]
+    codes = responses["404"]["content"]["application/json"]["examples"]
+
+    def ask() -> None:
+        # Without `schemathesis.toml`, which would load the checks once more.
+        schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config())
+        case = schema["/conversations/{conversation_id}"]["GET"].Case(
+            path_parameters={"conversation_id": "conv_none"},
+            headers={"Authorization": f"Bearer {issue_key()}"},
+        )
+        case.call_and_validate(f"{stack.url}{dialect.prefix}", checks=[error_code_conformance])
+
+    ask()
+    del codes["conversation_not_found"]
+
+    with pytest.raises(FailureGroup, match="`conversation_not_found` is not among the codes"):
+        ask()

@@ -14,10 +14,12 @@ import meetkai_mka1
 import pytest
 from openapi_spec_validator import validate
 
-from conversations.errors import ERRORS
+from conversations.contract.bodies import parse_append
+from conversations.errors import ERRORS, InvalidRequestError
 from conversations.http.dialects import DIALECTS, MKA1, Dialect
 from functions.api import app as api
 from local.template import Template
+from openapi.discriminators import type_of
 from openapi.document import FOLDER, write
 from tests.support.contract_cases import EXAMPLES, INVALID, answered
 
@@ -269,6 +271,29 @@ def test_its_items_are_those_of_the_contract(item: Json) -> None:
 
     assert named("AppendItems").is_valid({"items": [item]})
     assert named("ItemPage").is_valid({**PAGE, "data": [shown]})
+
+
+@pytest.mark.parametrize(("item"), [pytest.param(item, id=name) for name, item in EXAMPLES])
+def test_it_takes_null_where_the_contract_does(item: Json) -> None:
+    schemas = DOCUMENTS[MKA1.prefix]["components"]["schemas"]
+    kind = answered(item)["type"]
+    kinds = [schema for schema in schemas.values() if type_of(schema) == kind]
+    names = {name for schema in kinds for name in schema["properties"]} - {"id", "type"}
+
+    for name in names - item.keys():
+        nulled = {**item, name: None}
+        is_taken = takes(nulled)
+        shown = answered(nulled) | {"id": item.get("id") or "msg_1"}
+        assert named("AppendItems").is_valid({"items": [nulled]}) == is_taken, name
+        assert named("ItemPage").is_valid({**PAGE, "data": [shown]}) == is_taken, name
+
+
+def takes(item: Json) -> bool:
+    try:
+        parse_append(json.dumps({"items": [item]}))
+    except InvalidRequestError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(

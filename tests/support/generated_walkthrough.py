@@ -29,7 +29,7 @@ def take(url: str, key: str, given: dict[str, Any]) -> dict[str, Any]:
         metadata = {"metadata": {"topic": "weather"}}
         body = models.CreateConversation.from_dict(metadata)
         made = call("conversations", "create_conversation", body=body)
-        batch = models.Batch.from_dict({"items": given["items"]})
+        batch = models.AppendItems.from_dict({"items": given["items"]})
         appended = call("items", "append_items", made.id, body=batch)
         include = ["message.output_text.logprobs", "reasoning.encrypted_content"]
         whole = call("items", "list_items", made.id, limit=50)
@@ -41,7 +41,7 @@ def take(url: str, key: str, given: dict[str, Any]) -> dict[str, Any]:
             "include": first,
             "get": call("items", "get_item", made.id, appended.last_id),
             "missing": call("conversations", "get_conversation", "conv_none"),
-            "refused": call("items", "append_items", made.id, body=models.Batch(items=[])),
+            "refused": call("items", "append_items", made.id, body=models.AppendItems(items=[])),
         }
         shown = {name: answer.to_dict() for name, answer in answers.items()}
         return {**shown, "kinds": {name: type(answer).__name__ for name, answer in answers.items()}}

@@ -82,7 +82,7 @@ const ITEM_VIEWS = {
     title: "Shell", body: [].concat(item.action?.commands ?? item.action?.command ?? []).map(commandLine),
   }),
   shell_call_output: (item) => ({
-    title: "Shell output", body: [].concat(item.output ?? []).flatMap(shellOutput),
+    title: "Shell output", body: [].concat(item.output ?? []).map(shellOutput),
   }),
   apply_patch_call: (item) => ({
     title: "Patch", name: item.operation?.path, body: [
@@ -238,13 +238,14 @@ function commandLine(command) {
 }
 
 function shellOutput(part) {
-  if (typeof part !== "object") return [codeSection("Output", String(part))];
+  if (typeof part !== "object") return codeSection("Output", String(part));
   const { type, exit_code: code } = part.outcome ?? {};
-  return [
+  const shown = [
     part.stdout && codeSection("Standard output", part.stdout),
     part.stderr && codeSection("Standard error", part.stderr),
     facts({ Outcome: type === "timeout" ? "Timed out" : code != null && `Exit code ${code}` }),
-  ];
+  ].filter(Boolean);
+  return shown.length ? shown : note("No output.");
 }
 
 function imageFormat(item) {

@@ -50,75 +50,87 @@ _INVALID: Final = "invalid_request_error"
 _SOON: Final = {"Retry-After": "1"}
 
 ERRORS: Final[Mapping[str, ErrorSpec]] = {
-    "invalid_json": ErrorSpec(_INVALID, (400,), "The body is not JSON, or not UTF-8."),
-    "missing_required_parameter": ErrorSpec(_INVALID, (400,), "A field is missing."),
-    "invalid_type": ErrorSpec(_INVALID, (400,), "A field is of another JSON type."),
-    "invalid_value": ErrorSpec(_INVALID, (400,), "A field, parameter or header has a wrong value."),
-    "unknown_item_type": ErrorSpec(_INVALID, (400,), "There is no item type of that name."),
+    "invalid_json": ErrorSpec(_INVALID, (400,), "The body is not valid JSON in UTF-8."),
+    "missing_required_parameter": ErrorSpec(_INVALID, (400,), "A required field is missing."),
+    "invalid_type": ErrorSpec(_INVALID, (400,), "A field has the wrong JSON type."),
+    "invalid_value": ErrorSpec(
+        _INVALID, (400,), "A field, parameter or header has an invalid value."
+    ),
+    "unknown_item_type": ErrorSpec(_INVALID, (400,), "The item type is not supported."),
     "unknown_parameter": ErrorSpec(
-        _INVALID, (400,), "A parameter or field of that name is not known."
+        _INVALID, (400,), "The request has a parameter or field that does not exist."
     ),
     "array_above_max_length": ErrorSpec(_INVALID, (400,), "An array has too many entries."),
     "array_below_min_length": ErrorSpec(_INVALID, (400,), "An array has too few entries."),
     "string_above_max_length": ErrorSpec(_INVALID, (400,), "A string is too long."),
-    "string_below_min_length": ErrorSpec(_INVALID, (400,), "A string is empty and may not be."),
+    "string_below_min_length": ErrorSpec(_INVALID, (400,), "A string is empty but must not be."),
     "item_already_in_conversation": ErrorSpec(
-        _INVALID, (400,), "The conversation has an item with that id."
+        _INVALID, (400,), "The conversation already has an item with that id."
     ),
     "request_refused": ErrorSpec(
-        _INVALID, (400, 403), "API Gateway refused the request before the service saw it."
+        _INVALID, (400, 403), "API Gateway rejected the request before it reached the service."
     ),
     "invalid_api_key": ErrorSpec(
         "authentication_error",
         (401,),
-        "There is no key, or it is malformed, unknown, expired or revoked.",
+        "The API key is missing, malformed, unknown, expired or revoked.",
         {"WWW-Authenticate": "Bearer"},
     ),
     "insufficient_scope": ErrorSpec(
-        "permission_error", (403,), "The key lacks the scope: read, write or delete."
+        "permission_error", (403,), "The API key lacks the required scope: read, write or delete."
     ),
     "delegation_not_allowed": ErrorSpec(
-        "permission_error", (403,), "The key may not act on behalf of end users."
+        "permission_error", (403,), "The API key may not act on behalf of end users."
     ),
     "conversation_not_found": ErrorSpec(
-        "not_found_error", (404,), "The conversation is missing, deleted or somebody else's."
+        "not_found_error",
+        (404,),
+        "The conversation does not exist, was deleted, or has another owner.",
     ),
-    "item_not_found": ErrorSpec("not_found_error", (404,), "The conversation has no such item."),
-    "route_not_found": ErrorSpec("not_found_error", (404,), "No route has that path and method."),
+    "item_not_found": ErrorSpec(
+        "not_found_error", (404,), "The conversation has no item with that id."
+    ),
+    "route_not_found": ErrorSpec("not_found_error", (404,), "No route has that method and path."),
     "conversation_busy": ErrorSpec(
         "conflict_error",
         (409,),
         "Concurrent requests kept changing the conversation. Nothing was written, except that a"
-        " deletion of many items may be done in part.",
+        " deletion of many items may be partly done. Retry the request.",
         _SOON,
     ),
     "request_too_large": ErrorSpec(
-        _INVALID, (413,), "The body, or what it would add to an answer, is over the limit."
+        _INVALID, (413,), "The body, or the response with its items, exceeds the size limit."
     ),
     "unsupported_content_encoding": ErrorSpec(
-        _INVALID, (415,), "The body is not what its Content-Encoding says."
+        _INVALID, (415,), "The body does not match its Content-Encoding."
     ),
     "idempotency_key_reused": ErrorSpec(
         "idempotency_error",
         (422,),
-        "The Idempotency-Key was used before with another body.",
+        "The Idempotency-Key was already used with another body.",
         {"x-should-retry": "false"},
     ),
     "rate_limit_exceeded": ErrorSpec(
-        "rate_limit_error", (429,), "The stage, or the key's plan, lets no more in now.", _SOON
+        "rate_limit_error",
+        (429,),
+        "The rate limit or quota is exceeded, for the API or for this API key.",
+        _SOON,
     ),
     "server_error": ErrorSpec(
-        "server_error", (500, 502, 504), "The service failed; the request may have been done."
+        "server_error", (500, 502, 504), "The service failed. The request may have taken effect."
     ),
     "overloaded": ErrorSpec(
-        "server_error", (503,), "AWS throttles the service, or does not answer it.", _SOON
+        "server_error",
+        (503,),
+        "AWS throttled the service or did not respond. The request may have taken effect.",
+        _SOON,
     ),
 }
 """Every error there is, by its code."""
 
 
 class ErrorBody(TypedDict):
-    """The inside of the envelope, as OpenAI's clients read it."""
+    """The error, in the fields that OpenAI's clients read."""
 
     message: str
     type: str
@@ -127,7 +139,7 @@ class ErrorBody(TypedDict):
 
 
 class ErrorEnvelope(TypedDict):
-    """The body of every answer that is not a success."""
+    """The body of every error response."""
 
     error: ErrorBody
 

@@ -21,14 +21,16 @@ Value = Annotated[str, Field(max_length=MAX_METADATA_VALUE_LENGTH)]
 
 
 def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
-    if sum(value is not None for value in pairs.values()) > MAX_METADATA_PAIRS:
-        raise PydanticCustomError("pairs", "must have at most 16 pairs")
+    count = sum(value is not None for value in pairs.values())
+    if count > MAX_METADATA_PAIRS:
+        limits = {"most": MAX_METADATA_PAIRS, "count": count}
+        raise PydanticCustomError("pairs", "must have at most {most} pairs, got {count}", limits)
     return pairs
 
 
 @with_config(CLOSED)
 class CreateConversation(TypedDict):
-    """The body of a create: nothing is required, null is nothing."""
+    """The body of a create. Every field is optional, and null counts as absent."""
 
     items: NotRequired[Annotated[ListOf[AnyItem], Field(max_length=MAX_BATCH_ITEMS)] | None]
     metadata: NotRequired[
@@ -38,7 +40,7 @@ class CreateConversation(TypedDict):
 
 @with_config(CLOSED)
 class AppendItems(TypedDict):
-    """The body of an append: 1 to 20 items, stored all or not at all."""
+    """The body of an append: 1 to 20 items. All of them are stored, or none."""
 
     items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
     include: NotRequired[ListOf[str] | None]
@@ -46,14 +48,14 @@ class AppendItems(TypedDict):
 
 @with_config(CLOSED)
 class UpdateConversation(TypedDict):
-    """The body of an update: pairs to set, null to delete one, and nothing to do for no object."""
+    """The body of an update: pairs to set; a null value removes a pair."""
 
     metadata: Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_at_most_16)] | None
 
 
 @with_config(CLOSED)
 class DeleteItems(TypedDict):
-    """The body of a deletion of items."""
+    """The body of a request that deletes items: their ids."""
 
     item_ids: Annotated[ListOf[Id], Field(min_length=1, max_length=MAX_DELETED_ITEMS)]
 
@@ -126,7 +128,7 @@ def normalize_items(items: list[Item]) -> None:
             continue
         if given in seen and given != PLACEHOLDER_ID:
             raise InvalidRequestError(
-                f"items[{index}].id '{given}' is already the id of another item of this request.",
+                f"items[{index}].id '{given}' is also the id of another item in this request.",
                 code="invalid_value",
                 param=f"items[{index}].id",
             )

@@ -15,13 +15,13 @@ from conversations.contract.fields import (
 
 
 class DirectCaller(TypedDict):
-    """The model called."""
+    """A call by the model itself."""
 
     type: Literal["direct"]
 
 
 class ProgramCaller(TypedDict):
-    """A program of the model called."""
+    """A call by a program that the model wrote."""
 
     type: Literal["program"]
     caller_id: str
@@ -37,7 +37,7 @@ AsyncCall = TypedDict("AsyncCall", {"async": NotRequired[bool | None]})
 
 
 class FunctionCall(CallerFields, AsyncCall):
-    """A call of a function; *arguments* is JSON in a string."""
+    """A function call; `arguments` is JSON in a string."""
 
     type: Literal["function_call"]
     id: NotRequired[Id | None]
@@ -49,7 +49,7 @@ class FunctionCall(CallerFields, AsyncCall):
 
 
 class FunctionCallOutput(CallerFields):
-    """What a function answered."""
+    """The output of a function call."""
 
     type: Literal["function_call_output"]
     id: NotRequired[Id | None]
@@ -61,7 +61,7 @@ class FunctionCallOutput(CallerFields):
 
 
 class NamedFunctionOutput(CallerFields):
-    """The same for OpenAI's clients which name the function in place of the call."""
+    """The output of a function that `name` identifies instead of `call_id`: OpenAI's form."""
 
     type: Literal["function_call_output"]
     id: NotRequired[Id | None]
@@ -72,7 +72,7 @@ class NamedFunctionOutput(CallerFields):
 
 
 class CustomToolCall(CallerFields, AsyncCall):
-    """A call of a tool that takes free text."""
+    """A call of a custom tool, whose input is free text."""
 
     type: Literal["custom_tool_call"]
     id: NotRequired[Id | None]
@@ -83,7 +83,7 @@ class CustomToolCall(CallerFields, AsyncCall):
 
 
 class CustomToolCallOutput(CallerFields):
-    """What such a tool answered."""
+    """The output of a custom tool call."""
 
     type: Literal["custom_tool_call_output"]
     id: NotRequired[Id | None]
@@ -92,7 +92,7 @@ class CustomToolCallOutput(CallerFields):
 
 
 class LocalShellAction(TypedDict):
-    """A command line for the client's own shell."""
+    """The command line of a local shell call."""
 
     type: Literal["exec"]
     command: ListOf[str]
@@ -103,7 +103,7 @@ class LocalShellAction(TypedDict):
 
 
 class LocalShellCall(EchoedFields):
-    """A command for the client's own shell."""
+    """A command to run in the client's own shell."""
 
     type: Literal["local_shell_call"]
     id: NotRequired[Id | None]
@@ -113,7 +113,7 @@ class LocalShellCall(EchoedFields):
 
 
 class LocalShellCallOutput(EchoedFields):
-    """What the client's own shell answered."""
+    """The output of a local shell call."""
 
     type: Literal["local_shell_call_output"]
     id: NotRequired[Id | None]
@@ -122,14 +122,14 @@ class LocalShellCallOutput(EchoedFields):
 
 
 class ShellLimits(TypedDict):
-    """How long a shell may run and speak."""
+    """Limits on the time and the output of a shell command."""
 
     timeout_ms: NotRequired[int | None]
     max_output_length: NotRequired[int | None]
 
 
 class ShellAction(ShellLimits):
-    """One command for a shell."""
+    """One shell command: mka1's form of an action."""
 
     type: Literal["exec"]
     command: NotRequired[str | None]
@@ -137,13 +137,13 @@ class ShellAction(ShellLimits):
 
 
 class ShellCommands(ShellLimits):
-    """OpenAI's action: several commands, and no `type`."""
+    """Several shell commands, without `type`: OpenAI's form of an action."""
 
     commands: ListOf[str]
 
 
 class LocalSkill(TypedDict):
-    """A skill on the client's disk."""
+    """A skill stored on the client's machine."""
 
     name: str
     description: str
@@ -151,21 +151,21 @@ class LocalSkill(TypedDict):
 
 
 class LocalEnvironment(TypedDict):
-    """The client's machine."""
+    """The client's own machine as the environment of a shell."""
 
     type: Literal["local"]
     skills: NotRequired[ListOf[LocalSkill] | None]
 
 
 class ContainerReference(TypedDict):
-    """A container by its id."""
+    """A container as the environment of a shell, by its id."""
 
     type: Literal["container_reference"]
     container_id: str
 
 
 class ShellCall(CallerFields):
-    """A command for a shell."""
+    """A shell call with mka1's form of an action."""
 
     type: Literal["shell_call"]
     id: NotRequired[Id | None]
@@ -175,7 +175,7 @@ class ShellCall(CallerFields):
 
 
 class ShellCommandsCall(CallerFields):
-    """OpenAI's shell call."""
+    """A shell call with OpenAI's form of an action."""
 
     type: Literal["shell_call"]
     id: NotRequired[Id | None]
@@ -186,14 +186,14 @@ class ShellCommandsCall(CallerFields):
 
 
 class ShellOutcome(TypedDict):
-    """How a command ended; *exit_code* is null after a time-out."""
+    """How a command ended; `exit_code` is null after a timeout."""
 
     type: Literal["exit", "timeout"]
     exit_code: int | None
 
 
 class ShellOutput(TypedDict):
-    """What a command wrote."""
+    """The output and outcome of one command."""
 
     stdout: str
     stderr: str
@@ -201,7 +201,7 @@ class ShellOutput(TypedDict):
 
 
 class ShellCallOutput(CallerFields):
-    """What a shell answered."""
+    """The output of a shell call: one output, mka1's form."""
 
     type: Literal["shell_call_output"]
     id: NotRequired[Id | None]
@@ -211,20 +211,20 @@ class ShellCallOutput(CallerFields):
 
 
 class ExitOutcome(TypedDict):
-    """The command ended."""
+    """The outcome of a command that exited."""
 
     type: Literal["exit"]
     exit_code: int
 
 
 class TimeoutOutcome(TypedDict):
-    """The command was stopped."""
+    """The outcome of a command that timed out."""
 
     type: Literal["timeout"]
 
 
 class ShellChunk(TypedDict):
-    """What one of several commands wrote."""
+    """The output and outcome of one of several commands."""
 
     stdout: str
     stderr: str
@@ -232,7 +232,7 @@ class ShellChunk(TypedDict):
 
 
 class ShellChunksOutput(CallerFields):
-    """OpenAI's shell output: a list."""
+    """The output of a shell call: a list of outputs, OpenAI's form."""
 
     type: Literal["shell_call_output"]
     id: NotRequired[Id | None]

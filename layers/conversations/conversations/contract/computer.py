@@ -6,27 +6,27 @@ from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Stat
 
 
 class Point(TypedDict):
-    """A place on the screen, in pixels."""
+    """A position on the screen, in pixels."""
 
     x: int
     y: int
 
 
 class HeldKeys(TypedDict):
-    """The modifiers held during an action."""
+    """Modifier keys held during an action."""
 
     keys: NotRequired[ListOf[str] | None]
 
 
 class Click(Point, HeldKeys):
-    """One press of a mouse button."""
+    """A click of a mouse button."""
 
     type: Literal["click"]
     button: Literal["left", "right", "wheel", "back", "forward"]
 
 
 class DoubleClick(Point, HeldKeys):
-    """Two presses of the left button."""
+    """A double click of the left mouse button."""
 
     type: Literal["double_click"]
 
@@ -39,26 +39,26 @@ class Drag(HeldKeys):
 
 
 class KeyPress(TypedDict):
-    """Keys pressed together."""
+    """A press of one or more keys together."""
 
     type: Literal["keypress"]
     keys: ListOf[str]
 
 
 class Move(Point, HeldKeys):
-    """A move of the pointer."""
+    """A movement of the mouse pointer."""
 
     type: Literal["move"]
 
 
 class Screenshot(TypedDict):
-    """A request to see the screen."""
+    """A request for a screenshot."""
 
     type: Literal["screenshot"]
 
 
 class Scroll(Point, HeldKeys):
-    """A turn of the wheel, in pixels."""
+    """A scroll, in pixels."""
 
     type: Literal["scroll"]
     scroll_x: int
@@ -85,7 +85,7 @@ Action = Annotated[
 
 
 class SafetyCheck(TypedDict):
-    """A warning, pending or acknowledged, about what the model is about to do."""
+    """A pending or acknowledged safety warning about an action."""
 
     id: str
     code: NotRequired[str | None]
@@ -93,7 +93,7 @@ class SafetyCheck(TypedDict):
 
 
 class ComputerCall(EchoedFields):
-    """One action, or OpenAI's list of them."""
+    """A computer call, with one `action` or OpenAI's list of `actions`."""
 
     type: Literal["computer_call"]
     id: NotRequired[Id | None]
@@ -105,7 +105,7 @@ class ComputerCall(EchoedFields):
 
 
 class ComputerScreenshot(TypedDict):
-    """The screen, by file or by URL."""
+    """A screenshot, by file id or by URL."""
 
     type: Literal["computer_screenshot"]
     file_id: NotRequired[str | None]
@@ -113,7 +113,7 @@ class ComputerScreenshot(TypedDict):
 
 
 class ComputerCallOutput(EchoedFields):
-    """What the screen showed after a call."""
+    """The screenshot that answers a computer call."""
 
     type: Literal["computer_call_output"]
     id: NotRequired[Id | None]

@@ -10,27 +10,27 @@ from conversations.contract.fields import ListOf, TaggedUnion
 
 
 class PromptCacheBreakpoint(TypedDict):
-    """Where a cached prompt ends."""
+    """The end of a prompt prefix to cache."""
 
     mode: Literal["explicit"]
     ttl: NotRequired[Literal["30m", "12h"] | None]
 
 
 class CacheablePart(TypedDict):
-    """What every input part may say about caching."""
+    """Fields that every input part may have."""
 
     prompt_cache_breakpoint: NotRequired[PromptCacheBreakpoint | None]
 
 
 class InputText(CacheablePart):
-    """Text for the model."""
+    """Input text."""
 
     type: Literal["input_text"]
     text: str
 
 
 class InputImage(CacheablePart):
-    """An image for the model, by file or by URL."""
+    """An input image, by file id or by URL."""
 
     type: Literal["input_image"]
     detail: NotRequired[Literal["high", "low", "auto", "original"] | None]
@@ -39,7 +39,7 @@ class InputImage(CacheablePart):
 
 
 class InputFile(CacheablePart):
-    """A file for the model, inline, by file or by URL."""
+    """An input file: inline, by file id or by URL."""
 
     type: Literal["input_file"]
     detail: NotRequired[Literal["auto", "low", "high"] | None]
@@ -50,28 +50,28 @@ class InputFile(CacheablePart):
 
 
 class AudioClip(TypedDict):
-    """Encoded sound."""
+    """Encoded audio."""
 
     data: str
     format: Literal["mp3", "wav"]
 
 
 class InputAudio(TypedDict):
-    """Sound for the model."""
+    """Input audio."""
 
     type: Literal["input_audio"]
     input_audio: AudioClip
 
 
 class Refusal(TypedDict):
-    """The model's own words for not answering."""
+    """A refusal by the model, in its own words."""
 
     type: Literal["refusal"]
     refusal: str
 
 
 class FileCitation(TypedDict):
-    """A file that the text rests on."""
+    """A citation of a file."""
 
     type: Literal["file_citation"]
     file_id: str
@@ -80,7 +80,7 @@ class FileCitation(TypedDict):
 
 
 class URLCitation(TypedDict):
-    """A page that a stretch of the text rests on."""
+    """A citation of a web page, for a span of the text."""
 
     type: Literal["url_citation"]
     url: str
@@ -90,7 +90,7 @@ class URLCitation(TypedDict):
 
 
 class ContainerFileCitation(TypedDict):
-    """A file in a container that a stretch of the text rests on."""
+    """A citation of a file in a container, for a span of the text."""
 
     type: Literal["container_file_citation"]
     container_id: str
@@ -101,7 +101,7 @@ class ContainerFileCitation(TypedDict):
 
 
 class FilePath(TypedDict):
-    """A file that the text offers."""
+    """The path of a file that the model produced."""
 
     type: Literal["file_path"]
     file_id: str
@@ -109,7 +109,7 @@ class FilePath(TypedDict):
 
 
 class TopLogProb(TypedDict):
-    """A token that might have been chosen."""
+    """One of the most likely tokens at a position."""
 
     token: str
     logprob: float
@@ -117,7 +117,7 @@ class TopLogProb(TypedDict):
 
 
 class LogProb(TypedDict):
-    """The token that was chosen, and its rivals."""
+    """The log probability of a token, and of its alternatives."""
 
     token: str
     logprob: float
@@ -129,7 +129,7 @@ Annotation = Annotated[FileCitation | URLCitation | ContainerFileCitation | File
 
 
 class OutputText(TypedDict):
-    """Text from the model."""
+    """Output text."""
 
     type: Literal["output_text"]
     text: str

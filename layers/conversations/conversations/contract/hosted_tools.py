@@ -14,7 +14,7 @@ from conversations.contract.fields import (
 
 
 class FileSearchResult(TypedDict):
-    """A passage that a file search found."""
+    """A result of a file search."""
 
     attributes: NotRequired[MapOf[Annotated[str | bool | float, TaggedUnion()]] | None]
     file_id: NotRequired[str | None]
@@ -24,7 +24,7 @@ class FileSearchResult(TypedDict):
 
 
 class FileSearchCall(EchoedFields):
-    """A search in the caller's files."""
+    """A file search call."""
 
     type: Literal["file_search_call"]
     id: NotRequired[Id | None]
@@ -34,14 +34,14 @@ class FileSearchCall(EchoedFields):
 
 
 class SearchSource(TypedDict):
-    """A page that a web search used."""
+    """A web page that a search used as a source."""
 
     type: Literal["url"]
     url: str
 
 
 class Search(TypedDict):
-    """A web search; OpenAI sends `queries`, with or without `query`."""
+    """A search action; OpenAI sends `queries`, with or without `query`."""
 
     type: Literal["search"]
     query: NotRequired[str | None]
@@ -50,14 +50,14 @@ class Search(TypedDict):
 
 
 class OpenPage(TypedDict):
-    """A page opened; OpenAI may not know its address."""
+    """An action that opens a page; OpenAI may omit its `url`."""
 
     type: Literal["open_page"]
     url: NotRequired[str | None]
 
 
 class Find(TypedDict):
-    """A pattern sought in a page."""
+    """An action that searches a page for a pattern: mka1's form."""
 
     type: Literal["find"]
     url: str
@@ -65,7 +65,7 @@ class Find(TypedDict):
 
 
 class FindInPage(TypedDict):
-    """The same, by OpenAI's name."""
+    """An action that searches a page for a pattern: OpenAI's form."""
 
     type: Literal["find_in_page"]
     url: str
@@ -73,7 +73,7 @@ class FindInPage(TypedDict):
 
 
 class WebSearchCall(EchoedFields):
-    """A search on the web, or a look at what it found."""
+    """A web search call."""
 
     type: Literal["web_search_call"]
     id: NotRequired[Id | None]
@@ -82,14 +82,14 @@ class WebSearchCall(EchoedFields):
 
 
 class ModerationDetails(TypedDict):
-    """Why and when a picture was blocked."""
+    """The reason why an image was blocked, and the stage at which."""
 
     categories: ListOf[str]
     moderation_stage: Literal["input", "output", "unknown"]
 
 
 class ImageGenerationError(TypedDict):
-    """Why there is no picture."""
+    """The error of an image generation call."""
 
     type: str
     code: str | None
@@ -99,7 +99,7 @@ class ImageGenerationError(TypedDict):
 
 
 class SvgUsage(TypedDict):
-    """The tokens that a vector picture cost."""
+    """The token usage of a generated SVG image."""
 
     model: str
     input_tokens: int
@@ -109,7 +109,7 @@ class SvgUsage(TypedDict):
 
 
 class ImageGenerationCall(EchoedFields):
-    """A picture the model asked for; its options are open strings in the contract."""
+    """An image generation call; its options may be any string."""
 
     type: Literal["image_generation_call"]
     id: NotRequired[Id | None]
@@ -126,21 +126,21 @@ class ImageGenerationCall(EchoedFields):
 
 
 class CodeLogs(TypedDict):
-    """What a program printed."""
+    """The logs of a code interpreter call."""
 
     type: Literal["logs"]
     logs: str
 
 
 class CodeImage(TypedDict):
-    """A picture that a program made."""
+    """An image made by a code interpreter call."""
 
     type: Literal["image"]
     url: str
 
 
 class CodeInterpreterCall(EchoedFields):
-    """A program that the model ran in a container."""
+    """A code interpreter call."""
 
     type: Literal["code_interpreter_call"]
     id: NotRequired[Id | None]
@@ -151,7 +151,7 @@ class CodeInterpreterCall(EchoedFields):
 
 
 class MCPTool(TypedDict):
-    """A tool that an MCP server offers."""
+    """A tool of an MCP server."""
 
     name: str
     input_schema: dict[str, object]
@@ -160,7 +160,7 @@ class MCPTool(TypedDict):
 
 
 class MCPListTools(EchoedFields):
-    """The tools of an MCP server."""
+    """The list of an MCP server's tools."""
 
     type: Literal["mcp_list_tools"]
     id: NotRequired[Id | None]
@@ -170,7 +170,7 @@ class MCPListTools(EchoedFields):
 
 
 class MCPApprovalRequest(EchoedFields):
-    """A call that waits for a person's consent."""
+    """A request for a person's approval of an MCP call."""
 
     type: Literal["mcp_approval_request"]
     id: NotRequired[Id | None]
@@ -180,7 +180,7 @@ class MCPApprovalRequest(EchoedFields):
 
 
 class MCPApprovalResponse(EchoedFields):
-    """A person's consent, or none."""
+    """A person's response to an approval request."""
 
     type: Literal["mcp_approval_response"]
     id: NotRequired[Id | None]
@@ -190,7 +190,7 @@ class MCPApprovalResponse(EchoedFields):
 
 
 class MCPProtocolError(TypedDict):
-    """The server broke the protocol."""
+    """A violation of the MCP protocol by the server."""
 
     type: Literal["mcp_protocol_error"]
     code: int
@@ -198,14 +198,14 @@ class MCPProtocolError(TypedDict):
 
 
 class MCPToolExecutionError(TypedDict):
-    """The tool failed; *content* is the server's own."""
+    """A failure of the tool; `content` comes from the server."""
 
     type: Literal["mcp_tool_execution_error"]
     content: object
 
 
 class MCPHTTPError(TypedDict):
-    """The server was not reached."""
+    """An HTTP error in the call of the MCP server."""
 
     type: Literal["http_error"]
     code: int
@@ -213,7 +213,7 @@ class MCPHTTPError(TypedDict):
 
 
 class MCPCall(EchoedFields):
-    """A call of an MCP server's tool; its error is a text, or OpenAI's object."""
+    """A call of an MCP tool; `error` is a string, or OpenAI's object."""
 
     type: Literal["mcp_call"]
     id: NotRequired[Id | None]

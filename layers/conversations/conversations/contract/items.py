@@ -60,7 +60,7 @@ PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
 
 
 class Message(EchoedFields):
-    """A turn, be it input or the model's output: no client marks which of the two it sends."""
+    """A message, either input or output of the model."""
 
     type: NotRequired[Literal["message"] | None]
     id: NotRequired[Id | None]
@@ -71,7 +71,7 @@ class Message(EchoedFields):
 
 
 class OutputAudio(EchoedFields):
-    """Sound from the model."""
+    """Output audio."""
 
     type: Literal["output_audio"]
     id: NotRequired[Id | None]
@@ -81,21 +81,21 @@ class OutputAudio(EchoedFields):
 
 
 class SummaryText(TypedDict):
-    """What the model says of its thoughts."""
+    """A summary of the model's reasoning."""
 
     type: Literal["summary_text"]
     text: str
 
 
 class ReasoningText(TypedDict):
-    """A thought of the model."""
+    """A part of the model's reasoning."""
 
     type: Literal["reasoning_text"]
     text: str
 
 
 class Reasoning(EchoedFields):
-    """What the model thought."""
+    """The model's reasoning."""
 
     type: Literal["reasoning"]
     id: NotRequired[Id | None]
@@ -106,14 +106,14 @@ class Reasoning(EchoedFields):
 
 
 class ItemReference(EchoedFields):
-    """Another item, by its id; nothing resolves it."""
+    """A reference to another item by its id; the API stores it and does not resolve it."""
 
     type: NotRequired[Literal["item_reference"] | None]
     id: Id
 
 
 class Compaction(EchoedFields):
-    """What stands for the turns before it."""
+    """A readable summary that replaces earlier items."""
 
     type: Literal["compaction"]
     id: NotRequired[Id | None]
@@ -123,7 +123,7 @@ class Compaction(EchoedFields):
 
 
 class EncryptedCompaction(EchoedFields):
-    """OpenAI's compaction, which only the model can read."""
+    """An encrypted summary that replaces earlier items: OpenAI's form."""
 
     type: Literal["compaction"]
     id: NotRequired[Id | None]

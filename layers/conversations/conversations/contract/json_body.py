@@ -37,10 +37,10 @@ def load(body: str | bytes) -> object:
     except UnicodeEncodeError as error:
         raise InvalidRequestError("The body is not UTF-8 text.", code="invalid_json") from error
     if not raw.strip():
-        raise InvalidRequestError("The body is empty, and must be JSON.", code="invalid_json")
+        raise InvalidRequestError("The body is empty. Send JSON.", code="invalid_json")
     if raw.startswith(_GZIP_START):
         raise InvalidRequestError(
-            "The body is gzip and not JSON: send the header Content-Encoding: gzip with it.",
+            "The body is gzip. Send the header Content-Encoding: gzip with it.",
             code="invalid_json",
             param="Content-Encoding",
         )
@@ -79,11 +79,11 @@ def _parse_error(raw: bytes, message: str) -> InvalidRequestError | TooDeepError
         return _half_character(before)
     number = _NUMBER_START.search(before, max(0, len(before) - _MAX_NUMBER_BYTES))
     if number and fault == _TOO_LONG:
-        return _bad_number(_parsed(before, number.start())[1], "a number of fewer digits")
+        return _bad_number(_parsed(before, number.start())[1], "a number with fewer digits")
     if number and fault in _NO_VALUE and raw.startswith(_NOT_FINITE, len(before)):
         return _bad_number(_parsed(before, number.start())[1], "a finite number")
     return InvalidRequestError(
-        f"The body is not JSON: {fault} at line {line}, column {column}.", code="invalid_json"
+        f"The body is not valid JSON: {fault} at line {line}, column {column}.", code="invalid_json"
     )
 
 

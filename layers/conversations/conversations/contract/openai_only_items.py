@@ -7,7 +7,7 @@ from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Stat
 
 
 class CreateFile(TypedDict):
-    """A new file."""
+    """An operation that creates a file."""
 
     type: Literal["create_file"]
     path: str
@@ -15,7 +15,7 @@ class CreateFile(TypedDict):
 
 
 class UpdateFile(TypedDict):
-    """A changed file."""
+    """An operation that changes a file."""
 
     type: Literal["update_file"]
     path: str
@@ -23,14 +23,14 @@ class UpdateFile(TypedDict):
 
 
 class DeleteFile(TypedDict):
-    """A file taken away."""
+    """An operation that deletes a file."""
 
     type: Literal["delete_file"]
     path: str
 
 
 class ApplyPatchCall(CallerFields):
-    """A change of one file."""
+    """A call that applies a patch to one file."""
 
     type: Literal["apply_patch_call"]
     id: NotRequired[Id | None]
@@ -40,7 +40,7 @@ class ApplyPatchCall(CallerFields):
 
 
 class ApplyPatchCallOutput(CallerFields):
-    """How the change went."""
+    """The output of an apply-patch call."""
 
     type: Literal["apply_patch_call_output"]
     id: NotRequired[Id | None]
@@ -50,13 +50,13 @@ class ApplyPatchCallOutput(CallerFields):
 
 
 class Tool(TypedDict):
-    """A tool's declaration; beyond its `type` it is the model's business."""
+    """The declaration of a tool; only its `type` is validated."""
 
     type: str
 
 
 class ToolSearchCall(EchoedFields):
-    """A search for tools."""
+    """A tool search call."""
 
     type: Literal["tool_search_call"]
     id: NotRequired[Id | None]
@@ -67,7 +67,7 @@ class ToolSearchCall(EchoedFields):
 
 
 class ToolSearchOutput(EchoedFields):
-    """The tools that were found."""
+    """The tools that a tool search found."""
 
     type: Literal["tool_search_output"]
     id: NotRequired[Id | None]
@@ -78,7 +78,7 @@ class ToolSearchOutput(EchoedFields):
 
 
 class AdditionalTools(EchoedFields):
-    """Tools that the developer adds midway."""
+    """Tools that the developer adds during the conversation."""
 
     type: Literal["additional_tools"]
     id: NotRequired[Id | None]
@@ -87,19 +87,19 @@ class AdditionalTools(EchoedFields):
 
 
 class ReasoningSetting(TypedDict):
-    """How hard to think."""
+    """Reasoning settings."""
 
     effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None]
 
 
 class PlainFormat(TypedDict):
-    """Free text."""
+    """Plain text output."""
 
     type: Literal["text"]
 
 
 class JSONSchemaFormat(TypedDict):
-    """JSON after a schema."""
+    """JSON output that follows a schema."""
 
     type: Literal["json_schema"]
     name: str
@@ -109,13 +109,13 @@ class JSONSchemaFormat(TypedDict):
 
 
 class TextSetting(TypedDict):
-    """The form of the answer."""
+    """Settings of the output text."""
 
     format: NotRequired[Annotated[PlainFormat | JSONSchemaFormat, TaggedUnion()] | None]
 
 
 class ConfigurationUpdate(EchoedFields):
-    """Settings changed midway."""
+    """Settings that change during the conversation."""
 
     type: Literal["configuration_update"]
     id: NotRequired[Id | None]
@@ -124,14 +124,14 @@ class ConfigurationUpdate(EchoedFields):
 
 
 class CompactionTrigger(EchoedFields):
-    """A request to compact what stands before."""
+    """A request to compact the items before it."""
 
     type: Literal["compaction_trigger"]
     id: NotRequired[Id | None]
 
 
 class Program(EchoedFields):
-    """A program of the model that calls tools."""
+    """A program, written by the model, that calls tools."""
 
     type: Literal["program"]
     id: NotRequired[Id | None]
@@ -141,7 +141,7 @@ class Program(EchoedFields):
 
 
 class ProgramOutput(EchoedFields):
-    """What the program answered."""
+    """The output of a program."""
 
     type: Literal["program_output"]
     id: NotRequired[Id | None]

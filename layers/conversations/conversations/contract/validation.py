@@ -34,8 +34,8 @@ _EXPECTED = {
     "dict_type": "an object",
 }
 _BAD_VALUES: dict[tuple[str, type], str] = {
-    ("float_type", int): "a number that a double can hold",
-    ("string_pattern_mismatch", str): "of letters, digits, '_' and '-' only",
+    ("float_type", int): "a number in the range of a double",
+    ("string_pattern_mismatch", str): "letters, digits, '_' and '-' only",
 }
 _LENGTHS: dict[str, InvalidRequestCode] = {
     "string_too_short": "string_below_min_length",
@@ -103,7 +103,9 @@ def unknown_parameter(name: str, known: Sequence[str]) -> InvalidRequestError:
     name = name[:MAX_SHOWN_VALUE]
     shown = json.dumps(name, ensure_ascii=False)
     nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean '{nearest[0]}'?" if nearest else f"Known are: {', '.join(known)}."
+    hint = (
+        f"Did you mean '{nearest[0]}'?" if nearest else f"Its parameters are: {', '.join(known)}."
+    )
     return InvalidRequestError(
         f"{shown} is not a parameter of this request. {hint}",
         code="unknown_parameter",
@@ -149,7 +151,7 @@ def _missing(paths: Sequence[Path]) -> InvalidRequestError:
     path = paths[0] if len(paths) == 1 else paths[0][:-1]
     names = ", ".join(f"'{missing[-1]}'" for missing in paths)
     return InvalidRequestError(
-        f"{format_path(paths[0][:-1]) or 'The body'} lacks {names}.",
+        f"{format_path(paths[0][:-1]) or 'The body'} is missing {names}.",
         code="missing_required_parameter",
         param=format_path(path),
     )
@@ -200,11 +202,11 @@ def _of_wrong_length(fault: LocatedError) -> InvalidRequestError:
         return _of(fault, code, "must not be empty")
     unit = _UNITS[type(fault.value)]
     size = len(cast("str | list[object]", fault.value))
-    return _of(fault, code, f"must have at most {context['max_length']} {unit}, not {size}")
+    return _of(fault, code, f"must have at most {context['max_length']} {unit}, got {size}")
 
 
 def _not(fault: LocatedError, code: InvalidRequestCode, expected: str) -> InvalidRequestError:
-    return _of(fault, code, f"must be {expected}, not {_shown(fault.value)}")
+    return _of(fault, code, f"must be {expected}, got {_shown(fault.value)}")
 
 
 def _of(fault: LocatedError, code: InvalidRequestCode, complaint: str) -> InvalidRequestError:

@@ -89,7 +89,7 @@ class Api:
             self.request.check_ids()
         except InvalidRequestError as error:
             return self._error_response(error)
-        return self._error_response(RouteNotFoundError(f"There is no route {self.request.line}."))
+        return self._error_response(RouteNotFoundError(f"No route matches {self.request.line}."))
 
     def _error_response(self, error: ApiError) -> Response[str]:
         self.request.stats.code = error.code

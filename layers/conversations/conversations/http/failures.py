@@ -31,7 +31,9 @@ def public_error(error: Exception) -> ApiError:
     )
     if is_of_aws or is_throttle(error):
         return OverloadedError("AWS did not respond to the service in time. Retry the request.")
-    return ServerError("The service failed. The request was not the cause.")
+    return ServerError(
+        "The service failed. The request was not the cause, and may have taken effect."
+    )
 
 
 def log_fields(error: Exception) -> dict[str, Any]:

@@ -102,10 +102,11 @@ class Request:
         if end_user is None:
             return None
         if not re.fullmatch(END_USER_PATTERN, end_user):
-            raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable characters")
+            raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable ASCII characters")
         if self._event["requestContext"]["authorizer"]["may_delegate"] != "true":
             raise DelegationNotAllowedError(
-                "This key may not act on behalf of end users.", param="X-On-Behalf-Of"
+                "This API key may not act on behalf of end users. Omit the header.",
+                param="X-On-Behalf-Of",
             )
         return end_user
 
@@ -121,7 +122,7 @@ class Request:
         )
         if len(body) > MAX_BODY_BYTES:
             raise RequestTooLargeError(
-                f"The body of {len(body)} bytes is over the limit of {MAX_BODY_BYTES} bytes."
+                f"The body has {len(body)} bytes. The limit is {MAX_BODY_BYTES} bytes."
             )
         return body
 
@@ -130,7 +131,7 @@ class Request:
         """What distinguishes a replay of this request."""
         key = self._header("Idempotency-Key")
         if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
-            raise _invalid("Idempotency-Key", key, "1 to 255 printable characters")
+            raise _invalid("Idempotency-Key", key, "1 to 255 printable ASCII characters")
         count = self._event.headers.get("x-stainless-retry-count", "0")
         return IdempotencyInfo.of(
             self.body, key, is_retry=re.fullmatch(r"0*[1-9][0-9]*", count) is not None
@@ -197,7 +198,7 @@ class Request:
         """
         search, text = self._parameter("search"), self._parameter("metadata")
         if search is not None:
-            raise _invalid("search", search, "left out, because nothing here can search")
+            raise _invalid("search", search, "omitted, because search is not supported")
         query = self._event.multi_value_query_string_parameters
         pairs = {
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
@@ -250,8 +251,8 @@ def _refuse_misspelt(name: str) -> None:
     if near := difflib.get_close_matches(name, sorted(LISTING_PARAMETERS), 1, MISSPELT_RATIO):
         shown = json.dumps(name[:100], ensure_ascii=False)
         raise InvalidRequestError(
-            f"{shown} is no parameter. For the parameter, write {near[0]}; to filter by metadata of"
-            f" that name, use the JSON object of metadata.",
+            f"{shown} is not a parameter. Did you mean '{near[0]}'? To filter by metadata of that"
+            " name, put the pair into the JSON object of `metadata`.",
             code="unknown_parameter",
             param=name,
         )
@@ -266,5 +267,5 @@ def _valid_id(name: str, value: str) -> str:
 def _invalid(name: str, value: str, expected: str) -> InvalidRequestError:
     shown = json.dumps(value[:100], ensure_ascii=False)
     return InvalidRequestError(
-        f"{name} must be {expected}, not {shown}.", code="invalid_value", param=name
+        f"{name} must be {expected}, got {shown}.", code="invalid_value", param=name
     )

@@ -26,6 +26,7 @@ _BODY_ERRORS = (
     "invalid_json",
     "invalid_type",
     "missing_required_parameter",
+    "unknown_parameter",
     "string_above_max_length",
 )
 

@@ -145,7 +145,8 @@ class Append(ConversationTransaction):
     def _require_same_body(self, remembered: Mapping[str, AttributeValueTypeDef]) -> None:
         if remembered["body"]["S"] != self._idempotency.body:
             raise IdempotencyKeyReusedError(
-                "This Idempotency-Key was used before with another body.", param="Idempotency-Key"
+                "This Idempotency-Key was already used with another body. Use a new key.",
+                param="Idempotency-Key",
             )
 
     def _conversation_action(self) -> TransactWriteItemTypeDef:

@@ -79,7 +79,8 @@ class IdClaims:
             names = ", ".join(f"'{item_id}'" for item_id in self._item_ids if item_id in taken)
             place = min(self._item_ids.index(item_id) for item_id in taken)
             raise ItemAlreadyInConversationError(
-                f"Item already in conversation: {names}.", param=f"items[{place}].id"
+                f"The conversation already has items with these ids: {names}.",
+                param=f"items[{place}].id",
             )
         return bool(refused)
 

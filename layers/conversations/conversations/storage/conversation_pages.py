@@ -34,20 +34,27 @@ class ConversationPageReader:
     def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
         """Return up to *limit* conversations, whether there are more, and the next cursor.
 
+        An update of `updated_at` moves an index entry, and one `Query` or two of them may return
+        it at both its places: the conversation is listed once, at the first, and never behind
+        itself.
+
         Raises:
             ConversationNotFoundError: there is no conversation *after*.
         """
         start = None if after is None else self._start(after)
-        found: list[Conversation] = []
+        found: dict[str, Conversation] = {}
         for scanned in itertools.count(1):
             entries, start = self._query(start, limit + 1)
-            found += self._complete(entries)
-            if len(found) > limit:
-                return found[:limit], True, found[limit - 1].conversation_id
+            for conversation in self._complete(entries):
+                if conversation.conversation_id != after:
+                    found.setdefault(conversation.conversation_id, conversation)
+            listed = [*found.values()]
+            if len(listed) > limit:
+                return listed[:limit], True, listed[limit - 1].conversation_id
             if start is None:
-                return found, False, found[-1].conversation_id if found else ""
+                return listed, False, listed[-1].conversation_id if listed else ""
             if scanned == MAX_QUERIES:
-                return found, True, start["pk"]["S"].partition("/")[2]
+                return listed, True, start["pk"]["S"].partition("/")[2]
         raise AssertionError  # pragma: no cover - count does not end
 
     def _start(self, after: str) -> Row:
@@ -77,11 +84,7 @@ class ConversationPageReader:
         return response["Items"], response.get("LastEvaluatedKey")
 
     def _complete(self, entries: Iterable[Row]) -> Iterator[Conversation]:
-        """Yield the matching conversations of index entries, in order.
-
-        An update of `updated_at` moves an entry, and a `Query` may return it at both its places:
-        the conversation is listed once, at the first.
-        """
+        """Yield the matching conversations of index entries, each once, in order."""
         keys = {entry["pk"]["S"]: {"pk": entry["pk"], "sk": entry["sk"]} for entry in entries}
         found = {row["pk"]["S"]: row for row in batch_get(self._table, keys.values())}
         for pk in keys:

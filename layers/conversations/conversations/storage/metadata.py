@@ -58,8 +58,7 @@ class UpdateMetadata(ConversationTransaction):
         metadata = {name: value for name, value in merged.items() if value is not None}
         if len(metadata) > MAX_METADATA_PAIRS:
             raise InvalidRequestError(
-                f"metadata would have {len(metadata)} pairs, over the limit of"
-                f" {MAX_METADATA_PAIRS}.",
+                f"metadata would have {len(metadata)} pairs. The limit is {MAX_METADATA_PAIRS}.",
                 code="invalid_value",
                 param="metadata",
             )

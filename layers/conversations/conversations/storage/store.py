@@ -259,12 +259,11 @@ def _too_large(bodies: Sequence[ItemBody], size: int) -> RequestTooLargeError:
         item_size = payloads.response_bytes(body.line.encode())
         if item_size > limit:
             return RequestTooLargeError(
-                f"items[{place}] would have {item_size} bytes in a response, over the limit of"
-                f" {limit}.",
+                f"items[{place}] would have {item_size} bytes in a response. The limit is {limit}.",
                 param=f"items[{place}]",
             )
     return RequestTooLargeError(
-        f"The response to these items would have {size} bytes, over the limit of {limit}."
+        f"The response with these items would have {size} bytes. The limit is {limit}."
         " Send them in smaller batches.",
         param="items",
     )
