@@ -73,7 +73,7 @@ def store_for(request: Request) -> Store:
 def create_conversation(request: Request) -> str:
     """Create a conversation.
 
-    If one of its initial items is invalid, nothing is created. `Idempotency-Key` makes retries safe.
+    If one initial item is invalid, nothing is created. `Idempotency-Key` makes retries safe.
     """
     created = parse_create(request.body)
     conversation = store_for(request).create_conversation(
@@ -100,7 +100,7 @@ def list_conversations(request: Request) -> str:
     """List conversations.
 
     By last change. Pass `last_id` as `after` to read the next page while `has_more` is true. With
-    `order=asc`, a conversation that changes between two pages moves to the end; others may be skipped.
+    `order=asc`, a conversation that changes between two pages moves; others may be skipped.
     """
     page = store_for(request).list_conversations(
         request.owner,
@@ -198,7 +198,7 @@ def append_items(request: Request, conversation_id: str) -> str:
 def list_items(request: Request, conversation_id: str) -> str:
     """List the items of a conversation.
 
-    In the order of their appends. Pass `last_id` as `after` for the next page while `has_more` is true.
+    In the order of appends. Pass `last_id` as `after` for the next page while `has_more` is true.
     """
     renderer = request.renderer()
     page = store_for(request).list_items(

@@ -158,9 +158,25 @@ def test_every_route_is_deployed_behind_its_authorizer_or_open(prod: JsonObject)
     paths = section(mapping(at(prod, "Api", "Properties", "Body")), "paths")
 
     for route in TEMPLATE.api.routes:
-        operation = at(paths, route.path, route.method.lower())
-        named = [name for each in items(at(operation, "security")) for name in mapping(each)]
+        path = mapping(paths[route.path])
+        # SAM puts the routes of a function with a condition under that condition.
+        operations, _ = items(path["Fn::If"])[1:] if "Fn::If" in path else (path, None)
+        operation = mapping(at(operations, route.method.lower()))
+        security = items(operation.get("security", []))
+        named = [name for each in security for name in mapping(each)]
         assert named == ([route.authorizer, "api_key"] if route.authorizer else [])
+
+
+def test_without_pages_nothing_of_theirs_is_deployed(prod: JsonObject) -> None:
+    paths = section(mapping(at(prod, "Api", "Properties", "Body")), "paths")
+    theirs = {route.path for route in TEMPLATE.api.routes if route.function == "PagesFunction"}
+
+    for path in theirs:
+        condition, _, otherwise = items(at(paths, path, "Fn::If"))
+        assert (condition, otherwise) == ("HasPages", {"Ref": "AWS::NoValue"})
+    made = {name for name in prod if "Pages" in name}
+    assert len(made) >= 5
+    assert {as_text(mapping(prod[name])["Condition"]) for name in made} == {"HasPages"}
 
 
 def test_authorizer_is_asked_as_the_template_says(prod: JsonObject) -> None:
