@@ -14,7 +14,7 @@ LIBRARIES := functions/pages/console/libraries
 LICENSED := dompurify markdown-it entities linkify-it mdurl punycode.js uc.micro
 QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
 PROOFS := tests/model_checker $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
@@ -36,8 +36,7 @@ run: .venv/.installed $(if $(filter ministack,$(ENGINE)),.tools/ministack/.insta
 
 .PHONY: test
 test: ## Check everything: lint, types, tests
-	@$(MAKE) --jobs=2 --output-sync=target lint types
-	@$(MAKE) pytest
+	@$(MAKE) --jobs=3 types lint pytest
 
 .PHONY: lint
 lint: .venv/.installed .tools/sam/.installed ## Check style, formatting and the template

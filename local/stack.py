@@ -1,5 +1,7 @@
 """The template's stack, running on this machine."""
 
+import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +14,7 @@ from local.engines import Engine, EngineName, changed_environment, running_engin
 from local.errors import TemplateError
 from local.functions import LambdaFunction
 from local.gateway import Gateway
-from local.intrinsics import Json
+from local.intrinsics import REGION, Json
 from local.resources import Resources
 from local.server import Server, bind_loopback
 from local.streams import EventSourceMapping, Stream, StreamPoller
@@ -86,6 +88,7 @@ class DevStack:
             if claim:
                 claim.announce(stack.url)
                 exits.callback(claim.withdraw)
+                exits.enter_context(stack._described(data / "stack.json"))
             yield stack
 
     @property
@@ -102,6 +105,22 @@ class DevStack:
     def drain_streams(self) -> None:
         """Wait until the functions on streams have seen every change made so far."""
         self._poller.drain()
+
+    @contextmanager
+    def _described(self, file: Path) -> Iterator[None]:
+        """Have a *file* that says how other processes reach the tables, until the block is left."""
+        name = self.template.name
+        outputs = {
+            "ConversationsTableName": name("ConversationsTable"),
+            "ApiKeysTableName": name("ApiKeysTable"),
+            "PayloadBucketName": name("PayloadBucket"),
+        }
+        endpoint = {"endpoint": os.environ["AWS_ENDPOINT_URL"], "region": REGION}
+        file.write_text(json.dumps(endpoint | {"outputs": outputs}), encoding="utf-8")
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
 
     def _run(self) -> None:
         self._poller.start()

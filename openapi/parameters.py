@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
+from conversations import ids
 from conversations.http.rendering import INCLUDABLE_FIELDS
-from conversations.http.request import DEFAULT_LIMIT
+from conversations.http.request import DEFAULT_LIMIT, MAX_SEARCH_LENGTH
 from conversations.model import Order
 from openapi.schemas import ID, Json
 
@@ -68,6 +69,22 @@ METADATA: Final[Json] = {
         }
     },
 }
+_SEARCH: Final = _parameter(
+    "query",
+    "search",
+    "Only conversations in which every word of this text occurs, perhaps as a part of a word: in"
+    " texts of items, names of files, tool calls, their outputs, or values of metadata. Case does"
+    " not matter. A request reads a limited amount: a page may be short or empty while `has_more`"
+    " is true.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH},
+)
+_AFTER_CONVERSATION: Final = _parameter(
+    "query",
+    "after",
+    "The conversation that the page begins behind; a deleted one is good too. In a search, the"
+    " `last_id` of the page before.",
+    {"type": "string", "pattern": ids.SEARCH_CURSOR},
+)
 _AFTER: Final = _parameter(
     "query",
     "after",
@@ -79,11 +96,12 @@ _AFTER: Final = _parameter(
 def parameters_of(route: Route, dialect: Dialect) -> list[Json]:
     """Return the parameters of a route's query and headers, as a dialect names them."""
     found: dict[str, Json] = {
-        "after": _AFTER,
+        "after": _AFTER_CONVERSATION if "search" in route.parameters else _AFTER,
         "limit": _limit(route.max_limit),
         "order": _order(dialect),
         "include": _include(dialect),
         "metadata": METADATA,
+        "search": _SEARCH,
         "Idempotency-Key": IDEMPOTENCY_KEY,
         "x-stainless-retry-count": RETRY_COUNT,
     }

@@ -22,13 +22,15 @@ from local.template import TEMPLATE, Template
 from tests.support.sdk_report import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tests.support.issue_key import IssueKey
 
 # Every client of httpx reads the world's certificates, 30 ms each time; here they all speak HTTP.
 ssl.create_default_context = cast("Any", functools.cache(ssl.create_default_context))
 
+INFO_LINES = ('{"level":"INFO"', "INFO     ")
+"""How a function's line of level INFO begins, and how pytest shows a record of that level."""
 COUNTED = {
     "http/test_append.py::test_an_item_comes_back_as_it_was_given": (
         "examples in and out by HTTP, equal"
@@ -47,6 +49,41 @@ COUNTED = {
     "e2e/test_routes.py::": "requests to the routes of the deployed stack",
     "e2e/test_permissions.py::test_function_needs": "permissions taken away, and missed",
 }
+
+
+ORDER = ("contract", "storage", "model_checker", "sdk", "template", "openapi", "local", "cli")
+"""Folders that run first: those whose failures name a cause, then those whose tests take long.
+
+Short tests come last, so that two workers end at the same time (`--no-loadscope-reorder`).
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort tests by folder; within one, files and tests keep their order."""
+    items.sort(key=lambda item: place_of(item.path.relative_to(Path(__file__).parent)))
+
+
+def place_of(path: Path) -> int:
+    """Return the place of a file, by its path below `tests`: files in no folder are first."""
+    folder = path.parts[0]
+    if folder in ORDER:
+        return 1 + ORDER.index(folder)
+    return 0 if len(path.parts) == 1 else 1 + len(ORDER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave the local stack's lines about requests that went well out of a failure's report."""
+    report = yield
+    sections = [(name, without_info(text)) for name, text in report.sections]
+    report.sections = [(name, text) for name, text in sections if text]
+    return report
+
+
+def without_info(captured: str) -> str:
+    """Return *captured* output without lines of level INFO, of a function or of the gateway."""
+    lines = captured.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(INFO_LINES))
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""The operator's command line: `conversations keys|objects|purges ...`."""
+"""The operator's command line, `conversations`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans, find_unfinished_purges, requeue_purge
 from conversations.storage.transactions import Table
 from conversations_cli.command_line import Aws, aws_options
+from conversations_cli.erase import erase
+from conversations_cli.export import export_conversations
+from conversations_cli.import_command import import_conversations
 from conversations_cli.key_commands import keys
+from conversations_cli.transcripts import list_conversations, show
+from conversations_cli.usage import usage
 
 REMOVED_AT_ONCE = 1_000
 """Objects that S3 removes in one request."""
@@ -23,7 +28,17 @@ def main() -> None:
     """Operate a Conversations API, with the AWS credentials of your shell."""
 
 
-main.add_command(keys)
+COMMANDS = (
+    keys,
+    list_conversations,
+    show,
+    usage,
+    export_conversations,
+    import_conversations,
+    erase,
+)
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.group()

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, override
 
 import boto3
 import click
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
 from botocore.parsers import ResponseParserError
+
+from conversations.errors import OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+LOCAL_STACK = "stack.json"
+"""The file in the data folder of `make run` that says how its stack is reached."""
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Aws:
     """An account and region, and perhaps a stack there."""
 
@@ -41,21 +53,86 @@ class Aws:
         return outputs
 
 
+class LocalSession(boto3.Session):
+    """The emulator of a running `make run`, in place of AWS."""
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        super().__init__("local", "local", region_name=region)
+        to_emulator = functools.partial(super().client, endpoint_url=endpoint)
+        self.client = to_emulator  # type: ignore[method-assign] # has 400 overloads
+
+
+@dataclass(frozen=True)
+class DevStack(Aws):
+    """The stack of a running `make run`."""
+
+    known: Mapping[str, str]
+
+    @classmethod
+    def at(cls, data: Path) -> DevStack:
+        """Return the stack whose data is in a folder.
+
+        Raises:
+            click.ClickException: none runs there, or it keeps its data in its own memory.
+        """
+        try:
+            found = json.loads((data / LOCAL_STACK).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise click.ClickException(
+                f"No local stack runs with its data in {data}: start it with `make run`, whose"
+                " ENGINE must be ministack."
+            ) from error
+        session = LocalSession(found["endpoint"], found["region"])
+        return cls(session, "local", found["outputs"])
+
+    @override
+    def outputs(self) -> Mapping[str, str]:
+        return self.known
+
+
 def aws_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--stack`, `--region` and `--profile`, and tell AWS's errors in a sentence."""
 
     @click.option("--stack", help="The CloudFormation stack, whose outputs name the rest.")
+    @click.option("--local", "is_local", is_flag=True, help="The stack of `make run` instead.")
+    @click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        default=Path(".local"),
+        show_default=True,
+        help="With --local: the data folder of `make run`.",
+    )
     @click.option("--region", help="The AWS region.  [default: the profile's]")
     @click.option("--profile", help="The AWS profile.  [default: AWS_PROFILE's]")
     @functools.wraps(command)
-    def run(stack: str | None, region: str | None, profile: str | None, **options: object) -> None:
+    def run(
+        stack: str | None,
+        is_local: bool,  # noqa: FBT001 - click's flag
+        data: Path,
+        region: str | None,
+        profile: str | None,
+        **options: object,
+    ) -> None:
+        if is_local and stack is not None:
+            raise click.UsageError("Give either --stack or --local.")
         try:
+            if is_local:
+                command(DevStack.at(data), **options)
+                return
             session = boto3.Session(region_name=region, profile_name=profile)
             region = session.region_name
             command(Aws(session, stack), **options)
         except (BotoCoreError, ClientError, ResponseParserError) as error:
             names = {"stack": stack, "table": options.get("table"), "region": region}
+            if is_local and isinstance(error, EndpointConnectionError):
+                raise click.ClickException(
+                    "The local stack does not answer: start it with `make run`."
+                ) from error
             raise click.ClickException(_sentence(error, names)) from error
+        except OverloadedError as error:
+            raise click.ClickException(
+                f"{error.message} Run the command again: it goes on where it stopped."
+            ) from error
 
     return run
 

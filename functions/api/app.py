@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from conversations import aws_clients, init_phase
-from conversations.contract.bodies import parse_append, parse_create, parse_deletion, parse_update
+from conversations.contract import bodies
 from conversations.http import rendering, routes
 from conversations.http.api import Api
 from conversations.storage.payloads import PayloadStore
+from conversations.storage.search import SearchLimits
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
     from conversations.http.request import Request
 
-DOCUMENT_ROOT = "https://conversations.invalid"
-"""The root of the server's URL in the committed documents, for which a response has its own."""
-
+DOCUMENT_ROOT = "https://conversations.invalid"  # in committed documents; responses have their own
 logger = Logger(use_rfc3339=True)
 api = Api(logger)
 
@@ -58,7 +57,8 @@ def count_retry(attempts: int, **_: object) -> None:
 def store_for(request: Request) -> Store:
     """Return the store of all conversations, which counts what it does in the request's stats."""
     table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], request.stats)
-    return Store(table, payload_store(), int(os.environ["RETENTION_DAYS"]))
+    days = int(os.environ["RETENTION_DAYS"])
+    return Store(table, payload_store(), days, SearchLimits.configured(os.environ))
 
 
 @api.route(
@@ -75,7 +75,7 @@ def create_conversation(request: Request) -> str:
 
     If one initial item is invalid, nothing is created. `Idempotency-Key` makes retries safe.
     """
-    created = parse_create(request.body)
+    created = bodies.parse_create(request.body)
     conversation = store_for(request).create_conversation(
         request.owner,
         request.account,
@@ -91,7 +91,7 @@ def create_conversation(request: Request) -> str:
     "GET",
     routes.CONVERSATIONS,
     operation_ids=("conversations.list", "listConversations"),
-    parameters=[*routes.PAGING, "metadata"],
+    parameters=[*routes.PAGING, "metadata", "search"],
     max_limit=routes.MAX_PAGE_CONVERSATIONS,
     returns="ConversationPage",
     errors=["conversation_not_found", "unknown_parameter"],
@@ -104,10 +104,11 @@ def list_conversations(request: Request) -> str:
     """
     page = store_for(request).list_conversations(
         request.owner,
-        after=request.after,
+        after=request.after_conversation,
         limit=request.limit(routes.MAX_PAGE_CONVERSATIONS),
         order=request.order,
         metadata=request.metadata_filter,
+        search=request.search,
     )
     return rendering.conversations_json(page)
 
@@ -140,7 +141,7 @@ def update_conversation(request: Request, conversation_id: str) -> str:
 
     Pairs of the body are merged in; a null value removes a pair. The response has all pairs.
     """
-    changes = parse_update(request.body)["metadata"] or {}
+    changes = bodies.parse_update(request.body)["metadata"] or {}
     conversation = store_for(request).update_metadata(request.owner, conversation_id, changes)
     return rendering.conversation_json(conversation)
 
@@ -178,7 +179,7 @@ def append_items(request: Request, conversation_id: str) -> str:
 
     1 to 20 items, stored atomically and in order. `Idempotency-Key` makes retries safe.
     """
-    body = parse_append(request.body)
+    body = bodies.parse_append(request.body)
     renderer = request.renderer(body.get("include"))
     appended = store_for(request).append_items(
         request.owner, conversation_id, body["items"], request.idempotency
@@ -229,7 +230,7 @@ def delete_items(request: Request, conversation_id: str) -> str:
     A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
-        request.owner, conversation_id, parse_deletion(request.body), param="item_ids[{}]"
+        request.owner, conversation_id, bodies.parse_deletion(request.body), param="item_ids[{}]"
     )
     return rendering.conversation_json(conversation)
 
@@ -297,4 +298,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return api.respond(event, context)
 
 
-init_phase.prepare([dynamodb], for_snapshot=[s3])
+init_phase.prepare([dynamodb], for_snapshot=[s3, bodies.build_types])

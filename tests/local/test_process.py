@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
 
+on_one_folder = pytest.mark.xdist_group("lives")  # so that one worker has the fixture
 ROOT = Path(__file__).parents[2]
 ITEMS = "/api/v1/llm/conversations/conv_abc123/items"
 MESSAGE = {"items": [{"type": "message", "role": "user", "content": "What is the weather today?"}]}
@@ -95,11 +97,15 @@ def is_in_use(data: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+@pytest.mark.parametrize(
+    ("number", "chosen"),
+    [(signal.SIGTERM, None), (signal.SIGINT, "any!key~at'all")],
+    ids=["term", "int, with a chosen key"],
+)
 def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, chosen: str | None
 ) -> None:
-    with process(tmp_path, "moto") as stack:
+    with process(tmp_path, "moto", **({"API_KEY": chosen} if chosen else {})) as stack:
         answer = stack.ask("POST", MESSAGE)
 
         ended = stack.end(number)
@@ -108,15 +114,8 @@ def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
     assert stack.url.startswith("http://127.0.0.1:")
     assert answer.json()["data"][0]["content"] == "What is the weather today?"
     assert ended == (0, "", "")
-
-
-def test_chosen_key_opens_the_stack(tmp_path: Path) -> None:
-    with process(tmp_path, "moto", API_KEY="any!key~at'all") as stack:
-        status = stack.ask("GET").status_code
-
-    assert stack.key == "any!key~at'all"
-    assert status == 200
-    assert not (tmp_path / "api-key").exists()
+    assert chosen in {stack.key, None}
+    assert (tmp_path / "api-key").exists() is (chosen is None)
 
 
 def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
@@ -137,33 +136,6 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
     assert json.loads(answers[0])["data"][0]["id"].startswith("msg_")
     assert b"What is the weather today?" in answers[1]
     assert b"ResponseInputText" in answers[2]
-
-
-def test_later_greeting_reads_what_is_there(tmp_path: Path) -> None:
-    greetings = []
-    for _ in range(2):
-        with subprocess.Popen(  # noqa: S603 - our own command
-            command(tmp_path),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as running:
-            assert running.stdout
-            greetings.append([*iter(running.stdout.readline, "Ctrl-C ends it.\n")])
-            running.terminate()
-
-    first, second = greetings
-    assert first[0] == f"POST {ITEMS}\n"
-    assert second[0] == f"GET {ITEMS}?order=desc&limit=1\n"
-    assert message_of(second) == message_of(first)
-    with process(tmp_path, "ministack") as stack:
-        assert len(stack.ask("GET").json()["data"]) == 1
-
-
-def message_of(greeting: list[str]) -> str:
-    """The id of the item that a greeting shows."""
-    return next(line for line in greeting if line.strip().startswith('"last_id"'))
 
 
 def test_key_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
@@ -191,20 +163,6 @@ def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
     assert f"not {port}" in line.replace("'", "")
 
 
-def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(tmp_path: Path) -> None:
-    with process(tmp_path, "ministack") as first:
-        begun = time.monotonic()
-        line = refused(tmp_path)
-        waited = time.monotonic() - begun
-        first.end(signal.SIGTERM)
-
-    assert line == (
-        f"error: {tmp_path} is used by the stack at {first.url} (process {first.running.pid}): "
-        "stop that one, or start this one with `make run DATA=.local2 PORT=8001`."
-    )
-    assert waited < 5
-
-
 def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", "--parameter", "CorsOrigins=localhost:5173")
 
@@ -217,48 +175,83 @@ def test_endpoint_has_to_be_named(tmp_path: Path) -> None:
     assert line == "error: The engine aws-endpoint needs AWS_ENDPOINT_URL: set it."
 
 
-def test_data_and_key_survive_a_stop(tmp_path: Path) -> None:
-    with process(tmp_path, "ministack") as first:
+class Lives(NamedTuple):
+    """Three stacks on one data folder, one after the other, and what each of them showed."""
+
+    data: Path
+    first: Process
+    refused: str
+    waited: float
+    end_of_first: tuple[int, str, str]
+    greeting: list[str]
+    orphan: int
+    third: Process
+    listed: list[str]
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
+    """Live through a stop, a kill and another key; each start takes seconds, so tests share them.
+
+    The third begins while the killed one's engine still saves, and gets the folder after that.
+    """
+    data = tmp_path_factory.mktemp("data")
+    with process(data, "ministack") as first:
+        begun = time.monotonic()
+        line = refused(data)
+        waited = time.monotonic() - begun
         first.ask("POST", MESSAGE)
-        ended = first.end(signal.SIGTERM)
-
-    with process(tmp_path, "ministack") as second:
-        listed = second.ask("GET").json()["data"]
-
-    assert ended == (0, "", "")
-    assert [item["content"] for item in listed] == ["What is the weather today?"]
-    assert second.key == first.key
-    assert (tmp_path / "api-key").stat().st_mode & 0o077 == 0
-
-
-def test_data_is_the_same_account_under_another_key(tmp_path: Path) -> None:
-    with process(tmp_path, "ministack") as first:
-        first.ask("POST", MESSAGE)
-        first.end(signal.SIGINT)
-
-    with process(tmp_path, "ministack", API_KEY="another") as second:
-        listed = second.ask("GET").json()["data"]
-
-    assert len(listed) == 1
+        end_of_first = first.end(signal.SIGTERM)
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command(data), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as second:
+        assert second.stdout
+        greeting = [*iter(second.stdout.readline, "Ctrl-C ends it.\n")]
+        orphan = engine_of(data)
+        second.kill()
+    with process(data, "ministack", API_KEY="another") as third:
+        listed = [item["content"] for item in third.ask("GET").json()["data"]]
+        third.end(signal.SIGTERM)
+    return Lives(data, first, line, waited, end_of_first, greeting, orphan, third, listed)
 
 
-def test_killed_stack_leaves_no_process_and_loses_nothing(tmp_path: Path) -> None:
-    with process(tmp_path, "ministack") as killed:
-        killed.ask("POST", MESSAGE)
-        orphan = engine_of(tmp_path)
-        killed.running.kill()
-
-    # It begins while the other still saves, and gets the folder when that has ended.
-    with process(tmp_path, "ministack") as second:
-        listed = second.ask("GET").json()["data"]
-        second.end(signal.SIGTERM)
-
-    assert len(listed) == 1
-    assert engine_of(tmp_path) != orphan
-    assert not is_in_use(tmp_path)
+@on_one_folder
+def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(lives: Lives) -> None:
+    assert lives.refused == (
+        f"error: {lives.data} is used by the stack at {lives.first.url} (process"
+        f" {lives.first.running.pid}): stop that one, or start this one with"
+        " `make run DATA=.local2 PORT=8001`."
+    )
+    assert lives.waited < 5
 
 
-def test_killed_engine_loses_at_most_the_last_second(tmp_path: Path) -> None:
+@on_one_folder
+def test_data_and_key_survive_a_stop(lives: Lives) -> None:
+    assert lives.end_of_first == (0, "", "")
+    assert f"key: {lives.first.key}\n" in lives.greeting
+    assert (lives.data / "api-key").stat().st_mode & 0o077 == 0
+
+
+@on_one_folder
+def test_later_greeting_reads_what_is_there(lives: Lives) -> None:
+    assert lives.greeting[0] == f"GET {ITEMS}?order=desc&limit=1\n"
+    assert '"What is the weather today?"' in "".join(lives.greeting)
+
+
+@on_one_folder
+def test_data_is_the_same_account_under_another_key(lives: Lives) -> None:
+    assert lives.third.key == "another" != lives.first.key
+    assert lives.listed
+
+
+@on_one_folder
+def test_killed_stack_leaves_no_process_and_loses_nothing(lives: Lives) -> None:
+    assert lives.listed == ["What is the weather today?"]
+    assert engine_of(lives.data) != lives.orphan
+    assert not is_in_use(lives.data)
+
+
+def test_killed_engine_ends_the_stack_and_loses_at_most_the_last_second(tmp_path: Path) -> None:
     acknowledged: dict[str, float] = {}
     with process(tmp_path, "ministack") as stack:
         begun = time.monotonic()
@@ -268,8 +261,10 @@ def test_killed_engine_loses_at_most_the_last_second(tmp_path: Path) -> None:
             time.sleep(0.05)
         killed = time.monotonic()
         os.kill(engine_of(tmp_path), signal.SIGKILL)
-        stack.running.communicate(timeout=20)
+        _, err = stack.running.communicate(timeout=20)
 
+    assert stack.running.returncode == 1
+    assert "error: ministack has ended" in err
     with process(tmp_path, "ministack") as second:
         page = second.ask("GET", params={"limit": 100}).json()
         second.end(signal.SIGTERM)
@@ -300,13 +295,3 @@ def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
         make.communicate(timeout=20)
 
     assert not is_in_use(tmp_path)
-
-
-def test_stack_ends_when_its_engine_does(tmp_path: Path) -> None:
-    with process(tmp_path, "ministack") as stack:
-        os.kill(engine_of(tmp_path), signal.SIGKILL)
-
-        _, err = stack.running.communicate(timeout=20)
-
-    assert stack.running.returncode == 1
-    assert "error: ministack has ended" in err

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from conversations import ids
 from conversations.storage import (
     backoff,
+    batch_write,
     delete,
     payloads,
     purge,
@@ -259,7 +260,7 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and chance become the running actor's own."""
     for module in (backoff, delete, purge, reads, rows, store, transactions):
         monkeypatch.setattr(module, "time", _Now())
-    for module in (delete, purge, reads, transactions):
+    for module in (batch_write, delete, reads, transactions):
         monkeypatch.setattr(module, "delays", _delays)
     monkeypatch.setattr(backoff, "_RANDOM", _Now())
     monkeypatch.setattr(delete, "wait", _wait)

@@ -8,7 +8,7 @@ import pytest
 
 from conversations.model import Conversation
 from conversations.storage import conversation_pages, rows
-from conversations.storage.conversation_pages import ConversationPageReader
+from conversations.storage.conversation_pages import OwnerIndex
 from tests.model_checker.actors import patch
 from tests.model_checker.list_scenarios import RED, ListStory, changer, list_reader
 from tests.model_checker.scenarios import appender, ender
@@ -55,20 +55,20 @@ def test_a_list_beside_changes_keeps_what_is_promised(
     record_property("states", states)
 
 
-def with_repeated_keys(reader: ConversationPageReader, entries: Sequence[Row]) -> Iterator[Any]:
+def with_repeated_keys(index: OwnerIndex, entries: Sequence[Row]) -> Iterator[Row]:
     """Read the row of each entry, however many of them are one conversation's."""
-    table = reader._table  # noqa: SLF001
+    table = index._table  # noqa: SLF001
     keys = [rows.primary_key(entry["pk"]["S"], entry["sk"]["S"]) for entry in entries]
     asked: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
     found = table.dynamodb.batch_get_item(RequestItems=asked)["Responses"][table.name]
-    yield from (rows.read_conversation(row) for row in found if rows.is_live(row))
+    yield from (row for row in found if rows.is_live(row))
 
 
-def of_the_entries_alone(_: ConversationPageReader, entries: Sequence[Row]) -> Iterator[Any]:
+def of_the_entries_alone(_: OwnerIndex, entries: Sequence[Row]) -> Iterator[Row]:
     """List what the index has, without a look at the rows."""
     for entry in entries:
         name = entry["pk"]["S"].partition("/")[2]
-        yield Conversation(name, entry["owner"]["S"], "acme", 0, {})
+        yield rows.conversation_row(Conversation(name, entry["owner"]["S"], "acme", 0, {}), "")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def of_the_entries_alone(_: ConversationPageReader, entries: Sequence[Row]) -> I
 def test_the_search_finds(
     replacement: object, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ConversationPageReader, "_complete", replacement)
+    monkeypatch.setattr(OwnerIndex, "matching", replacement)
 
     with pytest.raises(AssertionError, match=f"^{broken}"):
         ListStory(CHANGER, reader=list_reader("asc", 4)).explore()

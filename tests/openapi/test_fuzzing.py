@@ -11,7 +11,7 @@ import pytest
 import schemathesis
 from schemathesis.core.failures import FailureGroup
 
-from conversations.http.dialects import DIALECTS, Dialect
+from conversations.http.dialects import DIALECTS, MKA1, OPENAI, Dialect
 from openapi.document import FOLDER
 from openapi.fuzzing import ROOT, command
 from openapi.schemathesis_hooks import error_code_conformance
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
-DRAWN = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4")
+DRAWN = ("--phases", "examples,fuzzing,stateful", "--max-examples", "2")
 # Of the two bodies that hold items there are thousands of cases: `make fuzz`.
 LISTED = ("--phases", "coverage", "--exclude-operation-id-regex", "create$|^create")
 
@@ -52,8 +52,14 @@ def try_service(stack: DevStack, issue_key: IssueKey, tmp_path: Path) -> TryServ
     return run
 
 
-@pytest.mark.parametrize("options", [DRAWN, LISTED], ids=["drawn", "listed"])
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
+@pytest.mark.parametrize(
+    ("dialect", "options"),
+    [
+        *(pytest.param(dialect, DRAWN, id=f"{dialect.prefix} drawn") for dialect in DIALECTS),
+        pytest.param(MKA1, LISTED, id=f"{MKA1.prefix} listed"),
+        pytest.param(OPENAI, LISTED, id=f"{OPENAI.prefix} listed", marks=pytest.mark.prove),
+    ],
+)
 def test_the_service_keeps_to_its_document(
     dialect: Dialect,
     options: tuple[str, ...],

@@ -140,6 +140,22 @@ def test_an_end_user_has_conversations_of_their_own(console: Console, client: ht
     expect(window.locator("#list strong")).to_have_text(["The account's"])
 
 
+def test_a_search_finds_what_was_said(console: Console, client: httpx.Client) -> None:
+    make(client, "Other")
+    found = make(client, "Boat")
+    ferry = {**HELLO, "content": "When does the ferry to Texel leave?"}
+    client.post(f"/conversations/{found}/items", json={"items": [ferry]}).raise_for_status()
+    window = console.sign_in()
+    expect(window.locator("#list strong")).to_have_text(["Boat", "Other"])
+
+    window.get_by_label("Search in conversations").fill("TEXEL ferry")
+    expect(window.locator("#list strong")).to_have_text(["Boat"])
+    window.get_by_label("Search in conversations").fill("Terschelling")
+
+    expect(window.locator("#list-end")).to_have_text("No conversation matches.")
+    expect(window.locator("#list strong")).to_have_count(0)
+
+
 def test_a_search_goes_on_over_pages_that_are_empty(console: Console, client: httpx.Client) -> None:
     make(client, "Ferry")
     window = console.sign_in()

@@ -1,8 +1,8 @@
 """One fault at every call of every operation, and many at random: what is left of the promises.
 
 Each operation runs once for every call it makes and every fault that call may meet; transactions,
-which the store tries again, both with time for that and without. Then its client
-sends the same request again, as clients do.
+which the store tries again, in turn with time for that and without, and in `make prove` always
+both. Then its client sends the same request again, as clients do.
 """
 
 from __future__ import annotations
@@ -47,6 +47,13 @@ class Scenario:
 
     budgets: tuple[float, ...] = (0.0, 3.0)
     """Seconds for more attempts at a transaction."""
+
+    @classmethod
+    def budgets_of(cls, call: str, number: int, *, is_whole: bool) -> Sequence[float]:
+        """Return those that a fault is tried with: one of them in turn, or all."""
+        if not call.startswith("Transact"):
+            return cls.budgets[:1]
+        return cls.budgets if is_whole else [cls.budgets[number % len(cls.budgets)]]
 
     def prepare(self, world: World) -> None:
         """What is there before it."""
@@ -335,8 +342,8 @@ def test_a_fault_at_any_call_breaks_no_promise(
     faults = [
         (seconds, place, fault)
         for place, call in enumerate(calls)
-        for fault in faults_of(call, lost)
-        for seconds in (scenario.budgets if call.startswith("Transact") else scenario.budgets[:1])
+        for number, fault in enumerate(faults_of(call, lost), start=place)
+        for seconds in scenario.budgets_of(call, number, is_whole=lost is LOST["all kinds"])
     ]
     for seconds, place, fault in faults:
         monkeypatch.setattr(backoff, "RETRY_SECONDS", seconds)

@@ -24,7 +24,7 @@ from conversations.errors import (
     OverloadedError,
 )
 from conversations.model import IdempotencyInfo
-from conversations.storage import backoff, payloads, rows
+from conversations.storage import backoff, delete, payloads, rows
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation
 from conversations.storage.store import Store
@@ -403,7 +403,8 @@ def test_what_fits_100_actions_is_deleted_by_one_transaction(
 def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doomed = fill(store, conversation_id, batches=60, size=1)
+    monkeypatch.setattr(delete, "MAX_ACTIONS", 20)  # instead of 100: nine batches, not 49
+    doomed = fill(store, conversation_id, batches=12, size=1)
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
     writes.before(None, refusal("ThrottlingException"))
@@ -415,7 +416,7 @@ def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     between = len(texts(store, conversation_id))
     store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
 
-    assert (left, between) == (11, 11)
+    assert (left, between) == (3, 3)
     assert texts(store, conversation_id) == []
     with pytest.raises(ItemNotFoundError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
@@ -552,10 +553,15 @@ def test_a_deletion_whose_answer_is_lost_is_done(
 
 
 def test_the_objects_of_a_deletion_that_stopped_half_way_go_with_its_rows(
-    store: Store, stack: DevStack, conversation_id: str, writes: Faults
+    store: Store,
+    stack: DevStack,
+    conversation_id: str,
+    writes: Faults,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(delete, "MAX_ACTIONS", 20)  # instead of 100
     append(store, conversation_id, {**LARGE, "id": "large"})
-    doomed = ["large", *fill(store, conversation_id, batches=60, size=1)]
+    doomed = ["large", *fill(store, conversation_id, batches=12, size=1)]
 
     writes.before(None, refusal("ValidationException"))
     with pytest.raises(ClientError):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from conversations.model import Order
     from local.resources import Resources
 
-STEPS = int(os.environ.get("STEPS", "1320"))
+STEPS = int(os.environ.get("STEPS", "920"))
 STEPS_EACH = 40
 CONTENTS = [
     "",

@@ -1,18 +1,21 @@
 """What `sam build` makes, run as Lambda runs it: from its artefacts and nothing else."""
 
+import functools
 import importlib.metadata
 import json
 import re
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple, get_args
 
 import httpx
 import pytest
 
+from conversations.contract.items import Item
 from local.intrinsics import mapping
 from local.template import Template
 from tests.support.runtime_api import FunctionError, RuntimeApi, serve_runtime_api
@@ -123,30 +126,41 @@ def test_built_purge_refuses_what_is_no_stream(artefacts: Path, lambda_runtime: 
 
 
 MADE_AT_INIT = {
-    "ApiFunction": ["dynamodb"],
-    "AuthorizerFunction": ["api_keys"],
-    "PurgeFunction": ["dynamodb", "payload_store"],
+    "ApiFunction": {"dynamodb"},
+    "AuthorizerFunction": {"api_keys"},
+    "PurgeFunction": {"dynamodb", "payload_store"},
 }
+MADE_FOR_A_SNAPSHOT = {"ApiFunction": {"s3", "_create"}}
+ITEM_TYPES = len(get_args(Item))
+NOT_IMPORTED = {
+    "aws_lambda_powertools.event_handler.appsync",
+    "aws_lambda_powertools.utilities.data_classes.connect_contact_flow_event",
+    "botocore.docs.method",
+}
+"""What the untrimmed packages import, and no function needs."""
 
 
-@pytest.mark.parametrize("initialization_type", ["on-demand", "snap-start"])
-@pytest.mark.parametrize("function", MADE_AT_INIT)
-def test_a_built_function_makes_its_clients_while_lambda_loads_it(
+class Loaded(NamedTuple):
+    """What a function made while Lambda loaded it."""
+
+    made: set[str]
+    item_types: int
+    hooks: list[str] | None
+    modules: set[str]
+
+
+@pytest.fixture(scope="module")
+def load(artefacts: Path, lambda_runtime: Path) -> Callable[[str, str], Loaded]:
+    """Import a built function as Lambda does, once for all tests."""
+    return functools.cache(lambda function, kind: loaded(function, kind, artefacts, lambda_runtime))
+
+
+def loaded(
     function: str, initialization_type: str, artefacts: Path, lambda_runtime: Path
-) -> None:
-    is_snapshot = initialization_type == "snap-start"
-    expected = [*MADE_AT_INIT[function], *(["s3"] if "Api" in function and is_snapshot else [])]
-    script = (
-        "import app, functools, json, sys\n"
-        "made = [name for name, value in vars(app).items()"
-        " if hasattr(value, 'cache_info') and value.cache_info().currsize]\n"
-        "hooks = sys.modules.get('snapshot_restore_py')\n"
-        "seeds = hooks and [hook[0].__name__ for hook in hooks.get_after_restore()]\n"
-        "print(json.dumps([made, seeds]))"
-    )
+) -> Loaded:
     path = [artefacts / function, artefacts / "ConversationsLayer/python", lambda_runtime]
     done = subprocess.run(  # noqa: S603 - our own artefact
-        [sys.executable, "-S", "-c", script],
+        [sys.executable, "-S", ROOT / "tests/support/loaded_function.py"],
         env={
             **FUNCTIONS[function].environment,
             "AWS_LAMBDA_INITIALIZATION_TYPE": initialization_type,
@@ -157,11 +171,38 @@ def test_a_built_function_makes_its_clients_while_lambda_loads_it(
         text=True,
         check=True,
     )
+    made, item_types, hooks, modules = json.loads(done.stdout)
+    return Loaded({*made}, item_types, hooks, {*modules})
 
-    made, seeds = json.loads(done.stdout)
-    assert {*expected} <= {*made}
-    assert seeds == (["seed"] if is_snapshot else None)
-    assert is_snapshot or "s3" not in made
+
+@pytest.mark.parametrize("function", MADE_AT_INIT)
+def test_a_built_function_makes_its_clients_while_lambda_loads_it(
+    function: str, load: Callable[[str, str], Loaded]
+) -> None:
+    found = load(function, "on-demand")
+
+    assert MADE_AT_INIT[function] <= found.made
+    assert not MADE_FOR_A_SNAPSHOT.get(function, set()) & found.made
+    assert found.item_types == 0
+    assert found.hooks is None
+
+
+@pytest.mark.parametrize("function", MADE_AT_INIT)
+def test_a_snapshot_has_all_that_a_request_may_need(
+    function: str, load: Callable[[str, str], Loaded]
+) -> None:
+    found = load(function, "snap-start")
+
+    assert MADE_AT_INIT[function] | MADE_FOR_A_SNAPSHOT.get(function, set()) <= found.made
+    assert found.item_types == (ITEM_TYPES if function == "ApiFunction" else 0)
+    assert found.hooks == ["seed"]
+
+
+@pytest.mark.parametrize("function", MADE_AT_INIT)
+def test_a_start_imports_nothing_of_what_was_trimmed(
+    function: str, load: Callable[[str, str], Loaded]
+) -> None:
+    assert not NOT_IMPORTED & load(function, "on-demand").modules
 
 
 @pytest.mark.parametrize("machine", MACHINES)

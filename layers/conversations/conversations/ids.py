@@ -15,11 +15,15 @@ from collections.abc import Iterable
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 """What every id in a path, a query or a body may look like, ours and the client's."""
 
+SEARCH_CURSOR = r"^[A-Za-z0-9_-]{1,64}(~[0-9a-v]{26}~[0-9a-f]{1,32})?$"
+"""What `after` of a list of conversations may look like: an id, or a place inside a conversation
+where a search was interrupted."""
+
 _KEY_LENGTH = 26
 _PAIRS = ["".join(pair) for pair in itertools.product("0123456789abcdefghijklmnopqrstuv", repeat=2)]
 """Ten bits in base32hex."""
 _GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
-_PREFIXES = {
+PREFIXES = {
     "message": "msg",
     "output_audio": "aud",
     "file_search_call": "fs",
@@ -46,12 +50,24 @@ _PREFIXES = {
     "tool_search_output": "tso",
     "apply_patch_call": "apc",
     "apply_patch_call_output": "apco",
+    "item_reference": "item",
+    "additional_tools": "item",
+    "compaction_trigger": "item",
+    "configuration_update": "item",
+    "program": "item",
+    "program_output": "item",
 }
+"""The prefix of a generated id, by item type. A reference gets one: its `id` is another item's."""
 
 
 def is_id(text: str) -> bool:
     """Whether *text* may stand as an id at all; says nothing of existence."""
     return re.fullmatch(ID_PATTERN, text) is not None and not text.endswith("\n")
+
+
+def is_search_cursor(text: str) -> bool:
+    """Return whether *text* may be the cursor of a list of conversations."""
+    return re.fullmatch(SEARCH_CURSOR, text) is not None and not text.endswith("\n")
 
 
 def owner_of(account: str, end_user: str) -> str:
@@ -114,9 +130,14 @@ def slot_of(key: str) -> int:
     return (int(key[-4:], 32) & 0x3FFFF) >> 2
 
 
+def milliseconds_of(key: str) -> int:
+    """Return when the batch of *key* was written, by the clock of its writer or a little later."""
+    return int(key[:10], 32) >> 2
+
+
 def generated_id(item_type: str, key: str) -> str:
     """Return the id of an item that came without one: the prefix of its type, and its key."""
-    return f"{_PREFIXES.get(item_type, 'item')}_{key}"
+    return f"{PREFIXES[item_type]}_{key}"
 
 
 def key_in(item_id: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired, TypedDict, cast
 from pydantic import AfterValidator, FailFast, Field, TypeAdapter, with_config
 from pydantic_core import PydanticCustomError
 
-from conversations.contract.fields import CLOSED, Id, ListOf
+from conversations.contract.fields import CLOSED, Id, ListOf, build_members
 from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID, AnyItem, Item
 from conversations.contract.validation import parse
 from conversations.errors import InvalidRequestError
@@ -70,6 +70,12 @@ _METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
 def _create() -> TypeAdapter[CreateConversation]:
     """The contract of a create, made when first asked for: an append's cold start is spared it."""
     return TypeAdapter(CreateConversation)
+
+
+def build_types() -> None:
+    """Build all types that requests would build on first use."""
+    build_members(Item)
+    _create()
 
 
 def parse_create(body: str | bytes | None) -> CreateConversation:

@@ -129,6 +129,12 @@ _member = functools.cache(LazyMember)
 """One for all unions that it is in."""
 
 
+def build_members(union: object) -> None:
+    """Build every member of a `LazyTaggedUnion`, which requests would build on first use."""
+    for member in get_args(union):
+        _ = _member(_plain(member)).adapter
+
+
 def _member_tag(member: object) -> str:
     for mark in getattr(member, "__metadata__", ()):
         if isinstance(mark, Tag):

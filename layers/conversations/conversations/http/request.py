@@ -30,7 +30,7 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 """What Lambda takes in one synchronous invocation; API Gateway lets 10 MB through to it."""
 END_USER_PATTERN = r"[ -~]{1,256}"
 IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
-LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata"})
+LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata", "search"})
 """What is no pair of metadata in the query of a list of conversations."""
 INCLUDE_PARAMETERS = ("include", "include[]")
 """The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times,
@@ -41,6 +41,7 @@ MISSPELT_RATIO = 0.8
 `limt` and `ordre` reach it; `topic`, `user`, `name` and `order_id` do not.
 """
 DEFAULT_LIMIT = 20
+MAX_SEARCH_LENGTH = 200
 
 
 class Request:
@@ -150,6 +151,14 @@ class Request:
         after = self._parameter("after")
         return None if after is None else _valid_id("after", after)
 
+    @property
+    def after_conversation(self) -> str | None:
+        """Return the id, or the cursor of a search, that a page of conversations begins behind."""
+        after = self._parameter("after")
+        if after is None or ids.is_search_cursor(after):
+            return after
+        return _valid_id("after", after)
+
     def limit(self, most: int) -> int:
         """Return how many entries a page may have, up to *most*; 20 by default."""
         text = self._parameter("limit")
@@ -196,9 +205,7 @@ class Request:
 
         They come as a JSON object or, as the mka1 SDK sends a dict, each under its own name.
         """
-        search, text = self._parameter("search"), self._parameter("metadata")
-        if search is not None:
-            raise _invalid("search", search, "omitted, because search is not supported")
+        text = self._parameter("metadata")
         query = self._event.multi_value_query_string_parameters
         pairs = {
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
@@ -209,6 +216,14 @@ class Request:
         for name in (name for name in pairs if name in parsed):
             _single(name, (pairs[name], parsed[name]))
         return pairs | parsed
+
+    @property
+    def search(self) -> str | None:
+        """Return the text to search for, or None."""
+        text = self._parameter("search")
+        if text is not None and not 1 <= len(text) <= MAX_SEARCH_LENGTH:
+            raise _invalid("search", text, f"1 to {MAX_SEARCH_LENGTH} characters")
+        return text
 
     def _parameter(self, name: str) -> str | None:
         """What the query says once, or not at all."""

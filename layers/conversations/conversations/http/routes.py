@@ -9,7 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 type Parameter = Literal[
-    "after", "limit", "order", "include", "metadata", "Idempotency-Key", "x-stainless-retry-count"
+    "after",
+    "limit",
+    "order",
+    "include",
+    "metadata",
+    "search",
+    "Idempotency-Key",
+    "x-stainless-retry-count",
 ]
 
 CONVERSATIONS = "/conversations"

@@ -22,8 +22,8 @@ MAX_QUERIES = 10
 """Reads of the index for one page: a filter that nothing matches ends the page there."""
 
 
-class ConversationPageReader:
-    """Reader of pages of one owner's conversations that have some pairs of metadata."""
+class OwnerIndex:
+    """One owner's live conversations in the order of their last change, as far as they match."""
 
     def __init__(self, table: Table, owner: str, order: Order, metadata: Mapping[str, str]) -> None:
         self._table = table
@@ -31,44 +31,29 @@ class ConversationPageReader:
         self._order = order
         self._metadata = metadata
 
-    def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
-        """Return up to *limit* conversations, whether there are more, and the next cursor.
+    def start_after(self, cursor: str) -> Row:
+        """Return where the index goes on; a deleted conversation still has its place.
 
-        An update of `updated_at` moves an index entry, and one `Query` or two of them may return
-        it at both its places: the conversation is listed once, at the first, and never behind
-        itself.
+        *cursor* is a conversation's id, or that of a search (`ids.SEARCH_CURSOR`), which begins so.
 
         Raises:
-            ConversationNotFoundError: there is no conversation *after*.
+            ConversationNotFoundError: the owner never had that conversation.
         """
-        start = None if after is None else self._start(after)
-        found: dict[str, Conversation] = {}
-        for scanned in itertools.count(1):
-            entries, start = self._query(start, limit + 1)
-            for conversation in self._complete(entries):
-                if conversation.conversation_id != after:
-                    found.setdefault(conversation.conversation_id, conversation)
-            listed = [*found.values()]
-            if len(listed) > limit:
-                return listed[:limit], True, listed[limit - 1].conversation_id
-            if start is None:
-                return listed, False, listed[-1].conversation_id if listed else ""
-            if scanned == MAX_QUERIES:
-                return listed, True, start["pk"]["S"].partition("/")[2]
-        raise AssertionError  # pragma: no cover - count does not end
-
-    def _start(self, after: str) -> Row:
-        """Return where the index goes on; a deleted conversation still has its place."""
-        key = rows.primary_key(rows.partition(self._owner, after), rows.CONVERSATION_SK)
+        conversation_id = cursor.partition("~")[0]
+        pk = rows.partition(self._owner, conversation_id)
+        key = rows.primary_key(pk, rows.CONVERSATION_SK)
         response = self._table.dynamodb.get_item(
             TableName=self._table.name, Key=key, ConsistentRead=True
         )
         updated_at = response.get("Item", {}).get("updated_at")
         if updated_at is None:
-            raise ConversationNotFoundError(f"Conversation '{after}' was not found.", param="after")
+            raise ConversationNotFoundError(
+                f"Conversation '{conversation_id}' was not found.", param="after"
+            )
         return {**key, "owner": {"S": self._owner}, "updated_at": updated_at}
 
-    def _query(self, start: Row | None, count: int) -> tuple[list[Row], Row | None]:
+    def query(self, start: Row | None, count: int) -> tuple[list[Row], Row | None]:
+        """Return up to *count* entries, or more where most may not match, and the next start."""
         request: QueryInputTypeDef = {
             "TableName": self._table.name,
             "IndexName": rows.BY_OWNER,
@@ -83,12 +68,49 @@ class ConversationPageReader:
         response = self._table.dynamodb.query(**request)
         return response["Items"], response.get("LastEvaluatedKey")
 
-    def _complete(self, entries: Iterable[Row]) -> Iterator[Conversation]:
-        """Yield the matching conversations of index entries, each once, in order."""
+    def matching(self, entries: Iterable[Row]) -> Iterator[Row]:
+        """Yield the conversation rows of index entries that have the metadata, in order.
+
+        An update of `updated_at` moves an entry, and a `Query` may return it at both its places:
+        the conversation is listed once, at the first.
+        """
         keys = {entry["pk"]["S"]: {"pk": entry["pk"], "sk": entry["sk"]} for entry in entries}
         found = {row["pk"]["S"]: row for row in batch_get(self._table, keys.values())}
         for pk in keys:
             if row := found.get(pk):
-                conversation = rows.read_conversation(row)
-                if self._metadata.items() <= conversation.metadata.items():
-                    yield conversation
+                pairs = rows.read_conversation(row).metadata
+                if self._metadata.items() <= pairs.items():
+                    yield row
+
+
+class ConversationPageReader:
+    """Reader of pages of one owner's conversations."""
+
+    def __init__(self, index: OwnerIndex) -> None:
+        self._index = index
+
+    def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
+        """Return up to *limit* conversations, whether there are more, and the next cursor.
+
+        An update of `updated_at` moves an index entry, and one `Query` or two of them may return
+        it at both its places: the conversation is listed once, at the first, and never behind
+        itself.
+
+        Raises:
+            ConversationNotFoundError: there is no conversation *after*.
+        """
+        start = None if after is None else self._index.start_after(after)
+        found: dict[str, Conversation] = {}
+        for scanned in itertools.count(1):
+            entries, start = self._index.query(start, limit + 1)
+            for conversation in map(rows.read_conversation, self._index.matching(entries)):
+                if conversation.conversation_id != after:
+                    found.setdefault(conversation.conversation_id, conversation)
+            listed = [*found.values()]
+            if len(listed) > limit:
+                return listed[:limit], True, listed[limit - 1].conversation_id
+            if start is None:
+                return listed, False, listed[-1].conversation_id if listed else ""
+            if scanned == MAX_QUERIES:
+                return listed, True, start["pk"]["S"].partition("/")[2]
+        raise AssertionError  # pragma: no cover - count does not end

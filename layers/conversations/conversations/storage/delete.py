@@ -216,6 +216,8 @@ class DeleteItems(ConversationTransaction):
             change += ", deleting = :mark"
         elif self._mark is not None:
             change += " REMOVE deleting"
+        values[":one"] = rows.number(1)
+        change += " ADD deletions :one"
         actions = [self._update(change, "", values)]
         for rewrite in self._rewrites:
             actions += rewrite.actions(self._table.name)

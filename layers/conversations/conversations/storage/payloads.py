@@ -159,7 +159,7 @@ class PayloadStore:
     def read_lines(self, parts: Sequence[Part]) -> list[list[str]]:
         """Return the lines of each part, in order; objects are read in parallel."""
         if sum(part.payload.object_key is not None for part in parts) > 1:
-            self._client()  # made here, by one thread and once
+            self.connect()
             data = self.executor.map(self._read, parts)
         else:
             data = map(self._read, parts)
@@ -167,6 +167,10 @@ class PayloadStore:
             part.decode(found, part.byte_range()[0])
             for part, found in zip(parts, data, strict=True)
         ]
+
+    def connect(self) -> None:
+        """Make the client, so that several threads may use the store after this."""
+        self._client()
 
     def read_all(self, payload: Payload) -> bytes:
         """Return all data of a payload."""

@@ -7,9 +7,8 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from conversations.errors import OverloadedError
 from conversations.storage import rows
-from conversations.storage.backoff import delays
+from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.delete import TOMBSTONE_SECONDS
 from conversations.storage.items import ItemBody
 from conversations.storage.payloads import Part
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from conversations.storage.payloads import PayloadStore
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Table
-
-BATCH_WRITE_MAX = 25
-"""Rows of one `BatchWriteItem`."""
 
 
 def purge_conversation(
@@ -191,14 +187,4 @@ def _delete_rows(table: Table, found: Sequence[Row]) -> None:
     requests: list[WriteRequestUnionTypeDef] = [
         {"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in found
     ]
-    for delay in delays(table.stats):
-        sent = len(requests)
-        response = table.dynamodb.batch_write_item(RequestItems={table.name: requests})
-        requests = [*response["UnprocessedItems"].get(table.name, [])]
-        table.stats.add("PurgedRows", sent - len(requests))
-        if not requests:
-            return
-        table.stats.add("Throttles")
-        if delay is None:
-            raise OverloadedError(f"{len(requests)} rows could not be deleted.")
-        time.sleep(delay)
+    batch_write(table, requests, "PurgedRows")

@@ -6,6 +6,7 @@
                                                keys of the latest 12 batches; last_body (SHA-256);
                                                owner and account (for the indexes); deleting
                                                (SHA-256 of the ids whose deletion is under way);
+                                               deletions (how many transactions deleted items);
                                                deleted_at (ms) and purges
     owner/conversation   b#<first key>         a batch: n (items it was written with), codec, size,
                                                and data or object (a key of the bucket); ends, where
@@ -45,6 +46,10 @@ CONVERSATION_SK = "c"
 """The sort key of the conversation row."""
 BATCH_PREFIX = "b#"
 """The first characters of the sort keys of batches."""
+TOMBSTONE_PREFIX = "t#"
+POINTER_PREFIX = "p#"
+BY_ACCOUNT = "by-account"
+"""The index of live conversations by account."""
 BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
 RECENT_BATCHES = ("last_key", *(f"before_{place}" for place in range(1, 12)))
@@ -68,12 +73,12 @@ def batch_sk(key: str) -> str:
 
 def tombstone_sk(key: str) -> str:
     """Return the sort key of the tombstone of the batch that *key* belongs to."""
-    return f"t#{ids.first_key(key)}"
+    return f"{TOMBSTONE_PREFIX}{ids.first_key(key)}"
 
 
 def pointer_sk(item_id: str) -> str:
     """Return the sort key of the row that claims a client's id."""
-    return f"p#{item_id}"
+    return f"{POINTER_PREFIX}{item_id}"
 
 
 def primary_key(pk: str, sk: str) -> Row:

@@ -16,12 +16,13 @@ from conversations.errors import RequestTooLargeError
 from conversations.model import Conversation, Page
 from conversations.storage import payloads, rows
 from conversations.storage.append import Append, Batch, Create
-from conversations.storage.conversation_pages import ConversationPageReader
+from conversations.storage.conversation_pages import ConversationPageReader, OwnerIndex
 from conversations.storage.delete import DeleteConversation, ItemDeletion
 from conversations.storage.items import ItemBody
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader
 from conversations.storage.reads import find_items, item_not_found, read_conversation_with
+from conversations.storage.search import SearchLimits, SearchReader, Words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +39,16 @@ SECONDS_PER_DAY = 86_400
 class Store:
     """The conversations of all owners; every method sees one owner's."""
 
-    def __init__(self, table: Table, payload_store: PayloadStore, retention_days: int = 0) -> None:
+    def __init__(
+        self,
+        table: Table,
+        payload_store: PayloadStore,
+        retention_days: int = 0,
+        search_limits: SearchLimits | None = None,
+    ) -> None:
         self._table = table
         self._payloads = payload_store
+        self._search_limits = search_limits or SearchLimits()
         self._lifetime = retention_days * SECONDS_PER_DAY or None
 
     def create_conversation(
@@ -119,7 +127,7 @@ class Store:
         """
         DeleteConversation(self._table, rows.partition(owner, conversation_id)).commit()
 
-    def list_conversations(
+    def list_conversations(  # noqa: PLR0913 - one for each parameter of the route
         self,
         owner: str,
         *,
@@ -127,18 +135,25 @@ class Store:
         limit: int,
         order: Order,
         metadata: Mapping[str, str],
+        search: str | None = None,
     ) -> Page[Conversation]:
         """Return the owner's conversations by their last change, those with all given pairs.
 
         The index behind it follows a change within a second or so. A page that would take too
         many reads ends early. A conversation that changes moves: in ascending order, the page after
-        it starts at its new place.
+        it starts at its new place. With *search*, its words are required too, and `has_more` means
+        that conversations are left to search: see `SearchReader`.
 
         Raises:
             ConversationNotFoundError: there is no conversation *after*.
         """
-        reader = ConversationPageReader(self._table, owner, order, metadata)
-        page = Page(*reader.read(after, limit))
+        index = OwnerIndex(self._table, owner, order, metadata)
+        if search is None:
+            page = Page(*ConversationPageReader(index).read(after, limit))
+        else:
+            scope = (self._table, self._payloads, index)
+            reader = SearchReader(*scope, Words(search), self._search_limits)
+            page = Page(*reader.read(after, limit))
         self._table.stats.items += len(page.entries)
         return page
 

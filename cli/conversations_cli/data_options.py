@@ -1,0 +1,136 @@
+"""What the commands on conversations share: where they are, whose they are, and progress."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conversations import ids
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.transactions import Table
+from conversations_cli.command_line import Aws, aws_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_s3.client import S3Client
+
+PROGRESS_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Data:
+    """The table and the bucket of a stack."""
+
+    aws: Aws
+    table: Table
+    s3: S3Client
+    bucket: str
+    payloads: PayloadStore
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose conversations a command is about."""
+
+    account: str
+    end_user: str | None
+    is_whole_account: bool
+
+    @property
+    def owner(self) -> str | None:
+        """The owner's identity; None for all end users of the account and the account itself."""
+        return None if self.is_whole_account else ids.owner_of(self.account, self.end_user or "")
+
+    @property
+    def label(self) -> str:
+        """The scope for people."""
+        if self.is_whole_account:
+            return f"account '{self.account}' and all its end users"
+        if self.end_user is None:
+            return f"account '{self.account}' itself"
+        return f"end user '{self.end_user}' of account '{self.account}'"
+
+
+def data_command(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name table and bucket, and both as its first argument."""
+
+    @aws_options
+    @click.option("--table", help="The table of conversations itself, with --bucket.")
+    @click.option("--bucket", help="The bucket of payloads itself, with --table.")
+    @functools.wraps(command)
+    def run(aws: Aws, table: str | None, bucket: str | None, **options: object) -> None:
+        if (table is None) != (bucket is None) or (aws.stack is None) == (table is None):
+            raise click.UsageError("Give either --stack, --local, or --table and --bucket.")
+        outputs: Any = {"ConversationsTableName": table, "PayloadBucketName": bucket}
+        if table is None:
+            outputs = aws.outputs()
+        s3, name = aws.session.client("s3"), outputs["PayloadBucketName"]
+        conversations = Table(aws.session.client("dynamodb"), outputs["ConversationsTableName"])
+        with ThreadPoolExecutor(1) as executor:
+            payloads = PayloadStore(name, lambda: s3, executor)
+            command(Data(aws, conversations, s3, name, payloads), **options)
+
+    return run
+
+
+def scope_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say whose conversations are meant, as `scope`."""
+
+    @click.option("--account", required=True, help="The account whose conversations are meant.")
+    @click.option("--end-user", help="One of its end users.  [default: the account itself]")
+    @click.option(
+        "--all-end-users", "is_whole_account", is_flag=True, help="The account and all end users."
+    )
+    @functools.wraps(command)
+    def run(
+        *args: object,
+        account: str,
+        end_user: str | None,
+        is_whole_account: bool,
+        **options: object,
+    ) -> None:
+        if end_user is not None and is_whole_account:
+            raise click.UsageError("Give either --end-user or --all-end-users.")
+        if not ids.is_id(account):
+            raise click.UsageError(f"'{account}' is no account: 1 to 64 of A-Z a-z 0-9 _ -.")
+        command(*args, scope=Scope(account, end_user, is_whole_account), **options)
+
+    return run
+
+
+class Progress:
+    """A line of numbers on a terminal's standard error, rewritten now and then."""
+
+    def __init__(self) -> None:
+        self._is_shown = sys.stderr.isatty()
+        self._next = 0.0
+
+    def show(self, text: str) -> None:
+        """Show *text*, unless something was shown a moment ago."""
+        if self._is_shown and time.monotonic() >= self._next:
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+            self._next = time.monotonic() + PROGRESS_SECONDS
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Progress]:
+    """Have a line of progress until the block is left."""
+    shown = Progress()
+    try:
+        yield shown
+    finally:
+        if sys.stderr.isatty():
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def amount(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 conversation", "2,000 items"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

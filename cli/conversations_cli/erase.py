@@ -1,0 +1,226 @@
+"""`conversations erase`: all conversations of an owner or an account, until nothing is left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+from botocore.exceptions import ClientError
+
+from conversations.errors import ConversationNotFoundError
+from conversations.storage import rows
+from conversations.storage.scan import scan_index
+from conversations.storage.store import Store
+from conversations_cli.data_options import (
+    Data,
+    Progress,
+    Scope,
+    amount,
+    data_command,
+    progress,
+    scope_options,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+POLL_SECONDS = 1.0
+
+
+class Receipt(NamedTuple):
+    """What was erased, and until when it can still be restored; times are ISO 8601 in UTC."""
+
+    account: str
+    owner: str | None
+    """The owner's identity; null for the account and all its end users."""
+    conversations: int
+    started_at: str
+    verified_at: str
+    """When nothing was left: no row but the marks of deletion, no object, no index entry."""
+    rows_restorable_until: str | None
+    """How long point-in-time recovery holds the rows; null where it is off."""
+    objects_restorable_until: str | None
+    """How long the bucket keeps versions of deleted objects; null where it keeps none."""
+
+
+class Journal:
+    """The conversations of an erasure that are deleted and not yet verified to be gone.
+
+    Their rows no longer say whose they were, so an erasure that is interrupted needs it to go on.
+    """
+
+    def __init__(self, data: Data, scope: Scope) -> None:
+        name = json.dumps([data.table.name, data.bucket, scope.account, scope.owner])
+        digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+        self._file = Path(click.get_app_dir("conversations")) / f"erase-{digest}.txt"
+
+    def read(self) -> tuple[str | None, list[str]]:
+        """Return when the interrupted erasure began, and its partition keys."""
+        if not self._file.exists():
+            return None, []
+        started_at, *pks = self._file.read_text(encoding="utf-8").split("\n")
+        return started_at, [pk for pk in pks if pk]
+
+    def begin(self, started_at: str) -> None:
+        """Write the first line."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(f"{started_at}\n", encoding="utf-8")
+
+    def add(self, pks: Iterable[str]) -> None:
+        """Note conversations before they are deleted."""
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines(f"{pk}\n" for pk in pks)
+
+    def end(self) -> None:
+        """Forget the erasure."""
+        self._file.unlink()
+
+
+@click.command()
+@data_command
+@scope_options
+@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
+@click.option(
+    "--timeout",
+    type=click.IntRange(1),
+    default=900,
+    show_default=True,
+    help="Seconds to wait for the purge of what was deleted.",
+)
+def erase(
+    data: Data,
+    scope: Scope,
+    is_confirmed: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,  # noqa: FBT001
+    timeout: int,
+) -> None:
+    """Delete conversations as the API does, and verify that nothing of them is left.
+
+    An erasure that was interrupted goes on when the command is given again.
+    """
+    journal = Journal(data, scope)
+    started_at, deleted = journal.read()
+    live = [*scan_index(data.table, scope.account, scope.owner)]
+    pks = sorted({*deleted, *live})
+    if not is_confirmed:
+        count = amount(len(live), "conversation")
+        click.confirm(f"Delete {count} of {scope.label}, for good?", abort=True, err=True)
+    if started_at is None:
+        started_at = _text(datetime.now(UTC))
+        journal.begin(started_at)
+    journal.add(pk for pk in live if pk not in {*deleted})
+    with progress() as shown:
+        _delete(data, live, shown)
+        _wait_until_gone(data, scope, pks, timeout, shown)
+    receipt = _receipt(data, scope, len(pks), started_at)
+    journal.end()
+    click.echo(json.dumps(receipt._asdict()) if as_json else _sentences(receipt, scope))
+
+
+def _delete(data: Data, pks: list[str], shown: Progress) -> None:
+    store = Store(data.table, data.payloads)
+    for number, pk in enumerate(pks, 1):
+        owner, _, conversation_id = pk.partition("/")
+        try:
+            store.delete_conversation(owner, conversation_id)
+        except ConversationNotFoundError:  # somebody else deleted it, or it has expired
+            continue
+        shown.show(f"{number:,} of {len(pks):,} conversations deleted")
+
+
+def _wait_until_gone(
+    data: Data, scope: Scope, pks: list[str], timeout: int, shown: Progress
+) -> None:
+    """Wait until nothing is left of conversations.
+
+    Raises:
+        click.ClickException: something still is after *timeout* seconds.
+    """
+    deadline = time.monotonic() + timeout
+    waiting = [*pks]
+    while True:
+        waiting = [pk for pk in waiting if _is_left(data, pk)]
+        listed = {*pks} & {*scan_index(data.table, scope.account, scope.owner)}
+        if not waiting and not listed:
+            return
+        if time.monotonic() >= deadline:
+            raise click.ClickException(
+                f"Something is still left of {amount(len(waiting), 'conversation')}: give the"
+                " command again, which goes on here. `conversations purges unfinished --again`"
+                " begins purges again that were given up."
+            )
+        shown.show(f"waiting for the purge of {len(waiting):,} conversations")
+        time.sleep(POLL_SECONDS)
+
+
+def _is_left(data: Data, pk: str) -> bool:
+    """Return whether a deleted conversation has an object, or a row beside the mark of deletion."""
+    if any(map(len, data.payloads.list_folder(pk))):
+        return True
+    found = data.table.dynamodb.query(
+        TableName=data.table.name,
+        KeyConditionExpression="pk = :pk",
+        ProjectionExpression="sk, deleted_at",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+        Limit=2,
+    )["Items"]
+    return any(row["sk"]["S"] != rows.CONVERSATION_SK or "deleted_at" not in row for row in found)
+
+
+def _receipt(data: Data, scope: Scope, count: int, started_at: str) -> Receipt:
+    now = datetime.now(UTC)
+
+    def behind(days: int | None) -> str | None:
+        return None if days is None else _text(now + timedelta(days=days))
+
+    until = (behind(_recovery_days(data)), behind(_version_days(data)))
+    return Receipt(scope.account, scope.owner, count, started_at, _text(now), *until)
+
+
+def _recovery_days(data: Data) -> int | None:
+    described = data.table.dynamodb.describe_continuous_backups(TableName=data.table.name)
+    recovery = described["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
+        return None
+    return recovery.get("RecoveryPeriodInDays", 35)
+
+
+def _version_days(data: Data) -> int | None:
+    """Return the days for which the bucket's rules keep what was deleted."""
+    try:
+        found = data.s3.get_bucket_lifecycle_configuration(Bucket=data.bucket)["Rules"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+            raise
+        return None
+    days = [
+        rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for rule in found
+        if "NoncurrentVersionExpiration" in rule
+    ]
+    return max(days, default=None)
+
+
+def _sentences(receipt: Receipt, scope: Scope) -> str:
+    return "\n".join(_lines(receipt, scope))
+
+
+def _lines(receipt: Receipt, scope: Scope) -> Iterator[str]:
+    yield f"Erased {amount(receipt.conversations, 'conversation')} of {scope.label}."
+    yield f"Begun {receipt.started_at}; nothing was left at {receipt.verified_at}."
+    for what, until in (
+        ("Rows can be restored by point-in-time recovery", receipt.rows_restorable_until),
+        ("Versions of deleted objects are kept", receipt.objects_restorable_until),
+    ):
+        yield f"{what} until {until}." if until else f"{what}: no."
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

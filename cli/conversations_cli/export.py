@@ -1,0 +1,195 @@
+"""`conversations export`: conversations into a file, each as it was at one moment."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from conversations.errors import ConversationNotFoundError
+from conversations.storage.archive import ConversationChangedError, read_archived, read_parts
+from conversations.storage.scan import scan_index
+from conversations_cli.archive_file import End, header_line, line_of, read_line, record_lines
+from conversations_cli.data_options import (
+    Data,
+    Scope,
+    amount,
+    data_command,
+    progress,
+    scope_options,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+READ_ATTEMPTS = 10
+"""How often a conversation is read whose items are deleted meanwhile."""
+SPOOL_BYTES = 8_000_000
+"""What of a record is kept in memory before it is written; the rest is in a temporary file."""
+
+
+@dataclass
+class Checkpoint:
+    """How far an export has come: what is in its file up to *offset* is whole."""
+
+    account: str
+    owner: str | None
+    offset: int = 0
+    after: str = ""
+    conversations: int = 0
+    items: int = 0
+
+
+class ExportFile:
+    """A file that grows by whole records, and goes on after an interruption.
+
+    Until it is whole, it is `FILE.partial`, and `FILE.progress` says how far it is.
+    """
+
+    def __init__(self, out: Path, scope: Scope) -> None:
+        self._out = out
+        self._partial = out.with_name(f"{out.name}.partial")
+        self._progress = out.with_name(f"{out.name}.progress")
+        self.checkpoint = Checkpoint(scope.account, scope.owner)
+        if self._progress.exists():
+            self.checkpoint = self._resumed(self.checkpoint)
+
+    def _resumed(self, fresh: Checkpoint) -> Checkpoint:
+        found = Checkpoint(**json.loads(self._progress.read_text(encoding="utf-8")))
+        if (found.account, found.owner) != (fresh.account, fresh.owner):
+            raise click.ClickException(
+                f"{self._partial} is of another account or end user: delete it and"
+                f" {self._progress}, or give another --out."
+            )
+        size = self._partial.stat().st_size if self._partial.exists() else 0
+        if size < found.offset:
+            raise click.ClickException(
+                f"{self._partial} is shorter than {self._progress} says: delete both."
+            )
+        return found
+
+    def __enter__(self) -> Self:
+        """Open the file behind its last whole record."""
+        self._file = self._partial.open("r+b" if self._partial.exists() else "w+b")
+        self._file.truncate(self.checkpoint.offset)
+        self._file.seek(self.checkpoint.offset)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def add(self, record: IO[bytes], after: str = "", items: int | None = None) -> None:
+        """Append a record, and note that the file is whole up to its end."""
+        record.seek(0)
+        if self._out.suffix == ".gz":
+            # One member each, without times and names: the same data are the same bytes.
+            with gzip.GzipFile("", "wb", 6, self._file, mtime=0) as packed:
+                shutil.copyfileobj(record, packed)
+        else:
+            shutil.copyfileobj(record, self._file)
+        self._file.flush()
+        self.checkpoint.offset = self._file.tell()
+        if items is not None:
+            self.checkpoint.after = after
+            self.checkpoint.conversations += 1
+            self.checkpoint.items += items
+        self._save()
+
+    def finish(self) -> None:
+        """Give the file its name."""
+        os.fsync(self._file.fileno())
+        self._partial.replace(self._out)
+        self._progress.unlink(missing_ok=True)
+
+    def _save(self) -> None:
+        written = self._progress.with_name(f"{self._progress.name}.new")
+        written.write_text(json.dumps(asdict(self.checkpoint)), encoding="utf-8")
+        written.replace(self._progress)
+
+
+@click.command("export")
+@data_command
+@scope_options
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write; compressed if its name ends with .gz.",
+)
+def export_conversations(data: Data, scope: Scope, out: Path) -> None:
+    """Write conversations to a file, as JSON Lines.
+
+    Each conversation is written as it was at one moment. An export that was interrupted goes on
+    where it stopped when the command is given again.
+    """
+    if out.exists():
+        raise click.ClickException(f"{out} exists: delete it, or give another --out.")
+    with ExportFile(out, scope) as file, closing(sqlite3.connect("")) as keys, progress() as shown:
+        count = _collect(keys, scan_index(data.table, scope.account, scope.owner))
+        done = file.checkpoint
+        if not done.offset:
+            _add_line(file, header_line(scope.account, scope.owner, count))
+        for pk in _after(keys, done.after):
+            with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as record:
+                if items := _write(data, pk, record):
+                    file.add(record, pk, int(items["items"]))
+            shown.show(f"{done.conversations:,} of {count:,} conversations, {done.items:,} items")
+        trailer = {"type": "trailer", "conversations": done.conversations, "items": done.items}
+        _add_line(file, line_of({**trailer}))
+        file.finish()
+    click.echo(f"{amount(done.conversations, 'conversation')}, {amount(done.items, 'item')}: {out}")
+
+
+def _collect(keys: sqlite3.Connection, found: Iterator[str]) -> int:
+    """Sort partition keys in a temporary file, and return how many there are."""
+    keys.execute("CREATE TABLE found (pk TEXT PRIMARY KEY) WITHOUT ROWID")
+    keys.executemany("INSERT OR IGNORE INTO found VALUES (?)", ((pk,) for pk in found))
+    [[count]] = keys.execute("SELECT count(*) FROM found")
+    return int(count)
+
+
+def _after(keys: sqlite3.Connection, after: str) -> Iterator[str]:
+    for [pk] in keys.execute("SELECT pk FROM found WHERE pk > ? ORDER BY pk", (after,)):
+        yield str(pk)
+
+
+def _add_line(file: ExportFile, line: bytes) -> None:
+    with tempfile.SpooledTemporaryFile() as record:
+        record.write(line)
+        file.add(record)
+
+
+def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
+    """Write a record, and return its last line; None if the conversation was deleted meanwhile.
+
+    Raises:
+        click.ClickException: its items kept being deleted while it was read.
+    """
+    for _ in range(READ_ATTEMPTS):
+        record.seek(0)
+        record.truncate()
+        line = b""
+        try:
+            archived, row = read_archived(data.table, pk)
+            for line in record_lines(archived, read_parts(data.table, data.payloads, row)):
+                record.write(line)
+        except ConversationChangedError:
+            continue
+        except ConversationNotFoundError:
+            return None
+        return read_line(End, line)
+    raise click.ClickException(
+        f"Items of '{pk.partition('/')[2]}' kept being deleted while it was read: give the command"
+        " again, which goes on there."
+    )

@@ -1,0 +1,132 @@
+"""`conversations import`: conversations from a file, from OpenAI or from dumps of threads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from conversations.errors import InvalidRequestError
+from conversations_cli.archive_file import Header, kind_of, open_lines, read_line
+from conversations_cli.data_options import (
+    Data,
+    Progress,
+    Scope,
+    data_command,
+    progress,
+    scope_options,
+)
+from conversations_cli.importing import Importer, Line, Report
+from conversations_cli.openai_source import OpenAISource
+from conversations_cli.threads import is_thread_dump, thread_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@click.command("import")
+@data_command
+@scope_options
+@click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--from-openai",
+    "openai_ids",
+    multiple=True,
+    metavar="CONVERSATION",
+    help="A conversation of OpenAI's, read with the key in OPENAI_API_KEY; may be repeated.",
+)
+@click.option(
+    "--ids",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of ids for --from-openai, one a line.",
+)
+@click.option("--merge", "merges", is_flag=True, help="Add batches that a conversation lacks.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Check every record, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
+    data: Data,
+    scope: Scope,
+    file: Path | None,
+    openai_ids: Sequence[str],
+    ids: Path | None,
+    merges: bool,  # noqa: FBT001 - click's flag
+    is_dry: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Write conversations that `export` took out, with their ids, keys and times.
+
+    FILE may also be a dump of Assistants threads: messages as the Threads API lists them. A
+    conversation that is there already stays as it is. An import that was interrupted goes on when
+    the command is given again.
+    """
+    wanted = [*openai_ids, *(ids.read_text(encoding="utf-8").split() if ids else ())]
+    if (file is None) == (not wanted):
+        raise click.UsageError("Give either FILE, or --from-openai or --ids.")
+    report = Report()
+    with progress() as shown:
+        importer = Importer(data, scope, report, _warn, merges=merges, is_dry=is_dry)
+        if file is None:
+            if scope.is_whole_account:
+                raise click.UsageError("Give --end-user: OpenAI's conversations name no owner.")
+            source = OpenAISource(scope, _warn)
+            importer.take(_shown(source.lines(wanted), report, shown))
+            report.bad += source.failed
+        else:
+            importer.take(_shown(_lines_of(file, scope), report, shown))
+    click.echo(
+        json.dumps(dataclasses.asdict(report)) if as_json else _sentence(report, is_dry=is_dry)
+    )
+    if report.bad:
+        raise click.exceptions.Exit(1)
+
+
+def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
+    """Yield the lines of the records of a file.
+
+    Raises:
+        click.ClickException: it is no such file, or of another account than it must be.
+    """
+    with open_lines(file) as opened:
+        first = opened.readline()
+        if kind_of(first) != "header" and is_thread_dump(first):
+            yield from thread_lines(file, scope, _warn)
+            return
+        try:
+            header = read_line(Header, first)
+        except InvalidRequestError as error:
+            raise click.ClickException(f"{file}, line 1: {error.message}") from error
+        if scope.is_whole_account and header["account"] != scope.account:
+            raise click.ClickException(
+                f"{file} is of account '{header['account']}'. --all-end-users keeps the"
+                f" owners, whose identities are made of that name: give --account"
+                f" {header['account']}, or export and import each end user by itself."
+            )
+        kind = None
+        for number, text in enumerate(opened, 2):
+            kind = kind_of(text)
+            yield Line(f"line {number}", text)
+        if kind != "trailer":
+            _warn(f"{file}: the last line is missing, so the file may be cut off.")
+
+
+def _shown(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[Line]:
+    for line in lines:
+        done = report.imported + report.present + report.completed
+        shown.show(f"{done:,} conversations, {report.items:,} items written")
+        yield line
+
+
+def _warn(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def _sentence(report: Report, *, is_dry: bool) -> str:
+    done = "could be imported" if is_dry else "imported"
+    return (
+        f"{report.imported:,} {done}, {report.present:,} there already, {report.completed:,}"
+        f" completed, {report.expired:,} expired, {report.bad:,} not valid;"
+        f" {report.items:,} items {'checked' if is_dry else 'written'}."
+    )

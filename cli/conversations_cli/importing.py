@@ -1,0 +1,263 @@
+"""Records of an archive on their way into a table: validated whole, then written."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from conversations import ids
+from conversations.contract.bodies import normalize_items
+from conversations.errors import InvalidRequestError, ItemAlreadyInConversationError
+from conversations.storage.restore import PurgeUnderWayError, merge, restore
+from conversations_cli.archive_file import (
+    BatchLine,
+    ConversationLine,
+    End,
+    PointerLine,
+    TombstoneLine,
+    archived_conversation,
+    archived_part,
+    kind_of,
+    read_line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from conversations.contract.items import Item
+    from conversations.storage.archive import ArchivedConversation
+    from conversations_cli.data_options import Data, Scope
+
+SPOOL_BYTES = 8_000_000
+"""What of a record is kept in memory until all of it is valid; the rest is in a temporary file."""
+
+
+class Line(NamedTuple):
+    """A line and where it is, for people."""
+
+    place: str
+    text: bytes
+
+
+class BadRecordError(Exception):
+    """A record is not valid, and nothing of it is written."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}")
+
+
+@dataclass
+class Report:
+    """What became of the records."""
+
+    imported: int = 0
+    present: int = 0
+    """Those that were there, and had all batches."""
+    completed: int = 0
+    expired: int = 0
+    bad: int = 0
+    items: int = 0
+
+
+@dataclass
+class Importer:
+    """Writes records as one owner's, or as whose they were."""
+
+    data: Data
+    scope: Scope
+    report: Report
+    tell: Callable[[str], None]
+    """Called with a sentence for each record that is not valid."""
+    merges: bool = False
+    is_dry: bool = False
+    owners: set[str] = field(default_factory=set)
+
+    def take(self, lines: Iterable[Line]) -> None:
+        """Import all records of *lines*; a bad one is told, and left out."""
+        for record in records(lines):
+            try:
+                self._take(record)
+            except BadRecordError as error:
+                self.report.bad += 1
+                self.tell(str(error))
+
+    def _take(self, lines: Iterator[Line]) -> None:
+        first = next(lines)
+        with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+            conversation = checked(ConversationLine, first)
+            check = RecordCheck(first.place, conversation)
+            for line in lines:
+                check.add(line)
+                spool.write(line.text)
+            check.end()
+            archived = archived_conversation(
+                conversation, self._owner(first.place, conversation), self.scope.account
+            )
+            if self.is_dry:
+                self._count("imported", check.items)
+            else:
+                spool.seek(0)
+                self._write(first.place, archived, spool, check.items)
+
+    def _owner(self, place: str, conversation: ConversationLine) -> str:
+        if self.scope.owner is None:
+            return conversation["owner"]
+        self.owners.add(conversation["owner"])
+        if len(self.owners) > 1:
+            raise BadRecordError(
+                place,
+                "the conversation is another end user's than those before it. Give"
+                " --all-end-users, or export each end user by itself.",
+            )
+        return self.scope.owner
+
+    def _write(
+        self, place: str, archived: ArchivedConversation, spool: IO[bytes], items: int
+    ) -> None:
+        table, payloads = self.data.table, self.data.payloads
+        if archived.is_expired:
+            self._count("expired")
+            return
+        parts = (archived_part(line) for line in spool if kind_of(line) != "end")
+        try:
+            if restore(table, payloads, archived, parts):
+                self._count("imported", items)
+            elif self.merges:
+                added = merge(table, payloads, archived, parts)
+                self._count("completed" if added else "present", added)
+            else:
+                self._count("present")
+        except PurgeUnderWayError as error:
+            message = "it was deleted here less than 15 minutes ago, and its purge may still run."
+            raise BadRecordError(place, f"{message} Import it again later.") from error
+        except ItemAlreadyInConversationError as error:
+            raise BadRecordError(place, f"{error.message} The rest is not merged.") from error
+
+    def _count(self, outcome: str, items: int = 0) -> None:
+        setattr(self.report, outcome, getattr(self.report, outcome) + 1)
+        self.report.items += items
+
+
+class RecordCheck:
+    """What must hold for the lines of a record together."""
+
+    def __init__(self, place: str, conversation: ConversationLine) -> None:
+        self._place = place
+        self._id = conversation["id"]
+        self._last_key = max(conversation["recent_keys"], default="")
+        self._key = ""
+        self._ids: set[str] = set()
+        self._traces: set[str] = set()
+        self._end: End | None = None
+        self.batches = self.items = 0
+        if [*conversation["recent_keys"]] != sorted(conversation["recent_keys"], reverse=True):
+            raise BadRecordError(place, "recent_keys: must be in descending order.")
+
+    def add(self, line: Line) -> None:
+        """Check a line behind the first.
+
+        Raises:
+            BadRecordError: it names the line and the path.
+        """
+        if self._end is not None:
+            raise BadRecordError(line.place, "it stands behind the end of its record.")
+        match kind_of(line.text):
+            case "batch":
+                self._add_batch(line, checked(BatchLine, line))
+            case "tombstone":
+                self._add_trace(line, f"t {checked(TombstoneLine, line)['key']}")
+            case "pointer":
+                item_id = checked(PointerLine, line)["id"]
+                self._add_trace(line, f"p {item_id}")
+                self._claim(line, "id", item_id)
+            case "end":
+                self._end = checked(End, line)
+            case kind:
+                raise BadRecordError(line.place, f"type: '{kind}' is no line of a record.")
+
+    def end(self) -> None:
+        """Check that the record is whole."""
+        expected = {"type": "end", "id": self._id, "batches": self.batches, "items": self.items}
+        if self._end is None:
+            raise BadRecordError(self._place, "the record is cut off: its line 'end' is missing.")
+        if dict(self._end) != expected:
+            raise BadRecordError(self._place, "the record is not whole: its line 'end' differs.")
+
+    def _add_batch(self, line: Line, batch: BatchLine) -> None:
+        key, written = batch["key"], batch["written"]
+        slots = batch.get("slots", [*range(written)])
+        if ids.first_key(key) != key or key <= self._key:
+            raise BadRecordError(line.place, "key: must be the first of a batch, in order.")
+        if ids.keys_at(key, [written - 1])[0] > self._last_key:
+            raise BadRecordError(line.place, "key: must not be behind recent_keys[0].")
+        if (
+            slots != sorted({*slots})
+            or slots[-1:] >= [written]
+            or len(slots) != len(batch["items"])
+        ):
+            raise BadRecordError(line.place, "slots: must be in order, one for each item.")
+        self._key = key
+        self.batches += 1
+        self.items += len(slots)
+        self._add_items(line, batch["items"], ids.keys_at(key, slots))
+
+    def _add_items(self, line: Line, items: list[Item], keys: Sequence[str]) -> None:
+        try:
+            normalize_items(items)
+        except InvalidRequestError as error:
+            raise BadRecordError(line.place, error.message) from error
+        for place, (item, key) in enumerate(zip(items, keys, strict=True)):
+            item_id = item.get("id")
+            if item_id is None:
+                raise BadRecordError(line.place, f"items[{place}].id: is missing.")
+            is_generated = item_id == ids.generated_id(str(item["type"]), key)
+            if item["type"] != "item_reference" and not is_generated:
+                self._claim(line, f"items[{place}].id", str(item_id))
+
+    def _add_trace(self, line: Line, name: str) -> None:
+        if name in self._traces:
+            raise BadRecordError(line.place, "it is in the record twice.")
+        self._traces.add(name)
+
+    def _claim(self, line: Line, path: str, item_id: str) -> None:
+        if item_id in self._ids:
+            raise BadRecordError(line.place, f"{path}: '{item_id}' is the id of another item too.")
+        self._ids.add(item_id)
+
+
+def records(lines: Iterable[Line]) -> Iterator[Iterator[Line]]:
+    """Yield the records of *lines*, each as its lines; read one before the next."""
+    upcoming = iter(lines)
+    held: list[Line] = []
+
+    def record(first: Line) -> Iterator[Line]:
+        yield first
+        for line in upcoming:
+            kind = kind_of(line.text)
+            if kind in {"conversation", "trailer"}:
+                held.append(line)
+                return
+            yield line
+            if kind == "end":
+                return
+
+    while line := held.pop() if held else next(upcoming, None):
+        if kind_of(line.text) == "trailer":
+            continue
+        lines_of_record = record(line)
+        yield lines_of_record
+        for _ in lines_of_record:  # what a bad line left of its record
+            pass
+
+
+def checked[Kind](kind: type[Kind], line: Line) -> Kind:
+    """Return a line as what it must be.
+
+    Raises:
+        BadRecordError: it is not.
+    """
+    try:
+        return read_line(kind, line.text)
+    except InvalidRequestError as error:
+        raise BadRecordError(line.place, error.message) from error

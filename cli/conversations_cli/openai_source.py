@@ -1,0 +1,126 @@
+"""Conversations of OpenAI's API, as the lines of an archive."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conversations import ids
+from conversations.contract.items import MAX_BATCH_ITEMS
+from conversations_cli.archive_file import line_of
+from conversations_cli.importing import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from openai import OpenAI
+
+    from conversations_cli.data_options import Scope
+
+PAGE_ITEMS = 100
+
+
+class OpenAISource:
+    """OpenAI's conversations, read with the caller's key."""
+
+    def __init__(self, scope: Scope, tell: Callable[[str], None]) -> None:
+        self._scope = scope
+        self._tell = tell
+        self.failed = 0
+        """Conversations that could not be read."""
+
+    def lines(self, conversation_ids: Sequence[str]) -> Iterator[Line]:
+        """Yield the lines of the conversations' records.
+
+        Raises:
+            click.ClickException: the package or the key is missing.
+        """
+        try:
+            import openai  # noqa: PLC0415 - only this command needs it
+        except ImportError as error:
+            raise click.ClickException("Install the package openai for --from-openai.") from error
+        try:
+            client = openai.OpenAI()
+        except openai.OpenAIError as error:
+            raise click.ClickException(f"OpenAI cannot be asked: {error}") from error
+        for conversation_id in conversation_ids:
+            try:
+                # All of it before its first line: what fails half-way is no record.
+                record = [*self._record(client, conversation_id)]
+            except openai.OpenAIError as error:
+                self.failed += 1
+                self._tell(f"{conversation_id}: OpenAI cannot be asked for it: {error}")
+            else:
+                yield from record
+
+    def _record(self, client: OpenAI, conversation_id: str) -> Iterator[Line]:
+        raw = client.conversations.with_raw_response
+        found = raw.retrieve(conversation_id).http_response.json()
+        return record_of(
+            self._scope,
+            conversation_id,
+            int(found["created_at"]) * 1000,
+            found.get("metadata") or {},
+            _items(client, conversation_id),
+        )
+
+
+def _items(client: OpenAI, conversation_id: str) -> Iterator[Mapping[str, Any]]:
+    """Yield all items as OpenAI sends them, the oldest first."""
+    after: Any = None
+    has_more = True
+    while has_more:
+        query = {"order": "asc", "limit": PAGE_ITEMS} | ({"after": after} if after else {})
+        raw = client.conversations.items.with_raw_response.list(conversation_id, extra_query=query)
+        page = raw.http_response.json()
+        yield from page["data"]
+        after, has_more = page.get("last_id"), page["has_more"]
+
+
+def record_of(
+    scope: Scope,
+    conversation_id: str,
+    created_at: int,
+    metadata: Mapping[str, str],
+    items: Iterator[Mapping[str, Any]],
+) -> Iterator[Line]:
+    """Yield the record of a conversation that this service has not made.
+
+    Its keys follow from its id and age, so that it is the same record each time.
+    """
+    batches = [*itertools.batched(items, MAX_BATCH_ITEMS, strict=False)]
+    keys = [
+        _keys(conversation_id, created_at, place, len(batch)) for place, batch in enumerate(batches)
+    ]
+    owner = ids.owner_of(scope.account, scope.end_user or "")
+    changed_at = created_at + max(len(batches) - 1, 0)
+    head = {
+        "type": "conversation",
+        "id": conversation_id,
+        "owner": owner,
+        "account": scope.account,
+        "created_at": created_at,
+        "updated_at": changed_at,
+        "appended_at": changed_at,
+        "metadata": metadata,
+        "recent_keys": [batch[-1] for batch in reversed(keys[-12:])],
+    }
+    yield Line(conversation_id, line_of(head))
+    for place, (batch, batch_keys) in enumerate(zip(batches, keys, strict=True)):
+        first = place * MAX_BATCH_ITEMS + 1
+        line = {"type": "batch", "key": batch_keys[0], "written": len(batch), "items": batch}
+        yield Line(f"{conversation_id}, from item {first} on", line_of(line))
+    count = sum(map(len, batches))
+    end = {"type": "end", "id": conversation_id, "batches": len(batches), "items": count}
+    yield Line(conversation_id, line_of({**end}))
+
+
+def _keys(conversation_id: str, created_at: int, place: int, size: int) -> list[str]:
+    """Return the sequence keys of a batch, a millisecond behind the one before it."""
+    digest = hashlib.sha256(json.dumps([conversation_id, place]).encode()).digest()
+    nonce = int.from_bytes(digest[:8]) >> 2
+    return ids.sequence_keys((created_at + place) << 64 | nonce, size)

@@ -1,0 +1,184 @@
+"""`conversations list` and `show`: conversations as a person reads them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conversations import ids
+from conversations.contract.text import item_texts
+from conversations.errors import ConversationNotFoundError
+from conversations.storage import rows
+from conversations.storage.items import ItemBody
+from conversations.storage.reads import read_conversation_with
+from conversations.storage.scan import read_batch, scan_accounts, scan_batches, scan_index
+from conversations.storage.store import Store
+from conversations_cli.command_line import moment_text, table_text
+from conversations_cli.data_options import Data, Scope, data_command, scope_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conversations.model import Conversation, StoredItem
+    from conversations.storage.rows import Row
+
+PAGE_CONVERSATIONS = 50
+FOLLOW_SECONDS = 1.0
+_NOTES = {
+    "input_image": "[image]",
+    "input_audio": "[audio]",
+    "input_file": "[file]",
+    "computer_screenshot": "[screenshot]",
+    "image_generation_call": "[image]",
+    "output_audio": "[audio]",
+}
+"""What stands in for parts and items that are no text."""
+
+
+@click.command("list")
+@data_command
+@scope_options
+@click.option("--search", help="Only those in which every word occurs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one conversation a line.")
+def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """Show conversations, the latest change first."""
+    if scope.owner is None and search is not None:
+        raise click.UsageError("Give --end-user with --search: a search is in one owner's.")
+    lines: list[list[str]] = []
+    for found in _conversations(data, scope, search):
+        if as_json:
+            click.echo(json.dumps(_fields(found)))
+        else:
+            pairs = ", ".join(f"{name}={value}" for name, value in found.metadata.items())
+            lines.append([found.conversation_id, _time(found.created_at), found.owner[:12], pairs])
+    if not as_json:
+        click.echo(table_text([("conversation", "created", "owner", "metadata"), *lines]))
+
+
+@click.command()
+@data_command
+@click.argument("conversation")
+@click.option("--account", help="Its account, if several have a conversation of that id.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one item a line.")
+@click.option("--follow", "follows", is_flag=True, help="Go on with what is appended.")
+def show(
+    data: Data,
+    conversation: str,
+    account: str | None,
+    as_json: bool,  # noqa: FBT001 - click's flag
+    follows: bool,  # noqa: FBT001
+) -> None:
+    """Show a conversation as a transcript: who said what and when, tools and their outputs."""
+    pk = _partition(data, conversation, account)
+    after: str | None = None
+    is_first = True
+    try:
+        while is_first or follows:
+            row = read_conversation_with(data.table, pk)[rows.CONVERSATION_SK]
+            if is_first and not as_json:
+                click.echo(_title(rows.read_conversation(row)))
+            for batch in scan_batches(data.table, row, after):
+                after = rows.batch_key(batch)
+                for item in _items(data, batch):
+                    click.echo(item.json if as_json else transcript(item, after))
+            is_first = False
+            if follows:
+                time.sleep(FOLLOW_SECONDS)
+    except ConversationNotFoundError as error:
+        raise click.ClickException(error.message) from error
+
+
+def transcript(item: StoredItem, key: str) -> str:
+    """Return an item of the batch at *key* for people: who and when, then its text.
+
+    Notes stand in for images, sound and files.
+    """
+    fields: dict[str, Any] = json.loads(item.json)
+    title = fields.get("role") or fields["type"]
+    texts = [text for text in item_texts(fields) if text != fields.get("name")]
+    if "role" not in fields and "name" in fields:
+        title += f" {fields['name']}"
+    when = _time(ids.milliseconds_of(key))
+    return "\n".join([f"\n{click.style(title, bold=True)}  {when}", *_notes(fields), *texts])
+
+
+def _title(found: Conversation) -> str:
+    pairs = ", ".join(f"{name}={value}" for name, value in found.metadata.items())
+    return f"{found.conversation_id}  {_time(found.created_at)}  {pairs}".rstrip()
+
+
+def _notes(fields: dict[str, Any]) -> Iterator[str]:
+    """Yield notes for images, sound and files."""
+    if fields["type"] in _NOTES:
+        yield _NOTES[fields["type"]]
+    content = fields.get("content") or fields.get("output")
+    for part in content if isinstance(content, list) else [content]:
+        if isinstance(part, dict) and part.get("type") in _NOTES:
+            source = part.get("file_id") or part.get("file_url") or part.get("image_url") or ""
+            link = "" if source.startswith("data:") else f" {source}"
+            yield f"{_NOTES[part['type']]}{link}".rstrip()
+
+
+def _conversations(data: Data, scope: Scope, search: str | None) -> Iterator[Conversation]:
+    store = Store(data.table, data.payloads)
+    if scope.owner is None:
+        for pk in scan_index(data.table, scope.account, None):
+            owner, _, conversation_id = pk.partition("/")
+            yield store.get_conversation(owner, conversation_id)
+        return
+    after: str | None = None
+    has_more = True
+    while has_more:
+        page = store.list_conversations(
+            scope.owner,
+            after=after,
+            limit=PAGE_CONVERSATIONS,
+            order="desc",
+            metadata={},
+            search=search,
+        )
+        yield from page.entries
+        after, has_more = page.cursor, page.has_more
+
+
+def _items(data: Data, row: Row) -> list[StoredItem]:
+    batch = read_batch(data.table, data.payloads, row)
+    keys = ids.keys_at(rows.batch_key(batch.row), rows.live_slots(batch.row))
+    return [
+        ItemBody.parse(line).with_key(key) for line, key in zip(batch.lines, keys, strict=False)
+    ]
+
+
+def _partition(data: Data, name: str, account: str | None) -> str:
+    """Return the partition key of the only live conversation of a name.
+
+    Raises:
+        click.ClickException: there is none, or several accounts or end users have one.
+    """
+    pks = scan_accounts(data.table) if account is None else scan_index(data.table, account, None)
+    found = [pk for pk in pks if pk.partition("/")[2] == name]
+    if not found:
+        raise click.ClickException(f"There is no conversation '{name}'.")
+    if len(found) > 1:
+        raise click.ClickException(
+            f"{len(found)} accounts or end users have a conversation '{name}': give --account, or"
+            " export the end user's conversations."
+        )
+    return found[0]
+
+
+def _fields(found: Conversation) -> dict[str, object]:
+    return {
+        "id": found.conversation_id,
+        "account": found.account,
+        "owner": found.owner,
+        "created_at": found.created_at // 1000,
+        "metadata": found.metadata,
+    }
+
+
+def _time(milliseconds: int) -> str:
+    return moment_text(milliseconds // 1000)

@@ -1,0 +1,171 @@
+"""Whole conversations as data, each as it was at one moment; `restore` puts them back.
+
+Sequence keys go with the items, so that generated ids and cursors stay valid in another table. What
+only serves requests under way (idempotency rows, the mark of a deletion) stays behind.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from conversations import ids
+from conversations.storage import rows
+from conversations.storage.items import ItemBody
+from conversations.storage.reads import read_conversation_with
+from conversations.storage.scan import read_batch, scan_batches, scan_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+    )
+
+    from conversations.contract.items import Item
+    from conversations.model import Conversation
+    from conversations.storage.payloads import PayloadStore
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
+
+
+class ConversationChangedError(Exception):
+    """Items were deleted while the conversation was read: read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedConversation:
+    """A conversation without its items; times are milliseconds, `expires_at` seconds."""
+
+    conversation: Conversation
+    updated_at: int
+    appended_at: int
+    expires_at: int | None
+    recent_keys: Sequence[str]
+    """The last keys of the latest batches, the newest first; also of batches without items."""
+
+    @property
+    def pk(self) -> str:
+        """Its partition key."""
+        return rows.partition(self.conversation.owner, self.conversation.conversation_id)
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is up."""
+        return self.expires_at is not None and self.expires_at <= time.time()
+
+
+class ArchivedBatch(NamedTuple):
+    """Items that were appended together, without those that were deleted."""
+
+    key: str
+    written: int
+    """How many items were appended."""
+    slots: Sequence[int]
+    bodies: Sequence[ItemBody]
+    expires_at: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        key: str,
+        written: int,
+        slots: Sequence[int],
+        items: Sequence[Item],
+        expires_at: int | None,
+    ) -> ArchivedBatch:
+        """Return the batch of *items* that have their ids; generated ids are not kept."""
+        bodies = [
+            ItemBody.of(_without_generated_id(item, at))
+            for item, at in zip(items, ids.keys_at(key, slots), strict=True)
+        ]
+        return cls(key, written, slots, bodies, expires_at)
+
+    def items(self) -> list[str]:
+        """Return the items as the API shows them, as JSON."""
+        keys = ids.keys_at(self.key, self.slots)
+        return [body.with_key(key).json for body, key in zip(self.bodies, keys, strict=True)]
+
+
+class Tombstone(NamedTuple):
+    """What is left of a batch without items, so that cursors on them stay valid."""
+
+    key: str
+    written: int
+    expires_at: int | None = None
+
+
+class Pointer(NamedTuple):
+    """Where the item with a client's id was, or is, so that cursors on it stay valid."""
+
+    item_id: str
+    key: str
+    expires_at: int | None = None
+
+
+type Part = ArchivedBatch | Tombstone | Pointer
+
+
+def read_archived(table: Table, pk: str) -> tuple[ArchivedConversation, Row]:
+    """Return a live conversation, and its row for `read_parts`.
+
+    Raises:
+        ConversationNotFoundError: it is missing or deleted.
+    """
+    row = read_conversation_with(table, pk)[rows.CONVERSATION_SK]
+    archived = ArchivedConversation(
+        rows.read_conversation(row),
+        int(row["updated_at"]["N"]),
+        int(row["appended_at"]["N"]),
+        _expires_at(row),
+        rows.recent_last_keys(row),
+    )
+    return archived, row
+
+
+def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Iterator[Part]:
+    """Yield what a conversation held when its row was read: batches in order, then their traces.
+
+    What is appended later is left out. Every deletion of items counts itself on the conversation
+    row, in its own transaction: while that count stays, no batch of then has changed.
+
+    Raises:
+        ConversationChangedError: items were deleted meanwhile. Discard what was yielded.
+        ConversationNotFoundError: the conversation was deleted meanwhile. The same.
+    """
+    pk = conversation["pk"]["S"]
+    live: dict[str, Sequence[int]] = {}
+    for row in scan_batches(table, conversation):
+        batch = read_batch(table, payloads, row)
+        key, slots = rows.batch_key(batch.row), rows.live_slots(batch.row)
+        written = int(batch.row["n"]["N"])
+        if len(slots) < written:
+            live[key] = slots
+        bodies = [ItemBody.parse(line) for line in batch.lines]
+        yield ArchivedBatch(key, written, slots, bodies, _expires_at(batch.row))
+    for row in scan_prefix(table, pk, rows.TOMBSTONE_PREFIX):
+        key = row["sk"]["S"].removeprefix(rows.TOMBSTONE_PREFIX)
+        live[key] = ()
+        yield Tombstone(key, int(row["n"]["N"]), _expires_at(row))
+    for row in scan_prefix(table, pk, rows.POINTER_PREFIX) if live else ():
+        key = row["key"]["S"]
+        kept = live.get(ids.first_key(key))
+        if kept is not None and ids.slot_of(key) not in kept:
+            item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
+            yield Pointer(item_id, key, _expires_at(row))
+    now = read_conversation_with(table, pk)[rows.CONVERSATION_SK]
+    if now.get("deletions") != conversation.get("deletions"):
+        raise ConversationChangedError
+
+
+def _without_generated_id(item: Item, key: str) -> Item:
+    is_generated = item["type"] != "item_reference" and item.get("id") == ids.generated_id(
+        str(item["type"]), key
+    )
+    kept = {name: value for name, value in item.items() if name != "id" or not is_generated}
+    return cast("Item", kept)
+
+
+def _expires_at(row: Mapping[str, AttributeValueTypeDef]) -> int | None:
+    return int(row["expires_at"]["N"]) if "expires_at" in row else None

@@ -1,0 +1,43 @@
+"""Writes of many rows without a transaction: what nobody else writes, or what nobody reads."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from conversations.errors import OverloadedError
+from conversations.storage.backoff import delays
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
+
+    from conversations.storage.transactions import Table
+    from conversations.telemetry import Metric
+
+BATCH_WRITE_MAX = 25
+"""Rows of one `BatchWriteItem`."""
+
+
+def batch_write(
+    table: Table, requests: Sequence[WriteRequestUnionTypeDef], metric: Metric | None = None
+) -> None:
+    """Write up to `BATCH_WRITE_MAX` rows, and count them as *metric*.
+
+    Raises:
+        OverloadedError: some are not written after all attempts.
+    """
+    left = [*requests]
+    for delay in delays(table.stats):
+        sent = len(left)
+        response = table.dynamodb.batch_write_item(RequestItems={table.name: left})
+        left = [*response["UnprocessedItems"].get(table.name, [])]
+        if metric:
+            table.stats.add(metric, sent - len(left))
+        if not left:
+            return
+        table.stats.add("Throttles")
+        if delay is None:
+            raise OverloadedError(f"{len(left)} rows could not be written.")
+        time.sleep(delay)

@@ -1,0 +1,216 @@
+"""Archived conversations, put back with the ids, keys and times that they had."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, override
+
+from conversations import ids
+from conversations.storage import rows
+from conversations.storage.archive import ArchivedBatch, Pointer, Tombstone
+from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
+from conversations.storage.claims import IdClaims
+from conversations.storage.payloads import encode
+from conversations.storage.purge import delete_child_rows
+from conversations.storage.reads import read_conversation_with
+from conversations.storage.schema_version import check_version
+from conversations.storage.transactions import (
+    ConversationTransaction,
+    Resolution,
+    condition_failed,
+    put_if,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, WriteRequestUnionTypeDef
+
+    from conversations.storage.archive import ArchivedConversation, Part
+    from conversations.storage.payloads import PayloadStore
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Reason, Table
+
+PURGE_SECONDS = 900
+"""How long after a deletion its purge may be under way: the longest that Lambda lets it run."""
+
+
+class PurgeUnderWayError(Exception):
+    """The conversation was deleted a moment ago, and its purge may still remove rows."""
+
+
+def restore(
+    table: Table, payloads: PayloadStore, archived: ArchivedConversation, parts: Iterable[Part]
+) -> bool:
+    """Write a conversation as it was, unless it is there; return whether it was written.
+
+    Its own row is written last: until then nobody sees it, and a restore that was interrupted
+    begins again, without what it had written.
+
+    Raises:
+        PurgeUnderWayError: it was deleted here less than `PURGE_SECONDS` ago.
+        OverloadedError: not all rows could be written; restore it again.
+    """
+    pk = archived.pk
+    key = rows.primary_key(pk, rows.CONVERSATION_SK)
+    found = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
+    if row := found.get("Item"):
+        check_version(row)
+        if rows.is_live(row):
+            return False
+        _remove_deleted(table, row)
+    delete_child_rows(table, payloads, pk, lambda: True)
+    children = (row for part in parts for row in _rows(payloads, pk, part))
+    for some in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
+        requests: list[WriteRequestUnionTypeDef] = [{"PutRequest": {"Item": row}} for row in some]
+        batch_write(table, requests)
+    table.dynamodb.put_item(
+        TableName=table.name,
+        Item=_conversation_row(archived),
+        ConditionExpression="attribute_not_exists(pk)",
+    )
+    return True
+
+
+def merge(
+    table: Table, payloads: PayloadStore, archived: ArchivedConversation, parts: Iterable[Part]
+) -> int:
+    """Add the batches that a live conversation lacks, each in one transaction; return how many.
+
+    What it has stays as it is, and what was deleted in it stays deleted.
+
+    Raises:
+        ConversationNotFoundError: it was deleted meanwhile.
+        ItemAlreadyInConversationError: another item has the id of an item to be added.
+    """
+    added = 0
+    for part in parts:
+        if isinstance(part, ArchivedBatch):
+            addition = BatchAddition(table, payloads, archived.pk, part)
+            addition.commit()
+            added += addition.is_added
+    return added
+
+
+class BatchAddition(ConversationTransaction):
+    """A batch that is put where its key says, if the conversation does not have it."""
+
+    def __init__(self, table: Table, payloads: PayloadStore, pk: str, batch: ArchivedBatch) -> None:
+        super().__init__(table, pk)
+        self._payloads = payloads
+        self._row = _batch_row(payloads, pk, batch)
+        self._keys = ids.keys_at(batch.key, batch.slots)
+        [self._last_key] = ids.keys_at(batch.key, [batch.written - 1])
+        self._expiry = _expiry(batch.expires_at)
+        self._claims = IdClaims(table, pk, [body.unique_id for body in batch.bodies])
+        self._recent: Sequence[str] = ()
+        self.is_added = False
+        """Whether the conversation had neither the batch nor its tombstone."""
+
+    @override
+    def commit(self) -> None:
+        conversation = read_conversation_with(self._table, self._pk)[rows.CONVERSATION_SK]
+        self._recent = rows.recent_last_keys(conversation)
+        try:
+            self.is_added = True
+            super().commit()
+        finally:
+            if not self.is_added and not self.outcome_unknown:
+                self._payloads.delete_best_effort([rows.read_payload(self._row).object_key])
+
+    @override
+    def _actions(self) -> list[TransactWriteItemTypeDef]:
+        recent = sorted({*self._recent, self._last_key}, reverse=True)
+        names = dict(itertools.zip_longest(rows.RECENT_BATCHES, recent, fillvalue=""))
+        values: Row = {f":{name}": {"S": names[name]} for name in rows.RECENT_BATCHES}
+        values[":now"] = rows.number(self._now)
+        values[":seen"] = {"S": next(iter(self._recent), "")}
+        change = ", ".join(f"{name} = :{name}" for name in rows.RECENT_BATCHES)
+        return [
+            self._update(f"SET updated_at = :now, {change}", "last_key = :seen", values),
+            put_if(self._table, self._row, "attribute_not_exists(pk)", {}),
+            self._require_no_tombstone(),
+            *self._claims.actions(self._keys, self._expiry, self._seconds),
+        ]
+
+    def _require_no_tombstone(self) -> TransactWriteItemTypeDef:
+        sk = rows.tombstone_sk(rows.batch_key(self._row))
+        return {
+            "ConditionCheck": {
+                "TableName": self._table.name,
+                "Key": rows.primary_key(self._pk, sk),
+                "ConditionExpression": "attribute_not_exists(pk)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    @override
+    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+        conversation, batch, tombstone, *claims = reasons
+        if condition_failed(batch) or condition_failed(tombstone):
+            # An attempt whose response was lost may have added it.
+            self.is_added = self.outcome_unknown and batch.get("Item") == self._row
+            return Resolution.COMMITTED
+        if condition_failed(conversation):
+            self._recent = rows.recent_last_keys(conversation["Item"])
+            return Resolution.RESTART
+        self.is_added = False
+        self._claims.resolve(claims)
+        self.is_added = True
+        return Resolution.RESTART
+
+
+def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
+    """Yield the rows of a part; a large batch is put into an object."""
+    match part:
+        case ArchivedBatch():
+            yield _batch_row(payloads, pk, part)
+            keys = ids.keys_at(part.key, part.slots)
+            for body, key in zip(part.bodies, keys, strict=True):
+                if body.unique_id is not None:
+                    yield rows.pointer_row(pk, body.unique_id, key) | _expiry(part.expires_at)
+        case Tombstone():
+            primary_key = rows.primary_key(pk, rows.tombstone_sk(part.key))
+            yield primary_key | {"n": rows.number(part.written)} | _expiry(part.expires_at)
+        case Pointer():
+            yield rows.pointer_row(pk, part.item_id, part.key) | _expiry(part.expires_at)
+
+
+def _batch_row(payloads: PayloadStore, pk: str, batch: ArchivedBatch) -> Row:
+    payload = payloads.spill(encode([body.line for body in batch.bodies]), pk)
+    row = rows.batch_row(pk, batch.key, batch.written, payload) | _expiry(batch.expires_at)
+    if len(batch.slots) < batch.written:
+        row["slots"] = {"S": " ".join(map(str, batch.slots))}
+    return row
+
+
+def _conversation_row(archived: ArchivedConversation) -> Row:
+    recent = itertools.zip_longest(rows.RECENT_BATCHES, archived.recent_keys, fillvalue="")
+    return (
+        rows.conversation_row(archived.conversation, "")
+        | {name: {"S": key} for name, key in recent}
+        | {
+            "updated_at": rows.number(archived.updated_at),
+            "appended_at": rows.number(archived.appended_at),
+        }
+        | _expiry(archived.expires_at)
+    )
+
+
+def _remove_deleted(table: Table, row: Row) -> None:
+    """Remove the row of a deleted or expired conversation, whose purge must be over."""
+    mark = "deleted_at" if "deleted_at" in row else "expires_at"
+    ended_at = int(row[mark]["N"]) / (1000 if mark == "deleted_at" else 1)
+    if ended_at > time.time() - PURGE_SECONDS:
+        raise PurgeUnderWayError
+    table.dynamodb.delete_item(
+        TableName=table.name,
+        Key=rows.primary_key(row["pk"]["S"], row["sk"]["S"]),
+        ConditionExpression=f"{mark} = :seen",
+        ExpressionAttributeValues={":seen": row[mark]},
+    )
+
+
+def _expiry(expires_at: int | None) -> Row:
+    return {} if expires_at is None else {"expires_at": rows.number(expires_at)}

@@ -1,0 +1,216 @@
+"""Search in an owner's conversations: a bounded scan that a cursor continues.
+
+There is no index: what was appended is found at once, and what was deleted is never found. A
+conversation matches if every word occurs as a part of the texts of its items or of the values of
+its metadata. Words and texts are compared without regard to case, after NFKC.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+import unicodedata
+from typing import TYPE_CHECKING, NamedTuple
+
+from conversations.contract.text import item_texts
+from conversations.errors import ConversationNotFoundError
+from conversations.storage import rows
+from conversations.storage.reads import BATCH_GET_MAX
+from conversations.storage.scan import read_batch, scan_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from conversations.model import Conversation
+    from conversations.storage.conversation_pages import OwnerIndex
+    from conversations.storage.payloads import PayloadStore
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
+
+CONCURRENT_SCANS = 8
+"""Conversations that are read at the same time."""
+ROW_BYTES = 300
+"""What a row takes beside its payload, about."""
+
+
+class SearchLimits(NamedTuple):
+    """How much one request may read."""
+
+    bytes: int = 16_000_000
+    milliseconds: int = 5_000
+
+    @classmethod
+    def configured(cls, environment: Mapping[str, str]) -> SearchLimits:
+        """Return the limits that the template gives the function."""
+        return cls(int(environment["SEARCH_BYTES"]), int(environment["SEARCH_MILLISECONDS"]))
+
+
+class SearchCursor(NamedTuple):
+    """Where a search goes on: behind a conversation, or inside one behind a batch."""
+
+    conversation_id: str
+    key: str = ""
+    """The batch that was searched last; empty if the whole conversation was, or none of it."""
+    found: int = 0
+    """One bit for each word of the search: those that were found up to that batch."""
+
+    @classmethod
+    def parse(cls, text: str) -> SearchCursor:
+        """Return the cursor that was written as *text*; see `ids.SEARCH_CURSOR`."""
+        conversation_id, _, place = text.partition("~")
+        key, _, found = place.partition("~")
+        return cls(conversation_id, key, int(found or "0", 16))
+
+    def __str__(self) -> str:
+        """Return the cursor as the client gets it: an id, unless it is inside a conversation."""
+        return f"{self.conversation_id}~{self.key}~{self.found:x}" if self.key else self[0]
+
+
+class Words:
+    """The words of a search, of which a conversation must have every one."""
+
+    def __init__(self, search: str) -> None:
+        self._words = [*dict.fromkeys(normalized(search).split())]
+
+    def found_in(self, texts: Iterable[str], found: int = 0) -> int:
+        """Return *found* with the bits of the words that occur in *texts*."""
+        text = normalized("\n".join(texts))
+        for place, word in enumerate(self._words):
+            if not found >> place & 1 and word in text:
+                found |= 1 << place
+        return found
+
+    def are_all_in(self, found: int) -> bool:
+        """Return whether no word is missing."""
+        return found.bit_count() == len(self._words)
+
+
+class Candidate(NamedTuple):
+    """A conversation to search, from its start or from inside it."""
+
+    row: Row
+    key: str = ""
+    found: int = 0
+
+    @property
+    def conversation_id(self) -> str:
+        """The id of the conversation."""
+        return self.row["pk"]["S"].partition("/")[2]
+
+
+class Wave(NamedTuple):
+    """Conversations that are searched at the same time."""
+
+    candidates: Sequence[Candidate]
+    end: str
+    """The conversation behind which the search goes on after them."""
+    is_last: bool
+
+
+class SearchReader:
+    """Reader of pages of the conversations that have all words."""
+
+    def __init__(
+        self,
+        table: Table,
+        payloads: PayloadStore,
+        index: OwnerIndex,
+        words: Words,
+        limits: SearchLimits,
+    ) -> None:
+        self._table = table
+        self._payloads = payloads
+        self._index = index
+        self._words = words
+        self._bytes_left = limits.bytes
+        self._deadline = time.monotonic() + limits.milliseconds / 1000
+        self._lock = threading.Lock()
+
+    def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
+        """Return up to *limit* conversations, whether others are left to search, and the cursor.
+
+        A page ends early where the request has read as much as it may.
+
+        Raises:
+            ConversationNotFoundError: there is no conversation *after*.
+        """
+        found: dict[str, Conversation] = {}
+        for wave in self._waves(SearchCursor.parse(after) if after else None):
+            stops = [*self._payloads.executor.map(self._search, wave.candidates)]
+            for place, (candidate, stop) in enumerate(zip(wave.candidates, stops, strict=True), 1):
+                if isinstance(stop, SearchCursor):
+                    return [*found.values()], True, str(stop)
+                if stop:
+                    conversation = rows.read_conversation(candidate.row)
+                    found.setdefault(candidate.conversation_id, conversation)
+                if len(found) == limit:
+                    has_more = place < len(wave.candidates) or not wave.is_last
+                    return [*found.values()], has_more, candidate.conversation_id
+            if self._is_spent() and not wave.is_last:
+                return [*found.values()], True, wave.end
+        return [*found.values()], False, next(reversed(found), "")
+
+    def _waves(self, cursor: SearchCursor | None) -> Iterator[Wave]:
+        """Yield the owner's conversations in the order of the index, each once."""
+        start = self._index.start_after(str(cursor)) if cursor else None
+        if cursor and cursor.key and start:
+            begun = [Candidate(row, *cursor[1:]) for row in self._index.matching([start])]
+            yield Wave(begun, cursor.conversation_id, is_last=False)
+        seen: set[str] = set()
+        while True:
+            entries, start = self._index.query(start, BATCH_GET_MAX)
+            candidates = [
+                Candidate(row)
+                for row in self._index.matching(entries)
+                if row["pk"]["S"] not in seen
+            ]
+            seen |= {candidate.row["pk"]["S"] for candidate in candidates}
+            waves = [*itertools.batched(candidates, CONCURRENT_SCANS, strict=False)]
+            for place, wave in enumerate(waves, 1):
+                is_last = start is None and place == len(waves)
+                yield Wave(wave, wave[-1].conversation_id, is_last)
+            if start is None:
+                return
+            yield Wave((), start["pk"]["S"].partition("/")[2], is_last=False)
+
+    def _search(self, candidate: Candidate) -> bool | SearchCursor:
+        """Return whether a conversation has all words, or where its search was interrupted."""
+        pairs = rows.read_conversation(candidate.row).metadata
+        found = self._words.found_in(pairs.values(), candidate.found)
+        if self._words.are_all_in(found):
+            return True
+        self._spend(ROW_BYTES)
+        try:
+            for row in scan_batches(self._table, candidate.row, candidate.key or None):
+                found = self._words.found_in(self._texts(row), found)
+                if self._words.are_all_in(found):
+                    return True
+                if self._is_spent():
+                    return SearchCursor(candidate.conversation_id, rows.batch_key(row), found)
+        except ConversationNotFoundError:  # it was deleted meanwhile
+            return False
+        return False
+
+    def _texts(self, row: Row) -> Iterator[str]:
+        if "object" in row:
+            with self._lock:
+                self._payloads.connect()
+        batch = read_batch(self._table, self._payloads, row)
+        self._spend(ROW_BYTES + batch.kept_bytes)
+        return itertools.chain.from_iterable(item_texts(json.loads(line)) for line in batch.lines)
+
+    def _spend(self, size: int) -> None:
+        with self._lock:
+            self._bytes_left -= size
+
+    def _is_spent(self) -> bool:
+        return self._bytes_left <= 0 or time.monotonic() >= self._deadline
+
+
+def normalized(text: str) -> str:
+    """Return *text* as it is compared: without regard to case, and after NFKC."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

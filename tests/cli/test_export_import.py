@@ -1,0 +1,617 @@
+"""`conversations export` and `import`, on moto: what is taken out comes back equal."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from conversations import ids
+from conversations.errors import ItemNotFoundError
+from conversations.model import IdempotencyInfo
+from conversations.storage import archive, payloads, rows
+from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import purge_conversation
+from conversations.storage.store import Store
+from conversations.storage.transactions import Table
+from conversations_cli import export as exporting
+from tests.support.commands import asked, done, invoke, names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local.stack import DevStack
+    from tests.support.http_helpers import Json
+
+BODIES = itertools.count()
+NOISE = "".join(f"{number:x}" for number in range(30_000))
+ACME = ("--account", "acme")
+ALL = (*ACME, "--all-end-users")
+TRACE: Json = {"type": "tombstone", "key": "0" * 26, "written": 1}
+POINTER: Json = {"type": "pointer", "key": "0" * 26, "id": "x"}
+
+
+class World:
+    """A store and the options by which commands find it."""
+
+    def __init__(self, stack: DevStack, executor: Any) -> None:
+        resources, name = stack.resources, stack.template.name
+        self.resources = resources
+        self.table = Table(resources.dynamodb, name("ConversationsTable"))
+        self.bucket = name("PayloadBucket")
+        self.payloads = PayloadStore(self.bucket, lambda: resources.s3, executor)
+        self.store = Store(self.table, self.payloads)
+        self.at = names_of(resources)
+
+    def create(self, *batches: list[Json], owner: str = "", **metadata: str) -> str:
+        made = self.store.create_conversation(
+            ids.owner_of("acme", owner), "acme", [], metadata, request()
+        )
+        for items in batches:
+            self.append(made.conversation_id, *items, owner=owner)
+        return made.conversation_id
+
+    def append(self, name: str, *items: Json, owner: str = "") -> list[str]:
+        given = cast("Any", [{"type": "message", **item} for item in items])
+        appended = self.store.append_items(ids.owner_of("acme", owner), name, given, request())
+        return [item.cursor for item in appended]
+
+    def delete(self, name: str, *item_ids: str, owner: str = "") -> None:
+        self.store.delete_items(ids.owner_of("acme", owner), name, item_ids, param="item_ids[{}]")
+
+    def listed(self, name: str, after: str | None = None, owner: str = "") -> list[tuple[str, str]]:
+        page = self.store.list_items(
+            ids.owner_of("acme", owner), name, after=after, limit=100, order="asc"
+        )
+        return [(item.cursor, item.json) for item in page.entries]
+
+    def rows(self) -> list[Any]:
+        pages = self.table.dynamodb.get_paginator("scan").paginate(TableName=self.table.name)
+        return [row for page in pages for row in page["Items"]]
+
+    def objects(self) -> list[str]:
+        listed = self.resources.s3.list_objects_v2(Bucket=self.bucket)
+        return [entry["Key"] for entry in listed.get("Contents", [])]
+
+    def hook(self, operation: str, act: Callable[[], object], at_call: int = 1) -> None:
+        """Act once, before the call of that number of an operation of DynamoDB."""
+        calls = itertools.count(1)
+
+        def before(**_: object) -> None:
+            if next(calls) == at_call:
+                act()
+
+        # Commands make their own clients: moto sees the calls of all of them.
+        self.resources.dynamodb.meta.events.register(f"before-call.dynamodb.{operation}", before)
+
+
+def request(key: str | None = None) -> IdempotencyInfo:
+    return IdempotencyInfo(str(next(BODIES)), key)
+
+
+def said(text: str, **fields: object) -> Json:
+    return {"role": "user", "content": text, **fields}
+
+
+@pytest.fixture
+def world(stack: DevStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(payloads, "LARGE_BYTES", 5_000)
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
+        yield World(stack, executor)
+
+
+def fill(world: World) -> dict[str, str]:
+    """Conversations of every kind, by name; the owner's end user is the first part of the name."""
+    every = {
+        "empty": world.create(topic="é"),
+        "plain": world.create([said("one"), said("two", id="own")], [said("three")]),
+        "large": world.create([said(NOISE), said("small")], [said(NOISE, id="big")]),
+        "ann": world.create([said("hers", unknown=[1.5, None, {"a": "\u2028"}])], owner="ann"),
+    }
+    gappy = world.create([said(f"{n}", id=f"own-{n}") for n in range(5)], [said("gone", id="x")])
+    [generated] = world.append(gappy, said("generated"))
+    world.append(
+        gappy, {"type": "item_reference", "id": "own-2"}, {**said("copy"), "id": generated + "_"}
+    )
+    world.delete(gappy, "own-1", "own-3", "x", generated)
+    world.append(gappy, said("again", id="own-3"))
+    return every | {"gappy": gappy}
+
+
+def emptied(world: World) -> None:
+    world.resources.recreate()
+    assert world.rows() == []
+
+
+def export(world: World, out: Path, *scope: str) -> bytes:
+    done("export", *world.at, *(scope or ALL), "--out", out)
+    return out.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+def test_what_is_exported_comes_back_equal(name: str, world: World, tmp_path: Path) -> None:
+    names = fill(world)
+    before = {
+        kind: world.listed(made, owner="ann" if kind == "ann" else "")
+        for kind, made in names.items()
+    }
+    kept = [row for row in world.rows() if not row["sk"]["S"].startswith("k#")]
+    first = export(world, tmp_path / name)
+    emptied(world)
+
+    report = asked("import", *world.at, *ALL, tmp_path / name)
+    second = export(world, tmp_path / f"again-{name}")
+
+    assert first == second
+    assert (report["imported"], report["items"]) == (5, 13)
+    for kind, made in names.items():
+        assert world.listed(made, owner="ann" if kind == "ann" else "") == before[kind]
+    assert sorted(map(key_of, world.rows())) == sorted(map(key_of, kept))
+    named = [row["object"]["S"] for row in world.rows() if "object" in row]
+    assert sorted(named) == sorted(world.objects()) != []
+
+
+def key_of(row: Any) -> tuple[str, str]:
+    return row["pk"]["S"], row["sk"]["S"]
+
+
+def test_cursors_stay_valid_also_of_deleted_items(world: World, tmp_path: Path) -> None:
+    gappy = fill(world)["gappy"]
+    cursors = [*(f"own-{n}" for n in range(5)), "x", *(cursor for cursor, _ in world.listed(gappy))]
+    behind = {cursor: world.listed(gappy, cursor) for cursor in cursors}
+    export(world, tmp_path / "out")
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "out")
+
+    assert {cursor: world.listed(gappy, cursor) for cursor in cursors} == behind
+    with pytest.raises(ItemNotFoundError):
+        world.listed(gappy, "never")
+    [added] = world.append(gappy, said("later"))
+    assert world.listed(gappy)[-1][0] == added
+
+
+def test_times_and_metadata_stay(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")], topic="x")
+    pk = rows.partition(ids.owner_of("acme", ""), name)
+
+    def row() -> Any:
+        [found] = [row for row in world.rows() if key_of(row) == (pk, "c")]
+        return {key: value for key, value in found.items() if key != "last_body"}
+
+    before = row()
+    export(world, tmp_path / "out")
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "out")
+
+    assert row() == before
+
+
+def test_the_file_has_a_line_for_each_append(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one"), said("two")], [said("three")], topic="x")
+    lines = [json.loads(line) for line in export(world, tmp_path / "out").splitlines()]
+
+    assert [line["type"] for line in lines] == [
+        "header", "conversation", "batch", "batch", "end", "trailer",
+    ]  # fmt: skip
+    assert lines[0] == {
+        "type": "header",
+        "format": "lambda-conversations",
+        "version": 1,
+        "account": "acme",
+        "owner": None,
+        "conversations": 1,
+    }
+    assert (lines[1]["id"], lines[1]["metadata"]) == (name, {"topic": "x"})
+    items = [item for line in lines[2:4] for item in line["items"]]
+    assert items == [json.loads(text) for _, text in world.listed(name)]
+    assert lines[4] == {"type": "end", "id": name, "batches": 2, "items": 3}
+    assert lines[5] == {"type": "trailer", "conversations": 1, "items": 3}
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (ACME, {"mine"}),
+        ((*ACME, "--end-user", "ann"), {"hers"}),
+        (ALL, {"mine", "hers"}),
+        ((*ACME, "--end-user", "bob"), set()),
+        (("--account", "other", "--all-end-users"), set()),
+    ],
+)
+def test_an_export_is_of_one_owner_or_of_an_account(
+    scope: tuple[str, ...], expected: set[str], world: World, tmp_path: Path
+) -> None:
+    world.create([said("mine")])
+    world.create([said("hers")], owner="ann")
+    lines = [json.loads(line) for line in export(world, tmp_path / "out", *scope).splitlines()]
+
+    batches = [line for line in lines if line["type"] == "batch"]
+    found = {item["content"] for line in batches for item in line["items"]}
+    assert found == expected
+
+
+def test_an_end_users_conversations_can_become_another_owners(world: World, tmp_path: Path) -> None:
+    name = world.create([said("hers")], owner="ann")
+    export(world, tmp_path / "out", *ACME, "--end-user", "ann")
+    before = world.listed(name, owner="ann")
+
+    done("import", *world.at, "--account", "other", "--end-user", "eve", tmp_path / "out")
+
+    page = world.store.list_items(
+        ids.owner_of("other", "eve"), name, after=None, limit=9, order="asc"
+    )
+    assert [(item.cursor, item.json) for item in page.entries] == before
+    [entry] = world.store.list_conversations(
+        ids.owner_of("other", "eve"), after=None, limit=9, order="asc", metadata={}
+    ).entries
+    assert (entry.conversation_id, entry.account) == (name, "other")
+
+
+def test_conversations_of_several_owners_do_not_become_one_owners(
+    world: World, tmp_path: Path
+) -> None:
+    world.create([said("mine")])
+    world.create([said("hers")], owner="ann")
+    export(world, tmp_path / "out")
+    emptied(world)
+
+    result = invoke("import", *world.at, *ACME, tmp_path / "out")
+    elsewhere = invoke(
+        "import", *world.at, "--account", "other", "--all-end-users", tmp_path / "out"
+    )
+
+    assert result.exit_code == 1
+    assert "another end user's" in result.stderr
+    assert elsewhere.exit_code == 1
+    assert "is of account 'acme'" in elsewhere.stderr
+    assert len({row["owner"]["S"] for row in world.rows() if "owner" in row}) == 1
+
+
+def test_an_import_done_twice_changes_nothing(world: World, tmp_path: Path) -> None:
+    fill(world)
+    export(world, tmp_path / "out")
+    before = world.rows()
+
+    assert asked("import", *world.at, *ALL, tmp_path / "out")["present"] == 5
+    assert asked("import", *world.at, *ALL, "--merge", tmp_path / "out")["present"] == 5
+    assert world.rows() == before
+
+
+def test_merge_adds_what_a_conversation_lacks(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one"), said("gone", id="gone")])
+    export(world, tmp_path / "old")
+    world.append(name, said(NOISE, id="big"))
+    world.append(name, said("two"))
+    export(world, tmp_path / "new")
+    whole = world.listed(name)
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "old")
+    world.delete(name, "gone")
+    [own] = world.append(name, said("own"))
+
+    report = asked("import", *world.at, *ALL, "--merge", tmp_path / "new")
+
+    assert (report["completed"], report["items"]) == (1, 2)
+    expected = [entry for entry in whole if entry[0] != "gone"]
+    assert [entry for entry in world.listed(name) if entry[0] != own] == expected
+    assert len(world.listed(name)) == len(expected) + 1
+    [added] = world.append(name, said("last"))
+    assert world.listed(name)[-1][0] == added
+
+
+def test_merge_leaves_out_what_was_deleted_there(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")], [said("two", id="two")], [said(NOISE, id="big")])
+    export(world, tmp_path / "out")
+    world.delete(name, "two", "big")
+    before = world.rows()
+
+    assert asked("import", *world.at, *ALL, "--merge", tmp_path / "out")["present"] == 1
+    assert world.rows() == before
+    assert world.objects() == []
+
+
+def test_merge_stops_at_an_id_that_another_item_has(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")])
+    export(world, tmp_path / "old")
+    world.append(name, said(NOISE, id="mine"))
+    export(world, tmp_path / "new")
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "old")
+    world.append(name, said("other", id="mine"))
+
+    result = invoke("import", *world.at, *ALL, "--merge", tmp_path / "new")
+
+    assert result.exit_code == 1
+    assert "line 2: The conversation already has items with these ids: 'mine'" in result.stderr
+    assert world.objects() == []
+    assert len(world.listed(name)) == 2
+
+
+def test_a_deleted_conversation_can_be_imported_once_its_purge_is_over(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one", id="own")])
+    owner = ids.owner_of("acme", "")
+    before = world.listed(name)
+    export(world, tmp_path / "out")
+    world.store.delete_conversation(owner, name)
+    purge_conversation(world.table, world.payloads, rows.partition(owner, name), lambda: True)
+
+    early = invoke("import", *world.at, *ALL, tmp_path / "out")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 1_000)
+    late = asked("import", *world.at, *ALL, tmp_path / "out")
+
+    assert early.exit_code == 1
+    assert "less than 15 minutes ago" in early.stderr
+    assert late["imported"] == 1
+    assert world.listed(name) == before
+
+
+def test_what_an_interrupted_import_left_is_replaced(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")], [said(NOISE)])
+    export(world, tmp_path / "out")
+    before = world.listed(name)
+    pk = rows.partition(ids.owner_of("acme", ""), name)
+    emptied(world)
+    left = rows.pointer_row(pk, "left", "0" * 26)
+    world.table.dynamodb.put_item(TableName=world.table.name, Item=left)
+    world.resources.s3.put_object(Bucket=world.bucket, Key=f"{pk}/left", Body=b"")
+
+    done("import", *world.at, *ALL, tmp_path / "out")
+
+    assert world.listed(name) == before
+    assert "p#left" not in [row["sk"]["S"] for row in world.rows()]
+    assert len(world.objects()) == 1
+
+
+def test_retention_goes_with_the_rows(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.store = Store(world.table, world.payloads, retention_days=1)
+    name = world.create([said("one", id="a"), said("two", id="b")], [said("x", id="x")])
+    world.delete(name, "b", "x")
+    before = {key_of(row): row["expires_at"] for row in world.rows()}
+    first = export(world, tmp_path / "out")
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "out")
+
+    assert {key_of(row): row.get("expires_at") for row in world.rows()} == before
+    assert export(world, tmp_path / "again") == first
+    emptied(world)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 100_000)
+    assert asked("import", *world.at, *ALL, tmp_path / "out")["expired"] == 1
+    assert world.rows() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda lines: lines[2].update(key="0" * 25), "line 3: key "),
+        (lambda lines: lines[2]["items"][1].pop("content"), "line 3: items[1] is missing 'content'"),
+        (lambda lines: lines[2]["items"][1].update(role="nobody"), "line 3: items[1].role "),
+        (lambda lines: lines[2]["items"][1].pop("id"), "line 3: items[1].id: is missing"),
+        (lambda lines: lines[2]["items"][1].update(id="two"), "line 4: items[0].id: 'two' is"),
+        (lambda lines: lines[2]["items"].pop(), "line 3: slots: "),
+        (lambda lines: lines[2].update(slots=[1, 0]), "line 3: slots: "),
+        (lambda lines: lines[2].update(slots=[0, 2]), "line 3: slots: "),
+        (lambda lines: lines[2].update(key=lines[2]["key"][:-1] + "4"), "line 3: key: must be the"),
+        (lambda lines: lines[1].update(recent_keys=[]), "line 3: key: must not be behind"),
+        (lambda lines: lines[1]["recent_keys"].reverse(), "line 2: recent_keys: "),
+        (lambda lines: lines[1].update(metadata={"k": 1}), "line 2: metadata.k "),
+        (lambda lines: lines[1].update(id="a b"), "line 2: id "),
+        (lambda lines: lines.__delitem__(4), "line 2: the record is cut off"),
+        (lambda lines: lines[4].update(items=9), "line 2: the record is not whole"),
+        (lambda lines: lines.__delitem__(3), "line 2: the record is not whole"),
+        (lambda lines: lines.insert(3, {"type": "row"}), "line 4: type: 'row' is no line"),
+        (lambda lines: lines.insert(3, {}), "line 4: type: 'None' is no line"),
+        (lambda lines: lines[3:3] * 1 or lines.insert(3, TRACE) or lines.insert(3, TRACE), "twice"),
+        (lambda lines: lines.insert(3, {**POINTER, "id": "two"}), "'two' is the id of another"),
+    ],
+)  # fmt: skip
+def test_a_bad_record_is_named_and_nothing_of_it_is_written(
+    change: Callable[[list[Any]], object], complaint: str, world: World, tmp_path: Path
+) -> None:
+    one = world.create([said("one"), said("more")], [said("two", id="two")])
+    lines = [json.loads(line) for line in export(world, tmp_path / "out").splitlines()]
+    good = json.loads(json.dumps(lines[1:5]).replace(one, "conv_good"))
+    change(lines)
+    lines[-1:-1] = good
+    (tmp_path / "bad").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    emptied(world)
+
+    dry = invoke("import", *world.at, *ALL, "--dry-run", tmp_path / "bad")
+    assert world.rows() == []
+    result = invoke("import", *world.at, *ALL, tmp_path / "bad")
+
+    assert dry.exit_code == result.exit_code == 1
+    assert complaint in dry.stderr
+    assert dry.stderr == result.stderr
+    assert "1 not valid" in result.stdout
+    assert {row["pk"]["S"].partition("/")[2] for row in world.rows()} == {"conv_good"}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "line 1: The body is empty"),
+        ("nonsense", "line 1: The body is not valid JSON"),
+        ('{"type": "header"}', "line 1: The body is missing 'format'"),
+        (
+            (
+                '{"type":"header","format":"lambda-conversations","version":2,"account":"acme",'
+                '"owner":null,"conversations":0}'
+            ),
+            "line 1: version must be ",
+        ),
+    ],
+)
+def test_a_file_that_is_no_export_is_refused(
+    text: str, complaint: str, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").write_text(text)
+    result = invoke("import", *world.at, *ALL, tmp_path / "bad")
+
+    assert result.exit_code == 1
+    assert complaint in result.stderr, result.stderr
+
+
+def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
+    world.create([said("one")])
+    lines = export(world, tmp_path / "out").splitlines(keepends=True)
+    (tmp_path / "cut").write_bytes(b"".join(lines[:-1]))
+
+    result = done("import", *world.at, *ALL, tmp_path / "cut")
+
+    assert "may be cut off" in result.stderr
+
+
+def test_an_append_during_an_export_is_left_out(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one")])
+    before = world.listed(name)
+    between(monkeypatch, lambda: world.append(name, said("two", id="own")))
+
+    lines = [json.loads(line) for line in export(world, tmp_path / "out").splitlines()]
+
+    assert len(world.listed(name)) == 2
+    assert [item["id"] for item in lines[2]["items"]] == [cursor for cursor, _ in before]
+    assert lines[-1]["items"] == 1
+
+
+def test_a_deletion_during_an_export_makes_it_read_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one")], [said("two", id="own")])
+    between(monkeypatch, lambda: world.delete(name, "own"))
+    export(world, tmp_path / "out")
+    after = world.listed(name)
+    emptied(world)
+
+    done("import", *world.at, *ALL, tmp_path / "out")
+
+    assert world.listed(name) == after
+
+
+def test_a_conversation_that_is_deleted_during_an_export_is_left_out(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one")])
+    owner = ids.owner_of("acme", "")
+    between(monkeypatch, lambda: world.store.delete_conversation(owner, name))
+
+    lines = export(world, tmp_path / "out").splitlines()
+
+    assert [json.loads(line)["type"] for line in lines] == ["header", "trailer"]
+
+
+def test_an_export_gives_up_on_a_conversation_that_never_rests(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said(f"{n}", id=f"own-{n}") for n in range(20)])
+    numbers = itertools.count()
+    between(monkeypatch, lambda: world.delete(name, f"own-{next(numbers)}"), times=99)
+
+    result = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")
+
+    assert result.exit_code == 1
+    assert f"Items of '{name}' kept being deleted" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], times: int = 1) -> None:
+    """Act between an export's read of a conversation row and that of its batches."""
+    left = itertools.count(1)
+    read = archive.read_archived
+
+    def read_and_act(*given: Any) -> Any:
+        found = read(*given)
+        if next(left) <= times:
+            act()
+        return found
+
+    monkeypatch.setattr(exporting, "read_archived", read_and_act)
+
+
+def test_an_export_does_not_overwrite(world: World, tmp_path: Path) -> None:
+    export(world, tmp_path / "out")
+    result = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: {tmp_path / 'out'} exists: delete it, or give another --out.\n"
+
+
+@pytest.mark.parametrize("name", ["out", "out.gz"])
+def test_an_interrupted_export_goes_on(
+    name: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        world.create([said(f"{number}"), said(NOISE)])
+    whole = export(world, tmp_path / f"whole-{name}")
+
+    calls = itertools.count(1)
+    read = archive.read_parts
+
+    def interrupt(*given: Any) -> Any:
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return read(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting, "read_parts", interrupt)
+        stopped = invoke("export", *world.at, *ALL, "--out", tmp_path / name)
+    with (tmp_path / f"{name}.partial").open("ab") as partial:
+        partial.write(b"half a rec")
+    assert stopped.exit_code == 1
+    assert "Aborted!" in stopped.stderr
+    seen = json.loads((tmp_path / f"{name}.progress").read_text())
+    assert seen["conversations"] == 2
+
+    assert export(world, tmp_path / name) == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f"whole-{name}"])
+
+
+def test_an_export_does_not_go_on_with_another_ones_file(world: World, tmp_path: Path) -> None:
+    (tmp_path / "out.progress").write_text('{"account": "other", "owner": null, "offset": 1}')
+    other = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")
+    (tmp_path / "out.progress").write_text('{"account": "acme", "owner": null, "offset": 1}')
+    short = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")
+
+    assert (other.exit_code, short.exit_code) == (1, 1)
+    assert "is of another account or end user" in other.stderr
+    assert "is shorter than" in short.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ((*ACME, "--end-user", "a", "--all-end-users"), "either --end-user or --all-end-users"),
+        (("--account", "a b"), "'a b' is no account"),
+        ((), "Missing option '--account'"),
+    ],
+)
+def test_wrong_options_are_refused(options: tuple[str, ...], complaint: str, world: World) -> None:
+    result = invoke("export", *world.at, *options, "--out", "x")
+
+    assert (result.exit_code, complaint in result.stderr) == (2, True)
+
+
+def test_a_command_wants_the_stack_or_both_names() -> None:
+    for options in ([], ["--table", "t"], ["--stack", "s", "--table", "t", "--bucket", "b"]):
+        result = invoke("export", *options, *ACME, "--out", "x")
+        assert (result.exit_code, "Give either --stack" in result.stderr) == (2, True)
+
+
+def test_a_compressed_file_is_unpacked_by_gzip(world: World, tmp_path: Path) -> None:
+    world.create([said("one")])
+    plain = export(world, tmp_path / "out")
+
+    assert gzip.decompress(export(world, tmp_path / "out.gz")) == plain

@@ -1,0 +1,101 @@
+"""The text of an item: what a search looks through."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conversations.contract.text import item_texts
+from tests.support.contract_cases import EXAMPLES, Json, answered
+
+PATCHED: Json = {
+    "type": "apply_patch_call_output",
+    "call_id": "c",
+    "status": "failed",
+    "output": "why",
+}
+WITHOUT_TEXT = {"item_reference", "configuration_update", "compaction_trigger"}
+
+
+def texts(item: Json) -> list[str]:
+    return [*item_texts(answered(item))]
+
+
+def test_every_type_of_the_contract_has_text_unless_it_is_known_to_have_none() -> None:
+    types = {str(answered(item)["type"]) for _, item in EXAMPLES}
+    items: list[Json] = [PATCHED, *(item for _, item in EXAMPLES)]
+    with_text = {str(answered(item)["type"]) for item in items if texts(item)}
+
+    assert types - with_text == WITHOUT_TEXT
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (
+            {
+                "type": "message",
+                "id": "msg_1",
+                "role": "user",
+                "content": [
+                    "plain",
+                    {"type": "input_text", "text": "words"},
+                    {"type": "input_file", "filename": "a.pdf", "file_data": "QUJD"},
+                    {"type": "input_image", "image_url": "data:image/png;base64,QUJD"},
+                    {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "mp3"}},
+                    {"type": "refusal", "refusal": "no"},
+                ],
+            },
+            ["plain", "words", "a.pdf", "no"],
+        ),
+        (
+            {
+                "type": "reasoning",
+                "summary": [{"type": "summary_text", "text": "why"}],
+                "content": [{"type": "reasoning_text", "text": "because"}],
+                "encrypted_content": "QUJD",
+            },
+            ["why", "because"],
+        ),
+        (
+            {
+                "type": "code_interpreter_call",
+                "code": "f()",
+                "container_id": "c",
+                "outputs": [
+                    {"type": "logs", "logs": "out"},
+                    {"type": "image", "url": "data:image/png;base64,QUJD"},
+                ],
+            },
+            ["f()", "out"],
+        ),
+        (
+            {"type": "function_call_output", "call_id": "c", "output": '{"a": "\\u00fc"}'},
+            ['{"a": "\\u00fc"}', '{"a": "ü"}'],
+        ),
+        (
+            {"type": "function_call_output", "call_id": "c", "output": "\\ud83d\\ude42 \\ud83d"},
+            ["\\ud83d\\ude42 \\ud83d", "🙂 \N{REPLACEMENT CHARACTER}"],
+        ),
+        (
+            {"type": "tool_search_call", "arguments": {"any": ["thing", 1, None, {"x": "else"}]}},
+            ["thing", "else"],
+        ),
+        ({"type": "image_generation_call", "result": "QUJD", "revised_prompt": None}, []),
+        ({"type": "item_reference", "id": "msg_1"}, []),
+    ],
+    ids=lambda value: str(value["type"]) if isinstance(value, dict) else "",
+)
+def test_words_are_text_and_ids_and_encoded_data_are_not(item: Json, expected: list[str]) -> None:
+    assert texts(item) == expected
+
+
+@pytest.mark.parametrize(("name", "item"), EXAMPLES, ids=lambda value: str(value)[:40])
+def test_no_text_is_a_data_url_or_what_identifies_an_item(name: str, item: Json) -> None:
+    found = texts(item)
+
+    assert not any("base64," in text for text in found), name
+    marked = json.loads(json.dumps(item))
+    marked |= {"id": "THE-ID", "call_id": "THE-ID", "status": "THE-ID", "response_id": "THE-ID"}
+    assert "THE-ID" not in [*item_texts(answered(marked))]

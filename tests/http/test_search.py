@@ -1,0 +1,241 @@
+"""`search` in the list of conversations, through HTTP and with the mka1 SDK."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from meetkai_mka1 import SDK
+
+from conversations.http.dialects import MKA1, OPENAI
+from tests.support.http_helpers import HELLO, Json, error_of
+
+if TYPE_CHECKING:
+    from local.stack import DevStack
+    from tests.support.issue_key import IssueKey
+
+NOISE = "".join(f"{number:x}" for number in range(30_000))
+SPILLED: Json = {"role": "user", "content": f"{NOISE} needle in an object"}
+LARGE = [SPILLED, {"role": "user", "content": f"{NOISE} the last word"}]
+CALL: Json = {"type": "function_call", "call_id": "call_secret", "name": "book_table"}
+
+
+def made(client: httpx.Client, *items: Json, **metadata: str) -> str:
+    """The id of a conversation with these items."""
+    body = {"items": items, "metadata": metadata}
+    answer = client.post("/conversations", json=body)
+    assert answer.status_code == 200, answer.text
+    conversation_id: str = answer.json()["id"]
+    return conversation_id
+
+
+def found(client: httpx.Client, search: str, **query: str | int) -> list[str]:
+    page = client.get("/conversations", params={"search": search, **query}).json()
+    return [entry["id"] for entry in page["data"]]
+
+
+def said(text: str) -> Json:
+    return {"role": "user", "content": text}
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "weather",
+        "WEATHER",
+        "eathe",
+        "today weather",
+        "  today?   weather  ",
+        "\N{FULLWIDTH LATIN SMALL LETTER W}eather",
+        "weather\N{NO-BREAK SPACE}today",
+    ],
+)
+def test_words_are_found_without_regard_to_case_and_order(
+    search: str, client: httpx.Client
+) -> None:
+    wanted = made(client, HELLO)
+    made(client, said("Nothing of the kind, today"))
+
+    assert found(client, search) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("text", "search"),
+    [
+        ("Die Straße", "STRASSE"),
+        ("Zu\N{COMBINING DIAERESIS}rich", "zürich"),
+        ("Zürich", "zu\N{COMBINING DIAERESIS}RICH"),
+        ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
+        ("ｶﾞﾙ", "ガル"),
+        ("東京タワー", "京タ"),
+        ("Ⅳ", "iv"),
+        ('say "hi"\\n', '"HI"\\N'),
+    ],
+)
+def test_words_are_found_in_any_writing(text: str, search: str, client: httpx.Client) -> None:
+    wanted = made(client, said(text))
+
+    assert found(client, search) == [wanted]
+
+
+def test_words_may_be_apart(client: httpx.Client) -> None:
+    wanted = made(client, said("alpha"), {**CALL, "arguments": '{"x": "beta"}'}, topic="gamma")
+    made(client, said("alpha"), said("beta"))
+
+    assert found(client, "gamma alpha beta") == [wanted]
+
+
+@pytest.mark.parametrize("search", ["call_secret", "function_call", "user", "topic", "conv_"])
+def test_ids_types_roles_and_names_of_metadata_are_no_text(
+    search: str, client: httpx.Client
+) -> None:
+    made(client, said("hello"), {**CALL, "arguments": "{}"}, topic="x")
+
+    assert found(client, search) == []
+
+
+def test_escapes_in_the_json_of_a_tool_are_read(client: httpx.Client) -> None:
+    wanted = made(client, {**CALL, "arguments": json.dumps({"city": "Zürich", "at": "🙂"})})
+
+    assert found(client, "zürich 🙂") == [wanted]
+    assert found(client, "\\u00fcrich") == [wanted]
+
+
+def test_spilled_batches_are_searched(client: httpx.Client, stack: DevStack) -> None:
+    one, other = made(client, SPILLED), made(client, *LARGE)
+    with stack.engine.lock:
+        bucket = stack.template.name("PayloadBucket")
+        assert len(stack.resources.s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+
+    assert found(client, "needle") == [one, other]
+    assert found(client, "word last") == [other]
+
+
+def test_what_is_deleted_is_not_found(client: httpx.Client) -> None:
+    gone, kept = made(client, said("a thing")), made(client, said("a thing"), said("another"))
+    client.delete(f"/conversations/{gone}").raise_for_status()
+    [first, _] = client.get(f"/conversations/{kept}/items").json()["data"]
+    client.delete(f"/conversations/{kept}/items/{first['id']}").raise_for_status()
+
+    assert found(client, "thing") == []
+    assert found(client, "another") == [kept]
+
+
+def test_what_is_appended_is_found_at_once(client: httpx.Client) -> None:
+    wanted = made(client)
+
+    assert found(client, "later") == []
+    items = {"items": [said("later")]}
+    client.post(f"/conversations/{wanted}/items", json=items).raise_for_status()
+    assert found(client, "later") == [wanted]
+
+
+def test_a_search_combines_with_what_else_a_list_takes(client: httpx.Client) -> None:
+    names = [made(client, said(f"thing {n}"), team="red" if n % 2 else "blue") for n in range(12)]
+    red = names[1::2]
+
+    assert found(client, "thing", team="red") == red
+    assert found(client, "thing", metadata='{"team":"red"}', order="desc") == red[::-1]
+    assert found(client, "thing", limit=3) == names[:3]
+    assert found(client, "thing", after=names[8]) == names[9:]
+    assert found(client, "thing", after=names[3], order="desc") == names[2::-1]
+    assert found(client, "thing 11", after=names[8]) == [names[11]]
+    assert found(client, " ") == names
+
+
+def test_has_more_says_whether_conversations_are_left_to_search(client: httpx.Client) -> None:
+    for n in range(10):
+        made(client, said(f"thing {n}"))
+
+    def has_more(search: str, limit: int) -> bool:
+        query: dict[str, str | int] = {"search": search, "limit": limit}
+        answer: bool = client.get("/conversations", params=query).json()["has_more"]
+        return answer
+
+    assert has_more("thing 3", 1)
+    assert has_more("thing 8", 1)
+    assert not has_more("thing 9", 1)
+    assert not has_more("thing", 10)
+    assert has_more("thing", 9)
+    assert not has_more("nothing", 1)
+
+
+@pytest.mark.parametrize("prefix", [MKA1.prefix, OPENAI.prefix])
+def test_both_prefixes_search(prefix: str, client: httpx.Client, stack: DevStack) -> None:
+    wanted = made(client, said("thing"))
+
+    answer = client.get(f"{stack.url}{prefix}/conversations", params={"search": "THING"})
+
+    assert [entry["id"] for entry in answer.json()["data"]] == [wanted]
+
+
+@pytest.mark.parametrize("search", ["", "x" * 201])
+def test_a_search_has_1_to_200_characters(search: str, client: httpx.Client) -> None:
+    answer = client.get("/conversations", params={"search": search})
+
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "search")
+    assert "1 to 200 characters" in error_of(answer)["message"]
+    assert found(client, "ü" * 200) == []
+
+
+@pytest.mark.parametrize("after", ["conv_a~", "conv_a~x~1", f"conv_a~{'0' * 26}~g", "~", "a b"])
+def test_an_odd_cursor_is_refused(after: str, client: httpx.Client) -> None:
+    answer = client.get("/conversations", params={"search": "x", "after": after})
+
+    assert (answer.status_code, error_of(answer)["param"]) == (400, "after")
+
+
+def test_the_mka1_sdk_searches(client: httpx.Client, stack: DevStack, issue_key: IssueKey) -> None:
+    names = [made(client, said(f"a thing, number {n}")) for n in range(4)]
+
+    with SDK(bearer_auth=issue_key(), server_url=stack.url) as sdk:
+        seen: list[str] = []
+        page: Any = sdk.llm.conversations.list(search="THING number", limit=3, order="desc")
+        while True:
+            seen += [entry.id for entry in page.data]
+            if not page.has_more:
+                break
+            page = sdk.llm.conversations.list(
+                search="THING number", limit=3, order="desc", after=page.last_id
+            )
+        one = sdk.llm.conversations.list(search="2")
+
+    assert seen == names[::-1]
+    assert [entry.id for entry in one.data] == [names[2]]
+
+
+@pytest.fixture
+def people(stack: DevStack, issue_key: IssueKey) -> list[httpx.Client]:
+    """Ann and Bob of acme, acme itself, and another account's Ann."""
+    acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
+    url = f"{stack.url}{MKA1.prefix}"
+    headers = [
+        {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "ann"},
+        {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "bob"},
+        {"Authorization": f"Bearer {acme}"},
+        {"Authorization": f"Bearer {other}", "X-On-Behalf-Of": "ann"},
+    ]
+    return [httpx.Client(base_url=url, headers=given) for given in headers]
+
+
+def test_nobody_finds_what_is_another_owners(people: list[httpx.Client]) -> None:
+    ann, *others = people
+    hers = made(ann, said("secret"))
+    item_id = ann.get(f"/conversations/{hers}/items").json()["last_id"]
+    own = [made(other, said("mine")) for other in others]
+    place = f"{hers}~{item_id.removeprefix('msg_')}~0"
+
+    assert found(ann, "secret") == [hers]
+    for other, name in zip(others, own, strict=True):
+        assert found(other, "secret") == []
+        assert found(other, "mine") == [name]
+        for after in (hers, place):
+            query = {"search": "secret", "after": after}
+            answer = other.get("/conversations", params=query)
+            never = other.get("/conversations", params={**query, "after": "conv_none"})
+            assert answer.status_code == never.status_code == 404
+            assert answer.text == never.text.replace("conv_none", hers)
+    for person in people:
+        person.close()

@@ -1,0 +1,48 @@
+"""Commands of the operator's command line, run in this process."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
+
+import boto3
+from click.testing import CliRunner, Result
+
+from conversations_cli.__main__ import main
+
+if TYPE_CHECKING:
+    from local.resources import Resources
+
+
+def names_of(resources: Resources) -> list[str]:
+    """The options that name table and bucket."""
+    name = resources.template.name
+    return ["--table", name("ConversationsTable"), "--bucket", name("PayloadBucket")]
+
+
+class _Session(boto3.Session):
+    """A session that makes each client once: most of a command's time is the making."""
+
+    client: Any = functools.cache(cast("Any", boto3.Session.client))
+
+
+_session = functools.cache(_Session)
+
+
+def invoke(*arguments: str | object) -> Result:
+    with patch("boto3.Session", _session):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def done(*arguments: str | object) -> Result:
+    """The result of a command that must succeed."""
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def asked(*arguments: str | object) -> Any:
+    """What a command prints as JSON."""
+    return json.loads(done(*arguments, "--json").stdout)

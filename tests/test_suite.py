@@ -1,0 +1,53 @@
+"""How the tests themselves are ordered, and what a failure shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.conftest import ORDER, place_of, without_info
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_contract_and_storage_run_before_the_sdks() -> None:
+    files = ["sdk/test_agents.py", "http/test_cors.py", "contract/test_items.py", "test_ids.py"]
+    files += ["storage/test_store.py"]
+
+    assert sorted(files, key=lambda name: place_of(Path(name))) == [
+        "test_ids.py",
+        "contract/test_items.py",
+        "storage/test_store.py",
+        "sdk/test_agents.py",
+        "http/test_cors.py",
+    ]
+
+
+def test_the_order_is_of_folders_that_exist() -> None:
+    folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir()}
+
+    assert folders >= {*ORDER}
+
+
+def test_tests_are_collected_in_that_order(request: pytest.FixtureRequest) -> None:
+    root = Path(__file__).parent
+    places = [place_of(item.path.relative_to(root)) for item in request.session.items]
+
+    assert places == sorted(places)
+
+
+def test_a_failure_shows_no_line_of_a_request_that_went_well() -> None:
+    captured = (
+        '{"level":"INFO","message":"request","status":200}\n'
+        '{"level":"ERROR","message":"request failed"}\n'
+        "INFO     local-stack:api.py:80 request\n"
+        "ERROR    local-stack:api.py:81 request failed\n"
+        "printed by a test"
+    )
+
+    assert without_info(captured).splitlines() == [
+        '{"level":"ERROR","message":"request failed"}',
+        "ERROR    local-stack:api.py:81 request failed",
+        "printed by a test",
+    ]
