@@ -226,8 +226,7 @@ def list_items(request: Request, conversation_id: str) -> str:
 def delete_items(request: Request, conversation_id: str) -> str:
     """Delete several items of a conversation.
 
-    1 to 100 items are deleted, or none if one of them is missing. The response is the conversation.
-    A repeated deletion returns 404.
+    Deletes 1 to 100 items, or none if one is missing. A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
         request.owner, conversation_id, bodies.parse_deletion(request.body), param="item_ids[{}]"

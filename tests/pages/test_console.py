@@ -46,7 +46,7 @@ def test_a_bad_key_is_refused_and_a_good_one_signs_in(
     expect(alert).to_contain_text("1 to 256 visible ASCII characters")
     window.get_by_label("API key").fill("lck_unknown")
     window.get_by_role("button", name="Sign in").click()
-    expect(alert).to_contain_text("The API key is missing or not valid")
+    expect(alert).to_contain_text("The API key is missing or invalid")
     window.get_by_label("API key").fill(console.key)
     window.get_by_role("button", name="Sign in").click()
 

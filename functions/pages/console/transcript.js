@@ -20,8 +20,9 @@ class Transcript {
     this.conversationId = conversationId;
     this.isNewestFirst = order === "desc";
     this.#list = new WindowedList(scroller, (block) => this.#articles(block), (block) => this.#description(block));
-    this.earlier = new Edge(() => this.#loadEarlier());
-    this.later = new Edge(() => this.#loadLater());
+    const keepPlace = (change) => this.#list.keepPlace(change);
+    this.earlier = new Edge(() => this.#loadEarlier(), keepPlace);
+    this.later = new Edge(() => this.#loadLater(), keepPlace);
     const [above, below] = this.isNewestFirst ? [this.later, this.earlier] : [this.earlier, this.later];
     below.watch(scroller);
     scroller.replaceChildren(above.element, this.#list.element, below.element);
@@ -181,8 +182,9 @@ class Edge {
   #hasMore = false;
   #observer;
 
-  constructor(load) {
+  constructor(load, keepPlace) {
     this.load = load;
+    this.keepPlace = keepPlace;
     this.element = element("div", { class: "edge" });
   }
 
@@ -194,7 +196,7 @@ class Edge {
 
   set(hasMore) {
     this.#hasMore = hasMore;
-    this.element.replaceChildren(...(hasMore ? [button("Show more items", () => this.#loadMore())] : []));
+    this.#show(...(hasMore ? [button("Show more items", () => this.#loadMore())] : []));
     // An observer reports only changes: look again whether the end is still near.
     this.#observer?.unobserve(this.element);
     this.#observer?.observe(this.element);
@@ -204,18 +206,20 @@ class Edge {
     this.#observer?.disconnect();
   }
 
+  #show(...children) {
+    this.keepPlace(() => this.element.replaceChildren(...children));
+  }
+
   async #loadMore() {
     if (this.#isLoading) return;
     this.#isLoading = true;
-    this.element.replaceChildren(note("Loading …"));
+    this.#show(note("Loading …"));
     try {
-      const onSlow = () => this.element.replaceChildren(note("Loading takes longer than usual …"));
+      const onSlow = () => this.#show(note("Loading takes longer than usual …"));
       this.set(await whileWaiting(this.load(), onSlow));
     } catch (error) {
       this.#hasMore = false;
-      if (!isAbort(error)) {
-        this.element.replaceChildren(failureNotice(error, () => this.#loadMore()));
-      }
+      if (!isAbort(error)) this.#show(failureNotice(error, () => this.#loadMore()));
     } finally {
       this.#isLoading = false;
     }

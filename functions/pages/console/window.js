@@ -59,19 +59,21 @@ class WindowedList {
     this.#observer.disconnect();
   }
 
-  /** Change the list, and scroll so that the first article on the screen does not move. */
+  /** Make a change, and scroll so that the first article on the screen does not move. */
   keepPlace(change) {
     const top = this.scroller.getBoundingClientRect().top;
     const isOnScreen = (article) => article.getBoundingClientRect().bottom > top;
     const first = [...this.element.querySelectorAll("article")].find(isOnScreen);
-    const before = first?.getBoundingClientRect().top;
+    if (!first) return change();
+    const before = first.getBoundingClientRect().top;
     change();
-    if (first?.isConnected) this.scroller.scrollTop += first.getBoundingClientRect().top - before;
+    const now = first.isConnected ? first : this.element.querySelector(`[data-id="${CSS.escape(first.dataset.id)}"]`);
+    if (now) this.scroller.scrollTop += now.getBoundingClientRect().top - before;
   }
 
   #onMove(block, entry) {
     if (entry.isIntersecting) {
-      if (!block.isBuilt) this.build(block);
+      if (!block.isBuilt) this.keepPlace(() => this.build(block));
     } else if (block.isBuilt && !isInUse(block.element)) {
       block.element.style.height = `${entry.boundingClientRect.height}px`;
       block.element.replaceChildren();
