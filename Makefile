@@ -43,7 +43,7 @@ lint: .venv/.installed .tools/sam/.installed ## Check style, formatting and the 
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/cfn-lint template.yaml
-	@.tools/sam/bin/sam validate --lint --region us-east-1
+	@.tools/sam/bin/sam validate --lint --region us-east-1 --language-extensions
 
 .PHONY: types
 types: .venv/.installed ## Check types
@@ -70,6 +70,10 @@ prove: .venv/.installed .tools/ministack/.installed ## Run what is exhaustive or
 e2e: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Build, deploy into MiniStack and try what was deployed (ARGS="-k name")
 	@$(BIN)/pytest tests/e2e $(ARGS)
 
+.PHONY: smoke
+smoke: .venv/.installed ## Check a deployed stack over HTTP (URL=ApiUrl KEY=... READ_KEY=... ORIGIN=... ARGS=--json)
+	@API_KEY="$(KEY)" READ_KEY="$(READ_KEY)" $(BIN)/python -m smoke --url "$(URL)" $(if $(ORIGIN),--origin "$(ORIGIN)") $(ARGS)
+
 .PHONY: format
 format: .venv/.installed ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix
@@ -90,6 +94,10 @@ libraries: .tools/console-libraries/.installed ## Put the console's libraries, a
 screenshots: .venv/.installed ## Take the pictures of the pages for docs, with Chromium
 	@$(BIN)/python -m tests.pages.screenshots
 
+.PHONY: parameters
+parameters: .venv/.installed ## Write the table of parameters in docs/template.md anew
+	@PYTHONPATH=. $(BIN)/python tools/parameters_page.py
+
 .PHONY: fuzz
 fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with all that schemathesis makes of the documents (ARGS="-n 500")
 	@$(BIN)/python -m openapi.fuzzing $(ARGS)
@@ -98,6 +106,10 @@ fuzz: .venv/.installed .tools/ministack/.installed ## Try the local stack with a
 build: .tools/sam/.installed ## Build what sam deploy uploads, in .aws-sam/build
 	@.tools/sam/bin/sam build
 	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
+
+.PHONY: deploy
+deploy: build ## Deploy what is built (ENV=dev|prod, with AWS credentials and a region; ARGS="--stack-name NAME")
+	@.tools/sam/bin/sam deploy --config-env $(or $(ENV),dev) $(ARGS)
 
 .PHONY: bench
 bench: .venv/.installed .tools/ministack/.installed build ## Measure speed and size against peers and limits (ARGS="--json FILE")

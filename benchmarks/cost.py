@@ -200,8 +200,8 @@ def history_units(items: Sequence[Item]) -> int:
 
 def idle_month(prices: Prices) -> float:
     """What the template's resources cost in a month in which nothing is kept and nobody calls."""
-    resources = section(read_document(TEMPLATE), "Resources").values()
-    kinds = (str(mapping(resource)["Type"]) for resource in resources)
+    resources = map(mapping, section(read_document(TEMPLATE), "Resources").values())
+    kinds = (str(each["Type"]) for each in resources if "Condition" not in each)
     return sum(prices.cloudwatch[MANAGED[kind]] for kind in kinds if kind in MANAGED)
 
 

@@ -28,7 +28,7 @@ from benchmarks.worker import Context
 from conversations import aws_clients, ids
 from conversations.contract.bodies import AppendItems
 from conversations.storage import payloads, rows
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from local.engines import changed_environment, running_engine
 from local.resources import Resources
 from local.template import Template
@@ -81,11 +81,19 @@ class Handler:
         Raises:
             RuntimeError: it is no 200.
         """
+        asked: dict[str, Any] = json.loads(self.invoke(event))
+        return asked
+
+    def invoke(self, event: Event) -> str:
+        """Return the response's body, unread: what is measured is the function alone.
+
+        Raises:
+            RuntimeError: it is no 200.
+        """
         answer = self.app.lambda_handler(event, cast("LambdaContext", Context()))
         if answer["statusCode"] != HTTPStatus.OK:
             raise RuntimeError(answer["body"])
-        asked: dict[str, Any] = json.loads(answer["body"])
-        return asked
+        return str(answer["body"])
 
     def calls_of(self, event: Event) -> Sequence[tuple[str, int]]:
         """The calls to DynamoDB that the answer took, and the bytes of each request."""
@@ -107,7 +115,7 @@ class Handler:
         made = self.conversation(ROWS_AT_ONCE)
         owner = self.ask(events.event("GET", events.CONVERSATION, conversation_id=made))["identity"]
         pk = rows.partition(owner, made)
-        lines = [ItemBody.of(cast("Any", message)).line for message in events.messages(BATCH_ITEMS)]
+        lines = [encode_item(cast("Any", message)) for message in events.messages(BATCH_ITEMS)]
         payload = payloads.encode(lines)
         for start in range(0, items // BATCH_ITEMS, ROWS_AT_ONCE):
             batches = range((1 << 64) + start, (1 << 64) + start + ROWS_AT_ONCE)
@@ -139,7 +147,7 @@ class Floor(NamedTuple):
 
 def _item_rows(pk: str, count: int) -> list[dict[str, Any]]:
     """A row for each item, as a store that keeps items apart has it."""
-    lines = [ItemBody.of(cast("Any", message)).line for message in events.messages(count)]
+    lines = [encode_item(cast("Any", message)) for message in events.messages(count)]
     keys = ids.sequence_keys(1 << 64, count)
     return [
         {
@@ -221,7 +229,7 @@ def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int
     with handler.wire.replaying(), wire.replaying():
         ours, theirs, sames = in_turn(
             pairs,
-            lambda: handler.ask(event),
+            lambda: handler.invoke(event),
             lambda: floor.work(stock, event["body"], floor.params),
             lambda: floor.work(same, event["body"], floor.params),
         )
@@ -258,7 +266,7 @@ def compare_lengths(handler: Handler, rounds: int, large: int) -> list[Row]:
     calls = [(handler.calls_of(many), handler.calls_of(few)) for _ in range(WARM_UP)]
     sizes = [[sum(size for _, size in each) for each in both] for both in calls]
     trips = [[len(each) for each in both] for both in calls]
-    columns = in_turn(rounds, lambda: handler.ask(many), lambda: handler.ask(few))
+    columns = in_turn(rounds, lambda: handler.invoke(many), lambda: handler.invoke(few))
     return [
         ratio(f"{what}: {name}", against, ours=ours, theirs=theirs, unit=unit, at_most=1.05)
         for name, unit, (ours, theirs) in (

@@ -85,10 +85,10 @@ def compare_with_ogx(handler: Handler, pairs: int) -> list[Row]:
             event = events.append(made, count)
             theirs = partial(server.append, path, count)
             return _compare(
-                server, f"append of {count}", partial(handler.ask, event), theirs, pairs
+                server, f"append of {count}", partial(handler.invoke, event), theirs, pairs
             )
 
-        page = partial(handler.ask, events.list_items(made, PAGE_ITEMS))
+        page = partial(handler.invoke, events.list_items(made, PAGE_ITEMS))
         name = f"page of {PAGE_ITEMS}, of {CONVERSATION_ITEMS:,} items"
         return [
             _compare(server, name, page, partial(server.list_items, path), pairs),

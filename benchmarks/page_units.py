@@ -14,7 +14,7 @@ from benchmarks.request_units import OWNER, Workload, batch, running_workload
 from conversations.storage import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from conversations.storage.rows import Row
 
 LARGE_BYTES = 250_000
-BATCH_SIZES = (1, 2, 8, 20)
+ITEMS = 240
+BATCH_SIZES = ((1,), (2,), (8,), (20,), (1, 20), (1, 2, 8, 20))
+"""Sizes of the batches of a conversation, in turn."""
 PAGES: tuple[tuple[Order, int], ...] = (("desc", 20), ("desc", 100), ("asc", 20), ("asc", 100))
 
 
@@ -30,7 +32,7 @@ class PageCost(NamedTuple):
     """What a page reads, and what its rows need."""
 
     page: str
-    batch_size: int
+    batch_sizes: str
     read_units: float
     needed: int
 
@@ -41,16 +43,16 @@ class PageCost(NamedTuple):
 
 
 def page_costs(workload: Workload) -> list[PageCost]:
-    """Pages of conversations of 240 items, by the size of their batches."""
+    """Pages of conversations of some 240 items, by the sizes of their batches."""
     return [
         PageCost(
             f"{'newest' if order == 'desc' else 'oldest'} {limit}",
-            size,
+            ", ".join(map(str, sizes)),
             cost.read_units,
             _units_needed(workload, conversation_id, limit, order),
         )
-        for size in BATCH_SIZES
-        for conversation_id in [_long_conversation(workload, size)]
+        for sizes in BATCH_SIZES
+        for conversation_id in [_long_conversation(workload, sizes)]
         for order, limit in PAGES
         for cost in [_page_cost(workload, conversation_id, limit, order)]
     ]
@@ -72,11 +74,13 @@ def large_batch_costs(workload: Workload) -> dict[str, Cost]:
     }
 
 
-def _long_conversation(workload: Workload, size: int) -> str:
-    """One of 240 items whose latest 12 batches were really appended."""
-    items = [_message(number) for number in range(size)]
-    made = workload.conversation(*[items] * len(rows.RECENT_BATCHES))
-    workload.fill(made, 240 // size - len(rows.RECENT_BATCHES), items)
+def _long_conversation(workload: Workload, sizes: Sequence[int]) -> str:
+    """One of some 240 items whose latest 12 batches were really appended."""
+    turn = [[_message(number) for number in range(size)] for size in sizes]
+    batches = turn * (ITEMS // sum(sizes))
+    recent = len(rows.RECENT_BATCHES)
+    made = workload.conversation(*batches[-recent:])
+    workload.fill(made, batches[:-recent])
     return made
 
 
@@ -110,7 +114,7 @@ def page_table(costs: list[PageCost]) -> str:
     """The costs of pages as a table of Markdown."""
     lines = [("page", "batches of", "read units", "needed", "ratio"), ("---", *["---:"] * 4)]
     lines += [
-        (one.page, str(one.batch_size), f"{one.read_units:g}", str(one.needed), f"{one.ratio:.2f}")
+        (one.page, one.batch_sizes, f"{one.read_units:g}", str(one.needed), f"{one.ratio:.2f}")
         for one in costs
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -16,7 +16,7 @@ from benchmarks.metering import INDEX_BYTES, READ_BYTES, WRITE_BYTES, row_bytes
 from benchmarks.prices import GIGABYTE, Prices
 from conversations import ids
 from conversations.storage import rows
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from conversations.storage.payloads import SPILL_BYTES, Part, Payload, encode
 from local.template import Template
 
@@ -112,7 +112,7 @@ class Life(NamedTuple):
 
 def lines_of(items: Sequence[Item]) -> list[str]:
     """The lines that the store keeps of a batch."""
-    return [ItemBody.of(item).line for item in items]
+    return [encode_item(item) for item in items]
 
 
 def row_overhead(*, object_key: str | None = None) -> int:

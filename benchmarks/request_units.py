@@ -18,7 +18,7 @@ from conversations import ids
 from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
 from conversations.storage.batch_write import BATCH_WRITE_MAX
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation
 from conversations.storage.store import Store
@@ -28,7 +28,7 @@ from local.resources import Resources
 from local.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb.type_defs import WriteRequestUnionTypeDef
 
@@ -78,12 +78,12 @@ class Workload:
         appended = self.store.append_items(OWNER, conversation_id, items, self._request(key))
         return [item.cursor for item in appended]
 
-    def fill(self, conversation_id: str, count: int, items: list[Item]) -> None:
-        """Put *count* batches before the first without a transaction, which is quicker."""
+    def fill(self, conversation_id: str, batches: Sequence[list[Item]]) -> None:
+        """Put *batches* before the first without a transaction, which is quicker."""
         pk = rows.partition(OWNER, conversation_id)
-        payload = payloads.encode([ItemBody.of(item).line for item in items])
         puts: list[WriteRequestUnionTypeDef] = []
-        for number in range(count):
+        for number, items in enumerate(batches):
+            payload = payloads.encode([encode_item(item) for item in items])
             [key] = ids.sequence_keys((1 << 64) + number, 1)
             row = rows.batch_row(pk, key, len(items), payload)
             puts.append({"PutRequest": {"Item": row}})

@@ -25,7 +25,7 @@ from conversations import aws_clients, ids
 from conversations.model import Conversation
 from conversations.storage import payloads, rows
 from conversations.storage.batch_write import BATCH_WRITE_MAX
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.search import SearchLimits
 from conversations.storage.store import Store
@@ -118,7 +118,7 @@ def search(store: Store, owner: str) -> int:
 
 def fill(table: Table, owner: str, count: int, batches: Sequence[Sequence[Item]]) -> int:
     """Write conversations without transactions, which is quicker; return the bytes of payloads."""
-    encoded = [payloads.encode([ItemBody.of(item).line for item in items]) for items in batches]
+    encoded = [payloads.encode([encode_item(item) for item in items]) for items in batches]
     puts: Iterator[WriteRequestUnionTypeDef] = (
         {"PutRequest": {"Item": row}}
         for number in range(count)

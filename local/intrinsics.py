@@ -229,8 +229,8 @@ class Intrinsics:
                 return f"${{{name}}}"
             if name in local_values:
                 return as_text(self.resolve(local_values[name]))
-            function = "Fn::GetAtt" if "." in name and name not in self._values else "Ref"
-            return as_text(self.resolve({function: name}))
+            is_attribute = "." in name and not name.endswith(".Stage")
+            return as_text(self.resolve({"Fn::GetAtt" if is_attribute else "Ref": name}))
 
         return _PLACEHOLDER.sub(value, str(text))
 
@@ -276,3 +276,15 @@ def items(value: Json, length: int | None = None) -> list[Json]:
         wanted = "a list" if length is None else f"a list of {length}"
         raise TemplateError(f"The template should hold {wanted} where it has {value!r}.")
     return value
+
+
+def merged(shared: JsonObject, own: JsonObject) -> JsonObject:
+    """Lay `Globals` below a resource: mappings merge, lists add up, any other value yields."""
+    result = {**shared, **own}
+    for name in shared.keys() & own.keys():
+        above, below = shared[name], own[name]
+        if isinstance(above, dict) and isinstance(below, dict):
+            result[name] = merged(above, below)
+        elif isinstance(above, list) and isinstance(below, list):
+            result[name] = [*above, *below]
+    return result

@@ -16,6 +16,7 @@ from local.intrinsics import (
     as_text,
     items,
     mapping,
+    merged,
     read_document,
     section,
 )
@@ -142,7 +143,10 @@ class Template:
             name=logical_id,
             stage=as_text(properties["StageName"]),
             stage_variables=_texts(section(properties, "Variables")) or None,
-            routes=tuple(self._routes(auth.get("DefaultAuthorizer"))),
+            routes=(
+                *self._defined_routes(section(properties, "DefinitionBody"), auth),
+                *self._event_routes(auth.get("DefaultAuthorizer")),
+            ),
             authorizers={
                 name: self._authorizer(mapping(given))
                 for name, given in section(auth, "Authorizers").items()
@@ -180,7 +184,7 @@ class Template:
         resource = mapping(section(self._document, "Resources")[logical_id])
         kind = as_text(resource["Type"]).rpartition("::")[2]
         shared = section(section(self._document, "Globals"), kind)
-        return mapping(self._intrinsics.resolve(_merged(shared, section(resource, "Properties"))))
+        return mapping(self._intrinsics.resolve(merged(shared, section(resource, "Properties"))))
 
     def _function(self, logical_id: str) -> Function:
         properties = _LAMBDA_DEFAULTS | self._properties(logical_id)
@@ -216,7 +220,24 @@ class Template:
                 return f"/{as_text(given)}"
         return ""
 
-    def _routes(self, default_authorizer: Json) -> Iterator[Route]:
+    def _defined_routes(self, body: JsonObject, auth: JsonObject) -> Iterator[Route]:
+        """Yield the routes of the API's own OpenAPI document."""
+        for path, operations in section(body, "paths").items():
+            for method, operation in mapping(operations).items():
+                is_open = {"NONE": []} in items(mapping(operation).get("security", []))
+                if method == "options":
+                    is_open = not auth["AddDefaultAuthorizerToCorsPreflight"]
+                integration = section(mapping(operation), "x-amazon-apigateway-integration")
+                arn = as_text(integration["uri"]).partition("/functions/")[2]
+                yield Route(
+                    method=method.upper(),
+                    path=path,
+                    function=self._owner_of(arn.removesuffix("/invocations")),
+                    authorizer=None if is_open else as_text(auth["DefaultAuthorizer"]),
+                )
+
+    def _event_routes(self, default_authorizer: Json) -> Iterator[Route]:
+        """Yield the routes that functions name as their events."""
         for logical_id in self._ids("AWS::Serverless::Function"):
             for event in _events(self._properties(logical_id), "Api"):
                 chosen = section(event, "Auth").get("Authorizer", default_authorizer)
@@ -273,18 +294,6 @@ def _gateway_response(given: JsonObject) -> GatewayResponse:
         headers=_texts(section(section(given, "ResponseParameters"), "Headers")),
         templates=_texts(section(given, "ResponseTemplates")),
     )
-
-
-def _merged(shared: JsonObject, own: JsonObject) -> JsonObject:
-    """`Globals` below a resource: mappings merge, lists add up, anything else yields."""
-    merged = {**shared, **own}
-    for name in shared.keys() & own.keys():
-        above, below = shared[name], own[name]
-        if isinstance(above, dict) and isinstance(below, dict):
-            merged[name] = _merged(above, below)
-        elif isinstance(above, list) and isinstance(below, list):
-            merged[name] = [*above, *below]
-    return merged
 
 
 def _texts(values: JsonObject) -> dict[str, str]:

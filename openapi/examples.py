@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from conversations.http.dialects import OPENAI
-from conversations.http.rendering import as_openai
+from conversations.http.rendering import as_openai, conversation_json
+from conversations.model import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,14 +24,17 @@ _CALL: Final = {
 }
 _RESULT: Final = {"type": "function_call_output", "call_id": "call_1", "output": "-3 °C, snow"}
 _ANSWERED: Final[dict[str, object]] = {"id": "msg_06f1e2v9m0c8i4a7k3p5s1q2to", **_QUESTION}
-_CONVERSATION: Final = {
-    "id": _CONVERSATION_ID,
-    "object": "conversation",
-    "created_at": 1763942400,
-    "deleted_at": None,
-    "metadata": {"topic": "weather"},
-    "identity": "b5a2c96250612366ea272ffac6d9744aaf4b45aacd96aa7cfcb931ee3b558259",
-}
+_CONVERSATION: Final[dict[str, object]] = json.loads(
+    conversation_json(
+        Conversation(
+            conversation_id=_CONVERSATION_ID,
+            owner="b5a2c96250612366ea272ffac6d9744aaf4b45aacd96aa7cfcb931ee3b558259",
+            account="acme",
+            created_at=1763942400000,
+            metadata={"topic": "weather"},
+        )
+    )
+)
 
 BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "create_conversation": {

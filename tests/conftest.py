@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from conversations.auth.api_keys import SCOPES, ApiKeyRepository, Scope
 from local.engines import running_engine
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 # Every client of httpx reads the world's certificates, 30 ms each time; here they all speak HTTP.
 ssl.create_default_context = cast("Any", functools.cache(ssl.create_default_context))
+
+settings.register_profile("project", deadline=None)  # tests do not depend on timing
+settings.load_profile("project")
 
 INFO_LINES = ('{"level":"INFO"', "INFO     ")
 """How a function's line of level INFO begins, and how pytest shows a record of that level."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import click
 
+from conversations import ids
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans, find_unfinished_purges, requeue_purge
 from conversations.storage.transactions import Table
-from conversations_cli.command_line import Aws, aws_options
+from conversations_cli.command_line import Aws, aws_options, report_count
 from conversations_cli.erase import erase
 from conversations_cli.export import export_conversations
 from conversations_cli.import_command import import_conversations
 from conversations_cli.key_commands import keys
+from conversations_cli.leftovers import leftovers
 from conversations_cli.transcripts import list_conversations, show
 from conversations_cli.usage import usage
 
@@ -23,7 +26,11 @@ REMOVED_AT_ONCE = 1_000
 """Objects that S3 removes in one request."""
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+
+
 @click.group()
+@click.version_option(package_name="lambda-conversations", prog_name="conversations")
 def main() -> None:
     """Operate a Conversations API, with the AWS credentials of your shell."""
 
@@ -36,9 +43,26 @@ COMMANDS = (
     export_conversations,
     import_conversations,
     erase,
+    leftovers,
 )
 for command in COMMANDS:
     main.add_command(command)
+
+
+@main.command()
+@click.argument("account")
+@click.argument("end_user", default="")
+@json_option
+def owner(account: str, end_user: str, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """Show the identity by which logs, table and bucket know an account or its end user.
+
+    END_USER is a value of X-On-Behalf-Of; without it, the account's own identity is shown.
+    """
+    if not ids.is_id(account):
+        raise click.UsageError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
+    identity = ids.owner_of(account, end_user)
+    line = {"account": account, "end_user": end_user or None, "owner": identity}
+    click.echo(json.dumps(line) if as_json else identity)
 
 
 @main.group()
@@ -58,12 +82,14 @@ def objects() -> None:
     help="The least age of an object: a younger one may belong to a request under way.",
 )
 @click.option("--delete", "deletes", is_flag=True, help="Remove them as well.")
-def orphans(
+@json_option
+def orphans(  # noqa: PLR0913, PLR0917 - one parameter an option
     aws: Aws,
     table: str | None,
     bucket: str | None,
     hours: int,
     deletes: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
     """Show the keys of objects that no row names, one a line."""
     if (table is None) != (bucket is None) or (aws.stack is None) == (table is None):
@@ -76,10 +102,14 @@ def orphans(
         conversations = Table(dynamodb, table or outputs["ConversationsTableName"])
         moment = datetime.now(UTC) - timedelta(hours=hours)
         found = find_orphans(conversations, payloads, moment)
+        count = 0
         for batch in itertools.batched(found, REMOVED_AT_ONCE, strict=False):
-            click.echo("\n".join(batch))
+            count += len(batch)
+            lines = (json.dumps({"object": key}) if as_json else key for key in batch)
+            click.echo("\n".join(lines))
             if deletes:
                 payloads.delete(batch)
+    report_count(count)
 
 
 @main.group()
@@ -98,21 +128,26 @@ def purges() -> None:
     help="How long ago a conversation was deleted at least: a younger purge may be under way.",
 )
 @click.option("--again", "begins", is_flag=True, help="Begin their purges again as well.")
+@json_option
 def unfinished(
     aws: Aws,
     table: str | None,
     hours: int,
     begins: bool,  # noqa: FBT001 - click's flag
+    as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
     """Show the deleted or expired conversations of which something is left, one a line."""
     if (aws.stack is None) == (table is None):
         raise click.UsageError("Give either --stack or --table.")
     name = table or aws.outputs()["ConversationsTableName"]
     conversations = Table(aws.session.client("dynamodb"), name)
-    for pk in find_unfinished_purges(conversations, datetime.now(UTC) - timedelta(hours=hours)):
-        click.echo(pk)
+    count, cutoff = 0, datetime.now(UTC) - timedelta(hours=hours)
+    for pk in find_unfinished_purges(conversations, cutoff):
+        count += 1
+        click.echo(json.dumps({"conversation": pk}) if as_json else pk)
         if begins:
             requeue_purge(conversations, pk)
+    report_count(count)
 
 
 if __name__ == "__main__":

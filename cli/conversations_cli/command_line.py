@@ -183,6 +183,11 @@ def moment_text(seconds: int | None) -> str:
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%MZ}"
 
 
+def report_count(count: int) -> None:
+    """Tell people how much a listing command found, apart from what it prints."""
+    click.echo(f"{count} found", err=True)
+
+
 def table_text(rows: Sequence[Sequence[str]]) -> str:
     """Rows of as many cells each, in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -19,11 +19,13 @@ from conversations_cli.command_line import (
     FutureTime,
     aws_options,
     moment_text,
+    report_count,
     table_text,
 )
+from conversations_cli.key_use import DAYS, last_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
 COLUMNS = ("key_id", "state", "account", "name", "scopes", "plan", "expires_at", "last_four")
@@ -36,6 +38,9 @@ class Registry:
     keys: ApiKeyRepository
     plans: UsagePlans
     as_json: bool
+    aws: Aws
+    api_id: str | None
+    """The API's id; None where the table alone was named."""
 
     def usage_key(self, plan: str | None, name: str) -> AbstractContextManager[UsageKey | None]:
         """A usage key in a plan, taken back if the block fails; none without a plan."""
@@ -51,13 +56,14 @@ class Registry:
         if self.as_json:
             click.echo(json.dumps({"key": key, **_fields(record)}))
             return
-        click.echo(_details(record), err=True)
+        click.echo(_details(_fields(record)), err=True)
         click.echo("This is the key. It is not shown again:", err=True)
         click.echo(key)
 
-    def show(self, record: ApiKey) -> None:
+    def show(self, record: ApiKey, more: Mapping[str, object] | None = None) -> None:
         """Print all that is known of a key."""
-        click.echo(json.dumps(_fields(record)) if self.as_json else _details(record))
+        fields = {**_fields(record), **(more or {})}
+        click.echo(json.dumps(fields) if self.as_json else _details(fields))
 
 
 def key_command(command: Callable[..., None]) -> Callable[..., None]:
@@ -76,7 +82,7 @@ def key_command(command: Callable[..., None]) -> Callable[..., None]:
         )
         plan_ids = dict(pair.split("=") for pair in outputs.get("UsagePlans", "").split())
         plans = UsagePlans(lambda: aws.session.client("apigateway"), plan_ids)
-        command(Registry(keys, plans, as_json), **options)
+        command(Registry(keys, plans, as_json, aws, outputs.get("ApiId")), **options)
 
     return run
 
@@ -134,25 +140,44 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
 @keys.command("list")
 @key_command
 @click.option("--all", "is_everything", is_flag=True, help="Also what expired or was revoked.")
-def list_keys(registry: Registry, is_everything: bool) -> None:  # noqa: FBT001 - click's flag
+@click.option("--account", help="Only the keys of this account.")
+def list_keys(registry: Registry, is_everything: bool, account: str | None) -> None:  # noqa: FBT001 - click's flag
     """Show the live keys, the oldest first."""
     records = sorted(
         registry.keys.list_all(), key=lambda record: (record.created_at, record.key_id)
     )
-    shown = [_fields(record) for record in records if is_everything or record.state == "live"]
+    shown = [
+        _fields(record)
+        for record in records
+        if (is_everything or record.state == "live") and account in {None, record.account}
+    ]
     if registry.as_json:
         click.echo(json.dumps(shown))
     else:
         rows = [[_text(name, fields[name]) for name in COLUMNS] for fields in shown]
         click.echo(table_text([COLUMNS, *rows]))
+    report_count(len(shown))
 
 
 @keys.command()
 @key_command
 @click.argument("key_id")
-def show(registry: Registry, key_id: str) -> None:
+@click.option(
+    "--last-use",
+    "looks_for_use",
+    is_flag=True,
+    help=f"Also its last request in {DAYS} days of logs; AWS takes $0.005 for a GB of them.",
+)
+def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa: FBT001 - click's flag
     """Show one key: everything but the key."""
-    registry.show(_known(registry.keys.find(key_id), key_id))
+    record = _known(registry.keys.find(key_id), key_id)
+    if not looks_for_use:
+        registry.show(record)
+        return
+    if registry.aws.stack is None:
+        raise click.UsageError("--last-use needs --stack, whose log it reads.")
+    used_at = last_use(registry.aws, registry.aws.stack, key_id)
+    registry.show(record, {"last_used_at": used_at})
 
 
 @keys.command()
@@ -166,6 +191,12 @@ def revoke(registry: Registry, key_id: str) -> None:
     ):
         registry.plans.delete_key(record.usage.usage_key_id)
     registry.show(record)
+    api_id = registry.api_id or "API_ID"
+    click.echo(
+        f"The key '{key_id}' is refused within 60 seconds. To end it now:\n"
+        f"aws apigateway flush-stage-authorizers-cache --rest-api-id {api_id} --stage-name live",
+        err=True,
+    )
 
 
 @keys.command()
@@ -213,8 +244,8 @@ def _fields(record: ApiKey) -> dict[str, object]:
     }
 
 
-def _details(record: ApiKey) -> str:
-    return table_text([(name, _text(name, value)) for name, value in _fields(record).items()])
+def _details(fields: Mapping[str, object]) -> str:
+    return table_text([(name, _text(name, value)) for name, value in fields.items()])
 
 
 def _text(name: str, value: object) -> str:

@@ -12,7 +12,7 @@ from conversations import ids
 from conversations.contract.text import item_texts
 from conversations.errors import ConversationNotFoundError
 from conversations.storage import rows
-from conversations.storage.items import ItemBody
+from conversations.storage.items import read_item
 from conversations.storage.reads import read_conversation_with
 from conversations.storage.scan import read_batch, scan_accounts, scan_batches, scan_index
 from conversations.storage.store import Store
@@ -147,9 +147,7 @@ def _conversations(data: Data, scope: Scope, search: str | None) -> Iterator[Con
 def _items(data: Data, row: Row) -> list[StoredItem]:
     batch = read_batch(data.table, data.payloads, row)
     keys = ids.keys_at(rows.batch_key(batch.row), rows.live_slots(batch.row))
-    return [
-        ItemBody.parse(line).with_key(key) for line, key in zip(batch.lines, keys, strict=False)
-    ]
+    return [read_item(line, key) for line, key in zip(batch.lines, keys, strict=False)]
 
 
 def _partition(data: Data, name: str, account: str | None) -> str:

@@ -7,20 +7,18 @@ import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conversations import ids
 from conversations.errors import ItemNotFoundError
-from conversations.model import IdempotencyInfo
 from conversations.storage import archive, payloads, rows
-from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation
 from conversations.storage.store import Store
-from conversations.storage.transactions import Table
 from conversations_cli import export as exporting
-from tests.support.commands import asked, done, invoke, names_of
+from tests.support.commands import asked, done, invoke
+from tests.support.stored import NOISE, World, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,81 +27,17 @@ if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.http_helpers import Json
 
-BODIES = itertools.count()
-NOISE = "".join(f"{number:x}" for number in range(30_000))
 ACME = ("--account", "acme")
 ALL = (*ACME, "--all-end-users")
 TRACE: Json = {"type": "tombstone", "key": "0" * 26, "written": 1}
 POINTER: Json = {"type": "pointer", "key": "0" * 26, "id": "x"}
 
 
-class World:
-    """A store and the options by which commands find it."""
-
-    def __init__(self, stack: DevStack, executor: Any) -> None:
-        resources, name = stack.resources, stack.template.name
-        self.resources = resources
-        self.table = Table(resources.dynamodb, name("ConversationsTable"))
-        self.bucket = name("PayloadBucket")
-        self.payloads = PayloadStore(self.bucket, lambda: resources.s3, executor)
-        self.store = Store(self.table, self.payloads)
-        self.at = names_of(resources)
-
-    def create(self, *batches: list[Json], owner: str = "", **metadata: str) -> str:
-        made = self.store.create_conversation(
-            ids.owner_of("acme", owner), "acme", [], metadata, request()
-        )
-        for items in batches:
-            self.append(made.conversation_id, *items, owner=owner)
-        return made.conversation_id
-
-    def append(self, name: str, *items: Json, owner: str = "") -> list[str]:
-        given = cast("Any", [{"type": "message", **item} for item in items])
-        appended = self.store.append_items(ids.owner_of("acme", owner), name, given, request())
-        return [item.cursor for item in appended]
-
-    def delete(self, name: str, *item_ids: str, owner: str = "") -> None:
-        self.store.delete_items(ids.owner_of("acme", owner), name, item_ids, param="item_ids[{}]")
-
-    def listed(self, name: str, after: str | None = None, owner: str = "") -> list[tuple[str, str]]:
-        page = self.store.list_items(
-            ids.owner_of("acme", owner), name, after=after, limit=100, order="asc"
-        )
-        return [(item.cursor, item.json) for item in page.entries]
-
-    def rows(self) -> list[Any]:
-        pages = self.table.dynamodb.get_paginator("scan").paginate(TableName=self.table.name)
-        return [row for page in pages for row in page["Items"]]
-
-    def objects(self) -> list[str]:
-        listed = self.resources.s3.list_objects_v2(Bucket=self.bucket)
-        return [entry["Key"] for entry in listed.get("Contents", [])]
-
-    def hook(self, operation: str, act: Callable[[], object], at_call: int = 1) -> None:
-        """Act once, before the call of that number of an operation of DynamoDB."""
-        calls = itertools.count(1)
-
-        def before(**_: object) -> None:
-            if next(calls) == at_call:
-                act()
-
-        # Commands make their own clients: moto sees the calls of all of them.
-        self.resources.dynamodb.meta.events.register(f"before-call.dynamodb.{operation}", before)
-
-
-def request(key: str | None = None) -> IdempotencyInfo:
-    return IdempotencyInfo(str(next(BODIES)), key)
-
-
-def said(text: str, **fields: object) -> Json:
-    return {"role": "user", "content": text, **fields}
-
-
 @pytest.fixture
 def world(stack: DevStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(payloads, "LARGE_BYTES", 5_000)
     with ThreadPoolExecutor(1) as executor, stack.engine.lock:
-        yield World(stack, executor)
+        yield World(stack.resources, executor)
 
 
 def fill(world: World) -> dict[str, str]:
@@ -395,7 +329,7 @@ def test_retention_goes_with_the_rows(
     ("change", "complaint"),
     [
         (lambda lines: lines[2].update(key="0" * 25), "line 3: key "),
-        (lambda lines: lines[2]["items"][1].pop("content"), "line 3: items[1] is missing 'content'"),
+        (lambda lines: lines[2]["items"][1].pop("content"), "items[1] is missing 'content'"),
         (lambda lines: lines[2]["items"][1].update(role="nobody"), "line 3: items[1].role "),
         (lambda lines: lines[2]["items"][1].pop("id"), "line 3: items[1].id: is missing"),
         (lambda lines: lines[2]["items"][1].update(id="two"), "line 4: items[0].id: 'two' is"),

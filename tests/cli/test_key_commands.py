@@ -6,15 +6,18 @@ import json
 import re
 import shlex
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from click.testing import CliRunner, Result
 from moto.core import set_initial_no_auth_action_count
 
+from conversations_cli import key_use
 from conversations_cli.__main__ import main
 from conversations_cli.key_commands import keys
 
@@ -38,6 +41,7 @@ def described(running_stack: DevStack) -> Iterator[list[str]]:
     plan = gateway.create_usage_plan(name="keys-free")
     outputs = {
         "ApiKeysTableName": {"Value": running_stack.template.name("ApiKeysTable")},
+        "ApiId": {"Value": "abc123"},
         "UsagePlans": {"Value": f"free={plan['id']} gold=nowhere"},
     }
     for name, given in (("keys", outputs), ("other", {})):
@@ -404,3 +408,98 @@ def test_a_documented_command_is_understood(line: str) -> None:
 
     with keys.commands[name].make_context(name, arguments) as context:
         assert context.params["stack"] in STACKS
+
+
+def test_keys_of_one_account_are_listed(at: list[str]) -> None:
+    for account in ("acme", "globex"):
+        invoke("create", *at, "--account", account, "--name", "ci")
+
+    listed = invoke("list", *at, "--account", "globex", "--json")
+
+    assert [record["account"] for record in json.loads(listed.stdout)] == ["globex"]
+    assert listed.stderr == "1 found\n"
+
+
+def test_no_key_is_said_on_standard_error(at: list[str]) -> None:
+    listed = invoke("list", *at, "--json")
+
+    assert (listed.stdout, listed.stderr) == ("[]\n", "0 found\n")
+
+
+def test_revocation_says_how_to_end_the_key_now(at: list[str]) -> None:
+    made = ask("create", *at, *ACME)
+
+    told = invoke("revoke", *at, made["key_id"]).stderr
+
+    assert "within 60 seconds" in told
+    assert "flush-stage-authorizers-cache --rest-api-id abc123 --stage-name live" in told
+
+
+def test_last_use_is_in_the_log(at: list[str]) -> None:
+    made, unused = ask("create", *at, *ACME), ask("create", *at, *ACME)
+    lines = [
+        {"timestamp": "2026-11-26T12:00:00.000+00:00", "message": "request", "key_id": "key_other"},
+        {
+            "timestamp": "2026-11-26T13:00:00.000+00:00",
+            "message": "request",
+            "key_id": made["key_id"],
+        },
+    ]
+    with logged(lines):
+        used_at = ask("show", *at, made["key_id"], "--last-use")["last_used_at"]
+    with logged([]):
+        assert ask("show", *at, unused["key_id"], "--last-use")["last_used_at"] is None
+
+    assert used_at == 1795698000
+    assert "last_used_at" not in ask("show", *at, made["key_id"])
+
+
+@contextmanager
+def logged(lines: list[dict[str, str]]) -> Iterator[None]:
+    """The log of the stack's API function, with these lines, the oldest first."""
+    logs, group = boto3.client("logs"), {"logGroupName": "/aws/lambda/keys/api"}
+    stream, now = {**group, "logStreamName": "one"}, int(time.time() * 1000)
+    logs.create_log_group(**group)
+    logs.create_log_stream(**stream)
+    events = [
+        {"timestamp": now - 1000 + at, "message": json.dumps(line)} for at, line in enumerate(lines)
+    ]
+    if events:
+        logs.put_log_events(**stream, logEvents=events)
+    yield
+    logs.delete_log_group(**group)
+
+
+def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_aws: Any = vars(BaseClient)["_make_api_call"]  # the one door to AWS
+    made, states = ask("create", *at, *ACME), ["Running"]
+
+    def slow(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        answer = ask_aws(client, operation, parameters)
+        if operation == "GetQueryResults" and states:
+            answer["status"] = states.pop()
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", slow)
+    monkeypatch.setattr(key_use, "POLL_SECONDS", 0)
+    line = {
+        "timestamp": "2026-11-26T13:00:00+00:00",
+        "message": "request",
+        "key_id": made["key_id"],
+    }
+
+    with logged([line]):
+        shown = ask("show", *at, made["key_id"], "--last-use")
+
+    assert shown["last_used_at"] == 1795698000
+    assert not states
+
+
+def test_last_use_needs_a_stack(at: list[str], stack: DevStack) -> None:
+    made = ask("create", *at, *ACME)
+    table = ("--table", stack.template.name("ApiKeysTable"))
+
+    result = invoke("show", *table, made["key_id"], "--last-use")
+
+    assert result.exit_code == 2
+    assert "--last-use needs --stack" in result.stderr

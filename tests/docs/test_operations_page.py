@@ -1,14 +1,17 @@
-"""`docs/operations.md` speaks of alarms, metrics, fields and commands that there are."""
+"""`docs/operations.md` names alarms, metrics, fields, outputs and commands that there are."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import botocore.session
 import click
 import pytest
+from botocore import xform_name
 
 from conversations.telemetry import METRICS
 from conversations_cli.__main__ import main
@@ -17,18 +20,15 @@ from local.template import TEMPLATE
 from tests.template.test_monitoring import ALARMS, log_of_everything
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from local.stack import DevStack
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCUMENT = read_document(TEMPLATE)
-BLOCKS = [
-    re.sub(r"^    ", "", block, flags=re.MULTILINE)
-    for block in re.findall(r"\n\n((?:    .+\n)+)", PAGE)
-]
-QUERIES = [block for block in BLOCKS if re.match(r"(fields|filter) ", block)]
-COMMANDS = [
-    line for block in BLOCKS for line in block.splitlines() if line.startswith("conversations ")
-]
+BLOCKS = re.findall(r"\n\n((?: {4,}.+\n)+)", PAGE)
+QUERIES = re.findall(r"--query-string '(.+?)'\n", PAGE)
+ASKED = re.findall(r"aws logs start-query (.+?)--query-string", PAGE, flags=re.DOTALL)
 WORDS = {
     *("fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc", "and", "or", "like"),
     *("count", "sum", "max", "pct", "bin"),
@@ -36,6 +36,18 @@ WORDS = {
 """What the language of CloudWatch Logs Insights knows itself."""
 LAMBDAS_OWN = {"type"}
 """A field of the lines that Lambda writes where a function's log is JSON."""
+GLOBAL = {"--output", "--profile", "--query", "--region"}
+"""Options of every command of AWS's CLI."""
+RENAMED = {"--notification-endpoint"}
+"""Options that AWS's CLI does not name as its API does."""
+
+
+class Command(NamedTuple):
+    """A command of AWS's CLI."""
+
+    service: str
+    operation: str
+    options: frozenset[str]
 
 
 def chapter(title: str) -> str:
@@ -49,6 +61,46 @@ def first_column(text: str) -> list[str]:
     return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
 
 
+def shell_lines() -> Iterator[list[str]]:
+    """The words of each line of the page's blocks; what a shell substitutes is a line too."""
+    for block in BLOCKS:
+        text = re.sub(r"\$\(\(.*?\)\)", "0", re.sub(r"\\\n\s*", " ", block))
+        while found := re.search(r"\$\(([^()]*)\)", text):
+            yield shlex.split(found[1])
+            text = text.replace(found[0], "VALUE")
+        yield from ([*shlex.split(line)] for line in joined(text.splitlines()))
+
+
+def joined(lines: list[str]) -> Iterator[str]:
+    """Lines with the following ones, where a quote is still open."""
+    pending = ""
+    for line in lines:
+        pending += line + "\n"
+        if pending.count("'") % 2 == 0 and pending.replace('\\"', "").count('"') % 2 == 0:
+            yield pending
+            pending = ""
+    assert not pending
+
+
+def aws_commands() -> Iterator[Command]:
+    for words in shell_lines():
+        for place, word in enumerate(words):
+            if word == "aws":
+                ends = [at for at, each in enumerate(words[place:]) if each[-1] in "|;"]
+                own = words[place : place + ends[0]] if ends else words[place:]
+                options = frozenset(each for each in own if each.startswith("--"))
+                yield Command(own[1], own[2], options - GLOBAL)
+
+
+def of_cli() -> Iterator[list[str]]:
+    for words in shell_lines():
+        if words[:1] == ["conversations"]:
+            yield words[1:]
+
+
+AWS_COMMANDS = sorted({*aws_commands()}, key=str)
+
+
 @pytest.fixture(scope="module")
 def fields(running_stack: DevStack) -> set[str]:
     """The fields of all lines that functions and API Gateway write."""
@@ -60,42 +112,34 @@ def fields(running_stack: DevStack) -> set[str]:
     return {name for line in [*lines, json.loads(str(mapping(api)["Format"]))] for name in line}
 
 
-def test_every_alarm_has_its_part() -> None:
-    names = [str(alarm["AlarmName"]).removeprefix("local-stack-") for alarm in ALARMS.values()]
-    parts = re.findall(r"^### ([a-z-]+)$", chapter("Alarms"), flags=re.MULTILINE)
+def names_of_alarms() -> list[str]:
+    return [str(alarm["AlarmName"]).removeprefix("local-stack-") for alarm in ALARMS.values()]
 
-    assert parts == names
+
+def test_every_alarm_has_its_part_and_its_link() -> None:
+    parts = re.findall(r"^### ([a-z-]+)$", chapter("Alarms"), flags=re.MULTILINE)
+    links = re.findall(r"^\| \[([a-z-]+)\]\(#\1\) \|", PAGE, flags=re.MULTILINE)
+
+    assert parts == links == names_of_alarms()
 
 
 @pytest.mark.parametrize("part", re.split(r"^### ", chapter("Alarms"), flags=re.MULTILINE)[1:-1])
 def test_a_part_says_what_an_alarm_means_and_what_to_look_at_and_do(part: str) -> None:
     assert [part.count(f"**{word}**") for word in ("Means", "Look", "Do")] == [1, 1, 1]
+    assert "aws logs start-query" in part
 
 
 def test_every_metric_is_explained() -> None:
-    named = first_column(chapter("What there is to see"))
+    _, _, metrics = chapter("What there is to see").partition("### Metrics")
 
-    assert [name for name in named if name[0].isupper()] == [*METRICS]
+    assert {*first_column(metrics)} == {*METRICS}
 
 
-def test_every_field_of_a_request_is_explained(fields: set[str]) -> None:
-    named = first_column(chapter("What there is to see"))
+def test_every_field_of_a_line_is_explained(fields: set[str]) -> None:
+    _, _, lines = chapter("What there is to see").partition("Every field of these lines")
+    named = first_column(lines.partition("### Metrics")[0])
 
-    assert {name for name in named if name[0].islower()} == {
-        "request_id",
-        "key_id",
-        "owner",
-        "conversation_id",
-        "route",
-        "status",
-        "code",
-        "items",
-        "body_bytes",
-        "answer_bytes",
-        "retries",
-        "duration_ms",
-    }
-    assert {*named} <= fields
+    assert {*named} == fields - {*METRICS}
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -108,29 +152,51 @@ def test_a_query_asks_for_fields_that_are_logged(query: str, fields: set[str]) -
     assert asked <= fields | LAMBDAS_OWN
 
 
-def test_there_is_a_query_for_every_alarm() -> None:
-    parts = re.split(r"^### ", chapter("Alarms"), flags=re.MULTILINE)[1:]
-
-    for part in parts:
-        assert any(query.splitlines()[-1] in part for query in QUERIES)
-
-
-@pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_is_one_of_ours(line: str) -> None:
-    words = line.split()[1:]
-    command: click.Command = main
-    while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
-    options = {name for parameter in command.params for name in parameter.opts}
-
-    assert {word for word in words if word.startswith("--")} <= options
-
-
-def test_what_stands_in_capitals_is_an_output() -> None:
-    outputs = {
-        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper() for name in section(DOCUMENT, "Outputs")
+@pytest.mark.parametrize("options", sorted(set(ASKED)))
+def test_a_query_names_its_log_group_and_its_time(options: str) -> None:
+    groups = {
+        mapping(section(mapping(resource), "Properties")["LogGroupName"])["Fn::Sub"]
+        for resource in section(DOCUMENT, "Resources").values()
+        if mapping(resource)["Type"] == "AWS::Logs::LogGroup"
     }
-    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*_(?:NAME|URL)\b", PAGE))
+    [named] = re.findall(r"--log-group-name (\S+)", options)
 
-    assert named
-    assert named <= outputs
+    assert len(ASKED) == len(QUERIES)
+    assert {"--start-time", "--end-time"} <= {*options.split()}
+    assert named.replace("$STACK", "${AWS::StackName}") in groups
+
+
+@pytest.mark.parametrize("words", [*of_cli()], ids=" ".join)
+def test_a_command_is_one_of_ours(words: list[str]) -> None:
+    rest, command = list(words), main
+    group: click.Command = command
+    while isinstance(group, click.Group):
+        group = group.commands[rest.pop(0)]
+    options = {name for parameter in group.params for name in parameter.opts}
+
+    assert {word for word in rest if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("command", AWS_COMMANDS, ids=lambda each: f"{each[0]} {each[1]}")
+def test_a_command_of_aws_is_in_its_api(command: Command) -> None:
+    service, operation, options = command
+    if service == "configure":
+        return
+    session = botocore.session.get_session()
+    name = {"s3api": "s3"}.get(service, service)
+    if operation == "wait":
+        assert session.get_waiter_model(name).waiter_names
+        return
+    model = session.get_service_model(name)
+    operations = {xform_name(each, "-"): each for each in model.operation_names}
+    shape = model.operation_model(operations[operation]).input_shape
+    members = shape.members if shape else {}
+
+    assert options - RENAMED <= {f"--{xform_name(member, '-')}" for member in members}
+
+
+def test_an_output_that_is_named_is_one_of_the_stacks() -> None:
+    named = set(re.findall(r"output ([A-Z]\w+)", PAGE))
+
+    assert len(named) > 5
+    assert named <= section(DOCUMENT, "Outputs").keys()

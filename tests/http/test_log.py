@@ -59,8 +59,11 @@ def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
 def told(log: Log) -> Json:
     """The metrics of the last request's line, by name."""
     line = log.lines("request")[-1]
-    [directive] = line["_aws"]["CloudWatchMetrics"]
-    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+    return {
+        metric["Name"]: line[metric["Name"]]
+        for directive in line["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+    }
 
 
 @pytest.mark.parametrize("function", ["api", "authorizer", "pages", "preflight", "purge"])
@@ -229,8 +232,22 @@ def test_a_throttled_read_is_counted(
         answer = client.get(conversation)
 
     assert answer.status_code == 503
-    assert told(log) == {"Throttles": 1}
+    assert told(log) == {"Throttles": 1, "FailedRequests": 1}
     assert log.lines("request")[-1]["code"] == "overloaded"
+
+
+def test_a_failure_is_counted_for_the_version_that_failed(
+    log: Log, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "7")
+    monkeypatch.setenv("CONVERSATIONS_TABLE", "none")
+
+    client.get("/conversations")
+
+    line = log.lines("request")[-1]
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["service"], ["service", "version"]]
+    assert (line["FailedRequests"], line["version"]) == (1, "7")
 
 
 def test_a_throttled_look_for_what_may_be_on_its_way_is_counted(

@@ -59,6 +59,7 @@ def resolved(path: Path, value: str) -> Json:
         ("!Ref Named", "red-things"),
         ("!Ref Bucket", "local-stack-bucket"),
         ("!Ref Api.Stage", "red"),
+        ('!Sub "${Api.Stage}/${Named}"', "red/red-things"),
         ("!Ref Function.Alias",
          "arn:aws:lambda:us-east-1:123456789012:function:local-stack-Function:Alias"),
         ("!GetAtt Table.Arn", "arn:aws:dynamodb:us-east-1:123456789012:table/local-stack-Table"),

@@ -72,6 +72,10 @@ class Actor(NamedTuple):
     """The ids of the items that the actor deletes."""
     adds: str = ""
     """The id of a deleted item that the actor adds again."""
+    pairs: tuple[tuple[str, str | None], ...] = ()
+    """The pairs of the metadata that the actor sets, or removes."""
+    resends: bool = False
+    """Whether its operations are one request, sent again and marked as a retry, a second apart."""
     spill_bytes: int = payloads.SPILL_BYTES
 
 
@@ -205,10 +209,11 @@ class Session:
         return 0.0
 
     def time(self) -> float:
-        return float(self._actor.clock)
+        passed = len(self._position.memory) if self._actor.resends else 0
+        return float(self._actor.clock + passed)
 
     def time_ns(self) -> int:
-        return self._actor.clock * 10**9
+        return int(self.time()) * 10**9
 
     def randbits(self, bits: int) -> int:
         """Numbers of its own for each actor, operation and draw."""
@@ -258,9 +263,9 @@ class _Now:
 
 def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and chance become the running actor's own."""
-    for module in (backoff, delete, purge, reads, rows, store, transactions):
+    for module in (backoff, delete, payloads, purge, reads, rows, store, transactions):
         monkeypatch.setattr(module, "time", _Now())
-    for module in (batch_write, delete, reads, transactions):
+    for module in (batch_write, delete, payloads, reads, transactions):
         monkeypatch.setattr(module, "delays", _delays)
     monkeypatch.setattr(backoff, "_RANDOM", _Now())
     monkeypatch.setattr(delete, "wait", _wait)

@@ -182,8 +182,9 @@ class Model:
     def _forget(self, base: Database) -> Database:
         """Leave out what can do nothing any more when it arrives.
 
-        A conversation's `last_key` only grows and its end is for ever, so a condition on its row
-        that has failed fails for ever; and what has a token that is remembered was done.
+        A conversation's `last_key` and `rev` only grow and its end is for ever, so a condition on
+        its row that has failed fails for ever, but for one on its metadata; and what has a token
+        that is remembered was done.
         """
         if not base.late:
             return base
@@ -192,9 +193,14 @@ class Model:
         late = tuple(
             late
             for late, token in zip(base.late, tokens, strict=True)
-            if token not in known and self._prepared(late, base.table)[0][0][0] != FAILED
+            if token not in known
+            and (self._prepared(late, base.table)[0][0][0] != FAILED or self._may_hold_again(late))
         )
         return base._replace(late=late)
+
+    def _may_hold_again(self, late: int) -> bool:
+        [action] = self.requests.values[late].arguments["TransactItems"][0].values()
+        return "metadata = " in action["ConditionExpression"]
 
     def settled(self, base: Database) -> Database:
         """The state when all that is committed is visible."""

@@ -140,7 +140,8 @@ class World:
     def _call(self, state: State, number: int, thread: int, request: int) -> Iterator[Step]:
         places = self._places[number]
         position = places.values[state.positions[number]]
-        if position.begun is None and self.actors[number].is_reader:
+        actor = self.actors[number]
+        if position.begun is None and (actor.is_reader or actor.pairs):
             begun = places.number(position._replace(begun=state.acked))
             state = state._replace(positions=_with(state.positions, number, begun))
         operation = self.model.requests.values[request].operation

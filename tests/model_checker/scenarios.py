@@ -11,7 +11,7 @@ from conversations import ids
 from conversations.errors import ApiError
 from conversations.model import Conversation, IdempotencyInfo
 from conversations.storage import payloads, rows
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item, read_item
 from conversations.storage.purge import purge_conversation
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
 from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
@@ -47,6 +47,8 @@ NOTHING_WRITTEN = {
     "ItemNotFoundError",
 }
 """Errors that say that the request changed nothing, and never will."""
+RESENDS = 2
+"""Times that a client sends a request whose response it did not get."""
 EXPLORED: dict[str, int] = {"interleavings": 0, "states": 0, "random schedules": 0}
 
 
@@ -89,8 +91,38 @@ def adder(name: str, item_id: str) -> Actor:
     return Actor(name, act, adds=item_id)
 
 
+def resender(name: str) -> Actor:
+    """Return an actor that sends its request once more, as a marked retry, if it was not done."""
+
+    def act(session: Session, memory: Memory) -> tuple[str, Any]:
+        return _append(session, f"{name} 0", [None, None], None, is_marked_retry=bool(memory))
+
+    def is_done(memory: Memory) -> bool:
+        return bool(memory) and (memory[-1].kind == "done" or len(memory) == RESENDS)
+
+    return Actor(name, act, is_done, resends=True)
+
+
+def updater(name: str, **changes: str | None) -> Actor:
+    """Return an actor that changes the metadata once."""
+
+    def act(session: Session, _: Memory) -> tuple[str, Any]:
+        return outcome(
+            lambda: tuple(
+                sorted(session.store.update_metadata(OWNER, CONVERSATION, changes).metadata.items())
+            )
+        )
+
+    return Actor(name, act, pairs=tuple(changes.items()))
+
+
 def _append(
-    session: Session, name: str, item_ids: Sequence[str | None], key: str | None
+    session: Session,
+    name: str,
+    item_ids: Sequence[str | None],
+    key: str | None,
+    *,
+    is_marked_retry: bool = False,
 ) -> tuple[str, Any]:
     batch = [
         {**HELLO, "content": f"{name} {len(item_ids)}:{place}"}
@@ -102,7 +134,7 @@ def _append(
         lambda: tuple(
             (item.cursor, item.json)
             for item in session.store.append_items(
-                OWNER, CONVERSATION, items, IdempotencyInfo(name, key)
+                OWNER, CONVERSATION, items, IdempotencyInfo(name, key, is_marked_retry)
             )
         )
     )
@@ -123,7 +155,8 @@ def lister(order: Order, limit: int) -> Actor:
         if not memory or memory[-1].kind != "done":
             return bool(memory)
         shown, has_more = memory[-1].value
-        return not (shown and has_more)
+        seen = {item for record in memory[:-1] for item in record.value[0]}
+        return not (shown and has_more) or not seen.isdisjoint(shown)
 
     return Actor(f"lister {order} {limit}", act, is_done, is_reader=True)
 
@@ -179,10 +212,12 @@ class Told(NamedTuple):
     unknown: int
 
     @classmethod
-    def of(cls, records: Sequence[Record]) -> Told:
+    def of(cls, records: Sequence[Record], *, is_atomic: bool = True) -> Told:
+        """A request in several transactions may have done a part when it reports a conflict."""
         kinds = [record.kind for record in records]
         done = kinds.count("done")
-        return cls(done, len(kinds) - done - sum(kind in NOTHING_WRITTEN for kind in kinds))
+        nothing = NOTHING_WRITTEN - (set() if is_atomic else {"ConversationBusyError"})
+        return cls(done, len(kinds) - done - sum(kind in nothing for kind in kinds))
 
 
 class Scenario:
@@ -198,8 +233,12 @@ class Scenario:
         batches: int = 1,
         is_late: bool = False,
         spills: bool = False,
+        is_atomic: bool = True,
     ) -> None:
-        """With *is_late*, the first of the *batches* is not visible when the scenario begins."""
+        """Put the actors on *batches*; with *is_late*, the first of them is not visible yet.
+
+        *is_atomic* is false where a deletion may take several transactions.
+        """
         spill_bytes = 0 if spills else payloads.SPILL_BYTES
         self.actors = [actor._replace(spill_bytes=spill_bytes) for actor in actors]
         self.readers = [actor._replace(spill_bytes=spill_bytes) for actor in readers]
@@ -209,6 +248,7 @@ class Scenario:
         self._may_stay = {rows.CONVERSATION_SK, *may_stay}
         self._doomed = {item_id for actor in actors for item_id in actor.deletes}
         self._moving = {actor.adds for actor in actors if actor.adds}
+        self._is_atomic = is_atomic
         self._ends = any(actor.name == "ender" for actor in actors)
         base = self._first_batches(batches, spills=spills)
         self._initial = {*self._items(self._rows(base, PK), self._rows(base, "payloads"))}
@@ -233,13 +273,13 @@ class Scenario:
         """Return the row of a batch, with its object if it *spills*."""
         name = "first 0" if batch == 0 else f"batch {batch}"
         lines = [
-            ItemBody.of(
+            encode_item(
                 cast(
                     "Item",
                     {**HELLO, "content": f"{name} {BATCH_SIZE}:{place}"}
                     | ({"id": FIRST} if batch == place == 0 else {}),
                 )
-            ).line
+            )
             for place in range(BATCH_SIZE)
         ]
         payload = payloads.encode(lines[1:] if batch == 1 else lines)
@@ -290,11 +330,23 @@ class Scenario:
         final = self._items(table, objects)
         self._check_table(table, objects)
         self._check_deletions(memories, final)
+        ends = [
+            memory[-1].kind
+            for actor, memory in zip(self.actors, memories, strict=True)
+            if actor.deletes and memory
+        ]
+        if {*ends} == {"done"}:
+            assert "deleting" not in table[rows.CONVERSATION_SK], "a mark is left"
+        self._check_metadata(memories, table[rows.CONVERSATION_SK])
         for actor, memory in zip(self.actors, memories, strict=True):
             if actor.is_reader:
                 self._check_reader(actor, memory, table, final)
-            elif not actor.deletes:
-                for place, record in enumerate(memory):
+            elif not (actor.deletes or actor.pairs):
+                told = memory
+                if len(memory) > 1 and actor.resends:
+                    # A retry that is refused says nothing of the request before it.
+                    told = memory[-1:] if memory[-1].kind == "done" else ()
+                for place, record in enumerate(told):
                     self._check_append(f"{actor.name} {place}", record, final)
 
     def _check_reading(self, world: World, state: State) -> None:
@@ -342,7 +394,7 @@ class Scenario:
         slots = rows.live_slots(row)
         lines = payloads.Part(payload, 0, len(slots)).decode(data)
         keys = [*ids.keys_at(rows.batch_key(row), slots)]
-        items = [ItemBody.parse(line).with_key(key) for key, line in zip(keys, lines, strict=True)]
+        items = [read_item(line, key) for key, line in zip(keys, lines, strict=True)]
         return [(item.cursor, item.json) for item in items]
 
     def _check_purged(self, table: Table, objects: Table) -> None:
@@ -421,6 +473,31 @@ class Scenario:
             at = final.index(items[0])
             assert tuple(final[at : at + len(items)]) == items, "not as it was acknowledged"
 
+    def _check_metadata(self, memories: Sequence[Memory], row: Row) -> None:
+        """Check that what was acknowledged last is there, and nothing that was refused."""
+        final = rows.read_conversation(row).metadata if "metadata" in row else {}
+        told = [
+            (actor, record)
+            for actor, memory in zip(self.actors, memories, strict=True)
+            for record in memory
+            if actor.pairs and "metadata" in row
+        ]
+        for actor, record in told:
+            begun = {name for name, _ in record.begun}
+            rivals = [
+                other
+                for other, its in told
+                if other is not actor
+                and other.name not in begun
+                and its.kind not in NOTHING_WRITTEN
+            ]
+            for name, value in actor.pairs:
+                is_last = all(name not in dict(other.pairs) for other in rivals)
+                if is_last and record.kind == "done":
+                    assert final.get(name) == value, "acknowledged last, and not there"
+                if record.kind in NOTHING_WRITTEN:
+                    assert value is None or final.get(name) != value, "refused, and there"
+
     def _check_deletions(self, memories: Sequence[Memory], final: list[Shown]) -> None:
         """Check, for each id, that it is there as often as it was added and not deleted."""
         live = [cursor for cursor, _ in final]
@@ -428,7 +505,8 @@ class Scenario:
         for item_id in self._doomed:
             added = Told.of([r for actor, memory in told if actor.adds == item_id for r in memory])
             deleted = Told.of(
-                [r for actor, memory in told if item_id in actor.deletes for r in memory]
+                [r for actor, memory in told if item_id in actor.deletes for r in memory],
+                is_atomic=self._is_atomic,
             )
             least = 1 + added.done - deleted.done - deleted.unknown
             assert live.count(item_id) >= least, "acknowledged, and not there"
@@ -438,13 +516,17 @@ class Scenario:
                 assert item_id not in live, "deleted, and there"
         for actor, memory in told:
             if memory and not self._moving:
-                own = {*actor.deletes} - self._deleted_by_others(actor)
-                self._check_deletion(own, own & {*live}, memory)
+                rivals = {*actor.deletes} & self._deleted_by_others(actor)
+                own = {*actor.deletes} - rivals
+                self._check_deletion(own, own & {*live}, memory, rivals)
 
-    def _check_deletion(self, own: set[str], left: set[str], memory: Memory) -> None:
+    def _check_deletion(
+        self, own: set[str], left: set[str], memory: Memory, rivals: set[str]
+    ) -> None:
         """Check that a request deleted all its items, or none; *left* are those still there."""
         kind = memory[-1].kind
-        if kind == "done" or (kind == "ItemNotFoundError" and len(memory) > 1):
+        is_gone = kind == "ItemNotFoundError" and len(memory) > 1 and not rivals
+        if kind == "done" or is_gone:
             assert not left, "a part of a deletion is there"
         elif kind in NOTHING_WRITTEN and len(memory) == 1 and not self._ends:
             assert left == own, "refused, and not there"

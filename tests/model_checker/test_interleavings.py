@@ -8,6 +8,7 @@ run only if `SCHEDULES` is set. `scenarios.EXPLORED` counts.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -17,7 +18,8 @@ from conversations.storage import append, claims, delete, purge, reads, rows
 from conversations.storage.append import Append
 from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
-from conversations.storage.pages import ItemPageReader
+from conversations.storage.metadata import UpdateMetadata
+from conversations.storage.pages import ItemPageReader, PageRange
 from conversations.storage.reads import batch_get
 from conversations.storage.transactions import Resolution, Table
 from tests.model_checker import actors, dynamodb_model
@@ -35,6 +37,8 @@ from tests.model_checker.scenarios import (
     getter,
     lister,
     purger,
+    resender,
+    updater,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +57,9 @@ DELETER = deleter(FIRST)
 RIVAL = deleter(FIRST, name="deleter B")
 NEIGHBOUR = deleter(SECOND, name="deleter B")
 EMPTIER = deleter(FIRST, SECOND)
+RESENDER = resender("appender A")
+TOPIC, TEAM = updater("updater A", topic="a"), updater("updater B", team="b")
+RENAMER, CLEARER = updater("updater B", topic="b"), updater("updater C", topic=None, team=None)
 HURRIED = [actor._replace(tries=2, waits=True) for actor in (ONE, OTHER, DELETER, NEIGHBOUR)]
 """Two appenders and two deleters that give up sooner, and are not told of conflicts when they read:
 there are many ways to wait."""
@@ -144,6 +151,24 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     ),
     "more batches than the row names, a deleter": lambda: Scenario(
         DELETER, readers=LISTERS, batches=14
+    ),
+    "two updaters of one pair, an appender, a fault": lambda: Scenario(
+        TOPIC, RENAMER, OTHER, faults=1
+    ),
+    "two updaters of other pairs, two faults": lambda: Scenario(TOPIC, TEAM, faults=2),
+    "three updaters, one undoes what the others did, a fault": lambda: Scenario(
+        TOPIC, TEAM, CLEARER, faults=1
+    ),
+    "an updater, an end, a fault": lambda: Scenario(TOPIC, ender(), faults=1),
+    "a marked retry, two faults": lambda: Scenario(RESENDER, faults=2),
+    "a marked retry, a token forgotten": lambda: Scenario(
+        RESENDER, faults=2, remembers_tokens=False
+    ),
+    "a marked retry, a deleter, an updater, a fault": lambda: Scenario(
+        RESENDER, DELETER, TOPIC, faults=1
+    ),
+    "a marked retry, an end, a lister, a fault": lambda: Scenario(
+        RESENDER, ender(), lister("asc", 3), faults=1
     ),
     "an appender, an end, a purge, a fault": lambda: Scenario(ONE, ender(), purger(), faults=1),
     "an end and a purge, two faults": lambda: Scenario(OTHER, ender(), purger(), faults=2),
@@ -244,6 +269,19 @@ def test_a_deletion_in_several_transactions_can_be_repeated(
     assert count > 1 < states
 
 
+def test_no_mark_is_left_when_others_delete_the_rest_of_a_deletion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delete, "MAX_ACTIONS", 3)  # not enough for both batches
+    rival = deleter(FOURTH, name="deleter B")
+    both = deleter(FIRST, FOURTH, times=2)
+    scenario = Scenario(both, rival, batches=2, faults=1, is_atomic=False)
+
+    count, states = scenario.explore()
+
+    assert count > 1 < states
+
+
 def test_random_schedules_of_many_writers_keep_what_is_promised(
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -298,6 +336,7 @@ def refuse_to_look(error: BaseException, *_: object) -> None:
     raise UnknownStandingError(error)
 
 
+_conversation_action = Append._conversation_action  # noqa: SLF001
 _actions, _rewritten, _query = Rewrite.actions, rows.rewritten, ItemPageReader._query  # noqa: SLF001
 
 
@@ -344,6 +383,45 @@ def new_keys(append: Append, reasons: Any) -> Resolution:
     last = conversation["Item"]["last_key"]["S"]
     append._keys = ids.sequence_keys(ids.batch_after(last), 2)  # noqa: SLF001
     return Resolution.RESTART
+
+
+def unmarked(change: Append) -> Any:
+    """Take a marked retry for a new request."""
+    idempotency = replace(change._idempotency, is_marked_retry=False)  # noqa: SLF001
+    change._idempotency = idempotency  # noqa: SLF001
+    return _conversation_action(change)
+
+
+def compare_pairs(update: UpdateMetadata) -> list[Any]:
+    """Compare the pairs that are there with those that were read."""
+    now = rows.number(update._now)  # noqa: SLF001
+    old, new = rows.read_conversation(update._row), update.conversation  # noqa: SLF001
+    values = {":old": old.metadata, ":new": new.metadata}
+    condition = "metadata = :old"
+    maps = {name: rows.text_map(pairs) for name, pairs in values.items()}
+    change = "SET metadata = :new, updated_at = :now"
+    return [update._update(change, condition, {**maps, ":now": now})]  # noqa: SLF001
+
+
+def compare_nothing(update: UpdateMetadata) -> list[Any]:
+    """Write over what others have changed since the read."""
+    values = {
+        ":new": rows.text_map(update.conversation.metadata),
+        ":now": rows.number(update._now),  # noqa: SLF001
+    }
+    return [update._update("SET metadata = :new, updated_at = :now", "", values)]  # noqa: SLF001
+
+
+def from_the_cursor_on(page: PageRange, row: Row) -> Any:
+    """Show the cursor's own item again."""
+    slots = [
+        slot
+        for slot in rows.live_slots(row)
+        if page.after is None
+        or rows.batch_key(row) != ids.first_key(page.after)
+        or slot >= ids.slot_of(page.after)
+    ]
+    return slots if page.order == "asc" else slots[::-1]
 
 
 def forget(id_claims: IdClaims, item_id: str, pointer: Row) -> list[str]:
@@ -444,6 +522,34 @@ FLAWS = {
         lambda _table, _pk, _row: None,
         lambda: Scenario(OTHER, ender(), purger()),
         "left by the purge",
+    ),
+    "pages that begin with their cursor": Flaw(
+        PageRange,
+        "slots",
+        from_the_cursor_on,
+        lambda: Scenario(readers=[lister("asc", 1)]),
+        "there twice",
+    ),
+    "a marked retry that is taken for a new request": Flaw(
+        Append,
+        "_conversation_action",
+        unmarked,
+        lambda: Scenario(RESENDER, faults=2, remembers_tokens=False),
+        "a batch is there twice",
+    ),
+    "metadata written over others'": Flaw(
+        UpdateMetadata,
+        "_actions",
+        compare_nothing,
+        lambda: Scenario(TOPIC, TEAM),
+        "acknowledged last, and not there",
+    ),
+    "metadata compared by its pairs": Flaw(
+        UpdateMetadata,
+        "_actions",
+        compare_pairs,
+        lambda: Scenario(TOPIC, TEAM, CLEARER, faults=1),
+        "acknowledged last, and not there",
     ),
     "an id that is added again while it is live": Flaw(
         IdClaims,

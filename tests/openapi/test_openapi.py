@@ -17,6 +17,8 @@ from openapi_spec_validator import validate
 from conversations.contract.bodies import parse_append
 from conversations.errors import ERRORS, InvalidRequestError
 from conversations.http.dialects import DIALECTS, MKA1, Dialect
+from conversations.http.rendering import conversation_json
+from conversations.model import Conversation
 from functions.api import app as api
 from local.template import Template
 from openapi.discriminators import type_of
@@ -60,6 +62,17 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 @pytest.fixture
 def document(dialect: Dialect) -> Json:
     return DOCUMENTS[dialect.prefix]
+
+
+def test_a_conversation_is_described_field_by_field(document: Json) -> None:
+    made = Conversation("conv_a", "b" * 64, "acme", 1_000, {})
+
+    shown = json.loads(conversation_json(made))
+
+    described = document["components"]["schemas"]["Conversation"]
+    assert described["properties"].keys() == shown.keys(), "Mend openapi/responses.py."
+    assert {*described["required"]} == shown.keys()
+    assert validator(described, document).is_valid(shown)
 
 
 def operations(document: Json) -> Iterator[Json]:
@@ -170,6 +183,7 @@ def test_it_is_sent_to_whoever_asks(dialect: Dialect, stack: DevStack) -> None:
         pytest.param("api.test", "", {}, "https://api.test", id="no protocol"),
     ],
 )
+@pytest.mark.usefixtures("stack")  # which has the function's environment
 def test_its_server_is_where_it_was_requested(
     host: str, base_path: str, protocol: Json, root: str, dialect: Dialect
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -33,10 +34,16 @@ def test_it_lists_every_operation_of_the_document_beside_it(
     assert problems == []
 
 
-def test_it_tries_a_request_with_a_key(
+def test_it_tries_a_request_with_a_key_at_the_host_of_the_page(
     window: Page, problems: list[str], stack: DevStack, issue_key: IssueKey
 ) -> None:
     startup_message.hold_documented_conversation(stack)
+    # As if a proxy before the API had replaced the Host header.
+    document = {
+        **httpx.get(f"{stack.url}/v1/openapi.json").json(),
+        "servers": [{"url": "http://x"}],
+    }
+    window.route("**/openapi.json", lambda route: route.fulfill(json=document))
     window.goto(f"{stack.url}/v1/docs")
 
     window.get_by_role("button", name="Authorize").first.click()

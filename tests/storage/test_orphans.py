@@ -54,7 +54,7 @@ def run(stack: DevStack, *arguments: str) -> list[str]:
     with stack.engine.lock:
         result = CliRunner().invoke(main, ["objects", "orphans", *at, *arguments])
     assert result.exit_code == 0, result.output
-    return result.output.splitlines()
+    return result.stdout.splitlines()
 
 
 def age(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
 
-from conversations import ids
+from conversations import aws_clients, ids
 from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
 from conversations.storage.payloads import PayloadStore
@@ -37,7 +38,11 @@ ONE = payloads.encode(['{"type":"message"}'])
 
 
 @pytest.fixture
-def big_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
+def big_stack(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DevStack]:
+    patient = aws_clients.CLIENT_CONFIG.merge(Config(read_timeout=120))
+    monkeypatch.setattr(aws_clients, "CLIENT_CONFIG", patient)  # an emulator under load is slow
     data = tmp_path_factory.mktemp("engine")
     engine: EngineName = "moto" if ITEMS <= 1000 else "ministack"
     with DevStack.start(engine=engine, data=data) as stack:

@@ -344,6 +344,32 @@ def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
         store.list_items(OWNER, conversation_id, after="first", limit=2, order="asc")
 
 
+def test_a_page_is_read_again_for_as_long_as_its_objects_are_replaced(
+    store: Store, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    names = [f"i{number}" for number in range(6)]
+    append(store, conversation_id, *[{**LARGE, "id": name} for name in names])
+
+    def delete_one() -> None:
+        store.delete_items(OWNER, conversation_id, [names.pop()], param="item_id")
+        if len(names) > 1:
+            meanwhile(delete_one)
+
+    meanwhile(delete_one)
+    assert [json.loads(text)["id"] for text in texts(store, conversation_id)] == ["i0"]
+
+
+def test_a_page_whose_objects_are_replaced_for_too_long_is_busy(
+    store: Store, conversation_id: str, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(store, conversation_id, *[{**LARGE, "id": name} for name in "ab"])
+    monkeypatch.setattr(payloads, "delays", lambda _: iter([None]))
+    meanwhile(lambda: store.delete_items(OWNER, conversation_id, ["a"], param="item_id"))
+
+    with pytest.raises(ConversationBusyError):
+        texts(store, conversation_id)
+
+
 def test_an_object_that_is_lost_is_no_deletion(
     store: Store, stack: DevStack, conversation_id: str
 ) -> None:

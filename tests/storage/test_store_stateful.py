@@ -7,26 +7,29 @@ ones each time.
 from __future__ import annotations
 
 import json
+import operator
 import os
 import random
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from conversations import aws_clients
 from conversations.contract.bodies import MAX_METADATA_PAIRS
 from conversations.errors import (
+    ApiError,
     ConversationNotFoundError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     ItemNotFoundError,
 )
 from conversations.model import IdempotencyInfo
-from conversations.storage.append import IDEMPOTENCY_SECONDS
+from conversations.storage import append
+from conversations.storage.append import IDEMPOTENCY_SECONDS, Append
 from conversations.storage.purge import purge_conversation
 from conversations.storage.rows import partition
 from tests.support.reference_model import Known, Plan, listed
@@ -352,6 +355,21 @@ class StoreMachine(StoreBesideModel):
         self.check_gone(known)
 
 
+def run_machine(dice: random.Random, examples: int, phases: Sequence[Phase]) -> None:
+    run_state_machine_as_test(
+        seed(dice.getrandbits(64))(StoreMachine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS_EACH,
+            database=None,
+            deadline=None,
+            phases=phases,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
 def test_the_store_and_a_plain_list_never_differ(
     ministack: Resources, record_property: Callable[[str, object], None]
 ) -> None:
@@ -360,17 +378,42 @@ def test_the_store_and_a_plain_list_never_differ(
     with closing(aws_clients.dynamodb()) as StoreMachine.dynamodb:
         while (left := STEPS - StoreMachine.steps) > 0:  # hypothesis may end a run early
             before = StoreMachine.steps
-            run_state_machine_as_test(
-                seed(dice.getrandbits(64))(StoreMachine),
-                settings=settings(
-                    max_examples=-(-left // STEPS_EACH),
-                    stateful_step_count=STEPS_EACH,
-                    database=None,
-                    deadline=None,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
+            run_machine(dice, -(-left // STEPS_EACH), list(Phase))
             assert StoreMachine.steps > before
 
     record_property("steps", StoreMachine.steps)
     record_property("outcomes", dict(StoreMachine.outcomes))
+
+
+_conversation_action = Append._conversation_action  # noqa: SLF001
+
+
+def keep_expiry(change: Append) -> Any:
+    """Append without removing `expires_at` once retention is off."""
+    action: Any = _conversation_action(change)
+    update = action["Update"]
+    update["UpdateExpression"] = update["UpdateExpression"].removesuffix(" REMOVE expires_at")
+    return action
+
+
+FLAWS: dict[str, tuple[object, str, object]] = {
+    "`expires_at` is not removed": (Append, "_conversation_action", keep_expiry),
+    "a replay has no age limit": (append, "REPLAY_SECONDS", 10**6),
+    "a page begins with its cursor": (operator, "gt", operator.ge),
+}
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+def test_the_machine_finds(
+    flaw: tuple[object, str, object], ministack: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(*flaw)
+    StoreMachine.resources = ministack
+    dice = random.Random(0)  # noqa: S311 - the same steps each time
+
+    with (
+        closing(aws_clients.dynamodb()) as StoreMachine.dynamodb,
+        pytest.raises((AssertionError, ApiError)),
+    ):
+        run_machine(dice, 300, [Phase.generate])

@@ -58,7 +58,7 @@ def run(stack: DevStack, *arguments: str) -> list[str]:
     with stack.engine.lock:
         result = CliRunner().invoke(main, ["purges", "unfinished", "--table", table, *arguments])
     assert result.exit_code == 0, result.output
-    return result.output.splitlines()
+    return result.stdout.splitlines()
 
 
 def test_a_purge_that_was_given_up_is_found_and_done(stack: DevStack, unpurged: str) -> None:

@@ -96,6 +96,7 @@ def pages(
     for limit in itertools.cycle(LIMITS):
         page = store.list_items(OWNER, conversation_id, after=after, limit=limit, order=order)
         yield page.entries
+        assert page.cursor != after, "a page that ends at its own cursor"
         after = page.cursor or after
         if not page.has_more:
             return

@@ -185,13 +185,14 @@ class StoreBesideModel(RuleBasedStateMachine):
         return known.appended_at >= self.now - REPLAY_SECONDS * 1000
 
     def walk(self, known: Known, limit: int, order: Order) -> Iterator[StoredItem]:
-        after, has_more = None, True
+        after, has_more, pages = None, True, 0
         while has_more:
+            assert pages <= len(known.entries), "pages without an end"
             page = self.store.list_items(
                 OWNER, known.conversation_id, after=after, limit=limit, order=order
             )
             yield from page.entries
-            after, has_more = page.cursor, page.has_more
+            after, has_more, pages = page.cursor, page.has_more, pages + 1
 
     def remove(self, known: Known, cursors: Sequence[str]) -> None:
         self.tick()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -43,6 +44,19 @@ CHANGED: Mapping[str, Json] = {
     "Tracing": "Active",
 }
 """Another value of each parameter that reaches a function."""
+WITH_CORS: Mapping[str, Json] = {"CorsOrigins": "https://app.example.com"}
+"""Parameters with which every function is created."""
+WITHOUT_PAGES: Mapping[str, Json] = {"Pages": "false"}
+OPTIONS: Mapping[str, Json] = {
+    **WITH_CORS,
+    "AccessLogs": "OwnRole",
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1a2b-3c4d",
+    "DomainName": "api.example.com",
+    "Tracing": "Active",
+    "WebAclArn": "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/front/1a2b-3c4d",
+}
+"""Everything that is off by default."""
 
 
 def parameters_of(function: str) -> list[str]:
@@ -58,35 +72,13 @@ def configured(environment: str) -> dict[str, Json]:
     return dict(pair.split("=", 1) for pair in given.split())
 
 
-def with_values(value: Json, values: Mapping[str, Json]) -> Json:
-    """The value with these parameters in the place of references to them."""
-    if isinstance(value, list):
-        return [with_values(item, values) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {"Ref"} and value["Ref"] in values:
-        return values[str(value["Ref"])]
-    return {key: with_values(item, values) for key, item in value.items()}
-
-
-def expanded(parameters: Mapping[str, Json]) -> JsonObject:
-    """The template after its first transform, `AWS::LanguageExtensions`, as far as we need that."""
-    intrinsics = Intrinsics(DOCUMENT, parameters)
-    values = {name: intrinsics.resolve({"Ref": name}) for name in section(DOCUMENT, "Parameters")}
-    resources = mapping(with_values(DOCUMENT["Resources"], values))
-    for resource in map(mapping, resources.values()):
-        if "DeletionPolicy" in resource:
-            resource["DeletionPolicy"] = intrinsics.resolve(resource["DeletionPolicy"])
-    return {**DOCUMENT, "Resources": resources}
-
-
 class Stacks:
     """The resources of the stack, by the parameters that it is deployed with."""
 
     def __init__(self, wanted: Sequence[Mapping[str, Json]]) -> None:
         transformed = subprocess.run(  # noqa: S603 - ours
             [ROOT / ".tools/sam/bin/python", ROOT / "tools/sam/transforms.py"],
-            input=json.dumps([expanded(parameters) for parameters in wanted]),
+            input=json.dumps([{"template": DOCUMENT, "parameters": each} for each in wanted]),
             capture_output=True,
             check=True,
             text=True,
@@ -103,13 +95,25 @@ class Stacks:
 
 @pytest.fixture(scope="module")
 def stacks() -> Stacks:
-    changes: list[Mapping[str, Json]] = [{name: value} for name, value in CHANGED.items()]
-    return Stacks([{}, configured("dev"), configured("prod"), *changes])
+    changes = [{**WITH_CORS, name: value} for name, value in CHANGED.items()]
+    return Stacks(
+        [{}, configured("dev"), configured("prod"), OPTIONS, WITH_CORS, WITHOUT_PAGES, *changes]
+    )
 
 
 @pytest.fixture
 def defaults(stacks: Stacks) -> JsonObject:
     return stacks.resources({})
+
+
+@pytest.fixture
+def with_cors(stacks: Stacks) -> JsonObject:
+    return stacks.resources(WITH_CORS)
+
+
+@pytest.fixture
+def with_options(stacks: Stacks) -> JsonObject:
+    return stacks.resources(OPTIONS)
 
 
 @pytest.fixture
@@ -154,29 +158,66 @@ def test_gateway_refuses_as_the_template_says(prod: JsonObject) -> None:
         }
 
 
-def test_every_route_is_deployed_behind_its_authorizer_or_open(prod: JsonObject) -> None:
-    paths = section(mapping(at(prod, "Api", "Properties", "Body")), "paths")
+def test_no_function_is_left_as_text(with_options: JsonObject, defaults: JsonObject) -> None:
+    """A transform that cannot work out a function in the middle of a text may write it there."""
+    for resources in (with_options, defaults):
+        assert "{'" not in json.dumps(resources)
 
-    for route in TEMPLATE.api.routes:
-        path = mapping(paths[route.path])
-        # SAM puts the routes of a function with a condition under that condition.
-        operations, _ = items(path["Fn::If"])[1:] if "Fn::If" in path else (path, None)
-        operation = mapping(at(operations, route.method.lower()))
-        security = items(operation.get("security", []))
-        named = [name for each in security for name in mapping(each)]
+
+def references(value: Json) -> Iterator[str]:
+    """Yield what the value's references and substitutions name, without pseudo-parameters."""
+    if isinstance(value, list):
+        for item in value:
+            yield from references(item)
+    elif isinstance(value, dict):
+        for name, argument in value.items():
+            if name == "Ref":
+                yield str(argument)
+            elif name == "Fn::GetAtt":
+                yield str(items(argument)[0])
+            elif name == "Fn::Sub":
+                text, given = (argument, {}) if isinstance(argument, str) else items(argument, 2)
+                found = {name.partition(".")[0] for name in re.findall(r"\$\{(.*?)\}", str(text))}
+                yield from found - mapping(given).keys()
+                yield from references(given)
+            else:
+                yield from references(argument)
+
+
+def test_every_reference_names_a_resource(with_options: JsonObject, defaults: JsonObject) -> None:
+    """The stage above all, whose logical id depends on how its name is written."""
+    for resources in (with_options, defaults):
+        named = {name for name in references(resources) if not name.startswith("AWS::")}
+        assert "ApiliveStage" in named
+        assert named <= resources.keys() | section(DOCUMENT, "Parameters").keys()
+
+
+def test_every_route_is_deployed_behind_its_authorizer_or_open(with_options: JsonObject) -> None:
+    paths = section(mapping(at(with_options, "Api", "Properties", "Body")), "paths")
+    routes = Template(parameters=WITH_CORS).api.routes
+
+    assert {(path, method) for path in paths for method in mapping(paths[path])} == {
+        (route.path, route.method.lower()) for route in routes
+    }
+    for route in routes:
+        operation = at(paths, route.path, route.method.lower())
+        required = items(mapping(operation).get("security", []))
+        named = [name for each in required for name in mapping(each)]
         assert named == ([route.authorizer, "api_key"] if route.authorizer else [])
 
 
-def test_without_pages_nothing_of_theirs_is_deployed(prod: JsonObject) -> None:
-    paths = section(mapping(at(prod, "Api", "Properties", "Body")), "paths")
+def test_without_pages_nothing_of_theirs_is_deployed(stacks: Stacks, defaults: JsonObject) -> None:
+    def paths(resources: JsonObject) -> set[str]:
+        return {*section(mapping(at(resources, "Api", "Properties", "Body")), "paths")}
+
+    without = stacks.resources(WITHOUT_PAGES)
     theirs = {route.path for route in TEMPLATE.api.routes if route.function == "PagesFunction"}
 
-    for path in theirs:
-        condition, _, otherwise = items(at(paths, path, "Fn::If"))
-        assert (condition, otherwise) == ("HasPages", {"Ref": "AWS::NoValue"})
-    made = {name for name in prod if "Pages" in name}
-    assert len(made) >= 5
-    assert {as_text(mapping(prod[name])["Condition"]) for name in made} == {"HasPages"}
+    assert theirs <= paths(defaults)
+    assert paths(without) == paths(defaults) - theirs
+    made = {name: mapping(each) for name, each in defaults.items() if "Pages" in name}
+    assert len(made) >= 6
+    assert {as_text(each["Condition"]) for each in made.values()} == {"HasPages"}
 
 
 def test_authorizer_is_asked_as_the_template_says(prod: JsonObject) -> None:
@@ -242,14 +283,9 @@ def statements(resources: JsonObject) -> Iterator[JsonObject]:
             yield from map(mapping, items(at(policy, "PolicyDocument", "Statement")))
 
 
-def always(resources: JsonObject) -> list[JsonObject]:
-    """Those that no condition decides about."""
-    return [statement for statement in statements(resources) if "Fn::If" not in statement]
-
-
 def test_no_role_names_a_wildcard(prod: JsonObject) -> None:
     """But for the objects of the one bucket, whose names nobody knows beforehand."""
-    granted = always(prod)
+    granted = [*statements(prod)]
 
     assert granted
     for statement in granted:
@@ -259,13 +295,15 @@ def test_no_role_names_a_wildcard(prod: JsonObject) -> None:
         assert "*" not in resource.replace("${PayloadBucket.Arn}/*", "")
 
 
-def test_what_is_granted_by_a_condition_is_tracing(prod: JsonObject) -> None:
-    conditional = [each["Fn::If"] for each in statements(prod) if "Fn::If" in each]
+def test_tracing_is_granted_only_while_it_is_active(
+    with_cors: JsonObject, with_options: JsonObject
+) -> None:
+    traced = [each for each in statements(with_options) if each["Sid"] == "Trace"]
 
-    assert len(conditional) == len(FUNCTIONS)
-    for choice in conditional:
-        assert items(choice)[0] == "IsTraced"
-        assert at(choice, 1, "Action") == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    assert len(traced) == len(FUNCTIONS)
+    for statement in traced:
+        assert statement["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    assert not [each for each in statements(with_cors) if each["Sid"] == "Trace"]
 
 
 def test_only_api_gateways_log_and_the_release_have_policies_of_aws(prod: JsonObject) -> None:
@@ -279,17 +317,22 @@ def test_only_api_gateways_log_and_the_release_have_policies_of_aws(prod: JsonOb
     assert "service-role/AWSCodeDeployRoleForLambda" in json.dumps(managed)
 
 
-def test_requests_and_records_go_to_the_alias(prod: JsonObject) -> None:
-    body = json.dumps(at(prod, "Api", "Properties", "Body"))
-    [mapping_] = of_kind(prod, "AWS::Lambda::EventSourceMapping").values()
+def test_requests_and_records_go_to_the_alias(with_options: JsonObject) -> None:
+    body = json.dumps(at(with_options, "Api", "Properties", "Body"))
+    [mapping_] = of_kind(with_options, "AWS::Lambda::EventSourceMapping").values()
     permitted = [
         at(permission, "FunctionName", "Ref")
-        for permission in of_kind(prod, "AWS::Lambda::Permission").values()
+        for permission in of_kind(with_options, "AWS::Lambda::Permission").values()
     ]
 
-    assert "${ApiFunctionAliaslive}" in body
+    assert set(re.findall(r"/functions/([^\"]*)/invocations", body)) == {
+        "${ApiFunction.Arn}:live",
+        "${ApiFunctionAliaslive}",
+        "${PagesFunction.Arn}:live",
+        "${PreflightFunction.Arn}:live",
+        "${__FunctionArn__}",
+    }
     assert '{"Ref": "AuthorizerFunctionAliaslive"}' in body
-    assert "Function.Arn" not in body
     assert mapping_["FunctionName"] == {"Ref": "PurgeFunctionAliaslive"}
     assert {"ApiFunctionAliaslive", "AuthorizerFunctionAliaslive"} <= {*map(str, permitted)}
     assert not [name for name in permitted if not str(name).endswith("Aliaslive")]
@@ -310,11 +353,11 @@ def version_of(resources: JsonObject, function: str) -> str:
     [(function, name) for function in FUNCTIONS for name in parameters_of(function)],
 )
 def test_changed_parameter_publishes_a_version(
-    stacks: Stacks, defaults: JsonObject, function: str, parameter: str
+    stacks: Stacks, with_cors: JsonObject, function: str, parameter: str
 ) -> None:
-    changed = stacks.resources({parameter: CHANGED[parameter]})
+    changed = stacks.resources({**WITH_CORS, parameter: CHANGED[parameter]})
 
-    assert version_of(changed, function) != version_of(defaults, function)
+    assert version_of(changed, function) != version_of(with_cors, function)
 
 
 def test_parameters_of_a_function_stand_with_it_and_not_in_globals() -> None:
@@ -336,23 +379,29 @@ def test_functions_that_answer_requests_are_released_gradually_in_prod(prod: Jso
         assert CANARY in json.dumps(group["DeploymentConfigName"])
 
 
-def test_gradual_release_is_taken_back_on_an_alarm(prod: JsonObject) -> None:
-    for group in of_kind(prod, "AWS::CodeDeploy::DeploymentGroup").values():
-        assert at(group, "AlarmConfiguration") == {
-            "Enabled": True,
-            "Alarms": [{"Name": {"Ref": "ApiErrorsAlarm"}}, {"Name": {"Ref": "ServerErrorsAlarm"}}],
-        }
-        events = items(at(group, "AutoRollbackConfiguration", "Events"))
-        assert "DEPLOYMENT_STOP_ON_ALARM" in events
+@pytest.mark.parametrize("function", ["Api", "Authorizer"])
+def test_gradual_release_is_taken_back_on_an_alarm_of_its_own_version(
+    prod: JsonObject, function: str
+) -> None:
+    group = of_kind(prod, "AWS::CodeDeploy::DeploymentGroup")[f"{function}FunctionDeploymentGroup"]
+    alarm = of_kind(prod, "AWS::CloudWatch::Alarm")[f"{function}ReleaseAlarm"]
+
+    assert at(group, "AlarmConfiguration") == {
+        "Enabled": True,
+        "Alarms": [
+            {"Name": {"Ref": f"{function}ReleaseAlarm"}},
+            {"Name": {"Ref": "ServerErrorsAlarm"}},
+        ],
+    }
+    version = {"Fn::GetAtt": [version_of(prod, f"{function}Function"), "Version"]}
+    assert json.dumps(alarm["Metrics"]).count(json.dumps(version)) == 3
+    events = items(at(group, "AutoRollbackConfiguration", "Events"))
+    assert "DEPLOYMENT_STOP_ON_ALARM" in events
 
 
-def test_alarms_of_a_release_watch_what_the_release_changes(prod: JsonObject) -> None:
+def test_api_is_watched_by_its_name(prod: JsonObject) -> None:
     alarms = of_kind(prod, "AWS::CloudWatch::Alarm")
 
-    assert at(alarms["ApiErrorsAlarm"], "Dimensions", 1) == {
-        "Name": "Resource",
-        "Value": {"Fn::Sub": "${ApiFunction}:live"},
-    }
     assert [as_text(at(each, "Value")) for each in items(alarms["ServerErrorsAlarm"]["Dimensions"])]
     assert at(prod, "Api", "Properties", "Name") == at(
         alarms["ServerErrorsAlarm"], "Dimensions", 0, "Value"
@@ -364,6 +413,7 @@ def test_release_is_all_at_once_in_dev_and_by_default(
 ) -> None:
     for resources in (dev, defaults):
         assert not [kind for kind in map(kind_of, resources.values()) if "CodeDeploy" in kind]
+        assert at(resources, "ApiReleaseAlarm", "Condition") == "IsGradual"
 
 
 def kind_of(resource: Json) -> str:
@@ -372,39 +422,69 @@ def kind_of(resource: Json) -> str:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_snapshots_are_the_operators_choice(
-    stacks: Stacks, defaults: JsonObject, function: str
+    stacks: Stacks, with_cors: JsonObject, function: str
 ) -> None:
-    started = stacks.resources({"SnapStart": "PublishedVersions"})
+    started = stacks.resources({**WITH_CORS, "SnapStart": "PublishedVersions"})
 
     assert at(started, function, "Properties", "SnapStart") == {"ApplyOn": "PublishedVersions"}
-    assert at(defaults, function, "Properties", "SnapStart") == {"ApplyOn": "None"}
+    assert at(with_cors, function, "Properties", "SnapStart") == {"ApplyOn": "None"}
 
 
-def test_web_acl_stands_before_the_stage(prod: JsonObject) -> None:
-    [stage] = of_kind(prod, "AWS::ApiGateway::Stage")
-    [association] = of_kind(prod, "AWS::WAFv2::WebACLAssociation").values()
+def test_web_acl_stands_before_the_stage(with_options: JsonObject) -> None:
+    [association] = of_kind(with_options, "AWS::WAFv2::WebACLAssociation").values()
 
-    arn, names = items(at(association, "ResourceArn", "Fn::Sub"))
+    arn = str(at(association, "ResourceArn", "Fn::Sub"))
 
-    assert names == {"Stage": {"Ref": stage}}
-    assert str(arn).endswith("::/restapis/${Api}/stages/${Stage}")
+    assert arn.endswith("::/restapis/${Api}/stages/${ApiliveStage}")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_functions_are_traced_if_the_operator_wants_it(
-    stacks: Stacks, defaults: JsonObject, function: str
+    with_options: JsonObject, with_cors: JsonObject, function: str
 ) -> None:
-    traced = stacks.resources({"Tracing": "Active"})
-
-    assert at(traced, function, "Properties", "TracingConfig") == {"Mode": "Active"}
-    assert at(defaults, function, "Properties", "TracingConfig") == {"Mode": "PassThrough"}
+    assert at(with_options, function, "Properties", "TracingConfig") == {"Mode": "Active"}
+    assert at(with_cors, function, "Properties", "TracingConfig") == {"Mode": "PassThrough"}
 
 
-def test_the_stage_writes_access_logs_and_is_traced_by_condition(prod: JsonObject) -> None:
-    [stage] = of_kind(prod, "AWS::ApiGateway::Stage").values()
+def test_the_stage_writes_access_logs_and_is_traced_by_choice(
+    with_options: JsonObject, defaults: JsonObject
+) -> None:
+    [seen] = of_kind(with_options, "AWS::ApiGateway::Stage").values()
+    [unseen] = of_kind(defaults, "AWS::ApiGateway::Stage").values()
 
-    assert items(at(stage, "AccessLogSetting", "Fn::If"))[0] == "HasAccessLogs"
-    assert at(stage, "TracingEnabled") == {"Fn::If": ["IsTraced", True, False]}
+    assert at(seen, "AccessLogSetting", "DestinationArn") == {
+        "Fn::GetAtt": ["AccessLogGroup", "Arn"]
+    }
+    assert seen["TracingEnabled"] is True
+    assert "AccessLogSetting" not in unseen
+    assert unseen["TracingEnabled"] is False
+
+
+LONGEST_STATEMENT = 493
+"""Bytes of a statement of a function's policy, under the longest names that AWS allows."""
+
+
+@pytest.mark.parametrize("function", ["ApiFunction", "PreflightFunction"])
+def test_a_functions_policy_has_room_for_more_routes(
+    with_options: JsonObject, function: str
+) -> None:
+    """Lambda refuses a policy of more than 20 KB."""
+    permissions = of_kind(with_options, "AWS::Lambda::Permission").values()
+    own = [each for each in permissions if each["FunctionName"] == {"Ref": f"{function}Aliaslive"}]
+
+    assert own
+    assert len(own) * LONGEST_STATEMENT < 8_000
+
+
+def test_api_gateway_may_call_the_functions_of_its_routes_for_this_stage_alone(
+    with_options: JsonObject,
+) -> None:
+    permissions = of_kind(with_options, "AWS::Lambda::Permission")
+
+    for name, ending in {"ApiPermission": "/*", "PreflightPermission": "/OPTIONS/*"}.items():
+        source = str(at(permissions[name], "SourceArn", "Fn::Sub"))
+        assert source.endswith(":${Api}/${ApiliveStage}" + ending)
+        assert at(permissions[name], "Principal") == "apigateway.amazonaws.com"
 
 
 def test_the_stack_has_room_for_more_resources(prod: JsonObject) -> None:

@@ -1,7 +1,8 @@
-"""Do what CloudFormation's transform for SAM does, for tests of the stack that comes out.
+"""Apply CloudFormation's transforms to templates, for tests of the stack that comes out.
 
-Run by the SAM CLI's own environment, which holds the transform. Standard input is a JSON list of
-templates, standard output the list of what becomes of them.
+Run by the SAM CLI's own environment, which has both: `AWS::LanguageExtensions` and
+`AWS::Serverless`. Standard input is a JSON list of `{"template": ..., "parameters": ...}`,
+standard output the list of transformed templates.
 """
 
 import json
@@ -9,28 +10,49 @@ import logging
 import sys
 
 import yaml
+from samcli.lib.cfn_language_extensions import api
+from samcli.lib.cfn_language_extensions.resolvers.fn_sub import FnSubResolver
 from samcli.lib.translate.sam_template_validator import SamTemplateValidator
 
 
+class SubstitutionResolver(FnSubResolver):
+    """Resolver of `Fn::Sub` that keeps the function while a placeholder is left.
+
+    SAM CLI's own returns the bare text, which nothing would substitute any more.
+    """
+
+    def resolve(self, value: dict[str, object]) -> object:
+        """Return the text, or the function where it names a resource."""
+        text = super().resolve(value)
+        return {"Fn::Sub": text} if "${" in text else text
+
+
 class NoPolicies:
-    """Instead of a look-up of AWS's managed policies by name: the template names none."""
+    """Replacement for the look-up of AWS's managed policies by name: the template names none."""
 
     @staticmethod
     def load() -> dict[str, str]:
-        """No names, so no ARNs."""
+        """Return no names, so no ARNs."""
         return {}
 
 
-def transform(template: dict[str, object]) -> object:
-    """The template as the stack gets it."""
-    validator = SamTemplateValidator(template, NoPolicies(), region="us-east-1")
+def transform(template: dict[str, object], parameters: dict[str, str]) -> object:
+    """Return the template that the stack gets with these parameters."""
+    validator = SamTemplateValidator(
+        template,
+        NoPolicies(),
+        region="us-east-1",
+        parameter_overrides=parameters,
+        language_extensions_enabled=True,
+    )
     return yaml.safe_load(validator.get_translated_template_if_valid())
 
 
 def main() -> None:
     """Transform each template."""
     logging.disable()
-    json.dump([transform(template) for template in json.load(sys.stdin)], sys.stdout)
+    api.FnSubResolver = SubstitutionResolver
+    json.dump([transform(**wanted) for wanted in json.load(sys.stdin)], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,11 @@ SEARCH_CURSOR = r"^[A-Za-z0-9_-]{1,64}(~[0-9a-v]{26}~[0-9a-f]{1,32})?$"
 where a search was interrupted."""
 
 _KEY_LENGTH = 26
-_PAIRS = ["".join(pair) for pair in itertools.product("0123456789abcdefghijklmnopqrstuv", repeat=2)]
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_PAIRS = ["".join(pair) for pair in itertools.product(_DIGITS, repeat=2)]
 """Ten bits in base32hex."""
+_FIRST_SLOT = {digit: f"{'08go'[value >> 3]}000" for value, digit in enumerate(_DIGITS)}
+"""The last four characters of a batch's first key, by the first of them in any of its keys."""
 _GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
 PREFIXES = {
     "message": "msg",
@@ -115,7 +118,7 @@ def keys_of_batch(last_key: str) -> list[str]:
 
 def first_key(key: str) -> str:
     """Return the key of slot 0 in the batch that *key* belongs to."""
-    return keys_at(key, [0])[0]
+    return f"{key[:-4]}{_FIRST_SLOT[key[-4]]}"
 
 
 def keys_at(key: str, slots: Iterable[int]) -> list[str]:

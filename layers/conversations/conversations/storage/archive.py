@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from conversations import ids
 from conversations.storage import rows
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item, read_item
 from conversations.storage.reads import read_conversation_with
 from conversations.storage.scan import read_batch, scan_batches, scan_prefix
 
@@ -63,7 +63,7 @@ class ArchivedBatch(NamedTuple):
     written: int
     """How many items were appended."""
     slots: Sequence[int]
-    bodies: Sequence[ItemBody]
+    lines: Sequence[str]
     expires_at: int | None = None
 
     @classmethod
@@ -76,16 +76,16 @@ class ArchivedBatch(NamedTuple):
         expires_at: int | None,
     ) -> ArchivedBatch:
         """Return the batch of *items* that have their ids; generated ids are not kept."""
-        bodies = [
-            ItemBody.of(_without_generated_id(item, at))
+        lines = [
+            encode_item(_without_generated_id(item, at))
             for item, at in zip(items, ids.keys_at(key, slots), strict=True)
         ]
-        return cls(key, written, slots, bodies, expires_at)
+        return cls(key, written, slots, lines, expires_at)
 
     def items(self) -> list[str]:
         """Return the items as the API shows them, as JSON."""
         keys = ids.keys_at(self.key, self.slots)
-        return [body.with_key(key).json for body, key in zip(self.bodies, keys, strict=True)]
+        return [read_item(line, key).json for line, key in zip(self.lines, keys, strict=True)]
 
 
 class Tombstone(NamedTuple):
@@ -142,8 +142,7 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
         written = int(batch.row["n"]["N"])
         if len(slots) < written:
             live[key] = slots
-        bodies = [ItemBody.parse(line) for line in batch.lines]
-        yield ArchivedBatch(key, written, slots, bodies, _expires_at(batch.row))
+        yield ArchivedBatch(key, written, slots, batch.lines, _expires_at(batch.row))
     for row in scan_prefix(table, pk, rows.TOMBSTONE_PREFIX):
         key = row["sk"]["S"].removeprefix(rows.TOMBSTONE_PREFIX)
         live[key] = ()

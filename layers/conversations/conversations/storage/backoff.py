@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conversations.telemetry import RequestStats
 
 RETRY_SECONDS = 3.0
-"""How long one request repeats its calls before the client is asked to retry."""
+"""Time for which one request repeats its calls before the client is asked to retry."""
 FIRST_DELAY_SECONDS = 0.01
 MAX_DELAY_SECONDS = 0.5
 _RANDOM = random.SystemRandom()

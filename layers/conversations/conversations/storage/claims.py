@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from conversations import ids
 from conversations.errors import ItemAlreadyInConversationError
 from conversations.storage import rows
-from conversations.storage.items import ItemBody
+from conversations.storage.items import read_item
 from conversations.storage.reads import BatchSlice, transact_get
 from conversations.storage.transactions import condition_failed, put_if
 
@@ -136,4 +136,4 @@ def _is_id_of(item_id: str, key: str, row: Row) -> bool:
     if part.payload.object_key is not None:
         return True
     [line] = part.decode(part.payload.data)
-    return ItemBody.parse(line).cursor_for(key) == item_id
+    return read_item(line, key).cursor == item_id

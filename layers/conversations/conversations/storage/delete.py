@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Reason, Table
 
 TOMBSTONE_SECONDS = 90 * 24 * 3600
-"""How long a deleted conversation's row stays, so that late requests find it deleted."""
+"""Lifetime of a deleted conversation's row, by which late requests find it deleted."""
 
 
 class LostRaceError(Exception):
@@ -60,15 +60,15 @@ class Rewrite(NamedTuple):
 
     @property
     def action_count(self) -> int:
-        """How many actions of a transaction it takes."""
+        """The number of actions in a transaction."""
         return 1 if self.payload else 2
 
     def actions(self, table_name: str) -> Iterator[TransactWriteItemTypeDef]:
         """Yield the actions, on the condition that the row is still what was read."""
-        is_same: Any = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(rev)"}
-        if rev := rows.revision(self.row):
-            is_same["ConditionExpression"] = "rev = :rev"
-            is_same["ExpressionAttributeValues"] = {":rev": rows.number(rev)}
+        condition, values = rows.same_revision(self.row)
+        is_same: Any = {"ConditionExpression": f"attribute_exists(pk) AND {condition}"}
+        if values:
+            is_same["ExpressionAttributeValues"] = values
         if self.payload is None:
             key = {"pk": self.row["pk"], "sk": self.row["sk"]}
             yield {"Delete": {"TableName": table_name, "Key": key} | is_same}
@@ -105,15 +105,9 @@ class ItemDeletion:
         self._outcome_unknown = False
 
     def commit(self) -> Row:
-        """Delete the items, and return the conversation row as it was read before.
-
-        Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
-            ItemNotFoundError: the conversation has no such item.
-            ConversationBusyError: others rewrote the batches for too long.
-        """
+        """Delete the items, and return the conversation row as it was read before."""
         for delay in delays(self._table.stats):
-            conversation, rewrites = read_again_if_deleted(self._plan)
+            conversation, rewrites = read_again_if_deleted(self._table.stats, self._plan)
             try:
                 self._write(rewrites, conversation)
             except LostRaceError as race:
@@ -172,6 +166,8 @@ class ItemDeletion:
         """Commit the rewrites, and delete the objects that no row names any more."""
         chunks = [*_chunks(rewrites)]
         is_marked = len(chunks) > 1 or self._is_marked(conversation)
+        if is_marked and not chunks:
+            RemoveMark(self._table, self._pk, self._digest).commit()
         for place, chunk in enumerate(chunks):
             mark = None if not is_marked else self._digest if place + 1 < len(chunks) else ""
             transaction = DeleteItems(self._table, self._pk, chunk, mark)
@@ -227,6 +223,22 @@ class DeleteItems(ConversationTransaction):
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
         """Another deletion rewrote a batch, or an earlier attempt of this one did: read again."""
         raise LostRaceError(outcome_unknown=self.outcome_unknown)
+
+
+class RemoveMark(ConversationTransaction):
+    """The end of a deletion of which others deleted the rest."""
+
+    def __init__(self, table: Table, pk: str, mark: str) -> None:
+        super().__init__(table, pk)
+        self._mark = mark
+
+    @override
+    def _actions(self) -> list[TransactWriteItemTypeDef]:
+        return [self._update("REMOVE deleting", "deleting = :mark", {":mark": {"S": self._mark}})]
+
+    @override
+    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+        return Resolution.COMMITTED
 
 
 class DeleteConversation(ConversationTransaction):

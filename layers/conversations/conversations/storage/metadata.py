@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-    from conversations.model import Conversation
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
 
@@ -23,38 +22,41 @@ if TYPE_CHECKING:
 class UpdateMetadata(ConversationTransaction):
     """Pairs that are set in a conversation's metadata; those whose value is None are removed."""
 
-    def __init__(
-        self, table: Table, conversation: Conversation, changes: Mapping[str, str | None]
-    ) -> None:
-        super().__init__(table, rows.partition(conversation.owner, conversation.conversation_id))
+    def __init__(self, table: Table, row: Row, changes: Mapping[str, str | None]) -> None:
+        """*row* is the conversation row as it was read."""
+        super().__init__(table, row["pk"]["S"])
         self._changes = changes
-        self._merge(conversation)
+        self._merge(row)
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        values: Row = {
-            ":old": rows.text_map(self._old),
-            ":new": rows.text_map(self.conversation.metadata),
+        """Compare revisions, not metadata: a late attempt must not find the old pairs again."""
+        condition, values = rows.same_revision(self._row)
+        values |= {
+            ":next": rows.number(rows.revision(self._row) + 1),
+            ":metadata": rows.text_map(self.conversation.metadata),
             ":now": rows.number(self._now),
         }
-        return [self._update("SET metadata = :new, updated_at = :now", "metadata = :old", values)]
+        change = "SET metadata = :metadata, rev = :next, updated_at = :now"
+        return [self._update(change, condition, values)]
 
     @override
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
-        current = rows.read_conversation(reasons[0]["Item"])
-        if current.metadata == self.conversation.metadata:
+        row = reasons[0]["Item"]
+        if rows.read_conversation(row).metadata == self.conversation.metadata:
             return Resolution.COMMITTED
-        self._merge(current)
+        self._merge(row)
         return Resolution.RESTART
 
-    def _merge(self, conversation: Conversation) -> None:
-        """Apply the changes to the metadata of *conversation*, as it was last read.
+    def _merge(self, row: Row) -> None:
+        """Apply the changes to the metadata of the conversation *row*, as it was last read.
 
         Raises:
             InvalidRequestError: there would be too many pairs.
         """
-        self._old = conversation.metadata
-        merged = {**self._old, **self._changes}
+        self._row = row
+        conversation = rows.read_conversation(row)
+        merged = {**conversation.metadata, **self._changes}
         metadata = {name: value for name, value in merged.items() if value is not None}
         if len(metadata) > MAX_METADATA_PAIRS:
             raise InvalidRequestError(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Start(NamedTuple):
-    """Where a page starts: behind a sequence key, or at the conversation's end if that is None."""
+    """The place behind which a page starts: a sequence key, or an end of the conversation."""
 
     conversation: Row
     key: str | None = None
@@ -52,12 +52,7 @@ class ItemPageReader:
         self._order = order
 
     def read(self, after: str | None, limit: int) -> tuple[list[BatchSlice], bool]:
-        """Return the next *limit* items after the cursor *after*, and whether there are more.
-
-        Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
-            ItemNotFoundError: the conversation never had an item *after*.
-        """
+        """Return the next *limit* items after the cursor *after*, and whether there are more."""
         start = self._start(after)
         page = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
         found = {rows.batch_key(start.row): start.row} if start.row else {}

@@ -1,4 +1,4 @@
-"""How a batch's lines are kept: as they are, compressed, in the row or in one S3 object.
+"""Payloads of batches: their lines, plain or compressed, in the row or in one S3 object.
 
 The lines of an ordinary batch are compressed together. Those of a large one are compressed one by
 one: a single item is then read by a byte range of the object, and deleted without compressing the
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from conversations.errors import ServerError
+from conversations.errors import ConversationBusyError, ServerError
+from conversations.storage.backoff import delays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_s3.client import S3Client
+
+    from conversations.telemetry import RequestStats
 
 type Codec = Literal["json", "zlib"]
 
@@ -34,12 +38,10 @@ SPILL_BYTES = 16 * 1024
 LARGE_BYTES = 64 * 1024
 """Size of a batch's JSON from which its lines are compressed one by one, into an object."""
 MAX_RESPONSE_PAYLOAD_BYTES = 6_000_000
-"""What items may take in one response: Lambda's limit is 6,291,456 bytes for the whole of it."""
-READ_ATTEMPTS = 3
-"""Number of read attempts when an object disappears between its row and its read."""
+"""Limit of the items in one response: Lambda's is 6,291,456 bytes for the whole of it."""
 _DELETE_OBJECTS_MAX = 1_000
 _MISSING = frozenset({"NoSuchKey", "AccessDenied"})
-"""What S3 says of an object that does not exist; the latter to a caller that may not list."""
+"""S3's codes for an object that does not exist; the latter for a caller that may not list."""
 
 
 class Payload(NamedTuple):
@@ -51,7 +53,7 @@ class Payload(NamedTuple):
     data: bytes = b""
     object_key: str | None = None
     ends: tuple[int, ...] = ()
-    """Where each line ends in the data, if the lines are compressed one by one."""
+    """The end of each line in the data, if the lines are compressed one by one."""
 
 
 class Part(NamedTuple):
@@ -113,19 +115,35 @@ def _join(segments: Sequence[bytes], size: int) -> Payload:
     return Payload("zlib", size, b"".join(segments), ends=tuple(ends))
 
 
-def read_again_if_deleted[Found](read: Callable[[], Found]) -> Found:
-    """Return what *read* finds, repeated while an object disappears between its row and its read.
+class ObjectMissingError(ClientError):
+    """An object does not exist that a row named when it was read."""
+
+    def __init__(self, error: ClientError, object_key: str) -> None:
+        super().__init__(error.response, error.operation_name)
+        self.object_key = object_key
+
+
+def read_again_if_deleted[Found](stats: RequestStats, read: Callable[[], Found]) -> Found:
+    """Return what *read* finds, repeated while objects disappear between their row and their read.
 
     Raises:
-        ClientError: an object does not exist, though its row still names it.
+        ObjectMissingError: an object does not exist, though its row still names it.
+        ConversationBusyError: deletions kept replacing the objects.
     """
-    for _ in range(READ_ATTEMPTS - 1):
+    missing: set[str] = set()
+    for delay in delays(stats):
         try:
             return read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _MISSING:
+        except ObjectMissingError as error:
+            if error.object_key in missing:
                 raise
-    return read()
+            missing.add(error.object_key)
+            if delay is None:
+                raise ConversationBusyError(
+                    "Concurrent requests keep changing this conversation. Retry the request."
+                ) from error
+            time.sleep(delay)
+    raise AssertionError  # pragma: no cover - the last delay is None
 
 
 class PayloadStore:
@@ -176,8 +194,7 @@ class PayloadStore:
         """Return all data of a payload."""
         if payload.object_key is None:
             return payload.data
-        answer = self._client().get_object(Bucket=self._bucket, Key=payload.object_key)
-        return answer["Body"].read()
+        return self._get(payload.object_key)
 
     def delete(self, object_keys: Iterable[str | None]) -> None:
         """Delete objects; None stands for a payload without one, and a missing one is no error.
@@ -219,9 +236,17 @@ class PayloadStore:
         first, behind = part.byte_range()
         if not behind:
             return self.read_all(part.payload)
-        answer = self._client().get_object(
-            Bucket=self._bucket,
-            Key=str(part.payload.object_key),
-            Range=f"bytes={first}-{behind - 1}",
-        )
+        return self._get(str(part.payload.object_key), Range=f"bytes={first}-{behind - 1}")
+
+    def _get(self, object_key: str, **byte_range: str) -> bytes:
+        try:
+            answer = self._client().get_object(
+                Bucket=self._bucket,
+                Key=object_key,
+                **byte_range,  # type: ignore[arg-type]
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise ObjectMissingError(error, object_key) from error
+            raise
         return answer["Body"].read()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from conversations.storage import rows
 from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.delete import TOMBSTONE_SECONDS
-from conversations.storage.items import ItemBody
+from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
 from conversations.storage.reads import transact_get
 from conversations.storage.schema_version import check_version
@@ -180,7 +180,7 @@ def _given_ids(row: Row) -> Iterator[str]:
     payload = rows.read_payload(row)
     if payload.object_key is None:
         lines = Part(payload, 0, len(rows.live_slots(row))).decode(payload.data)
-        yield from (item_id for line in lines if (item_id := ItemBody.parse(line).unique_id))
+        yield from (item_id for line in lines if (item_id := unique_id(line)))
 
 
 def _delete_rows(table: Table, found: Sequence[Row]) -> None:

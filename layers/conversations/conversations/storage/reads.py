@@ -13,7 +13,7 @@ from conversations.aws_clients import THROTTLED
 from conversations.errors import ItemNotFoundError, OverloadedError
 from conversations.storage import rows
 from conversations.storage.backoff import delays
-from conversations.storage.items import ItemBody
+from conversations.storage.items import read_item
 from conversations.storage.payloads import Part
 from conversations.storage.rows import index_by_sort_key
 from conversations.storage.transactions import CANCELED, conversation_not_found
@@ -48,7 +48,7 @@ class BatchSlice(NamedTuple):
     def items(self, lines: Sequence[str]) -> list[StoredItem]:
         """Return the items, in the order wanted, from the *lines* of `part`."""
         keys = ids.keys_at(rows.batch_key(self.row), sorted(self.slots))
-        items = [ItemBody.parse(line).with_key(key) for line, key in zip(lines, keys, strict=True)]
+        items = [read_item(line, key) for line, key in zip(lines, keys, strict=True)]
         return items if self.slots[0] <= self.slots[-1] else items[::-1]
 
 

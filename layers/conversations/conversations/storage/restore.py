@@ -11,6 +11,7 @@ from conversations.storage import rows
 from conversations.storage.archive import ArchivedBatch, Pointer, Tombstone
 from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.claims import IdClaims
+from conversations.storage.items import unique_id
 from conversations.storage.payloads import encode
 from conversations.storage.purge import delete_child_rows
 from conversations.storage.reads import read_conversation_with
@@ -103,7 +104,7 @@ class BatchAddition(ConversationTransaction):
         self._keys = ids.keys_at(batch.key, batch.slots)
         [self._last_key] = ids.keys_at(batch.key, [batch.written - 1])
         self._expiry = _expiry(batch.expires_at)
-        self._claims = IdClaims(table, pk, [body.unique_id for body in batch.bodies])
+        self._claims = IdClaims(table, pk, [unique_id(line) for line in batch.lines])
         self._recent: Sequence[str] = ()
         self.is_added = False
         """Whether the conversation had neither the batch nor its tombstone."""
@@ -167,9 +168,9 @@ def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
         case ArchivedBatch():
             yield _batch_row(payloads, pk, part)
             keys = ids.keys_at(part.key, part.slots)
-            for body, key in zip(part.bodies, keys, strict=True):
-                if body.unique_id is not None:
-                    yield rows.pointer_row(pk, body.unique_id, key) | _expiry(part.expires_at)
+            for line, key in zip(part.lines, keys, strict=True):
+                if (item_id := unique_id(line)) is not None:
+                    yield rows.pointer_row(pk, item_id, key) | _expiry(part.expires_at)
         case Tombstone():
             primary_key = rows.primary_key(pk, rows.tombstone_sk(part.key))
             yield primary_key | {"n": rows.number(part.written)} | _expiry(part.expires_at)
@@ -178,7 +179,7 @@ def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
 
 
 def _batch_row(payloads: PayloadStore, pk: str, batch: ArchivedBatch) -> Row:
-    payload = payloads.spill(encode([body.line for body in batch.bodies]), pk)
+    payload = payloads.spill(encode(batch.lines), pk)
     row = rows.batch_row(pk, batch.key, batch.written, payload) | _expiry(batch.expires_at)
     if len(batch.slots) < batch.written:
         row["slots"] = {"S": " ".join(map(str, batch.slots))}

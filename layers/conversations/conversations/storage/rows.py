@@ -1,7 +1,8 @@
 """Rows of the conversations table: their keys, how they are written, what is read from them.
 
     pk                   sk                    holds
-    owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata;
+    owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata
+                                               and rev, once it was changed;
                                                last_key and before_1 .. before_11: the last sequence
                                                keys of the latest 12 batches; last_body (SHA-256);
                                                owner and account (for the indexes); deleting
@@ -192,8 +193,14 @@ def live_slots(row: Mapping[str, AttributeValueTypeDef]) -> Sequence[int]:
 
 
 def revision(row: Mapping[str, AttributeValueTypeDef]) -> int:
-    """Return how often a batch row was rewritten."""
+    """Return how often a batch row, or a conversation's metadata, was rewritten."""
     return int(row["rev"]["N"]) if "rev" in row else 0
+
+
+def same_revision(row: Mapping[str, AttributeValueTypeDef]) -> tuple[str, Row]:
+    """Return the condition, and its values, that an existing *row* has not been rewritten since."""
+    rev = revision(row)
+    return ("rev = :rev", {":rev": number(rev)}) if rev else ("attribute_not_exists(rev)", {})
 
 
 def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:

@@ -131,4 +131,4 @@ def read_batch(table: Table, payloads: PayloadStore, row: Row) -> BatchLines:
         data = payloads.read_all(payload)
         return BatchLines(found, part.decode(data), len(data))
 
-    return read_again_if_deleted(read)
+    return read_again_if_deleted(table.stats, read)

@@ -18,7 +18,7 @@ from conversations.storage import payloads, rows
 from conversations.storage.append import Append, Batch, Create
 from conversations.storage.conversation_pages import ConversationPageReader, OwnerIndex
 from conversations.storage.delete import DeleteConversation, ItemDeletion
-from conversations.storage.items import ItemBody
+from conversations.storage.items import encode_item
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader
 from conversations.storage.reads import find_items, item_not_found, read_conversation_with
@@ -115,7 +115,8 @@ class Store:
             ConversationNotFoundError: it is missing, deleted or another owner's.
             InvalidRequestError: there would be more than 16 pairs.
         """
-        update = UpdateMetadata(self._table, self.get_conversation(owner, conversation_id), changes)
+        found = read_conversation_with(self._table, rows.partition(owner, conversation_id))
+        update = UpdateMetadata(self._table, found[rows.CONVERSATION_SK], changes)
         update.commit()
         return update.conversation
 
@@ -177,7 +178,7 @@ class Store:
             has_more |= len(fitting) < len(slices)
             return Page(page, has_more, page[-1].cursor if page else "")
 
-        return payloads.read_again_if_deleted(read)
+        return payloads.read_again_if_deleted(self._table.stats, read)
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
         """Return one item, by its id (an `item_reference`: by its cursor).
@@ -195,7 +196,7 @@ class Store:
                     return item
             raise item_not_found(item_id, param="item_id")
 
-        return payloads.read_again_if_deleted(read)
+        return payloads.read_again_if_deleted(self._table.stats, read)
 
     def delete_items(
         self, owner: str, conversation_id: str, item_ids: Sequence[str], *, param: str
@@ -220,17 +221,17 @@ class Store:
         Raises:
             RequestTooLargeError: the items could be stored but never be read again.
         """
-        bodies = [ItemBody.of(item) for item in items]
-        if not bodies:
-            return Batch(bodies, payloads.Payload("json", 0))
-        encoded = payloads.encode([body.line for body in bodies])
+        lines = list(map(encode_item, items))
+        if not lines:
+            return Batch(lines, payloads.Payload("json", 0))
+        encoded = payloads.encode(lines)
         if encoded.size > payloads.MAX_RESPONSE_PAYLOAD_BYTES:
-            raise _too_large(bodies, encoded.size)
+            raise _too_large(lines, encoded.size)
         kept = self._payloads.spill(encoded, pk)
         if kept.object_key:
             self._table.stats.add("SpilledObjects")
             self._table.stats.add("SpilledBytes", len(encoded.data))
-        return Batch(bodies, kept)
+        return Batch(lines, kept)
 
     def _write(self, append: Append, batch: Batch) -> None:
         """Commit, and delete the object of a batch that was not, or already, written."""
@@ -241,13 +242,13 @@ class Store:
                 self._payloads.delete_best_effort([batch.payload.object_key])
             raise
         stats = self._table.stats
-        stats.items += len(batch.items)
+        stats.items += len(batch.lines)
         if append.is_replay:
             stats.add("Replays")
             self._payloads.delete_best_effort([batch.payload.object_key])
-        elif batch.items:
+        elif batch.lines:
             stats.add("Appends")
-            stats.add("AppendedItems", len(batch.items))
+            stats.add("AppendedItems", len(batch.lines))
             stats.add("AppendedBytes", batch.payload.size)
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
@@ -262,16 +263,16 @@ class Store:
 
 def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
     """Return as many of *slices* as one response can carry; the first always fits."""
-    sizes = itertools.accumulate(rows.read_payload(batch.row).size for batch in slices)
+    sizes = itertools.accumulate(int(batch.row["size"]["N"]) for batch in slices)
     fitting = sum(size <= payloads.MAX_RESPONSE_PAYLOAD_BYTES for size in sizes)
     return slices[: max(fitting, 1)]
 
 
-def _too_large(bodies: Sequence[ItemBody], size: int) -> RequestTooLargeError:
+def _too_large(lines: Sequence[str], size: int) -> RequestTooLargeError:
     """Return the error for a batch of *size* bytes, naming an item that is too large by itself."""
     limit = payloads.MAX_RESPONSE_PAYLOAD_BYTES
-    for place, body in enumerate(bodies):
-        item_size = payloads.response_bytes(body.line.encode())
+    for place, line in enumerate(lines):
+        item_size = payloads.response_bytes(line.encode())
         if item_size > limit:
             return RequestTooLargeError(
                 f"items[{place}] would have {item_size} bytes in a response. The limit is {limit}.",

@@ -70,11 +70,11 @@ class Failure(NamedTuple):
 
 
 class Resolution(enum.Enum):
-    """What follows from a failed condition."""
+    """Next step after a failed condition."""
 
     COMMITTED = enum.auto()
     RESEND = enum.auto()
-    """The same keys and token once more."""
+    """Send the same keys and token once more."""
     RESTART = enum.auto()
     """Other actions under a new token: nothing of this change is written."""
 
@@ -116,7 +116,7 @@ class ConversationTransaction(ABC):
         self._seconds = rows.number(self._now // 1000)
         self._token = str(uuid.uuid4())
         self.outcome_unknown = False
-        """Whether an attempt may have committed although no response said so."""
+        """True if an attempt may have committed although no response said so."""
 
     @abstractmethod
     def _actions(self) -> Sequence[TransactWriteItemTypeDef]:

@@ -1,0 +1,1 @@
+"""Smoke test of a deployed stack over HTTP: `make smoke URL=... KEY=...`."""

@@ -1,0 +1,86 @@
+"""Check a deployed stack over HTTP, as its clients see it.
+
+The exit status is 0 if no check failed, 1 if one did, and 2 if nothing answers at the URL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import httpx
+
+from smoke.api import TIMEOUT_SECONDS, Api
+from smoke.run import PREFIXES, Result, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one line a check, and return the exit status."""
+    options = _parser().parse_args(arguments)
+    headers = dict(_header(text) for text in options.header)
+    with httpx.Client(base_url=options.url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
+        try:
+            client.get(f"{PREFIXES[0]}/openapi.json")
+        except httpx.HTTPError as error:
+            sys.stderr.write(f"Nothing answers at {options.url}: {error}\n")
+            return 2
+        key, read_key = os.environ["API_KEY"], os.environ.get("READ_KEY")
+        api = Api(client, PREFIXES[0], key, read_key or None, options.origin)
+        results = []
+        for result in run(api):
+            results.append(result)
+            if not options.json:
+                sys.stdout.write(_line(result))
+                sys.stdout.flush()
+    counts = {
+        outcome: sum(each.outcome == outcome for each in results)
+        for outcome in ("passed", "failed", "skipped")
+    }
+    if options.json:
+        checks = [dataclasses.asdict(result) for result in results]
+        sys.stdout.write(json.dumps({"url": options.url, **counts, "checks": checks}) + "\n")
+    else:
+        seconds = sum(result.seconds for result in results)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        sys.stdout.write(f"{told} in {seconds:.0f} s. docs/smoke.md explains each check.\n")
+    return int(counts["failed"] > 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m smoke",
+        description=__doc__,
+        epilog="API_KEY is a key with every scope. READ_KEY, which is optional, has only `read`.",
+    )
+    parser.add_argument("--url", required=True, help="the stack's output ApiUrl")
+    parser.add_argument("--origin", help="one of CorsOrigins, to check CORS")
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="NAME:VALUE",
+        help="a header for every request, if something before the API asks for one",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(":")
+    return name.strip(), value.strip()
+
+
+def _line(result: Result) -> str:
+    line = f"{result.outcome:8}{result.check:16}{result.prefix:13}{result.seconds:6.2f} s"
+    return f"{line}  {result.detail}".rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

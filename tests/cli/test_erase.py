@@ -1,0 +1,208 @@
+"""`conversations erase`, on moto: nothing is left, and the receipt says so."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conversations import ids
+from conversations.storage.purge import purge_conversation
+from conversations.storage.scan import scan_index
+from conversations_cli import erase as erasing
+from tests.support.commands import asked, done, invoke
+from tests.support.stored import NOISE, World, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local.stack import DevStack
+
+ALL = ("--account", "acme", "--all-end-users", "--yes")
+
+
+@pytest.fixture
+def world(stack: DevStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
+        world = World(stack.resources, executor)
+        # The purge runs while the command waits.
+        slept(monkeypatch, lambda _: purge(world))
+        yield world
+
+
+def slept(
+    monkeypatch: pytest.MonkeyPatch,
+    sleep: Callable[[float], object],
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Do something in place of the command's waiting; other threads wait as they do."""
+    clock = SimpleNamespace(sleep=sleep, monotonic=monotonic)
+    monkeypatch.setattr(erasing, "time", clock)
+
+
+def purge(world: World) -> None:
+    for row in world.rows():
+        if "deleted_at" in row:
+            purge_conversation(world.table, world.payloads, row["pk"]["S"], lambda: True)
+
+
+def fill(world: World) -> list[str]:
+    return [
+        world.create([said("one", id="own")], [said(NOISE)]),
+        world.create([said("two")], owner="ann"),
+        world.create(owner="bob"),
+    ]
+
+
+def live(world: World) -> set[str]:
+    return {row["pk"]["S"] for row in world.rows() if "owner" in row}
+
+
+def journals(tmp_path: Path) -> list[Path]:
+    return [*(tmp_path / "config" / "conversations").glob("*")]
+
+
+def test_nothing_is_left_of_an_account(world: World, tmp_path: Path) -> None:
+    fill(world)
+
+    receipt = asked("erase", *world.at, *ALL)
+
+    assert {row["sk"]["S"] for row in world.rows()} == {"c"}
+    assert not any({"owner", "account", "metadata"} & row.keys() for row in world.rows())
+    assert (live(world), world.objects()) == (set(), [])
+    assert (receipt["account"], receipt["owner"], receipt["conversations"]) == ("acme", None, 3)
+    assert receipt["started_at"] <= receipt["verified_at"]
+    assert journals(tmp_path) == []
+
+
+def test_an_end_users_are_erased_and_nobody_elses(world: World) -> None:
+    mine, _, bobs = fill(world)
+
+    receipt = asked("erase", *world.at, "--account", "acme", "--end-user", "ann", "--yes")
+
+    assert {pk.partition("/")[2] for pk in live(world)} == {mine, bobs}
+    assert (receipt["conversations"], receipt["owner"]) == (1, ids.owner_of("acme", "ann"))
+    assert len(world.listed(mine)) == 2
+
+
+def test_the_receipt_is_for_people_too(world: World) -> None:
+    fill(world)
+
+    lines = done("erase", *world.at, *ALL).stdout.splitlines()
+
+    assert lines[0] == "Erased 3 conversations of account 'acme' and all its end users."
+    assert "nothing was left at " in lines[1]
+    assert lines[2] == "Rows can be restored by point-in-time recovery: no."
+    assert lines[3] == "Versions of deleted objects are kept: no."
+
+
+def test_the_receipt_says_until_when_data_can_be_restored(world: World) -> None:
+    dynamodb, s3 = world.resources.dynamodb, world.resources.s3
+    dynamodb.update_continuous_backups(
+        TableName=world.table.name,
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    )
+    rules: Any = [
+        {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 400}},
+        {
+            "ID": "b",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
+        },
+    ]
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=world.bucket, LifecycleConfiguration={"Rules": rules}
+    )
+
+    receipt = asked("erase", *world.at, *ALL)
+    s3.delete_bucket_lifecycle(Bucket=world.bucket)
+
+    def days(name: str) -> timedelta:
+        return datetime.fromisoformat(receipt[name]) - datetime.now(UTC)
+
+    assert (
+        timedelta(days=34, hours=23) < days("rows_restorable_until") < timedelta(days=35, hours=1)
+    )
+    assert (
+        timedelta(days=6, hours=23) < days("objects_restorable_until") < timedelta(days=7, hours=1)
+    )
+
+
+def test_it_asks_first(world: World, tmp_path: Path) -> None:
+    fill(world)
+
+    result = invoke("erase", *world.at, "--account", "acme", "--all-end-users")
+
+    assert result.exit_code == 1
+    assert (
+        "Delete 3 conversations of account 'acme' and all its end users, for good?" in result.stderr
+    )
+    assert len(live(world)) == 3
+    assert journals(tmp_path) == []
+
+
+def test_an_interrupted_erasure_goes_on(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        slept(patch, interrupt)
+        stopped = invoke("erase", *world.at, *ALL)
+    [journal] = journals(tmp_path)
+    world.create([said("later")])
+
+    receipt = asked("erase", *world.at, *ALL)
+
+    assert (stopped.exit_code, "Aborted!" in stopped.stderr) == (1, True)
+    assert receipt["conversations"] == 4
+    assert {row["sk"]["S"] for row in world.rows()} == {"c"}
+    assert not journal.exists()
+
+
+def test_an_erasure_does_not_end_while_something_is_left(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    clock = itertools.count(0, 400)
+    slept(monkeypatch, lambda _: None, lambda: next(clock))
+
+    result = invoke("erase", *world.at, *ALL)
+
+    assert result.exit_code == 1
+    assert "Something is still left of 2 conversations" in result.stderr
+    assert len(journals(tmp_path)) == 1
+
+
+def test_what_somebody_else_deletes_meanwhile_is_erased_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, *_ = fill(world)
+    scan = scan_index
+    calls = iter([True])
+
+    def scan_late(*given: Any) -> Any:
+        found = [*scan(*given)]
+        if next(calls, False):
+            world.store.delete_conversation(ids.owner_of("acme", ""), mine)
+        return found
+
+    monkeypatch.setattr(erasing, "scan_index", scan_late)
+
+    assert asked("erase", *world.at, *ALL)["conversations"] == 3
+
+
+def test_an_account_without_conversations_is_erased_at_once(world: World) -> None:
+    assert asked("erase", *world.at, *ALL)["conversations"] == 0

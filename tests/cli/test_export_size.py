@@ -1,0 +1,94 @@
+"""A long export takes no more memory than a short one, on MiniStack.
+
+`EXPORT_ITEMS=1000000 .venv/bin/pytest tests/cli/test_export_size.py` exports a million.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import tracemalloc
+from typing import TYPE_CHECKING
+
+from conversations import ids
+from conversations.model import Conversation
+from conversations.storage import payloads, rows
+from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
+from conversations.storage.transactions import Table
+from conversations_cli import export as exporting
+from conversations_cli import importing
+from tests.support.commands import done, names_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from local.resources import Resources
+
+ITEMS = int(os.environ.get("EXPORT_ITEMS", "4000"))
+BATCH_ITEMS = 20
+MARGIN_BYTES = 1_000_000
+
+
+def fill(table: Table, name: str, count: int) -> None:
+    """Write a conversation of so many items without transactions."""
+    owner = ids.owner_of("acme", name)
+    made = Conversation(f"conv_{name}", owner, "acme", 1_700_000_000_000, {})
+    pk = rows.partition(owner, made.conversation_id)
+    lines = [
+        json.dumps({"type": "message", "role": "user", "content": f"{n} {'zip ' * 50}"})
+        for n in range(BATCH_ITEMS)
+    ]
+    payload = payloads.encode([line.replace('": ', '":').replace(', "', ',"') for line in lines])
+    keys = [
+        ids.sequence_keys((1_700_000_000_000 + n) << 64, BATCH_ITEMS)
+        for n in range(count // BATCH_ITEMS)
+    ]
+    children = (rows.batch_row(pk, batch[0], BATCH_ITEMS, payload) for batch in keys)
+    for some in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
+        batch_write(table, [{"PutRequest": {"Item": row}} for row in some])
+    row = rows.conversation_row(made, keys[-1][-1])
+    table.dynamodb.put_item(TableName=table.name, Item=row)
+
+
+def peak_of(*arguments: str | Path) -> int:
+    """The most memory that Python had for a command."""
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    done(*arguments)
+    _, peak = tracemalloc.get_traced_memory()
+    return peak - before
+
+
+def test_memory_does_not_grow_with_the_conversation(
+    ministack: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "SPOOL_BYTES", 10_000)
+    monkeypatch.setattr(importing, "SPOOL_BYTES", 10_000)
+    ministack.recreate()
+    table = Table(ministack.dynamodb, ministack.template.name("ConversationsTable"))
+    at = names_of(ministack)
+    scopes = {name: ("--account", "acme", "--end-user", name) for name in ("warm", "few", "many")}
+    fill(table, "warm", 100)
+    fill(table, "few", ITEMS // 4)
+    fill(table, "many", ITEMS)
+    tracemalloc.start()
+    try:
+        exports = {
+            name: peak_of("export", *at, *scope, "--out", tmp_path / name)
+            for name, scope in scopes.items()
+        }
+        ministack.recreate()
+        imports = {
+            name: peak_of("import", *at, *scope, tmp_path / name) for name, scope in scopes.items()
+        }
+    finally:
+        tracemalloc.stop()
+
+    size = (tmp_path / "many").stat().st_size
+    assert exports["many"] < exports["few"] + min(MARGIN_BYTES, size // 4)
+    assert imports["many"] < imports["few"] + min(MARGIN_BYTES, size // 4)
+    done("export", *at, *scopes["many"], "--out", tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "many").read_bytes()

@@ -1,0 +1,281 @@
+"""`conversations import` of OpenAI's conversations and of Assistants threads, on moto."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conversations import ids
+from tests.support.commands import asked, invoke
+from tests.support.openai_stub import KEY, openai_stub
+from tests.support.stored import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local.stack import DevStack
+
+ACME = ("--account", "acme")
+ANN = (*ACME, "--end-user", "ann")
+LONG = "conv_689667905b048191b4740501625afd940c7533ace33a2dab"
+
+
+def message(number: int) -> dict[str, Any]:
+    part = {"type": "output_text", "text": f"{number}", "annotations": [], "logprobs": []}
+    item = {"type": "message", "id": f"msg_{number:04}", "role": "assistant"}
+    return {**item, "status": "completed", "content": [part], "phase": None, "unknown": {"a": 1.5}}
+
+
+CONVERSATIONS: dict[str, Any] = {
+    LONG: {
+        "created_at": 1_754_686_352,
+        "metadata": {"topic": "demo"},
+        "items": [message(n) for n in range(230)],
+    },
+    "conv_empty": {"created_at": 1_754_686_353, "metadata": None, "items": []},
+    "conv_odd": {
+        "created_at": 1_754_686_354,
+        "metadata": {},
+        "items": [*[message(n) for n in range(25)], {"type": "hologram", "id": "h_1"}],
+    },
+}
+
+
+@pytest.fixture
+def world(stack: DevStack) -> Iterator[World]:
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
+        yield World(stack.resources, executor)
+
+
+@pytest.fixture
+def _openai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with openai_stub(CONVERSATIONS) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        yield
+
+
+def whole(world: World, name: str, owner: str = "") -> list[Any]:
+    found: list[Any] = []
+    after: str | None = None
+    while entries := world.listed(name, after, owner):
+        found += [json.loads(text) for _, text in entries]
+        after = entries[-1][0]
+    return found
+
+
+@pytest.mark.usefixtures("_openai")
+def test_a_conversation_of_openais_is_read_whole(world: World) -> None:
+    report = asked("import", *world.at, *ANN, "--from-openai", LONG)
+
+    assert (report["imported"], report["items"]) == (1, 230)
+    assert whole(world, LONG, "ann") == CONVERSATIONS[LONG]["items"]
+    made = world.store.get_conversation(ids.owner_of("acme", "ann"), LONG)
+    assert (made.created_at, made.metadata) == (1_754_686_352_000, {"topic": "demo"})
+    assert world.listed(LONG, "msg_0228", "ann")[0][0] == "msg_0229"
+    [added] = world.append(LONG, {"role": "user", "content": "next"}, owner="ann")
+    assert whole(world, LONG, "ann")[-1]["id"] == added
+
+
+@pytest.mark.usefixtures("_openai")
+def test_it_is_the_same_the_second_time(world: World, tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text(f"conv_empty\n{LONG}\n")
+    asked("import", *world.at, *ACME, "--from-openai", LONG)
+    before = [row for row in world.rows() if row["pk"]["S"].endswith(LONG)]
+
+    report = asked("import", *world.at, *ACME, "--merge", "--ids", tmp_path / "ids")
+
+    assert (report["imported"], report["present"]) == (1, 1)
+    assert [row for row in world.rows() if row["pk"]["S"].endswith(LONG)] == before
+    assert whole(world, "conv_empty") == []
+
+
+@pytest.mark.usefixtures("_openai")
+def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> None:
+    names = ["conv_odd", "conv_none", "conv_empty"]
+    options = [option for name in names for option in ("--from-openai", name)]
+
+    result = invoke("import", *world.at, *ACME, *options)
+
+    assert result.exit_code == 1
+    assert "conv_odd, from item 21 on: items[5].type must be one of" in result.stderr
+    assert "conv_none: OpenAI cannot be asked for it: Error code: 404" in result.stderr
+    assert "1 imported" in result.stdout
+    assert "2 not valid" in result.stdout
+    assert {row["pk"]["S"].partition("/")[2] for row in world.rows()} == {"conv_empty"}
+
+
+@pytest.mark.usefixtures("_openai")
+def test_a_wrong_key_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
+    wrong = invoke("import", *world.at, *ACME, "--from-openai", LONG)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    none = invoke("import", *world.at, *ACME, "--from-openai", LONG)
+
+    assert (wrong.exit_code, none.exit_code) == (1, 1)
+    assert "Incorrect API key provided" in wrong.stderr
+    assert "OPENAI_API_KEY" in none.stderr
+    assert world.rows() == []
+
+
+def test_without_the_package_it_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_module = builtins.__import__
+
+    def fail(name: str, *given: Any) -> Any:
+        if name == "openai":
+            raise ImportError
+        return import_module(name, *given)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    result = invoke("import", *world.at, *ACME, "--from-openai", LONG)
+
+    assert (result.exit_code, "Install the package openai" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ((*ACME,), "Give either FILE, or --from-openai"),
+        ((*ACME, "--all-end-users", "--from-openai", LONG), "Give --end-user: OpenAI's"),
+    ],
+)
+def test_wrong_options_are_refused(options: tuple[str, ...], complaint: str, world: World) -> None:
+    result = invoke("import", *world.at, *options)
+
+    assert (result.exit_code, complaint in result.stderr) == (2, True)
+
+
+def turn(number: int, role: str, *content: Any, thread: str = "thread_1", **more: Any) -> Any:
+    return {
+        "id": f"msg_{number}",
+        "object": "thread.message",
+        "created_at": 1_700_000_000 + number,
+        "thread_id": thread,
+        "role": role,
+        "content": [*content],
+        "attachments": [],
+        "metadata": {},
+        **more,
+    }
+
+
+def text(value: str, *annotations: Any) -> Any:
+    return {"type": "text", "text": {"value": value, "annotations": [*annotations]}}
+
+
+THREAD = [
+    turn(1, "user", text("What is this?"), {"type": "image_file", "image_file": {"file_id": "f1"}}),
+    turn(
+        2,
+        "assistant",
+        text("A cat【1】", {"type": "file_citation", "text": "【1】"}),
+        {"type": "refusal", "refusal": "No more."},
+        assistant_id="asst_1",
+        run_id="run_1",
+        status="completed",
+        metadata={"k": "v"},
+    ),
+    turn(
+        3,
+        "user",
+        {"type": "image_url", "image_url": {"url": "https://a.test/1.png", "detail": "low"}},
+        {"type": "hologram"},
+        attachments=[{"file_id": "f2", "tools": [{"type": "file_search"}]}],
+        mood="good",
+    ),
+    turn(4, "user", text("Other thread"), thread="thread_2"),
+]
+EXPECTED = [
+    {
+        "type": "message",
+        "id": "msg_1",
+        "role": "user",
+        "content": [
+            {"type": "input_text", "text": "What is this?"},
+            {"type": "input_image", "file_id": "f1"},
+        ],
+    },
+    {
+        "type": "message",
+        "id": "msg_2",
+        "role": "assistant",
+        "content": [
+            {"type": "output_text", "text": "A cat【1】"},
+            {"type": "refusal", "refusal": "No more."},
+        ],
+        "status": "completed",
+        "metadata": {"k": "v"},
+        "assistant_id": "asst_1",
+        "run_id": "run_1",
+    },
+    {
+        "type": "message",
+        "id": "msg_3",
+        "role": "user",
+        "content": [
+            {"type": "input_image", "image_url": "https://a.test/1.png", "detail": "low"},
+            {"type": "input_file", "file_id": "f2"},
+        ],
+    },
+]
+PAGE = {"object": "list", "data": THREAD[::-1], "has_more": False}
+
+
+@pytest.mark.parametrize(
+    "dump",
+    [
+        json.dumps(PAGE),
+        json.dumps(PAGE, indent=2),
+        json.dumps(THREAD),
+        "".join(f"{json.dumps(entry)}\n" for entry in THREAD),
+        "\n".join(json.dumps({**PAGE, "data": part}) for part in (THREAD[2:], THREAD[:2])),
+    ],
+    ids=["a page", "a pretty page", "an array", "a message a line", "a page a line"],
+)
+def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -> None:
+    (tmp_path / "threads").write_text(dump)
+
+    result = invoke("import", *world.at, *ANN, tmp_path / "threads", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["imported"] == 2
+    assert whole(world, "thread_1", "ann") == EXPECTED
+    assert [item["id"] for item in whole(world, "thread_2", "ann")] == ["msg_4"]
+    made = world.store.get_conversation(ids.owner_of("acme", "ann"), "thread_1")
+    assert made.created_at == 1_700_000_001_000
+    assert sorted(result.stderr.splitlines()) == [
+        "msg_2: an annotation (file_citation) has no equivalent and is left out",
+        "msg_3: a part of type hologram has no equivalent and is left out",
+        "msg_3: attachment f2 is kept as a file, without tools: file_search",
+        "msg_3: mood has no equivalent and is left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dump", "complaint"),
+    [
+        ('[{"object": "thread"}]', "'thread' is no message"),
+        ('[{"id": 1}]', "is no dump of threads"),
+        ("[", "is no dump of threads"),
+        ("{\n", "is no dump of threads"),
+    ],
+)
+def test_what_is_no_dump_is_refused(
+    dump: str, complaint: str, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "dump").write_text(dump)
+    result = invoke("import", *world.at, *ANN, tmp_path / "dump")
+
+    assert (result.exit_code, complaint in result.stderr) == (1, True)
+
+
+def test_threads_name_no_owner(world: World, tmp_path: Path) -> None:
+    (tmp_path / "threads").write_text(json.dumps(THREAD))
+    result = invoke("import", *world.at, *ACME, "--all-end-users", tmp_path / "threads")
+
+    assert (result.exit_code, "threads name no owner" in result.stderr) == (2, True)

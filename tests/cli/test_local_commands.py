@@ -1,0 +1,184 @@
+"""Commands with `--local`, on a running local stack, also when they are killed half-way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.support.commands import asked, done, invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+KILLED = """
+import itertools, os, signal, sys
+from botocore.client import BaseClient
+operation, number = sys.argv[1], int(sys.argv[2])
+calls, make_api_call = itertools.count(1), BaseClient._make_api_call
+def call(client, name, given):
+    if name == operation and next(calls) == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make_api_call(client, name, given)
+BaseClient._make_api_call = call
+from conversations_cli.__main__ import main
+main(sys.argv[3:])
+"""
+"""A command that kills itself when it calls an operation of AWS for the given time."""
+NOISE = "".join(f"{number:x}" for number in range(30_000))
+
+
+@contextmanager
+def local_stack(data: Path) -> Iterator[dict[str, str]]:
+    """A local stack in a process of its own: its `url` and `key`."""
+    command = [sys.executable, "-m", "local", "--port", "0", "--data", str(data), "--quiet"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:  # noqa: S603 - our own command
+        try:
+            assert running.stdout
+            pairs = [running.stdout.readline().strip().split(": ") for _ in range(2)]
+            yield dict(pairs)
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.wait()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("local")
+
+
+@pytest.fixture(scope="module")
+def running(data: Path) -> Iterator[dict[str, str]]:
+    with local_stack(data) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def client(running: dict[str, str]) -> Iterator[httpx.Client]:
+    """Ann, an end user of the local stack's account."""
+    headers = {"Authorization": f"Bearer {running['key']}", "X-On-Behalf-Of": "ann"}
+    url = f"{running['url']}/v1"
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def local(data: Path, client: httpx.Client) -> list[str]:
+    """The options of a command; Ann has three conversations and nothing else."""
+    options = ["--local", "--data", str(data)]
+    done("erase", *options, *ANN, "--yes")
+    for number in range(3):
+        items = [{"role": "user", "content": f"{number}", "id": f"own_{number}"}]
+        made = client.post("/conversations", json={"items": items}).json()["id"]
+        large = {"items": [{"role": "user", "content": NOISE}]}
+        client.post(f"/conversations/{made}/items", json=large).raise_for_status()
+    return options
+
+
+ANN = ("--account", "local", "--end-user", "ann")
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def kill(operation: str, number: int, *arguments: str | Path) -> None:
+    """Run a command that is killed at a call of AWS."""
+    command = [sys.executable, "-c", KILLED, operation, str(number), *map(str, arguments)]
+    ended = subprocess.run(command, env={**os.environ}, capture_output=True, check=False)  # noqa: S603 - our own command
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+def listed(client: httpx.Client) -> dict[str, Any]:
+    """All items of all of Ann's conversations, by conversation."""
+    found = client.get("/conversations").json()["data"]
+    return {
+        entry["id"]: client.get(f"/conversations/{entry['id']}/items").json()["data"]
+        for entry in found
+    }
+
+
+def test_a_second_key_is_made(running: dict[str, str], data: Path) -> None:
+    options = ["--local", "--data", data, "--account", "bob", "--name", "second"]
+    key = done("keys", "create", *options, "--scope", "read").stdout.strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    url = f"{running['url']}/v1/conversations"
+
+    assert httpx.get(url, headers=headers).json()["data"] == []
+    assert httpx.post(url, headers=headers).status_code == 403
+    delegated = httpx.get(url, headers={**headers, "X-On-Behalf-Of": "eve"})
+    assert delegated.json()["error"]["code"] == "delegation_not_allowed"
+
+
+def test_what_is_there_is_listed_and_shown(local: list[str], client: httpx.Client) -> None:
+    printed = done("list", *local, *ANN, "--json").stdout.splitlines()
+    names = [json.loads(line)["id"] for line in printed]
+
+    assert set(names) == set(listed(client))
+    assert NOISE in done("show", *local, names[0]).stdout
+    [ann] = [
+        found
+        for found in asked("usage", *local, "--account", "local")["owners"]
+        if found["objects"]
+    ]
+    assert (ann["conversations"], ann["items"], ann["objects"]) == (3, 6, 3)
+
+
+def test_commands_that_are_killed_go_on(
+    local: list[str], client: httpx.Client, tmp_path: Path
+) -> None:
+    before = listed(client)
+    out, again = tmp_path / "out.gz", tmp_path / "again.gz"
+
+    kill("GetObject", 2, "export", *local, *ANN, "--out", out)
+    assert not out.exists()
+    done("export", *local, *ANN, "--out", out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.gz"]
+
+    kill("TransactWriteItems", 2, "erase", *local, *ANN, "--yes")
+    assert asked("erase", *local, *ANN, "--yes")["conversations"] == 3
+    assert listed(client) == {}
+
+    eve = ("--account", "local", "--end-user", "eve")
+    kill("PutObject", 2, "import", *local, *eve, out)
+    report = asked("import", *local, *eve, out)
+    assert (report["imported"], report["present"]) == (2, 1)
+    headers = {"X-On-Behalf-Of": "eve"}
+    for name, items in before.items():
+        page = client.get(f"/conversations/{name}/items", headers=headers)
+        assert page.json()["data"] == items
+    done("export", *local, *eve, "--out", again)
+    assert len(again.read_bytes()) > 1_000
+    assert asked("erase", *local, *eve, "--yes")["conversations"] == 3
+
+
+def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
+    gone = {"endpoint": "http://127.0.0.1:1", "region": "us-east-1", "outputs": {}}
+    names = {"ConversationsTableName": "t", "PayloadBucketName": "b"}
+
+    none = invoke("list", "--local", "--data", tmp_path, *ANN)
+    (tmp_path / "stack.json").write_text(json.dumps({**gone, "outputs": names}))
+    dead = invoke("list", "--local", "--data", tmp_path, *ANN)
+    both = invoke("list", "--local", "--stack", "s", *ANN)
+
+    assert (none.exit_code, "start it with `make run`" in none.stderr) == (1, True)
+    assert (dead.exit_code, "The local stack does not answer" in dead.stderr) == (1, True)
+    assert (both.exit_code, "either --stack or --local" in both.stderr) == (2, True)
+
+
+def test_a_stack_that_ends_takes_its_file_along(tmp_path: Path) -> None:
+    with local_stack(tmp_path):
+        found = json.loads((tmp_path / "stack.json").read_text())
+
+    assert found["endpoint"].startswith("http://127.0.0.1:")
+    assert not (tmp_path / "stack.json").exists()

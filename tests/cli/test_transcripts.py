@@ -1,0 +1,250 @@
+"""`conversations list`, `show` and `usage`, on moto."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+
+from conversations import ids
+from conversations.auth.api_keys import ApiKeyRepository
+from conversations_cli import transcripts
+from conversations_cli import usage as usage_module
+from tests.support.commands import asked, done, invoke
+from tests.support.stored import NOISE, World, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.stack import DevStack
+
+ACME = ("--account", "acme")
+CALL = {
+    "type": "function_call",
+    "call_id": "call_1",
+    "name": "get_weather",
+    "arguments": '{"a": 1}',
+}
+IMAGES = [
+    {"type": "input_text", "text": "See:"},
+    {"type": "input_image", "image_url": "data:image/png;base64,QUJD"},
+    {"type": "input_image", "image_url": "https://pictures.example/1.png"},
+]
+
+
+@pytest.fixture
+def world(stack: DevStack) -> Iterator[World]:
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
+        yield World(stack.resources, executor)
+
+
+def slept(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], object]) -> None:
+    """Do something in place of the command's waiting; other threads wait as they do."""
+    monkeypatch.setattr(transcripts, "time", SimpleNamespace(sleep=sleep))
+
+
+def test_a_list_shows_an_owners_conversations(world: World) -> None:
+    first, second = world.create(topic="é"), world.create([said("a needle")])
+    hers = world.create(owner="ann")
+
+    header, *lines = done("list", *world.at, *ACME).stdout.splitlines()
+
+    assert header.split() == ["conversation", "created", "owner", "metadata"]
+    assert [line.split()[0] for line in lines] == [second, first]
+    assert lines[1].endswith("topic=é")
+    everybodys = done("list", *world.at, *ACME, "--all-end-users", "--json").stdout.splitlines()
+    assert {json.loads(line)["id"] for line in everybodys} == {first, second, hers}
+    assert asked("list", *world.at, *ACME, "--search", "NEEDLE")["id"] == second
+    assert asked("list", *world.at, *ACME, "--end-user", "ann")["owner"] == ids.owner_of(
+        "acme", "ann"
+    )
+
+
+def test_a_search_is_in_one_owners(world: World) -> None:
+    result = invoke("list", *world.at, *ACME, "--all-end-users", "--search", "x")
+
+    assert (result.exit_code, "Give --end-user with --search" in result.stderr) == (2, True)
+
+
+def test_a_list_has_all_pages(world: World) -> None:
+    names = {world.create() for _ in range(51)}
+
+    lines = done("list", *world.at, *ACME, "--json").stdout.splitlines()
+
+    assert {json.loads(line)["id"] for line in lines} == names
+
+
+def test_a_transcript_says_who_said_what_and_when(world: World) -> None:
+    name = world.create(
+        [said("Hello", id="own"), said("", content=IMAGES)],
+        [CALL, {"type": "image_generation_call", "status": "completed", "result": "QUJD"}],
+        [said(NOISE)],
+        topic="demo",
+    )
+
+    title, _, *lines = done("show", *world.at, name).stdout.splitlines()
+
+    assert title.split()[0] == name
+    assert title.endswith("topic=demo")
+    year = title.split()[1][:4]
+    assert lines[0].split()[:2] == ["user", lines[0].split()[1]]
+    assert lines[0].split()[1].startswith(year)
+    assert lines[1:8] == [
+        "Hello", "", lines[3], "[image]", "[image] https://pictures.example/1.png", "See:", "",
+    ]  # fmt: skip
+    assert lines[8].startswith("function_call get_weather  ")
+    assert lines[9:11] == ['{"a": 1}', ""]
+    assert lines[11].startswith("image_generation_call  ")
+    assert lines[12] == "[image]"
+    assert lines[-1] == NOISE
+
+
+def test_a_transcript_in_json_is_the_items(world: World) -> None:
+    name = world.create([said("one"), said("two", id="own")], [said("three")])
+    world.delete(name, "own")
+
+    printed = done("show", *world.at, name, "--json").stdout.splitlines()
+
+    assert printed == [text for _, text in world.listed(name)]
+
+
+def test_a_transcript_follows_what_is_appended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one")])
+    sleeps: Iterator[Callable[[], object]] = iter(
+        [lambda: world.append(name, said("two")), lambda: None]
+    )
+
+    def sleep(_: float) -> None:
+        act = next(sleeps, None)
+        if act is None:
+            raise KeyboardInterrupt
+        act()
+
+    slept(monkeypatch, sleep)
+
+    result = invoke("show", *world.at, name, "--follow", "--json")
+
+    assert result.exit_code == 1
+    assert [json.loads(line)["content"] for line in result.stdout.splitlines()] == ["one", "two"]
+
+
+def test_a_missing_conversation_is_told(world: World) -> None:
+    result = invoke("show", *world.at, "conv_none")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: There is no conversation 'conv_none'.\n"
+
+
+def test_a_conversation_that_goes_meanwhile_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one")])
+    owner = ids.owner_of("acme", "")
+    slept(monkeypatch, lambda _: world.store.delete_conversation(owner, name))
+
+    result = invoke("show", *world.at, name, "--follow")
+
+    assert (result.exit_code, f"'{name}' was not found" in result.stderr) == (1, True)
+
+
+def test_a_name_that_two_owners_have_wants_the_account(world: World, tmp_path: Any) -> None:
+    name = world.create([said("one")])
+    done("export", *world.at, *ACME, "--out", tmp_path / "out")
+    done("import", *world.at, "--account", "other", tmp_path / "out")
+
+    result = invoke("show", *world.at, name)
+
+    assert (result.exit_code, "2 accounts or end users" in result.stderr) == (1, True)
+    assert done("show", *world.at, name, *ACME, "--json").stdout == f"{world.listed(name)[0][1]}\n"
+
+
+def test_usage_is_by_account_and_end_user(world: World) -> None:
+    mine = world.create([said("one"), said("gone", id="x")], [said(NOISE)])
+    world.delete(mine, "x")
+    world.create([said("two")], owner="ann")
+    gone = world.create([said("three")])
+    world.store.delete_conversation(ids.owner_of("acme", ""), gone)
+    size = world.resources.s3.head_object(Bucket=world.bucket, Key=world.objects()[0])
+
+    every, acme = asked("usage", *world.at), asked("usage", *world.at, *ACME)
+
+    assert every == acme
+    assert every["requests"] is None
+    by_owner = {found["owner"]: found for found in every["owners"]}
+    own = by_owner[ids.owner_of("acme", "")]
+    assert (own["conversations"], own["items"], own["objects"]) == (1, 2, 1)
+    [payload] = [
+        row["data"]["B"] for row in world.rows() if "data" in row and row["pk"]["S"].endswith(mine)
+    ]
+    assert own["bytes"] == len(payload) + size["ContentLength"]
+    assert by_owner[ids.owner_of("acme", "ann")]["items"] == 1
+    assert asked("usage", *world.at, "--account", "other")["owners"] == []
+    header, *lines = done("usage", *world.at).stdout.splitlines()
+    assert header.split() == ["account", "owner", "conversations", "items", "bytes", "objects"]
+    assert len(lines) == 2
+
+
+def test_usage_counts_requests_by_key_where_there_is_a_log(
+    world: World, stack: DevStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+    key = keys.create(account="acme", name="a")[1].key_id
+    world.create()
+    outputs = {
+        "ConversationsTableName": world.table.name,
+        "PayloadBucketName": world.bucket,
+        "ApiKeysTableName": stack.template.name("ApiKeysTable"),
+        "ApiFunctionName": "api",
+    }
+    body = {
+        "Resources": {"Any": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(StackName="usage", TemplateBody=json.dumps(body))
+    answers: dict[str, list[Any]] = {
+        "GetFunctionConfiguration": [{"LoggingConfig": {"LogGroup": "/logs/api"}}],
+        "StartQuery": [{"queryId": "q"}],
+        "GetQueryResults": [
+            {"status": "Running", "results": []},
+            {"status": "Complete", "results": [row(key, 7), row("key_gone", 2), row(None, 1)]},
+        ],
+    }
+    asked_for: list[Any] = []
+    make_api_call: Any = vars(BaseClient)["_make_api_call"]
+
+    def answer(client: Any, operation: str, given: Any) -> Any:
+        if operation not in answers:
+            return make_api_call(client, operation, given)
+        asked_for.append(given)
+        return answers[operation].pop(0) if len(answers[operation]) > 1 else answers[operation][0]
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+    clock = SimpleNamespace(sleep=lambda _: None, time=time.time)
+    monkeypatch.setattr(usage_module, "time", clock)
+
+    every = asked("usage", "--stack", "usage")["requests"]
+    text = done("usage", "--stack", "usage", *ACME, "--days", "7").stdout
+    cloudformation.delete_stack(StackName="usage")
+
+    assert every == [
+        {"key_id": "", "account": "", "requests": 1},
+        {"key_id": key, "account": "acme", "requests": 7},
+        {"key_id": "key_gone", "account": "", "requests": 2},
+    ]
+    assert asked_for[1]["logGroupName"] == "/logs/api"
+    assert "Requests of the last 7 days:" in text
+    assert text.splitlines()[-1].split() == [key, "acme", "7"]
+
+
+def row(key_id: str | None, requests: int) -> list[dict[str, str]]:
+    named = [] if key_id is None else [{"field": "key_id", "value": key_id}]
+    return [*named, {"field": "requests", "value": str(requests)}]

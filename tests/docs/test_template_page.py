@@ -1,0 +1,41 @@
+"""`docs/template.md` has every parameter as the template has it, and pages of AWS for the rest."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from local.intrinsics import read_document, section
+from local.template import TEMPLATE
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "template.md").read_text(encoding="utf-8")
+MAKER = runpy.run_path(str(ROOT / "tools" / "parameters_page.py"))
+PROPERTIES = TEXT.split("## Properties and their pages")[1]
+ROWS = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", PROPERTIES, flags=re.MULTILINE)[2:]
+
+
+def test_the_table_of_parameters_is_fresh() -> None:
+    assert MAKER["page"](TEXT) == TEXT, "run `make parameters`"
+
+
+def test_every_parameter_is_in_the_table() -> None:
+    named = re.findall(r"^\| `(\w+)` \|", TEXT.split("## Properties")[0], flags=re.MULTILINE)
+
+    assert named == [*section(read_document(TEMPLATE), "Parameters")]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row[0]))
+def test_a_property_has_its_page_and_who_tried_it(row: tuple[str, str, str]) -> None:
+    _, page, tried = row
+
+    assert "https://docs.aws.amazon.com/" in page or "the same page" in page
+    assert tried
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([A-Z]\w+)[`:]", PROPERTIES))))
+def test_a_property_that_is_named_is_in_the_template(name: str) -> None:
+    assert re.search(rf"\b{name}\b", TEMPLATE.read_text(encoding="utf-8"))

@@ -1,0 +1,330 @@
+"""The smoke test passes on a stack that works, and each of its checks fails where that does not."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from conversations.auth.api_keys import SCOPES, ApiKeyRepository, Scope
+from local.stack import DevStack
+from smoke.__main__ import main
+from smoke.api import Api
+from smoke.run import CHECKS, ONCE, PREFIXES, run, run_check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from smoke.run import Result
+    from tests.support.issue_key import IssueKey
+
+PAGE = (Path(__file__).parents[2] / "docs" / "smoke.md").read_text(encoding="utf-8")
+APP = "https://app.example.com"
+READ: frozenset[Scope] = frozenset({"read"})
+NEEDS_KEYS = {"scopes", "end users"}
+
+type Change = Callable[[httpx.Request, httpx.Response], httpx.Response]
+
+
+class Changed(httpx.HTTPTransport):
+    """A transport whose requests or responses are changed on the way."""
+
+    def __init__(self, change: Change, *, without: str = "") -> None:
+        super().__init__()
+        self._change = change
+        self._without = without
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers.pop(self._without, None)
+        response = super().handle_request(request)
+        response.request = request
+        response.read()
+        return self._change(request, response)
+
+
+def unchanged(_: httpx.Request, response: httpx.Response) -> httpx.Response:
+    return response
+
+
+def with_body(change: Callable[[Any], object]) -> Change:
+    """A change of what a JSON response holds."""
+
+    def changed(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        body = response.json() if response.content else None
+        if not isinstance(body, dict):
+            return response
+        change(body)
+        headers = {"x-request-id": response.headers["x-request-id"]}
+        return httpx.Response(response.status_code, headers=headers, json=body, request=request)
+
+    return changed
+
+
+def answering(method: str, status: int, ending: str = "", **body: object) -> Change:
+    """A change of the response to a method's requests, which were made nevertheless."""
+
+    def changed(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if request.method != method or not request.url.path.endswith(ending):
+            return response
+        return httpx.Response(status, headers={"x-request-id": "1"}, json=body, request=request)
+
+    return changed
+
+
+def without_header(name: str) -> Change:
+    def changed(_: httpx.Request, response: httpx.Response) -> httpx.Response:
+        response.headers.pop(name, None)
+        return response
+
+    return changed
+
+
+def reverse(body: Any) -> None:
+    body.get("data", []).reverse()
+
+
+def empty(body: Any) -> None:
+    body.update({"data": []} if "data" in body else {})
+
+
+BROKEN: dict[str, tuple[str, Changed]] = {
+    "server of the document": (
+        "document",
+        Changed(with_body(lambda body: body.get("servers", [{}])[0].update(url="http://x"))),
+    ),
+    "challenge of a 401": ("keys", Changed(without_header("www-authenticate"))),
+    "scope": ("scopes", Changed(answering("DELETE", 200, deleted=True))),
+    "unknown route": ("unknown routes", Changed(answering("PUT", 403, error={}))),
+    "list of conversations": ("conversations", Changed(with_body(empty))),
+    "order of items": ("items", Changed(with_body(reverse))),
+    "order of a batch": ("batch of 20", Changed(with_body(reverse))),
+    "memory of a key": ("replay", Changed(unchanged, without="Idempotency-Key")),
+    "next page": ("paging", Changed(with_body(lambda body: body.update(has_more=False)))),
+    "path of a fault": (
+        "invalid bodies",
+        Changed(with_body(lambda body: body.get("error", {}).update(param=None))),
+    ),
+    "gzip": ("compression", Changed(unchanged, without="Accept-Encoding")),
+    "end user": ("end users", Changed(unchanged, without="X-On-Behalf-Of")),
+    "deletion": ("deletion", Changed(answering("GET", 200, data=[]))),
+    "one of many writers": ("writers", Changed(with_body(lambda body: body.get("data", []).pop()))),
+    "limit of a body": ("body limits", Changed(answering("POST", 200, "items"))),
+    "text of a large batch": ("batch of 5 MB", Changed(with_body(empty))),
+    "request id": ("conversations", Changed(without_header("x-request-id"))),
+    "envelope": ("unknown routes", Changed(answering("GET", 404, error="none"))),
+    "JSON": ("conversations", Changed(answering("POST", 200))),
+}
+"""What is broken: the check that tells, and how it is broken."""
+
+
+@pytest.fixture
+def make_api(stack: DevStack, issue_key: IssueKey) -> Iterator[Callable[..., Api]]:
+    """Makes an API with two keys, over a transport of one's own."""
+    clients = []
+
+    def make(transport: httpx.BaseTransport | None = None, **given: Any) -> Api:
+        client = httpx.Client(base_url=stack.url, transport=transport, timeout=60)
+        clients.append(client)
+        keys = {"key": issue_key(may_delegate=True), "read_key": issue_key(scopes=READ)}
+        return Api(client, PREFIXES[0], **{**keys, **given})
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def test_every_check_passes_on_a_stack_that_works(make_api: Callable[..., Api]) -> None:
+    api = make_api()
+
+    results = [*run(api)]
+
+    assert [(each.check, each.detail) for each in results if each.outcome == "failed"] == []
+    assert {each.check for each in results if each.outcome == "skipped"} == {"CORS"}
+    assert len(results) == 2 * len(CHECKS) - len(ONCE)
+    assert api.call("GET", "/conversations").json()["data"] == []
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_check_fails_where_the_api_is_broken(make_api: Callable[..., Api], broken: str) -> None:
+    check, transport = BROKEN[broken]
+
+    result = run_check(check, make_api(transport))
+
+    assert result.outcome == "failed", result
+    assert result.detail
+
+
+def test_every_check_can_fail() -> None:
+    tried = {check for check, _ in BROKEN.values()}
+
+    assert tried == CHECKS.keys() - {"HEAD", "CORS", "cleaning up"}  # below
+
+
+def test_what_is_left_behind_is_named(make_api: Callable[..., Api]) -> None:
+    api = make_api(Changed(answering("DELETE", 500)))
+    path = api.create()
+
+    result = run_check("cleaning up", api)
+
+    assert result.outcome == "failed"
+    assert path in result.detail
+
+
+def test_what_cannot_be_checked_says_what_it_needs(
+    make_api: Callable[..., Api], issue_key: IssueKey
+) -> None:
+    api = make_api(key=issue_key(), read_key=None)
+
+    details = {check: run_check(check, api) for check in NEEDS_KEYS}
+
+    assert {result.outcome for result in details.values()} == {"skipped"}
+    assert "--scope read" in details["scopes"].detail
+    assert "--delegate" in details["end users"].detail
+
+
+class WithBody(BaseHTTPRequestHandler):
+    """A server that answers HEAD as if it were GET."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"body")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_body_of_head_is_seen() -> None:
+    with HTTPServer(("127.0.0.1", 0), WithBody) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}") as client:
+            seen = Api(client, "/v1", None).head("/conversations")
+        thread.join()
+
+    assert seen == (200, b"body")
+
+
+def test_head_fails_where_a_body_comes_with_it(
+    make_api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Api, "head", lambda *_: (200, b"body"))
+
+    assert "a body of 4 bytes" in run_check("HEAD", make_api()).detail
+
+
+@pytest.fixture(scope="module")
+def open_stack(running_stack: DevStack) -> Iterator[DevStack]:
+    """The stack with one origin whose pages may call, in the environment of the usual one."""
+    assert running_stack.url
+    with DevStack.start(parameters={"CorsOrigins": APP}) as stack:
+        stack.reset()
+        yield stack
+
+
+@pytest.mark.parametrize(
+    ("origin", "transport", "outcome"),
+    [
+        (APP, None, "passed"),
+        ("https://elsewhere.example", None, "failed"),
+        (None, None, "skipped"),
+        (APP, Changed(without_header("access-control-allow-origin")), "failed"),
+        (APP, Changed(without_header("access-control-allow-methods")), "failed"),
+    ],
+    ids=["the origin", "another origin", "no origin", "no permission", "no methods"],
+)
+def test_cors_is_checked_by_an_origin_that_may_call(
+    open_stack: DevStack, origin: str | None, transport: Changed | None, outcome: str
+) -> None:
+    keys = ApiKeyRepository(open_stack.resources.dynamodb, open_stack.template.name("ApiKeysTable"))
+    with open_stack.engine.lock:
+        key, _ = keys.create(account="acme", name="smoke", scopes=SCOPES)
+
+    with httpx.Client(base_url=open_stack.url, transport=transport) as client:
+        result = run_check("CORS", Api(client, PREFIXES[0], key, origin=origin))
+
+    assert result.outcome == outcome, result
+
+
+def results_of(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let a run make these checks alone."""
+    monkeypatch.setattr("smoke.run.CHECKS", {name: CHECKS[name] for name in names})
+
+
+@pytest.fixture
+def arguments(stack: DevStack, issue_key: IssueKey, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("API_KEY", issue_key())
+    monkeypatch.setenv("READ_KEY", "")
+    return ["--url", stack.url, "--header", "X-Front: smoke"]
+
+
+def test_people_get_a_table(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_of(monkeypatch, "keys", "scopes")
+
+    status = main(arguments)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert [line.split()[0] for line in lines[:-1]] == ["passed", "skipped"] * 2
+    assert "READ_KEY" in lines[1]
+    assert lines[-1].startswith("2 passed, 0 failed, 2 skipped in ")
+
+
+def test_programs_get_json_and_a_status(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_of(monkeypatch, "items")
+    monkeypatch.setenv("API_KEY", "another")
+
+    status = main([*arguments, "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert status == 1
+    assert (told["passed"], told["failed"], told["skipped"]) == (0, 2, 0)
+    assert "401" in told["checks"][0]["detail"]
+
+
+def test_a_url_where_nothing_answers_is_told(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main([*arguments, "--url", "http://127.0.0.1:9"])
+
+    assert status == 2
+    assert "Nothing answers at http://127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_the_module_is_a_command(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["smoke", *arguments, "--url", "http://127.0.0.1:9"])
+    monkeypatch.delitem(sys.modules, "smoke.__main__")
+
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_module("smoke", run_name="__main__")
+
+
+def test_a_lost_connection_is_a_failure(make_api: Callable[..., Api]) -> None:
+    def lose(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("lost")
+
+    result: Result = run_check("items", make_api(httpx.MockTransport(lose)))
+
+    assert (result.outcome, result.detail) == ("failed", "No response: ReadError: lost")
+
+
+def test_the_page_explains_every_check() -> None:
+    [table] = re.findall(r"^\| check \|.*\n\|[- |]+\n((?:\|.*\n)+)", PAGE, flags=re.MULTILINE)
+
+    assert re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE) == [*CHECKS]

@@ -1,0 +1,52 @@
+"""The runbook's way to bring a deleted conversation back, on moto: rows, then objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conversations import ids
+from tests.support.http_helpers import HELLO
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.stack import DevStack
+
+LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
+
+
+def test_a_deleted_conversation_comes_back_from_the_table_as_it_was(
+    stack: DevStack, client: httpx.Client
+) -> None:
+    dynamodb, s3 = stack.resources.dynamodb, stack.resources.s3
+    table, bucket = stack.template.name("ConversationsTable"), stack.template.name("PayloadBucket")
+    path = f"/conversations/{client.post('/conversations', json={'items': [HELLO]}).json()['id']}"
+    client.post(f"{path}/items", json={"items": [LARGE]})
+    before = client.get(f"{path}/items").json()
+    pk = f"{ids.owner_of('acme', '')}/{path.rpartition('/')[2]}"
+    with stack.engine.lock:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        dynamodb.update_continuous_backups(
+            TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+        dynamodb.restore_table_to_point_in_time(
+            SourceTableName=table, TargetTableName="then", UseLatestRestorableTime=True
+        )
+    client.delete(path)
+    stack.drain_streams()
+    assert client.get(path).status_code == 404
+
+    with stack.engine.lock:
+        rows = dynamodb.query(
+            TableName="then",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+        )["Items"]
+        for row in sorted(rows, key=lambda row: row["sk"]["S"] == "c"):
+            dynamodb.put_item(TableName=table, Item=row)
+        for marker in s3.list_object_versions(Bucket=bucket, Prefix=f"{pk}/")["DeleteMarkers"]:
+            assert marker["IsLatest"]
+            s3.delete_object(Bucket=bucket, Key=marker["Key"], VersionId=marker["VersionId"])
+        dynamodb.delete_table(TableName="then")
+
+    assert client.get(f"{path}/items").json() == before

@@ -1,0 +1,68 @@
+"""A stand-in for OpenAI's Conversations API that speaks HTTP: what an import reads."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, override
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+KEY = "sk-test"
+
+
+@contextmanager
+def openai_stub(conversations: Mapping[str, Any]) -> Iterator[str]:
+    """Serve conversations, by id, until the block is left; the base URL of a client."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = self._answer()
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def _answer(self) -> tuple[int, Any]:
+            url = urlsplit(self.path)
+            _, _, _, name, *rest = url.path.split("/")
+            if self.headers["Authorization"] != f"Bearer {KEY}":
+                return 401, {"error": {"message": "Incorrect API key provided", "code": None}}
+            if name not in conversations:
+                return 404, {"error": {"message": f"No conversation {name}", "code": None}}
+            known = conversations[name]
+            if not rest:
+                fields = {"id": name, "object": "conversation"}
+                return 200, fields | {key: known[key] for key in ("created_at", "metadata")}
+            return 200, page_of(known["items"], parse_qs(url.query))
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def page_of(items: list[Any], query: Mapping[str, list[str]]) -> Any:
+    """A page as OpenAI lists it; the newest first, unless told."""
+    ordered = items if query.get("order") == ["asc"] else items[::-1]
+    names = [item["id"] for item in ordered]
+    start = names.index(query["after"][0]) + 1 if "after" in query else 0
+    limit = int(query.get("limit", ["20"])[0])
+    page = ordered[start : start + limit]
+    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {}
+    return {"object": "list", "data": page, "has_more": start + limit < len(ordered), **ends}
