@@ -10,6 +10,7 @@ ARGS ?=
 BIN := .venv/bin
 NODE_PACKAGES := openai-node openai-agents-node openapi-node openapi-linters axe-core console-libraries
 LIBRARIES := functions/pages/console/libraries
+MODULES := .tools/console-libraries/node_modules
 # The two libraries, and what markdown-it has built in.
 LICENSED := dompurify markdown-it entities linkify-it mdurl punycode.js uc.micro
 QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
@@ -85,10 +86,8 @@ openapi: .venv/.installed ## Write the OpenAPI documents anew
 
 .PHONY: libraries
 libraries: .tools/console-libraries/.installed ## Put the console's libraries, at their locked versions, into the page
-	@cd .tools/console-libraries/node_modules && cp markdown-it/dist/browser/markdown-it.umd.min.js \
-		dompurify/dist/purify.min.js "$(CURDIR)/$(LIBRARIES)"
-	@cd .tools/console-libraries/node_modules && for package in $(LICENSED); do \
-		cat $$package/LICENSE* > "$(CURDIR)/$(LIBRARIES)/$$package.LICENSE.txt"; done
+	@cp $(MODULES)/markdown-it/dist/browser/markdown-it.umd.min.js $(MODULES)/dompurify/dist/purify.min.js $(LIBRARIES)
+	@for package in $(LICENSED); do cat $(MODULES)/$$package/LICENSE* > $(LIBRARIES)/$$package.LICENSE.txt; done
 
 .PHONY: screenshots
 screenshots: .venv/.installed ## Take the pictures of the pages for docs, with Chromium
