@@ -39,6 +39,8 @@ CHANGED: Mapping[str, Json] = {
     "Architecture": "x86_64",
     "CorsOrigins": "*",
     "RetentionDays": "30",
+    "SearchBytes": "1048576",
+    "SearchMilliseconds": "1000",
     "SnapStart": "PublishedVersions",
     "SpillBytes": "2048",
     "Tracing": "Active",
