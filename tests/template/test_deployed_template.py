@@ -39,6 +39,8 @@ CHANGED: Mapping[str, Json] = {
     "Architecture": "x86_64",
     "CorsOrigins": "*",
     "RetentionDays": "30",
+    "SearchBytes": "2000000",
+    "SearchMilliseconds": "2000",
     "SnapStart": "PublishedVersions",
     "SpillBytes": "2048",
     "Tracing": "Active",
