@@ -17,8 +17,9 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from tests.support.paths import ROOT
+
 on_one_folder = pytest.mark.xdist_group("lives")  # so that one worker has the fixture
-ROOT = Path(__file__).parents[2]
 ITEMS = "/api/v1/llm/conversations/conv_abc123/items"
 MESSAGE = {"items": [{"type": "message", "role": "user", "content": "What is the weather today?"}]}
 

@@ -16,13 +16,14 @@ from mka1 import SDK
 from openai import AsyncOpenAI, OpenAI
 
 from local import startup_message
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 SNIPPET = Path(__file__).parent / "documented_snippet.py"
-OLD_SDK = Path(__file__).parents[2] / ".tools" / "mka1-0.5.25"
+OLD_SDK = ROOT / ".tools" / "mka1-0.5.25"
 QUESTION = "What is the weather today?"
 
 
