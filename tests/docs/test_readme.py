@@ -30,7 +30,7 @@ QUESTION = HELLO["content"]
 
 @pytest.fixture
 def key(stack: DevStack, issue_key: IssueKey) -> str:
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     return issue_key(startup_message.ACCOUNT)
 
 

@@ -83,7 +83,7 @@ def test_it_fits_a_phone(page: Browser) -> None:
 
 @needs_chromium
 def test_it_tries_a_request_with_a_key(page: Browser, stack: DevStack, issue_key: IssueKey) -> None:
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     form = "document.getElementById('conversations.items.create').querySelector('form')"
     page.run(f"document.getElementById('key').value = '{issue_key(startup_message.ACCOUNT)}'")
     page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")

@@ -33,7 +33,7 @@ def test_there_is_a_sample_for_every_function() -> None:
 def test_the_api_answers_its_sample(stack: DevStack) -> None:
     event = sample("api")
     event["requestContext"]["authorizer"]["account"] = startup_message.ACCOUNT
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
 
     with stack.engine.lock:
         answer = api.lambda_handler(event, CONTEXT)
