@@ -1,4 +1,4 @@
-"""`python -m local`: the stack on this machine, until Ctrl-C."""
+"""Local stack as a command, `python -m local`: it runs until Ctrl-C."""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ from local.errors import EngineError, LocalStackError, UnusableAddressError
 from local.stack import DATA, DevStack
 
 _WATCH_SECONDS: Final = 0.2
-# A caller that asked for two lines may not be reading the rest: no line per request.
+# A caller of --quiet may not read the pipe, which lines per request would fill.
 _QUIET: Final[Mapping[str, str]] = {
     "POWERTOOLS_LOG_LEVEL": "ERROR",
     "POWERTOOLS_METRICS_DISABLED": "true",
@@ -34,14 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_on_signal)
     logging.basicConfig(
         level=logging.ERROR if options.quiet else logging.INFO, format="%(message)s"
     )
     for chatty in ("botocore", "boto3", "urllib3", "moto"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     out = sys.stdout
-    # The functions log to standard output, as on Lambda; here that is for the caller alone.
+    # The functions log to standard output, as on Lambda; here it carries only the URL and key.
     with contextlib.redirect_stdout(sys.stderr):
         _serve(options, out)
 
@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engine", choices=engines, default="ministack")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=_port, default=8000)
-    parser.add_argument("--data", type=Path, default=DATA, help="what outlives a stop")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="folder of the data that persists across runs"
+    )
     parser.add_argument(
         "--parameter",
         action="append",
@@ -62,13 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_name_and_value,
         help="a parameter of the template, such as CorsOrigins=http://localhost:5173",
     )
-    parser.add_argument("--quiet", action="store_true", help="print the URL and the key, no more")
+    parser.add_argument("--quiet", action="store_true", help="print only the URL and the key")
     return parser
 
 
 def _port(given: str) -> int:
     if not given.isdecimal():
-        raise UnusableAddressError(f"PORT must be a number from 0 to 65535, not {given!r}.")
+        raise UnusableAddressError(f"PORT must be a number from 0 to 65535, got {given!r}.")
     return int(given)
 
 
@@ -92,7 +94,7 @@ def _serve(options: argparse.Namespace, out: TextIO) -> NoReturn:
         key = startup_message.issue_key(
             stack, os.environ.get("API_KEY") or None, options.data / "api-key"
         )
-        startup_message.hold_documented_conversation(stack)
+        startup_message.create_documented_conversation(stack)
         startup_message.read_documented_conversation(stack.url, key)
         out.write(_quiet_greeting(stack, key) if options.quiet else _greeting(stack, key))
         out.flush()
@@ -105,26 +107,28 @@ def _quiet_greeting(stack: DevStack, key: str) -> str:
 
 def _greeting(stack: DevStack, key: str) -> str:
     exchange = startup_message.example_exchange(stack.url, key)
-    lines = startup_message.pasted_lines(stack.url, key)
+    lines = startup_message.example_commands(stack.url, key)
     pages = startup_message.page_addresses(stack)
-    return f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{pages}\n{lines}\n\nCtrl-C ends it.\n"
+    return (
+        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{pages}\n{lines}\n\nPress Ctrl-C to stop.\n"
+    )
 
 
 def _watch(stack: DevStack, parent: int) -> NoReturn:
-    """Keep the process going until a signal, or until what it depends on is gone.
+    """Wait for a signal, for the engine to exit, or for a killed `make`.
 
-    make, if it is that which runs us, can be killed in a way that we are not told of.
+    A `make` that is killed with SIGKILL cannot forward the signal to this process.
     """
     is_run_by_make = "MAKELEVEL" in os.environ
     while not stack.engine.has_exited():
         if is_run_by_make and os.getppid() != parent:
             sys.exit()
         time.sleep(_WATCH_SECONDS)
-    raise EngineError(f"{stack.engine.name} has ended; its log says why.")
+    raise EngineError(f"{stack.engine.name} exited unexpectedly; see its log for the reason.")
 
 
-def _leave(*_: object) -> NoReturn:
-    """Leave by unwinding, so that everything is closed and saved; only the first signal counts."""
+def _exit_on_signal(*_: object) -> NoReturn:
+    """Exit by unwinding, so that everything is closed and saved; ignore further signals."""
     for again in (signal.SIGINT, signal.SIGTERM):
         signal.signal(again, signal.SIG_IGN)
     sys.exit()

@@ -1,4 +1,4 @@
-"""The TOKEN authorizer: who asks it, what it may answer, how long the answer holds."""
+"""TOKEN authorizers and their cache of policies."""
 
 import json
 import re
@@ -17,13 +17,13 @@ type Invoke = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class CachedPolicy:
-    """What the function said of a token: for which calls it is good, and the caller's context."""
+    """Policy that the function returned for a token, with the caller's context."""
 
     context: JsonObject
     statements: tuple[JsonObject, ...]
 
     def allows(self, arn: str) -> bool:
-        """As IAM evaluates: a matching Deny wins, then a matching Allow, else no."""
+        """Return whether the policy allows an ARN: a Deny wins over an Allow; the default is no."""
         effects = {
             statement.get("Effect") for statement in self.statements if _applies(statement, arn)
         }
@@ -33,9 +33,9 @@ class CachedPolicy:
 class TokenAuthorizer:
     """One authorizer of the API with its cache.
 
-    As AWS does, the cache is per token and for the whole stage, so a policy that names only the
-    method it was asked for locks the token out of the others until the entry has run out. What
-    is not a policy (an error, "Unauthorized") is not kept.
+    As on AWS, one entry per token serves the whole stage: a policy that names only the requested
+    method denies all others to that token until the entry expires. Errors and "Unauthorized" are
+    not cached.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class TokenAuthorizer:
         self._cache: dict[str, tuple[float, CachedPolicy]] = {}
 
     def authorize(self, request: Request, api: Api) -> JsonObject:
-        """The context that the request's token brings with it.
+        """Return the context of the request's token.
 
         Raises:
             GatewayError: UNAUTHORIZED, ACCESS_DENIED, AUTHORIZER_FAILURE (the function failed) or
-                AUTHORIZER_CONFIGURATION_ERROR (its answer is not one).
+                AUTHORIZER_CONFIGURATION_ERROR (its response is not a policy).
         """
         token = request.header(self._definition.header)
         if not token or not self._is_plausible(token):
             raise GatewayError("UNAUTHORIZED")
         arn = method_arn(request, api)
-        verdict = self._cached(token) or self._asked(token, arn)
-        if not verdict.allows(arn):
+        policy = self._cached(token) or self._evaluate(token, arn)
+        if not policy.allows(arn):
             raise GatewayError("ACCESS_DENIED")
-        return verdict.context
+        return policy.context
 
     def clear_cache(self) -> None:
         """Empty the cache, as a new deployment of the stage does."""
@@ -74,25 +74,27 @@ class TokenAuthorizer:
         return validation is None or validation.fullmatch(token) is not None
 
     def _cached(self, token: str) -> CachedPolicy | None:
-        expires, verdict = self._cache.get(token, (0.0, None))
-        return verdict if self._clock() < expires else None
+        expires, policy = self._cache.get(token, (0.0, None))
+        return policy if self._clock() < expires else None
 
-    def _asked(self, token: str, arn: str) -> CachedPolicy:
+    def _evaluate(self, token: str, arn: str) -> CachedPolicy:
         started = self._clock()
         try:
-            answer = self._invoke(json.dumps(token_event(token, arn)).encode())
+            response = self._invoke(json.dumps(token_event(token, arn)).encode())
         except FunctionError as error:
-            is_refusal = error.message == UNAUTHORIZED
-            raise GatewayError("UNAUTHORIZED" if is_refusal else "AUTHORIZER_FAILURE") from error
+            is_unauthorized = error.message == UNAUTHORIZED
+            raise GatewayError(
+                "UNAUTHORIZED" if is_unauthorized else "AUTHORIZER_FAILURE"
+            ) from error
         latency_ms = int((self._clock() - started) * 1000)
-        verdict = _policy_of(json.loads(answer), latency_ms)
+        policy = _policy_of(json.loads(response), latency_ms)
         if self._definition.ttl_seconds:
-            self._cache[token] = (self._clock() + self._definition.ttl_seconds, verdict)
-        return verdict
+            self._cache[token] = (self._clock() + self._definition.ttl_seconds, policy)
+        return policy
 
 
-def _policy_of(answer: Json, latency_ms: int) -> CachedPolicy:
-    match answer:
+def _policy_of(response: Json, latency_ms: int) -> CachedPolicy:
+    match response:
         case {
             "principalId": str(principal),
             "policyDocument": {"Statement": list(statements)},
@@ -126,6 +128,6 @@ def _patterns(statement: JsonObject, key: str) -> Iterator[str]:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """IAM's wildcards: `*` is any run of characters, slashes too, and `?` is one."""
+    """Match as IAM does: `*` is any run of characters, slashes included, and `?` is one."""
     wild = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(wild, text, re.DOTALL) is not None

@@ -1,4 +1,4 @@
-"""The claim of one running stack on its data folder."""
+"""Exclusive lock of one running stack on its data folder."""
 
 import fcntl
 import os
@@ -10,37 +10,37 @@ from typing import Final, TextIO
 
 from local.errors import FolderInUseError
 
-# A stack that was killed together with its make notices within this time that it has to end.
+# A stack whose `make` was killed exits within this time.
 _PATIENCE_SECONDS: Final = 0.5
 _START_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
 
 
 class Claim:
-    """The claimed folder, which says where its stack serves as soon as that is known."""
+    """Lock file of the folder; it holds the URL of the stack once that is known."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def announce(self, url: str) -> None:
-        """Tell other processes the URL of the stack that uses the folder."""
+        """Publish the URL of the stack that uses the folder."""
         self._file.write(f"{url} (process {os.getpid()})")
         self._file.flush()
 
     def withdraw(self) -> None:
-        """Let other processes wait for the folder, because the stack is stopping."""
+        """Remove the URL while the stack stops, so that other processes wait for the folder."""
         self._file.truncate(0)
 
 
 @contextmanager
 def claimed(data: Path) -> Iterator[Claim]:
-    """Keep every other stack off *data* until the block is left.
+    """Lock the folder *data* for the block.
 
-    A stack that is starting or stopping is waited for. The claim ends with the process, however
-    that ends.
+    Wait for another stack that is starting or stopping. The operating system releases the lock
+    when the process ends, even after SIGKILL.
 
     Raises:
-        FolderInUseError: another stack uses the folder; the message says where it serves.
+        FolderInUseError: another stack uses the folder; the message has its URL.
     """
     data.mkdir(parents=True, exist_ok=True)
     with (data / "claim").open("a+") as file:
@@ -59,8 +59,8 @@ def _lock(file: TextIO, data: Path) -> None:
             holder = file.read()
             if time.monotonic() - begun > (_PATIENCE_SECONDS if holder else _START_SECONDS):
                 raise FolderInUseError(
-                    f"{data} is used by the stack at {holder or 'an unknown address'}: stop that "
-                    "one, or start this one with `make run DATA=.local2 PORT=8001`."
+                    f"{data} is in use by the stack at {holder or 'an unknown address'}. Stop that "
+                    "stack, or use another folder and port: `make run DATA=.local2 PORT=8001`."
                 ) from error
             time.sleep(_POLL_SECONDS)
         else:

@@ -1,9 +1,9 @@
-"""Run MiniStack for as long as the process that started it lives, and no two on one folder.
+"""Supervisor that runs MiniStack while its parent lives, one instance per folder.
 
-Run by MiniStack's own interpreter as `python -I leash.py FOLDER`, with a pipe as standard input
-that nobody writes to. The pipe closes when its other end is gone, however that came about, kill -9
-included; then MiniStack is told to end, which is when it saves its data. `Snapshots` saves it
-earlier, for the case that MiniStack itself is killed.
+MiniStack's own interpreter runs it as `python -I emulator_supervisor.py FOLDER`, with a pipe as
+standard input that nobody writes to. The pipe closes when the parent ends, even by SIGKILL; then
+MiniStack receives SIGTERM and saves its data. `Snapshots` also saves it after each write, in case
+MiniStack itself is killed.
 """
 
 import asyncio
@@ -25,19 +25,18 @@ _SAVE_SECONDS: Final = 12
 _SNAPSHOT_SECONDS: Final = 0.5
 _WRITER_POLL_SECONDS: Final = 0.1
 _READS: Final = (b"BatchGet", b"Describe", b"Get", b"List", b"Query", b"Scan", b"TransactGet")
-"""How the names of DynamoDB's operations begin that change nothing."""
+"""Prefixes of the DynamoDB operations that only read."""
 
 type Message = MutableMapping[str, Any]
 type Save = Callable[[dict[str, Callable[[], object]]], None]
 
 
 class Snapshots:
-    """MiniStack's ASGI application, whose state is saved within a second of each write.
+    """MiniStack's ASGI application, with its state saved within a second of each write.
 
-    MiniStack itself saves only when it ends in order. A snapshot is written by a forked process,
-    which has the state of one moment for itself and holds up no request. MiniStack answers each
-    request to DynamoDB in one step of the event loop, so a fork between two steps never sees half
-    a transaction.
+    MiniStack itself saves only when it exits normally. A forked process writes each snapshot: it
+    has its own copy of the state and blocks no request. MiniStack handles each DynamoDB request in
+    one step of the event loop, so a fork between two steps never sees half a transaction.
     """
 
     def __init__(self, ministack: ModuleType, lock: IO[str]) -> None:
@@ -49,7 +48,7 @@ class Snapshots:
         self._writer: int | None = None
 
     async def __call__(self, scope: Message, receive: object, send: object) -> None:
-        """Answer one request, and schedule a snapshot if the request may have written."""
+        """Handle one request, and schedule a snapshot if the request may have written."""
         try:
             await self._serve(scope, receive, send)
         finally:
@@ -74,11 +73,11 @@ class Snapshots:
             self._write_and_exit()
 
     def _write_and_exit(self) -> None:
-        """Write the snapshot; the lock stays held until it is written, even if the parent dies."""
+        """Write the snapshot, and hold the lock until it is written, even if the parent dies."""
         try:
-            os.closerange(3, self._lock.fileno())  # a client must see its connection end
+            os.closerange(3, self._lock.fileno())  # clients must see their connections close
             os.closerange(self._lock.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
-            # MiniStack copies its state against changes, and nothing else runs in this process.
+            # MiniStack copies its state to guard against changes; here nothing else can change it.
             copy.deepcopy = _unchanged  # type: ignore[assignment]
             self._save_all(self._ministack._build_persistence_save_dict())  # noqa: SLF001 - no other way
         finally:
@@ -109,12 +108,12 @@ def _wait_for(lock: IO[str]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.stderr.write("Another MiniStack uses this folder; waiting until it has ended.\n")
+        sys.stderr.write("Another MiniStack uses this folder; waiting until it exits.\n")
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def main(folder: Path) -> None:
-    """Wait for a predecessor on the folder to end, then be MiniStack."""
+    """Wait for an earlier MiniStack on the folder to exit, then run MiniStack."""
     threading.Thread(target=_end_with_the_pipe, daemon=True).start()
     with (folder / "lock").open("a") as lock:
         _wait_for(lock)
@@ -124,11 +123,11 @@ def main(folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
 
-        # Another environment has it, and it reads its settings and folders on import.
+        # Only MiniStack's environment has it, and it reads settings and folders on import.
         from ministack import app  # type: ignore[import-not-found]  # noqa: PLC0415
 
         if app.PERSIST_STATE:
-            # The forked process takes none of the locks that another thread may have held.
+            # The forked process takes no lock that another thread may have held.
             warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
             snapshots = Snapshots(app, lock)
             app.app, app.save_all = snapshots, snapshots.save_all

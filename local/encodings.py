@@ -1,20 +1,19 @@
-"""Content codings, by the rules of the developer guide's "Payload compression for REST APIs"."""
+"""Content codings, as in "Payload compression for REST APIs" of the developer guide."""
 
 import zlib
 from typing import Final
 
 from local.events import Request
-from local.responses import Answer, GatewayError
+from local.responses import GatewayError, Response
 
 _WINDOWS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
-def decoded_body(body: bytes, request: Request, limit: int) -> bytes:
-    """The body without its `Content-Encoding`, of which no more than *limit* bytes are unpacked.
+def decode_body(body: bytes, request: Request, limit: int) -> bytes:
+    """Return the body without its `Content-Encoding`; unpack at most *limit* bytes.
 
     Raises:
-        GatewayError: UNSUPPORTED_MEDIA_TYPE (another coding, or not of that coding as a whole) or
-            REQUEST_TOO_LARGE.
+        GatewayError: UNSUPPORTED_MEDIA_TYPE (unknown coding, malformed body) or REQUEST_TOO_LARGE.
     """
     coding = (request.header("content-encoding") or "identity").strip().lower()
     if coding == "identity" or not body:
@@ -33,20 +32,20 @@ def decoded_body(body: bytes, request: Request, limit: int) -> bytes:
     return unpacked
 
 
-def encoded_answer(answer: Answer, request: Request) -> Answer:
-    """The answer in the coding that the client likes best, unless it has one already."""
+def encode_response(response: Response, request: Request) -> Response:
+    """Compress the response in the client's preferred coding, unless it is encoded already."""
     coding = _preferred(request.header("accept-encoding") or "")
-    has_coding = "content-encoding" in {name.lower() for name, _ in answer.headers}
-    if coding not in _WINDOWS or has_coding or not answer.body:
-        return answer
-    body = zlib.compress(answer.body, wbits=_WINDOWS[coding])
-    return Answer(answer.status, [*answer.headers, ("content-encoding", coding)], body)
+    has_coding = "content-encoding" in {name.lower() for name, _ in response.headers}
+    if coding not in _WINDOWS or has_coding or not response.body:
+        return response
+    body = zlib.compress(response.body, wbits=_WINDOWS[coding])
+    return Response(response.status, [*response.headers, ("content-encoding", coding)], body)
 
 
 def _preferred(accepted: str) -> str:
-    """The first of the codings with the highest weight.
+    """Return the first coding with the highest weight.
 
-    AWS looks no further: where that is one which it does not know, or `*`, it packs nothing.
+    AWS considers only this one: if it is unknown or `*`, the response is not compressed.
     """
     weights: dict[str, float] = {}
     for entry in accepted.lower().replace(" ", "").split(","):

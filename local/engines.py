@@ -1,4 +1,4 @@
-"""What stands in for DynamoDB and S3: moto in this process, MiniStack beside it, an endpoint."""
+"""Emulators of DynamoDB and S3: moto in this process, MiniStack beside it, or an endpoint."""
 
 import os
 import socket
@@ -18,10 +18,10 @@ type EngineName = Literal["moto", "ministack", "aws-endpoint"]
 
 MINISTACK: Final = Path(__file__).parents[1] / ".tools" / "ministack" / "bin" / "python"
 
-_START_SECONDS: Final = 30.0  # a predecessor that still saves its data is waited for
+_START_SECONDS: Final = 30.0  # an earlier instance may still be saving its data
 _STOP_SECONDS: Final = 15.0
 
-# Nothing of the developer's own AWS configuration may reach the functions, least of all a key.
+# The developer's own AWS configuration must not reach the functions, least of all a key.
 _NO_CLOUD: Final[Mapping[str, str]] = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
@@ -30,21 +30,21 @@ _NO_CLOUD: Final[Mapping[str, str]] = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
-    # moto serves DynamoDB Streams under the plain host name only.
+    # moto serves DynamoDB Streams only under the host name without an account.
     "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
 }
-# One for all stacks of this process, since they share its one moto.
+# One lock for all stacks of this process, because they share one moto.
 _MOTO_LOCK: Final = threading.RLock()
 _FORBIDDEN: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL")
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A running stand-in."""
+    """A running emulator."""
 
     name: EngineName
     lock: AbstractContextManager[object] = field(default_factory=nullcontext)
-    """Held around whatever uses the engine, because moto loses data under threads."""
+    """Lock to hold while using the engine, because moto loses data under threads."""
     has_exited: Callable[[], bool] = bool
 
 
@@ -58,10 +58,10 @@ class Ministack:
 
 @contextmanager
 def running_engine(name: EngineName, data: Path) -> Iterator[Engine]:
-    """The engine, with the environment in which boto3 finds it and never AWS.
+    """Run an engine for the block, in an environment that points boto3 to it and never to AWS.
 
     Raises:
-        EngineError: it cannot be had; the message says what to do.
+        EngineError: the engine is not available; the message says what to do.
     """
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if name == "aws-endpoint" and not endpoint:
@@ -80,7 +80,7 @@ def running_engine(name: EngineName, data: Path) -> Iterator[Engine]:
 def changed_environment(
     values: Mapping[str, str], *, without: tuple[str, ...] = ()
 ) -> Iterator[None]:
-    """The process's environment with these variables, as it was before at the end."""
+    """Set these variables, and unset those of *without*, for the block."""
     before = {name: os.environ.get(name) for name in (*values, *without)}
     for name in without:
         os.environ.pop(name, None)
@@ -122,17 +122,17 @@ def _ministack(data: Path) -> Iterator[Engine]:
 
 @contextmanager
 def running_ministack(folder: Path, environment: Mapping[str, str]) -> Iterator[Ministack]:
-    """MiniStack on a free port of this machine alone, its log and its waste in *folder*.
+    """Run MiniStack on a free loopback port, with its log and temporary files in *folder*.
 
-    It runs on a leash (`leash.py`): it saves and ends when our end of the pipe closes.
+    `emulator_supervisor.py` makes it save and exit when our end of the pipe closes.
 
     Raises:
-        EngineError: it is not installed, or does not start.
+        EngineError: MiniStack is not installed, or does not start.
     """
     if not MINISTACK.exists():
         raise EngineError(
-            "MiniStack is not installed: `make run` installs it. The engine moto needs nothing "
-            "installed, and forgets everything when it ends."
+            "MiniStack is not installed: `make run` installs it. The engine moto needs no "
+            "installation, but keeps no data after it exits."
         )
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
@@ -150,15 +150,15 @@ def running_ministack(folder: Path, environment: Mapping[str, str]) -> Iterator[
 
 
 def _start_ministack(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    leash = Path(__file__).with_name("emulator_supervisor.py")
+    supervisor = Path(__file__).with_name("emulator_supervisor.py")
     with (folder / "ministack.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - both paths are our own
-            [MINISTACK, "-I", leash, folder],
+            [MINISTACK, "-I", supervisor, folder],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            # Ctrl-C goes to the whole foreground group, and we have work to do before it ends.
+            # Ctrl-C reaches the whole foreground group; MiniStack must outlive our shutdown.
             start_new_session=True,
         )
 
@@ -170,11 +170,11 @@ def _wait_until_it_listens(child: subprocess.Popen[bytes], port: int, folder: Pa
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise EngineError(f"MiniStack did not start; {folder / 'ministack.log'} says why.")
+    raise EngineError(f"MiniStack did not start; see {folder / 'ministack.log'} for the reason.")
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Let go of the leash and wait until the data is saved."""
+    """Close the pipe to the supervisor, and wait until the data is saved."""
     if child.stdin:
         child.stdin.close()
     try:

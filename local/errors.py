@@ -1,25 +1,25 @@
-"""What stops the local stack from starting or going on, as sentences for the one who runs it."""
+"""Errors that stop the local stack, with messages for the person who runs it."""
 
 
 class LocalStackError(Exception):
-    """The message is all that is shown; never raised directly."""
+    """Base class; the command line prints only the message."""
 
 
 class TemplateError(LocalStackError):
-    """The template says something this gateway cannot read."""
+    """Template that the local stack does not support."""
 
 
 class UnusableAddressError(LocalStackError):
-    """The address is not a loopback one, or something else listens there."""
+    """Address that is not a loopback one, or is in use."""
 
 
 class FolderInUseError(LocalStackError):
-    """Another stack uses the data folder."""
+    """Data folder that another stack uses."""
 
 
 class EngineError(LocalStackError):
-    """What stands in for DynamoDB and S3 is not installed, or did not start, or ended."""
+    """Emulator that is not installed, did not start, or exited."""
 
 
 class UnusableKeyError(LocalStackError):
-    """`API_KEY` cannot be a bearer key."""
+    """Value of `API_KEY` that cannot be a bearer key."""

@@ -1,10 +1,10 @@
-"""The events that API Gateway REST builds from an HTTP request, as AWS documents them.
+"""Events that API Gateway REST builds from an HTTP request, as AWS documents them.
 
 The shapes are those of the developer guide: "Input format of a Lambda function for proxy
-integration" and "Input to an API Gateway Lambda authorizer". The API is called as through a
-custom domain, so no URL holds the stage, and only `requestContext.path` shows it; the domain's base
-path is in `path` and nowhere else. Unlike API Gateway, the local stack also serves plain HTTP, and
-`X-Forwarded-Proto` and `X-Forwarded-Port` say so.
+integration" and "Input to an API Gateway Lambda authorizer". Clients call the API as through a
+custom domain: URLs do not contain the stage, which only `requestContext.path` shows, and only
+`path` contains the domain's base path. Unlike API Gateway, the local stack also serves plain HTTP,
+which `X-Forwarded-Proto` and `X-Forwarded-Port` show.
 """
 
 import base64
@@ -26,7 +26,7 @@ DOMAIN_NAME: Final = f"{API_ID}.execute-api.{REGION}.amazonaws.com"
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding"}
 )
-# What a REST API knows of a caller that no AWS identity vouches for: nothing, name by name.
+# A caller without an AWS identity: every field is null.
 _IDENTITY: Final[Mapping[str, None]] = dict.fromkeys(
     (
         "accessKey",
@@ -55,15 +55,15 @@ class Request:
 
     method: str
     raw_path: str
-    """Without the base path; empty where it is no path of the API."""
+    """Path without the base path; empty if the request is outside of the API."""
     query: str
     headers: Sequence[tuple[str, str]]
-    """Names as the client spelled them, in its order."""
+    """Headers in the client's spelling and order."""
     client: str
     protocol: str = "HTTP/1.1"
     scheme: str = "https"
     port: int = 443
-    """Of the door that the request came in by."""
+    """Port that received the request."""
     base_path: str = ""
     received_at: float = field(default_factory=time.time)
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -71,19 +71,19 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path with its escapes decoded."""
+        """Path with its escapes decoded."""
         return unquote(self.raw_path)
 
     def header(self, name: str) -> str | None:
-        """The last value of a header, by its name in any case."""
+        """Return the last value of a header; *name* may be in any case."""
         values = (value for known, value in self.headers if known.lower() == name.lower())
         return next(reversed([*values]), None)
 
 
 def request_context(request: Request, api: Api, route: Route | None) -> JsonObject:
-    """`requestContext`, which is also where `$context` variables are read from.
+    """Build `requestContext`, which also holds the `$context` variables.
 
-    Without a route (nothing at that path) the resource is empty.
+    Without a route, the resource is empty.
     """
     resource = route.path if route else ""
     return {
@@ -116,10 +116,10 @@ def proxy_event(
     path_parameters: Mapping[str, str],
     body: bytes,
 ) -> JsonObject:
-    """The event of a Lambda proxy integration.
+    """Build the event of a Lambda proxy integration.
 
-    A body that is not UTF-8 comes as base64. On AWS that needs its media type among the API's
-    `BinaryMediaTypes`; without, AWS replaces the bytes it cannot read.
+    A body that is not UTF-8 is sent as base64. AWS does so only for media types in
+    `BinaryMediaTypes`; in others it replaces the bytes that it cannot decode.
     """
     headers = _grouped_headers(_forwarded(request))
     query = _grouped(parse_qsl(request.query, keep_blank_values=True, errors="replace"))
@@ -141,18 +141,18 @@ def proxy_event(
 
 
 def token_event(token: str, method_arn: str) -> JsonObject:
-    """The event of a TOKEN authorizer."""
+    """Build the event of a TOKEN authorizer."""
     return {"type": "TOKEN", "authorizationToken": token, "methodArn": method_arn}
 
 
 def method_arn(request: Request, api: Api) -> str:
-    """The ARN of the call: the method and the very path, not the resource."""
+    """Return the ARN of the method and the concrete path, not of the resource."""
     stage = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{API_ID}/{api.stage}"
     return f"{stage}/{request.method}{request.raw_path}"
 
 
 def _forwarded(request: Request) -> list[tuple[str, str]]:
-    """The headers as the gateway passes them on: those of the connection go, its own come."""
+    """Return the headers without hop-by-hop ones and with those that the gateway adds."""
     own = {"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"}
     passed = [(n, v) for n, v in request.headers if n.lower() not in _HOP_BY_HOP | own]
     hops = [value for value in (request.header("x-forwarded-for"), request.client) if value]
@@ -165,7 +165,7 @@ def _forwarded(request: Request) -> list[tuple[str, str]]:
 
 
 def _grouped_headers(headers: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Values by name; one header in two spellings goes by the first of them."""
+    """Group values by name; the first spelling of a header wins."""
     spelling: dict[str, str] = {}
     return _grouped([(spelling.setdefault(n.lower(), n), value) for n, value in headers])
 

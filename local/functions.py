@@ -1,4 +1,4 @@
-"""Lambda functions run in this process, one invocation of each at a time."""
+"""Lambda functions in this process, each with one invocation at a time."""
 
 import importlib.util
 import json
@@ -21,7 +21,7 @@ from local.template import Function
 PAYLOAD_LIMIT: Final = 6_291_456  # bytes of JSON, in and out, of a synchronous invocation
 
 UNAUTHORIZED: Final = "Unauthorized"
-"""The error with which an authorizer refuses a token; no failure."""
+"""Message of the error by which an authorizer rejects a token; it is not a failure."""
 
 type Handler = Callable[[JsonObject, "LambdaContext"], object]
 
@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 class FunctionError(Exception):
-    """The function ended without an answer that Lambda would pass on."""
+    """Invocation without a response that Lambda would return."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class FunctionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """The second argument of a handler, as the Lambda runtime client makes it."""
+    """Second argument of a handler, with the fields of the Lambda runtime client."""
 
     function_name: str
     invoked_function_arn: str
@@ -53,25 +53,24 @@ class LambdaContext:
     tenant_id: None = None
 
     def get_remaining_time_in_millis(self) -> int:
-        """What is left of the template's timeout, never below zero.
+        """Return what remains of the template's timeout, never below zero.
 
-        A function that is over it is not stopped, so that one can sit in a debugger.
+        A function past its timeout is not stopped, so that a debugger can pause it.
         """
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
 class LambdaFunction:
-    """One execution environment: its module is loaded once and serves one event at a time.
+    """One execution environment: it loads its module once and handles one event at a time.
 
-    That is Lambda's own promise to the code, and Powertools leans on it: its resolver keeps the
-    current event on a class.
+    Powertools relies on this guarantee of Lambda: its resolver keeps the current event on a class.
     """
 
     def __init__(self, definition: Function, lock: AbstractContextManager[object]) -> None:
-        """Load the handler; *lock* is held during every invocation.
+        """Load the handler, and hold *lock* during every invocation.
 
         Raises:
-            TemplateError: there is no such handler.
+            TemplateError: the handler does not exist.
         """
         self._definition = definition
         self._lock = lock
@@ -81,25 +80,26 @@ class LambdaFunction:
             self._handler = _load_handler(definition)
 
     def invoke(self, payload: bytes) -> bytes:
-        """The function's answer to an event, both as JSON.
+        """Invoke the function with an event as JSON, and return its response as JSON.
 
         Raises:
-            FunctionError: it raised, or its answer is no JSON or too large; why is logged.
+            FunctionError: the handler raised, or its response is not JSON or too large. The
+                reason is logged.
         """
         event = json.loads(payload)
         with self._environment, self._lock:
             try:
                 result = self._handler(event, self._context())
-                answer = json.dumps(result, ensure_ascii=False).encode()
+                response = json.dumps(result, ensure_ascii=False).encode()
             except Exception as error:
-                # Whatever the code raises is the function's failure and not the gateway's.
+                # An exception of the handler is a failure of the function, not of the gateway.
                 if str(error) != UNAUTHORIZED:
                     _logger.exception("%s failed", self._definition.name)
                 raise FunctionError(str(error)) from error
-        if len(answer) > PAYLOAD_LIMIT:
-            _logger.error("%s answered with %d bytes", self._definition.name, len(answer))
+        if len(response) > PAYLOAD_LIMIT:
+            _logger.error("%s returned %d bytes", self._definition.name, len(response))
             raise FunctionError("Response payload size exceeded maximum allowed payload size")
-        return answer
+        return response
 
     def _context(self) -> LambdaContext:
         return LambdaContext(
@@ -119,12 +119,12 @@ def _load_handler(definition: Function) -> Handler:
     )
     handler: Handler | None = getattr(module, attribute, None)
     if handler is None:
-        raise TemplateError(f"{definition.code} has no handler {definition.handler}.")
+        raise TemplateError(f"{definition.code} does not define the handler {definition.handler}.")
     return handler
 
 
 def _load_module(name: str, path: Path) -> ModuleType:
-    """Run the file anew under a name of its own: every function calls its module `app`."""
+    """Run the file under a unique module name, because every function calls its module `app`."""
     spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise TemplateError(f"There is no function at {path}.")

@@ -1,6 +1,6 @@
 """API Gateway REST as an ASGI application.
 
-The order of checks is AWS's: route, throttle, token, policy, size, function. Not here: usage
+The order of checks is AWS's: route, throttle, token, policy, size, function. Not implemented: usage
 plans, request validators, VTL, access logs in CloudWatch.
 """
 
@@ -13,24 +13,24 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from local.authorizer import Invoke, TokenAuthorizer
-from local.encodings import decoded_body, encoded_answer
+from local.encodings import decode_body, encode_response
 from local.events import Request, proxy_event, request_context
 from local.functions import PAYLOAD_LIMIT, FunctionError
-from local.integration import proxy_answer
+from local.integration import proxy_response
 from local.intrinsics import JsonObject
-from local.responses import Answer, GatewayError, check_responses, gateway_answer
+from local.responses import GatewayError, Response, check_responses, gateway_response
 from local.routes import RouteMatch, match_route
 from local.template import Api
 from local.throttle import TokenBucket
 
-# Any: the edge of ASGI, whose messages are dictionaries of whatever their type says.
+# Any: the values of an ASGI message depend on its type.
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
-BODY_LIMIT: Final = 10 * 1024 * 1024  # bytes; Lambda's own limit on the event is lower still
+BODY_LIMIT: Final = 10 * 1024 * 1024  # bytes; Lambda's limit on the event is lower
 RAW_HEADERS: Final = "raw_headers"
-"""Key of the scope's state under which the server leaves the headers as they were spelled."""
+"""Key of the scope's state that holds the headers in the client's spelling."""
 
 _BODYLESS: Final = frozenset({204, 304})
 
@@ -38,11 +38,11 @@ _logger = logging.getLogger(__name__)
 
 
 class ClientGoneError(Exception):
-    """The client hung up before its request was complete."""
+    """Connection that the client closed before its request was complete."""
 
 
 class Gateway:
-    """The API of the template in front of functions that are invoked by logical id."""
+    """API of the template in front of its functions, which are named by logical id."""
 
     def __init__(
         self,
@@ -61,60 +61,60 @@ class Gateway:
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="gateway")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
+        """Handle one HTTP request."""
         request = _request(scope, self._api.base_path)
         try:
-            answer = await self._encode(await self._answer(request, receive), request)
+            response = await self._encode(await self._handle(request, receive), request)
         except ClientGoneError:
             return
-        _logger.info("%s %s %d", request.method, request.raw_path, answer.status)
-        await _respond(answer, send)
+        _logger.info("%s %s %d", request.method, request.raw_path, response.status)
+        await _respond(response, send)
 
-    def forget_callers(self) -> None:
-        """Empty the authorizers' caches."""
+    def clear_authorizer_caches(self) -> None:
+        """Clear the authorizers' caches."""
         for authorizer in self._authorizers.values():
             authorizer.clear_cache()
 
     def close(self) -> None:
-        """Let the requests under way finish."""
+        """Wait for the requests in flight."""
         self._threads.shutdown()
 
-    async def _answer(self, request: Request, receive: Receive) -> Answer:
+    async def _handle(self, request: Request, receive: Receive) -> Response:
         match = match_route(self._api.routes, request.method, request.raw_path)
         context = request_context(request, self._api, match.route if match else None)
         try:
-            known = _known(match)
+            known = _require_match(match)
             self._throttle()
             await self._authorize(request, known, context)
             body = await self._read(request, receive)
             event = proxy_event(request, context, self._api, known.parameters, body)
             return await self._integrate(known, event)
         except GatewayError as error:
-            return gateway_answer(error.kind, self._api, request, context)
+            return gateway_response(error.kind, self._api, request, context)
 
     def _throttle(self) -> None:
         if self._bucket and not self._bucket.take():
             raise GatewayError("THROTTLED")
 
     async def _read(self, request: Request, receive: Receive) -> bytes:
-        """The body; as AWS has it, one that is smaller than what is compressed stays as it is."""
+        """Read the body; like AWS, do not decode one below the minimum compression size."""
         body = await _read_body(request, receive)
         if len(body) < (self._api.minimum_compression_bytes or 0):
             return body
-        return await self._run(decoded_body, body, request, BODY_LIMIT)
+        return await self._run(decode_body, body, request, BODY_LIMIT)
 
-    async def _encode(self, answer: Answer, request: Request) -> Answer:
+    async def _encode(self, response: Response, request: Request) -> Response:
         minimum = self._api.minimum_compression_bytes
-        if minimum is None or len(answer.body) < minimum:
-            return answer
-        return await self._run(encoded_answer, answer, request)
+        if minimum is None or len(response.body) < minimum:
+            return response
+        return await self._run(encode_response, response, request)
 
     async def _authorize(self, request: Request, match: RouteMatch, context: JsonObject) -> None:
         if match.route.authorizer is not None:
             authorizer = self._authorizers[match.route.authorizer]
             context["authorizer"] = await self._run(authorizer.authorize, request, self._api)
 
-    async def _integrate(self, match: RouteMatch, event: JsonObject) -> Answer:
+    async def _integrate(self, match: RouteMatch, event: JsonObject) -> Response:
         payload = json.dumps(event, ensure_ascii=False).encode()
         if len(payload) > PAYLOAD_LIMIT:
             raise GatewayError("REQUEST_TOO_LARGE")
@@ -122,14 +122,14 @@ class Gateway:
             result = await self._run(self._functions[match.route.function], payload)
         except FunctionError as error:
             raise GatewayError("INTEGRATION_FAILURE") from error
-        return proxy_answer(result)
+        return proxy_response(result)
 
     async def _run[**P, R](self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
 
 
-def _known(match: RouteMatch | None) -> RouteMatch:
+def _require_match(match: RouteMatch | None) -> RouteMatch:
     if match is None:
         raise GatewayError("MISSING_AUTHENTICATION_TOKEN")
     return match
@@ -153,7 +153,7 @@ def _request(scope: Message, base_path: str) -> Request:
 
 
 async def _read_body(request: Request, receive: Receive) -> bytes:
-    """The whole body, of which never more than the limit is held."""
+    """Read the whole body, and never hold more than the limit."""
     if int(request.header("content-length") or 0) > BODY_LIMIT:
         raise GatewayError("REQUEST_TOO_LARGE")
     body = bytearray()
@@ -168,10 +168,12 @@ async def _read_body(request: Request, receive: Receive) -> bytes:
             return bytes(body)
 
 
-async def _respond(answer: Answer, send: Send) -> None:
-    body = b"" if answer.status in _BODYLESS else answer.body
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.status not in _BODYLESS:
+async def _respond(response: Response, send: Send) -> None:
+    body = b"" if response.status in _BODYLESS else response.body
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+    ]
+    if response.status not in _BODYLESS:
         headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

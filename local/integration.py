@@ -1,4 +1,4 @@
-"""What a function's answer becomes on the wire: the output format of a Lambda proxy integration."""
+"""Output format of a Lambda proxy integration."""
 
 import base64
 import binascii
@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from typing import Final
 
 from local.intrinsics import Json, JsonObject
-from local.responses import Answer, GatewayError, Headers
+from local.responses import GatewayError, Headers, Response
 
 _KEYS: Final = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"})
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _STATUSES: Final = range(200, 600)
-# The gateway frames the message itself.
+# The gateway sets these headers itself.
 _FRAMING: Final = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 
 
-def proxy_answer(result: bytes) -> Answer:
-    """The HTTP response that a function's JSON stands for.
+def proxy_response(result: bytes) -> Response:
+    """Build the HTTP response from a function's JSON.
 
-    On AWS base64 is decoded for the media types in `BinaryMediaTypes` only, here always.
+    AWS decodes base64 only for media types in `BinaryMediaTypes`; the local stack always does.
 
     Raises:
-        GatewayError: "Malformed Lambda proxy response", as the execution log on AWS has it: another
-            key, a status that is none, a body that is no string.
+        GatewayError: the response has an unknown key, an invalid status or a body that is not a
+            string. The execution log on AWS says "Malformed Lambda proxy response".
     """
     output = json.loads(result)
     if not isinstance(output, dict) or output.keys() - _KEYS or "statusCode" not in output:
@@ -35,7 +35,7 @@ def proxy_answer(result: bytes) -> Answer:
         raise GatewayError("INTEGRATION_FAILURE")
     if "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", "application/json"))
-    return Answer(_status(output["statusCode"]), headers, _body(output))
+    return Response(_status(output["statusCode"]), headers, _body(output))
 
 
 def _status(given: Json) -> int:
@@ -49,7 +49,7 @@ def _status(given: Json) -> int:
 
 
 def _headers(output: JsonObject) -> Headers:
-    """Both kinds as one list; of a name in both, the multi-value one holds."""
+    """Merge `headers` and `multiValueHeaders`; the latter wins for a name in both."""
     single, multiple = (
         {} if output.get(name) is None else output[name]
         for name in ("headers", "multiValueHeaders")

@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions, resolved for a stack that was never deployed."""
+"""CloudFormation's intrinsic functions, resolved without a deployment."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ type JsonObject = dict[str, Json]
 REGION: Final = "us-east-1"
 ACCOUNT_ID: Final = "123456789012"
 STACK_NAME: Final = "local-stack"
-"""Not `local`: the functions log under this name, and this package under that one."""
+"""Name of the stack and of the functions' logger, which must differ from this package's."""
 
 _PSEUDO_PARAMETERS: Final[Mapping[str, Json]] = {
     "AWS::AccountId": ACCOUNT_ID,
@@ -41,14 +41,14 @@ _PLACEHOLDER: Final = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class _NoValue:
-    """`AWS::NoValue`: what holds it is left out."""
+    """Type of `AWS::NoValue`, which removes the property that holds it."""
 
 
 _NO_VALUE: Final = _NoValue()
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML as CloudFormation reads it: short tags are functions, dates are strings."""
+    """YAML loader with CloudFormation's rules: short tags are functions, dates are strings."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class's own attribute
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
@@ -57,7 +57,7 @@ class _Loader(yaml.CSafeLoader):
 
 
 def _construct_tag(loader: _Loader, suffix: str, node: yaml.Node) -> JsonObject:
-    # Any: PyYAML does not type what it constructs.
+    # Any: PyYAML does not type its constructors.
     value: Any = _CONSTRUCT[type(node)](loader, node)
     if suffix == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
@@ -73,26 +73,26 @@ _Loader.add_multi_constructor("!", _construct_tag)
 
 
 def read_document(path: Path) -> JsonObject:
-    """The template as it is written, with the short tags spelled out.
+    """Read the template, with short tags as long ones.
 
     Raises:
-        TemplateError: there is no such file, or it holds no mapping.
+        TemplateError: the file does not exist, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise TemplateError(f"There is no template at {path}.") from None
+        raise TemplateError(f"The template {path} does not exist.") from None
     document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
     if not isinstance(document, dict):
-        raise TemplateError(f"{path} holds no template.")
+        raise TemplateError(f"{path} is not a template: its top level must be a mapping.")
     return document
 
 
 class Intrinsics:
-    """A document's values with every function in them worked out.
+    """Resolver of the intrinsic functions in a document.
 
-    Names and ARNs of resources are those AWS would give to a stack of that name; an attribute
-    that nothing here needs is only a recognisable word.
+    Resources get the names and ARNs that AWS would give them in a stack of that name. Attributes
+    that the local stack does not need resolve to a placeholder.
     """
 
     def __init__(self, document: JsonObject, parameters: Mapping[str, Json]) -> None:
@@ -117,24 +117,26 @@ class Intrinsics:
         }
 
     def resolve(self, value: Json) -> Json:
-        """The value without functions; what is `AWS::NoValue` is left out, or null at the top.
+        """Return the value with its functions resolved and without `AWS::NoValue`.
+
+        `AWS::NoValue` at the top is null.
 
         Raises:
-            TemplateError: a function or a name that is not known.
+            TemplateError: the value uses an unknown function or name.
         """
         resolved = self._resolve(value)
         return None if isinstance(resolved, _NoValue) else resolved
 
     def name(self, logical_id: str) -> str:
-        """The resource's name on AWS, as `Ref` gives it."""
+        """Return the resource's name, as `Ref` does."""
         return str(self._reference(logical_id))
 
     def arn(self, logical_id: str) -> str:
-        """The resource's ARN, as `Fn::GetAtt` gives it."""
+        """Return the resource's ARN, as `Fn::GetAtt` does."""
         return str(self._attribute([logical_id, "Arn"]))
 
     def is_created(self, logical_id: str) -> bool:
-        """Whether the resource's condition, if it has one, holds."""
+        """Return whether the resource has no condition, or one that holds."""
         condition = self._resource(logical_id).get("Condition")
         return condition is None or self._holds(str(condition))
 
@@ -148,7 +150,7 @@ class Intrinsics:
             if name in self._functions:
                 return self._functions[name](argument)
             if name.startswith("Fn::"):
-                raise TemplateError(f"The local gateway does not know the function {name}.")
+                raise TemplateError(f"The local stack does not support the function {name}.")
         resolved = ((key, self._resolve(item)) for key, item in value.items())
         return {key: item for key, item in resolved if not isinstance(item, _NoValue)}
 
@@ -205,7 +207,9 @@ class Intrinsics:
         try:
             return mapping(mapping(self._mappings[name])[first])[second]
         except KeyError:
-            raise TemplateError(f"The template maps nothing at {name}.{first}.{second}.") from None
+            raise TemplateError(
+                f"The template's mapping {name} has no entry {first}.{second}."
+            ) from None
 
     def _join(self, argument: Json) -> str:
         delimiter, parts = items(argument, 2)
@@ -243,7 +247,7 @@ def _parameter_values(document: JsonObject, overrides: Mapping[str, Json]) -> Ma
     for name, declaration in declared.items():
         value = overrides.get(name, mapping(declaration).get("Default"))
         if value is None:
-            raise TemplateError(f"The parameter {name} has no default and no value was given.")
+            raise TemplateError(f"The parameter {name} has no default: give it a value.")
         pattern = mapping(declaration).get("AllowedPattern")
         if pattern is not None and not re.fullmatch(as_text(pattern), as_text(value)):
             rule = mapping(declaration).get("ConstraintDescription", f"It matches {pattern}.")
@@ -254,32 +258,32 @@ def _parameter_values(document: JsonObject, overrides: Mapping[str, Json]) -> Ma
 
 
 def as_text(value: Json) -> str:
-    """A scalar as CloudFormation writes it into a string."""
+    """Return a scalar as CloudFormation writes it into a string."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def section(document: JsonObject, name: str) -> JsonObject:
-    """The mapping under *name*, empty where there is none."""
+    """Return the mapping under *name*, empty if there is none."""
     return mapping(document.get(name) or {})
 
 
 def mapping(value: Json) -> JsonObject:
-    """The value, which has to be a mapping."""
+    """Return the value, which must be a mapping."""
     if not isinstance(value, dict):
-        raise TemplateError(f"The template should hold a mapping where it has {value!r}.")
+        raise TemplateError(f"The template must have a mapping in place of {value!r}.")
     return value
 
 
 def items(value: Json, length: int | None = None) -> list[Json]:
-    """The value, which has to be a list, of *length* items if that is given."""
+    """Return the value, which must be a list, of *length* items if given."""
     if not isinstance(value, list) or (length is not None and len(value) != length):
         wanted = "a list" if length is None else f"a list of {length}"
-        raise TemplateError(f"The template should hold {wanted} where it has {value!r}.")
+        raise TemplateError(f"The template must have {wanted} in place of {value!r}.")
     return value
 
 
 def merged(shared: JsonObject, own: JsonObject) -> JsonObject:
-    """Lay `Globals` below a resource: mappings merge, lists add up, any other value yields."""
+    """Merge `Globals` into a resource: mappings merge, lists add up, other values override."""
     result = {**shared, **own}
     for name in shared.keys() & own.keys():
         above, below = shared[name], own[name]

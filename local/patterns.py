@@ -1,7 +1,7 @@
-"""Event filter patterns, by which an event source mapping leaves records out.
+"""Event filter patterns, by which an event source mapping selects records.
 
-The rules of the Lambda developer guide, "Filter rule syntax": equality, exists, prefix, suffix,
-anything-but and numeric ranges. DynamoDB numbers are strings in a record and compare as such.
+The rules are those of "Filter rule syntax" in the Lambda developer guide: equality, exists, prefix,
+suffix, anything-but and numeric ranges. DynamoDB numbers are strings in a record and compare so.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ _ORDERS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 
 def matches(pattern: JsonObject, event: Json) -> bool:
-    """Whether every field that the pattern names holds one of the values it lists."""
+    """Return whether every field of the pattern has one of the values that it lists."""
     fields = event if isinstance(event, dict) else {}
     return all(
         matches(wanted, fields.get(name))
@@ -32,7 +32,7 @@ def matches(pattern: JsonObject, event: Json) -> bool:
 
 def _rules(wanted: Json) -> list[Json]:
     if not isinstance(wanted, list):
-        raise TemplateError(f"A filter pattern lists values; {wanted!r} is no list.")
+        raise TemplateError(f"A filter pattern must have a list of values, got {wanted!r}.")
     return wanted
 
 
@@ -52,7 +52,7 @@ def _accepts(rule: Json, fields: JsonObject, name: str) -> bool:
         case {"numeric": list(bounds)}:
             return isinstance(value, int | float) and _is_within(value, bounds)
         case dict():
-            raise TemplateError(f"The local gateway does not know the filter rule {rule!r}.")
+            raise TemplateError(f"The local stack does not support the filter rule {rule!r}.")
         case _:
             return name in fields and value == rule
 

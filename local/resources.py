@@ -1,4 +1,4 @@
-"""The template's tables and buckets, made in an engine."""
+"""Tables and buckets of the template, created in an engine."""
 
 from typing import TYPE_CHECKING, Final, cast
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.client import DynamoDBStreamsClient
     from mypy_boto3_s3.client import S3Client
 
-# What makes a difference to a program; encryption, recovery and protection do not.
+# Properties that a client can observe; encryption, recovery and protection are not.
 _TABLE_PROPERTIES: Final = (
     "AttributeDefinitions",
     "BillingMode",
@@ -27,7 +27,7 @@ _TABLE_PROPERTIES: Final = (
 
 
 class Resources:
-    """The tables and buckets under the names that the functions know."""
+    """Tables and buckets under the names in the functions' environment."""
 
     def __init__(self, template: Template) -> None:
         self.template = template
@@ -38,10 +38,10 @@ class Resources:
         )
 
     def create(self) -> None:
-        """Make what is not there yet.
+        """Create the tables and buckets that do not exist.
 
         Raises:
-            EngineError: a table is there from an earlier start, and the template changed its keys.
+            EngineError: an existing table has other keys than the template.
         """
         present = self.dynamodb.list_tables()["TableNames"]
         for logical_id, properties in self.template.tables.items():
@@ -56,7 +56,7 @@ class Resources:
                 self.s3.create_bucket(Bucket=name)
 
     def recreate(self) -> None:
-        """Make every table anew, with its stream, and every bucket empty."""
+        """Replace every table, with its stream, and empty every bucket."""
         for logical_id, properties in self.template.tables.items():
             name = self.template.name(logical_id)
             self.dynamodb.delete_table(TableName=name)
@@ -65,12 +65,12 @@ class Resources:
             self._empty_bucket(self.template.name(logical_id))
 
     def stream_arn(self, table: str) -> str:
-        """The stream of a table, by the table's logical id."""
+        """Return the ARN of a table's stream, by the table's logical id."""
         description = self.dynamodb.describe_table(TableName=self.template.name(table))["Table"]
         return description["LatestStreamArn"]
 
     def close(self) -> None:
-        """Hang up, so that an engine that ends need not wait for us."""
+        """Close the connections, so that the engine can exit at once."""
         self.dynamodb.close()
         self.s3.close()
         self.streams.close()
@@ -91,7 +91,7 @@ class Resources:
         held: Json = cast("Json", self.dynamodb.describe_table(TableName=name)["Table"])
         if _keys(mapping(held)) != _keys(properties):
             raise EngineError(
-                f"The table {name} was made from another template: delete the data folder."
+                f"The table {name} has other keys than the template: delete the data folder."
             )
 
     def _empty_bucket(self, name: str) -> None:
@@ -101,7 +101,7 @@ class Resources:
 
 
 def _table_input(name: str, properties: JsonObject) -> "CreateTableInputTypeDef":
-    """The arguments of CreateTable: CloudFormation's properties, but for the stream's switch."""
+    """Return the arguments of CreateTable: CloudFormation's properties, and `StreamEnabled`."""
     given: JsonObject = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
     stream = section(properties, "StreamSpecification")
     if stream:

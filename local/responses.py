@@ -1,4 +1,4 @@
-"""What the gateway says for itself, dressed as the template's `GatewayResponses` want it."""
+"""Responses of the gateway itself, in the format of the template's `GatewayResponses`."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from local.template import Api, GatewayResponse
 
 type Headers = list[tuple[str, str]]
 
-# Statuses and messages of the gateway's own answers. A function that fails is answered 502, though
-# the guide's table of response types gives INTEGRATION_FAILURE as 504.
+# Statuses and messages of the gateway's own responses. A function that fails is a 502, though the
+# guide's table of response types has INTEGRATION_FAILURE as 504.
 _DEFAULTS: Final[Mapping[str, tuple[int, str | None]]] = {
     "ACCESS_DENIED": (403, "User is not authorized to access this resource"),
     "AUTHORIZER_CONFIGURATION_ERROR": (500, None),
@@ -33,7 +33,7 @@ _VARIABLE: Final = re.compile(r"\$(context|stageVariables)\.([A-Za-z][\w.]*\w)")
 
 
 class GatewayError(Exception):
-    """A request that the gateway answers itself, by one of AWS's gateway response types."""
+    """Request to which the gateway itself responds; *kind* is a gateway response type of AWS."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -41,7 +41,7 @@ class GatewayError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An HTTP response."""
 
     status: int
@@ -50,21 +50,20 @@ class Answer:
 
 
 def check_responses(api: Api) -> None:
-    """Word every answer once, for a request that nobody made.
+    """Render every gateway response once, for an example request.
 
     Raises:
-        TemplateError: one of them uses a variable that this gateway has no value for.
+        TemplateError: a gateway response uses a variable that the local stack does not support.
     """
     request = Request("GET", "/", "", (), "127.0.0.1")
     for kind in _DEFAULTS:
-        gateway_answer(kind, api, request, request_context(request, api, None))
+        gateway_response(kind, api, request, request_context(request, api, None))
 
 
-def gateway_answer(kind: str, api: Api, request: Request, context: JsonObject) -> Answer:
-    """The answer for a response type: its own in the template, or the default of its class.
+def gateway_response(kind: str, api: Api, request: Request, context: JsonObject) -> Response:
+    """Render the response of a type: its own in the template, or the default of its class.
 
-    Of the template's media types the one that the client accepts by name is taken, else JSON, else
-    the first.
+    The media type is the one in `Accept` if the template has it, else JSON, else the first.
     """
     status, message = _DEFAULTS[kind]
     default = f"DEFAULT_{status // 100}XX"
@@ -82,34 +81,37 @@ def gateway_answer(kind: str, api: Api, request: Request, context: JsonObject) -
         ("content-type", str(media_type)),
         ("x-amzn-requestid", request.request_id),
         ("x-amzn-errortype", kind),
-        *((name, _mapped(given, variables, request)) for name, given in chosen.headers.items()),
+        *(
+            (name, _header_value(given, variables, request))
+            for name, given in chosen.headers.items()
+        ),
     ]
     body = _VARIABLE.sub(
-        lambda match: _as_text(_looked_up(variables, match[1], match[2])),
+        lambda match: _as_text(_look_up(variables, match[1], match[2])),
         templates[str(media_type)],
     )
-    return Answer(chosen.status or status, headers, body.encode())
+    return Response(chosen.status or status, headers, body.encode())
 
 
 def _error(kind: str, message: str | None) -> JsonObject:
     return {"message": message, "messageString": json.dumps(message), "responseType": kind}
 
 
-def _mapped(given: str, variables: JsonObject, request: Request) -> str:
-    """A header's value: `'static'`, `context.x`, `stageVariables.x`, `method.request.header.x`."""
+def _header_value(given: str, variables: JsonObject, request: Request) -> str:
+    """Resolve `'static'`, `context.x`, `stageVariables.x` or `method.request.header.x`."""
     if given.startswith("'") and given.endswith("'"):
         return given[1:-1]
     source, _, name = given.partition(".")
     if source == "method" and name.startswith("request.header."):
         return request.header(name.removeprefix("request.header.")) or ""
-    return _as_text(_looked_up(variables, source, name))
+    return _as_text(_look_up(variables, source, name))
 
 
-def _looked_up(variables: JsonObject, source: str, name: str) -> Json:
+def _look_up(variables: JsonObject, source: str, name: str) -> Json:
     value: Json = variables.get(source, {})
     for part in name.split("."):
         if not isinstance(value, dict) or part not in value:
-            raise TemplateError(f"The local gateway knows no value for {source}.{name}.")
+            raise TemplateError(f"The local stack does not support the variable {source}.{name}.")
         value = value[part]
     return value
 

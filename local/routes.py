@@ -1,4 +1,4 @@
-"""Which route of the API a request is for."""
+"""Matching of requests to routes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ _ANY: Final = "ANY"
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """A route, with the values of its path's parameters, decoded."""
+    """Route with the decoded values of its path parameters."""
 
     route: Route
     parameters: Mapping[str, str]
 
 
 def match_route(routes: Sequence[Route], method: str, raw_path: str) -> RouteMatch | None:
-    """The route of a request, None if its path or its method is none of ours.
+    """Return the route of a request, or None if no route has its path and method.
 
-    As in a REST API's tree of resources, a literal segment is preferred to `{name}` and that to
-    `{name+}`, the resource is chosen before the method, an escaped slash stays in its segment, and
-    a slash at the end means nothing.
+    As in API Gateway, a literal segment precedes `{name}`, which precedes `{name+}`; the resource
+    is selected before the method; an escaped slash stays in its segment; a trailing slash is
+    ignored.
     """
     segments = raw_path.rstrip("/").split("/")
     found = [(route, values) for route in routes if (values := _values(route, segments))]
@@ -38,7 +38,7 @@ def match_route(routes: Sequence[Route], method: str, raw_path: str) -> RouteMat
 
 
 def _values(route: Route, segments: Sequence[str]) -> dict[str, str] | None:
-    """The parameters' values as they stand in the path; under "" whatever is literal."""
+    """Return the parameters' undecoded values, with literal segments under ""; None if no match."""
     pattern = route.path.rstrip("/").split("/")
     values: dict[str, str] = {}
     for index, (wanted, given) in enumerate(zip(pattern, segments, strict=False)):

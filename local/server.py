@@ -1,4 +1,4 @@
-"""HTTP on a loopback address: uvicorn in a thread, around one ASGI application."""
+"""HTTP server on a loopback address: uvicorn in a thread."""
 
 import errno
 import ipaddress
@@ -15,13 +15,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from local.errors import UnusableAddressError
 from local.gateway import RAW_HEADERS, Gateway
 
-# A predecessor that was killed notices within this time that it has to end.
+# A killed stack releases the port within this time.
 _PORT_PATIENCE_SECONDS: Final = 2.0
 _PORTS: Final = range(65536)
 
 
 class _Connection(h11.Connection):
-    """An HTTP connection that notes how the client spelled its headers; h11 lowers them."""
+    """HTTP connection that records the client's spelling of headers, which h11 lowercases."""
 
     def __init__(self, notes: dict[str, object], *args: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(*args)
@@ -35,11 +35,11 @@ class _Connection(h11.Connection):
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's protocol, whose requests carry their raw headers as state."""
+    """uvicorn's protocol with the raw headers in each request's state."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(*args, **kwargs)
-        # The state is copied into the scope right after the event that it was noted on.
+        # uvicorn copies the state into the scope right after the request event.
         self.app_state = dict(self.app_state)
         self.conn = _Connection(self.app_state, h11.SERVER)
 
@@ -55,7 +55,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """The application behind a bound socket."""
+    """Server of the application on a bound socket."""
 
     def __init__(self, gateway: Gateway, bound: socket.socket) -> None:
         self._gateway = gateway
@@ -79,33 +79,33 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The root, without a slash at the end."""
+        """Root URL without a trailing slash."""
         host, port = self._bound.getsockname()[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
-        """Serve, from now on and in the background."""
+        """Start to serve in the background."""
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         self._thread.start()
         self._uvicorn.listening.wait()
 
     def stop(self) -> None:
-        """Take no more requests, answer those that came, and give up the port."""
+        """Reject new requests, finish those in flight, and release the port."""
         self._uvicorn.should_exit = True
         self._thread.join()
         self._gateway.close()
 
 
 def bind_loopback(host: str, port: int) -> socket.socket:
-    """A socket on *port*, or on a free one if it is 0.
+    """Bind a socket to *port*, or to a free port if it is 0.
 
     Raises:
-        UnusableAddressError: the address is not a loopback one, or the port is none, or taken.
+        UnusableAddressError: the address is not a loopback one, or the port is invalid or in use.
     """
     family, address = _loopback_address(host)
     if port not in _PORTS:
-        raise UnusableAddressError(f"PORT must be from 0 to 65535, not {port}; 0 is any free port.")
-    # asyncio sends without delay on sockets that say that they are TCP; 40 ms a request otherwise.
+        raise UnusableAddressError(f"PORT must be from 0 to 65535, got {port}; 0 is any free port.")
+    # asyncio sets TCP_NODELAY only on sockets that name the protocol; without it, 40 ms a request.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     deadline = time.monotonic() + _PORT_PATIENCE_SECONDS
@@ -124,7 +124,7 @@ def bind_loopback(host: str, port: int) -> socket.socket:
 
 def _cannot_listen(address: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} of {address} is in use: stop what listens there, or set another PORT."
+        return f"Port {port} of {address} is in use: stop its process, or set another PORT."
     return f"Port {port} of {address} cannot be used: {error}."
 
 
@@ -132,7 +132,7 @@ def _loopback_address(host: str) -> tuple[socket.AddressFamily, str]:
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
-        address = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - to be refused
+        address = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - rejected below
     if not address.is_loopback:
         raise UnusableAddressError(
             f"HOST is {host}, but the local stack serves loopback addresses only, such as "

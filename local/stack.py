@@ -1,4 +1,4 @@
-"""The template's stack, running on this machine."""
+"""Stack of the template on this machine."""
 
 import json
 import os
@@ -24,7 +24,7 @@ DATA: Final = Path(__file__).parents[1] / ".local"
 
 
 class DevStack:
-    """API, functions, tables, buckets and streams, made by `start`."""
+    """API, functions, tables, buckets and streams; `start` creates it."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class DevStack:
         self.template = template
         self.engine = engine
         self.resources = resources
-        """The engine's clients, to be used with `engine.lock` held."""
+        """Tables and buckets, with clients that need `engine.lock` held."""
         with engine.lock:
             resources.create()
         self._functions = {
@@ -64,17 +64,17 @@ class DevStack:
         overrides: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> Iterator[Self]:
-        """Run the stack until the block is left; port 0 is any free one.
+        """Run the stack for the block; port 0 is any free port.
 
-        *parameters* are the template's, where they are not at their defaults; *overrides* are
-        environment variables that hold against those of the template. The *clock*, in seconds, is
-        the gateway's: its throttle and its authorizers' caches go by it.
+        *parameters* are values of template parameters; *overrides* are environment variables that
+        replace those of the template. The gateway's throttle and its authorizers' caches use
+        *clock*, in seconds.
 
         Raises:
-            LocalStackError: it cannot run; the message says why.
+            LocalStackError: the stack cannot run; the message says why.
         """
         with ExitStack() as exits:
-            # moto keeps nothing in the folder, and an endpoint's data is not ours to guard.
+            # moto keeps no data, and the data of an endpoint is outside of the folder.
             claim = exits.enter_context(claimed(data)) if engine == "ministack" else None
             bound = exits.enter_context(bind_loopback(host, port))
             read = Template.loaded(template, parameters or {})
@@ -93,22 +93,22 @@ class DevStack:
 
     @property
     def url(self) -> str:
-        """The root of the API, without a slash at the end."""
+        """Root URL of the API without a trailing slash."""
         return self._server.url + self.template.api.base_path
 
     def reset(self) -> None:
-        """Begin again with empty tables and buckets, and with authorizers that know nobody."""
+        """Empty the tables and buckets, and clear the authorizers' caches."""
         with self._poller.paused(), self.engine.lock:
             self.resources.recreate()
-        self._gateway.forget_callers()
+        self._gateway.clear_authorizer_caches()
 
     def drain_streams(self) -> None:
-        """Wait until the functions on streams have seen every change made so far."""
+        """Wait until the functions on streams have handled every change made so far."""
         self._poller.drain()
 
     @contextmanager
     def _described(self, file: Path) -> Iterator[None]:
-        """Have a *file* that says how other processes reach the tables, until the block is left."""
+        """Keep a *file* for the block that tells other processes how to reach the tables."""
         name = self.template.name
         outputs = {
             "ConversationsTableName": name("ConversationsTable"),
@@ -142,12 +142,16 @@ class DevStack:
 
 
 def _environment(functions: Iterable[Function]) -> dict[str, str]:
-    """The variables of all functions: they share this process, so none may mean two things."""
+    """Merge the variables of all functions, which share this process.
+
+    Raises:
+        TemplateError: functions have different values for one variable.
+    """
     variables: dict[str, str] = {}
     for function in functions:
         for name, value in function.environment.items():
             if variables.setdefault(name, value) != value:
                 raise TemplateError(
-                    f"{name} differs between functions, which the local stack runs in one process."
+                    f"{name} differs between functions, which share the local stack's one process."
                 )
     return variables

@@ -1,4 +1,4 @@
-"""What a stack holds from the start: a key, and the conversation of the documentation's example."""
+"""First key and first conversation of a stack, and the message that shows them."""
 
 import json
 import re
@@ -31,15 +31,15 @@ _EXAMPLE: Final = {
 
 
 def issue_key(stack: DevStack, chosen: str | None, memory: Path) -> str:
-    """A key that opens the stack: the chosen one, or that of the last start, or a new one.
+    """Return a key for the stack: the chosen one, else that of the last start, else a new one.
 
-    Whatever the key, the account is the same, so that a stack with a memory shows its data again.
+    All keys belong to one account, so that any of them reaches the data of earlier starts.
 
     Raises:
-        UnusableKeyError: the chosen key is none.
+        UnusableKeyError: the chosen key is invalid.
     """
     if chosen is not None and not re.fullmatch(r"[!-~]{1,256}", chosen):
-        raise UnusableKeyError("API_KEY is 1 to 256 visible ASCII characters without a space.")
+        raise UnusableKeyError("API_KEY must be 1 to 256 visible ASCII characters without a space.")
     remembered = memory.read_text() if memory.exists() else None
     keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
     try:
@@ -56,11 +56,8 @@ def issue_key(stack: DevStack, chosen: str | None, memory: Path) -> str:
     return key
 
 
-def hold_documented_conversation(stack: DevStack) -> None:
-    """Have the documentation's conversation in the key's account.
-
-    If it is there, it stays as it is; if it was deleted, it is made anew.
-    """
+def create_documented_conversation(stack: DevStack) -> None:
+    """Create the documentation's conversation in the key's account, unless it exists."""
     resources, name = stack.resources, stack.template.name
     owner, table = owner_of(ACCOUNT, ""), Table(resources.dynamodb, name("ConversationsTable"))
     with ThreadPoolExecutor(max_workers=1) as executor, stack.engine.lock:
@@ -74,27 +71,27 @@ def hold_documented_conversation(stack: DevStack) -> None:
 
 
 def read_documented_conversation(url: str, key: str) -> None:
-    """Ask for the conversation by HTTP, which shows that every part of the stack answers."""
-    _ask(_request(f"{url}{CONVERSATIONS_PATH}/{CONVERSATION_ID}", key))
+    """Get the conversation over HTTP, which checks that every part of the stack works."""
+    _send(_request(f"{url}{CONVERSATIONS_PATH}/{CONVERSATION_ID}", key))
 
 
 def example_exchange(url: str, key: str) -> str:
-    """A request by HTTP and its answer, as text: the documentation's append, but only once.
+    """Return the text of a request and its response: the documentation's append, done once.
 
-    If the conversation holds items, from an earlier start or from a client, its newest is read.
+    If the conversation already has items, the request reads the newest of them instead.
     """
     newest = _request(f"{_items_url(url)}?order=desc&limit=1", key)
-    answer = json.loads(_ask(newest))
-    if answer["data"]:
-        return f"GET {newest.selector}\n\n{json.dumps(answer, indent=2)}"
+    response = json.loads(_send(newest))
+    if response["data"]:
+        return f"GET {newest.selector}\n\n{json.dumps(response, indent=2)}"
     body = json.dumps(_EXAMPLE)
     append = _request(_items_url(url), key, body)
-    answer = json.loads(_ask(append))
-    return f"POST {append.selector}\n{body}\n\n{json.dumps(answer, indent=2)}"
+    response = json.loads(_send(append))
+    return f"POST {append.selector}\n{body}\n\n{json.dumps(response, indent=2)}"
 
 
-def pasted_lines(url: str, key: str) -> str:
-    """A line of curl, and one of Python for each SDK, that append the example again."""
+def example_commands(url: str, key: str) -> str:
+    """Return commands that append the example again: curl, and Python with each SDK."""
     curl = [
         *("curl", _items_url(url), "-H", f"Authorization: Bearer {key}"),
         *("-H", "Content-Type: application/json", "-d", json.dumps(_EXAMPLE)),
@@ -130,9 +127,9 @@ def _request(url: str, key: str, body: str | None = None) -> urllib.request.Requ
     return urllib.request.Request(url, data, headers)  # noqa: S310 - our own HTTP address
 
 
-def _ask(request: urllib.request.Request) -> bytes:
-    """The body of the answer, past any proxy of the environment."""
+def _send(request: urllib.request.Request) -> bytes:
+    """Return the response's body; ignore proxies of the environment."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=30) as answer:
-        body: bytes = answer.read()
+    with opener.open(request, timeout=30) as response:
+        body: bytes = response.read()
         return body

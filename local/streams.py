@@ -1,10 +1,10 @@
-"""DynamoDB streams delivered to functions, as Lambda's event source mappings do.
+"""Delivery of DynamoDB streams to functions, as by Lambda's event source mappings.
 
-Records come in order and at least once, in batches of the mapping's size, past its filters. A
-batch that fails is sent again at once, from the first record the function names if it may name one,
-split in two if the mapping says so, until the mapping's retries (ten where it has no limit) are
-spent; then it is dropped with a line in the log, where AWS would send it to the on-failure
-destination. Batching windows, record age and parallelism are not here.
+Filtered records arrive in order and at least once, in batches of the mapping's size. A failed batch
+is retried at once: from the first record that the function reports, if the mapping allows reports,
+and split in two, if the mapping bisects. After the mapping's retries (ten if unlimited) the batch
+is dropped and logged, where AWS would send it to the on-failure destination. Batching windows,
+record age and parallelism are not implemented.
 """
 
 import base64
@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 class EventSourceMapping:
-    """The records of one batch on their way to a function."""
+    """Delivery of a stream's records to a function, with filters, batches and retries."""
 
     def __init__(self, subscription: Subscription, invoke: Invoke) -> None:
         self._subscription = subscription
@@ -43,37 +43,37 @@ class EventSourceMapping:
         self._filters = [mapping(json.loads(given)) for given in subscription.filters]
 
     def deliver(self, records: Sequence[JsonObject]) -> None:
-        """Hand over the records that pass, batch by batch."""
+        """Invoke the function with the records that pass the filters, batch by batch."""
         passed = [record for record in records if self._passes(record)]
         size, retries = self._subscription.batch_size, self._subscription.retries
         for start in range(0, len(passed), size):
-            self._hand_over(passed[start : start + size], _PATIENCE if retries < 0 else retries)
+            self._deliver_batch(passed[start : start + size], _PATIENCE if retries < 0 else retries)
 
     def _passes(self, record: JsonObject) -> bool:
         return not self._filters or any(matches(given, record) for given in self._filters)
 
-    def _hand_over(self, batch: Sequence[JsonObject], retries: int) -> None:
+    def _deliver_batch(self, batch: Sequence[JsonObject], retries: int) -> None:
         failed_at = self._attempt(batch)
         if failed_at is None:
             return
         rest = batch[failed_at:]
         if retries == 0:
-            _logger.error("%d stream records were given up, as the template says", len(rest))
+            _logger.error("%d stream records were dropped after the template's retries", len(rest))
             return
         middle = (len(rest) + 1) // 2 if self._subscription.bisects else len(rest)
-        self._hand_over(rest[:middle], retries - 1)
+        self._deliver_batch(rest[:middle], retries - 1)
         if rest[middle:]:
-            self._hand_over(rest[middle:], retries - 1)
+            self._deliver_batch(rest[middle:], retries - 1)
 
     def _attempt(self, batch: Sequence[JsonObject]) -> int | None:
-        """Where in the batch the function failed, None if it did not."""
+        """Invoke the function, and return the index of the first failed record, or None."""
         try:
-            answer = json.loads(self._invoke(json.dumps({"Records": [*batch]}).encode()))
+            response = json.loads(self._invoke(json.dumps({"Records": [*batch]}).encode()))
         except FunctionError:
             return 0
-        if not self._subscription.reports_failures or not isinstance(answer, dict):
+        if not self._subscription.reports_failures or not isinstance(response, dict):
             return None
-        named = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures") or []}
+        named = {failure["itemIdentifier"] for failure in response.get("batchItemFailures") or []}
         if not named:
             return None
         numbers = [mapping(record["dynamodb"])["SequenceNumber"] for record in batch]
@@ -81,7 +81,7 @@ class EventSourceMapping:
 
 
 class Stream:
-    """A reader of one table's stream, from its oldest record on."""
+    """Reader of one table's stream, from its oldest record on."""
 
     def __init__(self, client: "DynamoDBStreamsClient", arn: str) -> None:
         self._client = client
@@ -89,7 +89,7 @@ class Stream:
         self._iterators: dict[str, str | None] = {}
 
     def read(self) -> list[JsonObject]:
-        """The records since the last time; none if there is nothing new."""
+        """Return the records since the last read."""
         self._find_shards()
         return [record for shard in self._iterators for record in self._read_shard(shard)]
 
@@ -97,20 +97,20 @@ class Stream:
         description = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]
         for shard in description.get("Shards", []):
             if shard["ShardId"] not in self._iterators:
-                answer = self._client.get_shard_iterator(
+                response = self._client.get_shard_iterator(
                     StreamArn=self._arn,
                     ShardId=shard["ShardId"],
                     ShardIteratorType="TRIM_HORIZON",
                 )
-                self._iterators[shard["ShardId"]] = answer["ShardIterator"]
+                self._iterators[shard["ShardId"]] = response["ShardIterator"]
 
     def _read_shard(self, shard: str) -> Iterator[JsonObject]:
         while iterator := self._iterators[shard]:
-            answer = self._client.get_records(ShardIterator=iterator)
-            self._iterators[shard] = answer.get("NextShardIterator")
-            if not answer["Records"]:
+            response = self._client.get_records(ShardIterator=iterator)
+            self._iterators[shard] = response.get("NextShardIterator")
+            if not response["Records"]:
                 return
-            yield from (self._event_record(record) for record in answer["Records"])
+            yield from (self._event_record(record) for record in response["Records"])
 
     def _event_record(self, record: "RecordTypeDef") -> JsonObject:
         event = cast("JsonObject", _as_json(cast("object", record)))
@@ -118,7 +118,7 @@ class Stream:
 
 
 class StreamPoller:
-    """A thread that carries records from streams to functions until it is stopped."""
+    """Thread that delivers records from streams to functions."""
 
     def __init__(
         self,
@@ -133,14 +133,14 @@ class StreamPoller:
         self._streams = open_streams()
 
     def start(self) -> None:
-        """Begin to carry."""
+        """Start to deliver."""
         self._thread.start()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Hold still while tables are replaced; then read the streams of the new ones.
+        """Pause while the block replaces tables, then read the streams of the new ones.
 
-        The reader's lock comes before the engine's lock, as in `_carry`.
+        The reader's lock is taken before the engine's lock, as in `_poll`.
         """
         with self._one_reader:
             yield
@@ -148,12 +148,12 @@ class StreamPoller:
                 self._streams = self._open_streams()
 
     def drain(self) -> None:
-        """Deliver everything that is in the streams now, and what it leads to."""
-        while self._carry():
+        """Deliver all records, including those that the deliveries themselves cause."""
+        while self._poll():
             pass
 
     def stop(self) -> None:
-        """Deliver what is left and end."""
+        """Deliver the remaining records, and end the thread."""
         self._stopping.set()
         self._thread.join()
         self._drain_if_possible()
@@ -166,21 +166,21 @@ class StreamPoller:
         try:
             self.drain()
         except (BotoCoreError, ClientError):
-            _logger.exception("The streams cannot be read")
+            _logger.exception("Reading the streams failed")
 
-    def _carry(self) -> int:
+    def _poll(self) -> int:
         with self._one_reader:
             count = 0
-            for stream, deliveries in self._streams:
+            for stream, subscriber in self._streams:
                 with self._lock:
                     records = stream.read()
-                deliveries.deliver(records)
+                subscriber.deliver(records)
                 count += len(records)
             return count
 
 
 def _as_json(value: object) -> Json:
-    """A record of boto3 as Lambda writes it: seconds for times, base64 for bytes."""
+    """Return a record of boto3 as Lambda's JSON: seconds for times, base64 for bytes."""
     match value:
         case dict():
             return {str(name): _as_json(item) for name, item in value.items()}

@@ -1,4 +1,4 @@
-"""`template.yaml` as the local stack needs it: what is served, run and stored."""
+"""Parts of `template.yaml` that the local stack uses: routes, functions, tables, buckets."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ _LAMBDA_DEFAULTS: Final[JsonObject] = {"Timeout": 3, "MemorySize": 128}
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method of a resource: `POST /conversations/{conversation_id}`, say."""
+    """Method of a resource, such as `POST /conversations/{conversation_id}`."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Authorizer:
-    """A TOKEN authorizer and when its function is asked."""
+    """TOKEN authorizer, with its validation of tokens and its cache time."""
 
     function: str
     header: str
@@ -48,7 +48,7 @@ class Authorizer:
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """What the gateway says instead of its own words; no status keeps the gateway's."""
+    """Response that replaces one of the gateway's own; without a status, the gateway's is kept."""
 
     status: int | None
     headers: Mapping[str, str]
@@ -57,7 +57,7 @@ class GatewayResponse:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Requests that the stage lets in: *rate* a second, and *burst* at once."""
+    """Rate limit of the stage: *rate* requests a second, and *burst* at once."""
 
     rate: float
     burst: float
@@ -65,7 +65,7 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The REST API with its one stage."""
+    """REST API with its one stage."""
 
     name: str
     stage: str
@@ -75,14 +75,14 @@ class Api:
     responses: Mapping[str, GatewayResponse]
     throttle: Throttle | None
     minimum_compression_bytes: int | None
-    """None if answers are never compressed."""
+    """Size from which responses are compressed; None for never."""
     base_path: str
-    """What a domain puts before every path: `/chat`, say, or nothing."""
+    """Base path of the domain, such as `/chat`, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A function's event source mapping on a table's stream."""
+    """Event source mapping of a function on a table's stream."""
 
     table: str
     filters: Sequence[str]
@@ -90,12 +90,12 @@ class Subscription:
     reports_failures: bool
     bisects: bool
     retries: int
-    """-1 for as often as it takes."""
+    """Number of retries; -1 for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A Lambda function: where its code is and what it is told."""
+    """Lambda function, with its code and configuration."""
 
     logical_id: str
     name: str
@@ -109,7 +109,7 @@ class Function:
 
 
 class Template:
-    """One document, its parameters given or at their defaults."""
+    """Template with values for its parameters."""
 
     def __init__(self, path: Path = TEMPLATE, parameters: Mapping[str, Json] | None = None) -> None:
         self._folder = path.parent
@@ -118,10 +118,10 @@ class Template:
 
     @classmethod
     def loaded(cls, path: Path, parameters: Mapping[str, Json]) -> Self:
-        """The template with every part of it read once, so that a fault shows at the start.
+        """Load the template, and read every part of it, so that errors appear at the start.
 
         Raises:
-            TemplateError: the first fault.
+            TemplateError: the template is invalid or not supported.
         """
         template = cls(path, parameters)
         for part in (template.api, template.functions, template.tables, template.buckets):
@@ -129,12 +129,12 @@ class Template:
         return template
 
     def name(self, logical_id: str) -> str:
-        """The resource's name, as the functions know it."""
+        """Return the resource's name, as in the functions' environment."""
         return self._intrinsics.name(logical_id)
 
     @cached_property
     def api(self) -> Api:
-        """The API; there has to be exactly one."""
+        """The API of the template, which must have exactly one."""
         [logical_id] = self._ids("AWS::Serverless::Api")
         properties = self._properties(logical_id)
         auth = section(properties, "Auth")
@@ -250,7 +250,7 @@ class Template:
 
     def _authorizer(self, given: JsonObject) -> Authorizer:
         if given.get("FunctionPayloadType", "TOKEN") != "TOKEN":
-            raise TemplateError("The local gateway knows authorizers of the type TOKEN only.")
+            raise TemplateError("The local stack supports only authorizers of the type TOKEN.")
         identity = section(given, "Identity")
         expression = identity.get("ValidationExpression")
         return Authorizer(
@@ -266,7 +266,7 @@ class Template:
                 own = self._intrinsics.arn(logical_id)
                 if arn == own or arn.startswith(f"{own}:"):  # with a version or an alias
                     return logical_id
-        raise TemplateError(f"{arn} is no function and no table of the stack {STACK_NAME}.")
+        raise TemplateError(f"{arn} is neither a function nor a table of the stack {STACK_NAME}.")
 
 
 def _events(properties: JsonObject, kind: str) -> Iterator[JsonObject]:
@@ -276,10 +276,12 @@ def _events(properties: JsonObject, kind: str) -> Iterator[JsonObject]:
 
 
 def _throttle(settings: Sequence[Json]) -> Throttle | None:
-    """The limits of all methods; AWS could give each method its own."""
+    """Return the limits of all methods; limits of single methods are not supported."""
     for setting in map(mapping, settings):
         if (setting["ResourcePath"], setting["HttpMethod"]) != ("/*", "*"):
-            raise TemplateError("The local gateway knows settings of all methods at once only.")
+            raise TemplateError(
+                "The local stack supports only MethodSettings for all methods (`/*`, `*`)."
+            )
         return Throttle(
             rate=float(as_text(setting["ThrottlingRateLimit"])),
             burst=float(as_text(setting["ThrottlingBurstLimit"])),

@@ -1,4 +1,4 @@
-"""The stage's throttle: a token bucket, as API Gateway's guide describes it."""
+"""Throttle of the stage: a token bucket, as in API Gateway's guide."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,9 @@ from local.template import Throttle
 
 
 class TokenBucket:
-    """One bucket for all routes and all keys, full at the start.
+    """Token bucket for all routes and keys, full at the start.
 
-    On AWS it is a target that many machines aim at together; here it is exact.
+    On AWS the limit is a target for many machines together; here it is exact.
     """
 
     def __init__(self, throttle: Throttle, clock: Callable[[], float]) -> None:
@@ -18,7 +18,7 @@ class TokenBucket:
         self._seen_at = clock()
 
     def take(self) -> bool:
-        """Whether one more request is let in, which then is counted."""
+        """Take a token for one request; return whether there was one."""
         now = self._clock()
         gained = (now - self._seen_at) * self._throttle.rate
         self._tokens = min(self._throttle.burst, self._tokens + gained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 LAYER = ROOT / "layers" / "conversations" / "conversations"
 CLI = ROOT / "cli" / "conversations_cli"
+TESTS = ROOT / "tests"
 
 MAY_IMPORT = {
     "errors": set[str](),
@@ -83,6 +85,15 @@ def test_what_is_deployed_or_installed_imports_no_development_code(path: Path) -
 )
 def test_what_runs_in_lambda_does_not_import_the_command_line(path: Path) -> None:
     assert "conversations_cli" not in tops(path)
+
+
+@pytest.mark.parametrize("path", modules(TESTS), ids=lambda path: str(path.relative_to(TESTS)))
+def test_helpers_of_tests_are_in_support_or_beside_their_tests(path: Path) -> None:
+    folder = path.relative_to(TESTS).parts[0]
+    shared = {name.split(".")[1] for name in imported(path) if name.startswith("tests.")}
+
+    assert not [name for name in imported(path) if re.search(r"\btests\..*\btest_\w+", name)]
+    assert shared <= {"conftest", "support", folder}
 
 
 @pytest.mark.parametrize(

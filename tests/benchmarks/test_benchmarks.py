@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from benchmarks import events
 from benchmarks.comparisons import figure, ratio, table_of
 from benchmarks.worker import Context
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from local.stack import DevStack
 
-PEER = Path(__file__).parents[2] / "benchmarks" / "peers" / "fastapi" / "app.py"
+PEER = ROOT / "benchmarks" / "peers" / "fastapi" / "app.py"
 
 
 def test_a_ratio_is_the_median_of_its_pairs() -> None:

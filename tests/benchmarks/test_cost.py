@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,13 +20,14 @@ from benchmarks.cost import (
 from benchmarks.prices import Prices
 from benchmarks.request_units import Workload
 from local.template import Template
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from local.resources import Resources
 
 pytestmark = pytest.mark.xdist_group("costs")
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
+PAGE = (DOCS / "cost.md").read_text()
 PRICES = Prices.load()
 
 

@@ -18,7 +18,8 @@ from conversations.storage.purge import purge_conversation
 from conversations.storage.store import Store
 from conversations_cli import export as exporting
 from tests.support.commands import asked, done, invoke
-from tests.support.stored import NOISE, World, said
+from tests.support.http_helpers import NOISE
+from tests.support.stored import World, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

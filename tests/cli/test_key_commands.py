@@ -20,6 +20,7 @@ from moto.core import set_initial_no_auth_action_count
 from conversations_cli import key_use
 from conversations_cli.__main__ import main
 from conversations_cli.key_commands import keys
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from conversations.auth.api_keys import ApiKeyRepository
     from local.stack import DevStack
 
-GUIDE, README = (Path(__file__).parents[2] / name for name in ("docs/keys.md", "README.md"))
+GUIDE, README = (ROOT / name for name in ("docs/keys.md", "README.md"))
 STACKS = re.findall(
     r'^stack_name = "(.+)"$', README.with_name("samconfig.toml").read_text(), re.MULTILINE
 )

@@ -8,19 +8,20 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests.support.commands import asked, done, invoke
+from tests.support.http_helpers import NOISE
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("local commands")  # they share a stack
-ROOT = Path(__file__).parents[2]
 KILLED = """
 import itertools, os, signal, sys
 from botocore.client import BaseClient
@@ -35,7 +36,6 @@ from conversations_cli.__main__ import main
 main(sys.argv[3:])
 """
 """A command that kills itself when it calls an operation of AWS for the given time."""
-NOISE = "".join(f"{number:x}" for number in range(30_000))
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from conversations.auth.api_keys import ApiKeyRepository
 from conversations_cli import transcripts
 from conversations_cli import usage as usage_module
 from tests.support.commands import asked, done, invoke
-from tests.support.stored import NOISE, World, said
+from tests.support.http_helpers import NOISE
+from tests.support.stored import World, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

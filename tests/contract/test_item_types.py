@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import pytest
@@ -12,11 +11,12 @@ import pytest
 from conversations import ids
 from conversations.contract.items import Item
 from tests.support.contract_cases import EXAMPLES, INVALID, answered
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
+PAGE = DOCS / "compatibility.md"
 
 
 def type_of(member: Any) -> str:

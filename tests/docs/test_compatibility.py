@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import reduce
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -16,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from conversations.http.dialects import PREFIXES
 from conversations.http.rendering import MAX_ADDED_BYTES, as_openai
-from tests.http.test_rendering import SAMPLES, whole
 from tests.support.contract_cases import EXAMPLES
+from tests.support.paths import DOCS
+from tests.support.returned_items import SAMPLES, as_returned
 from tests.support.sdk_report import OPERATIONS
 from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS
 from tests.support.sdk_walkthroughs import AGENTS, LLAMA_STACK, MKA1_RELEASES, NODE, PYTHON
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.http_helpers import Json
 
-PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text()
+PAGE = (DOCS / "compatibility.md").read_text()
 PICTURE: Json = {
     "id": "picture",
     "type": "custom_tool_call_output",
@@ -45,7 +45,7 @@ def rows(head: str) -> list[list[str]]:
 
 def is_read_by_mka1(item: Json) -> bool:
     try:
-        MKA1_TYPES.validate_python(whole(item))
+        MKA1_TYPES.validate_python(as_returned(item))
     except ValidationError:
         return False
     return True
@@ -97,7 +97,7 @@ def test_its_operations_are_those_of_the_sdks() -> None:
                 for kind in get_args(get_args(ConversationItem)[0])
             },
         ),
-        (4, {whole(item)["type"] for _, item in EXAMPLES if not is_read_by_mka1(item)}),
+        (4, {as_returned(item)["type"] for _, item in EXAMPLES if not is_read_by_mka1(item)}),
     ],
     ids=["of mka1", "to OpenAI", "from OpenAI", "unread"],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import botocore.session
@@ -15,17 +14,16 @@ from botocore import xform_name
 
 from conversations.telemetry import METRICS
 from conversations_cli.__main__ import main
-from local.intrinsics import Intrinsics, mapping, read_document, section
-from local.template import TEMPLATE
-from tests.template.test_monitoring import ALARMS, log_of_everything
+from local.intrinsics import Intrinsics, mapping, section
+from tests.support.monitoring import ALARMS, DOCUMENT, log_of_every_metric
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.stack import DevStack
 
-PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-DOCUMENT = read_document(TEMPLATE)
+PAGE = (DOCS / "operations.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"\n\n((?: {4,}.+\n)+)", PAGE)
 QUERIES = re.findall(r"--query-string '(.+?)'\n", PAGE)
 ASKED = re.findall(r"aws logs start-query (.+?)--query-string", PAGE, flags=re.DOTALL)
@@ -104,7 +102,7 @@ AWS_COMMANDS = sorted({*aws_commands()}, key=str)
 @pytest.fixture(scope="module")
 def fields(running_stack: DevStack) -> set[str]:
     """The fields of all lines that functions and API Gateway write."""
-    text = log_of_everything(running_stack).text.getvalue()
+    text = log_of_every_metric(running_stack).text.getvalue()
     lines = [json.loads(line) for line in text.splitlines()]
     api = Intrinsics(DOCUMENT, {"AccessLogs": "AccountRole"}).resolve(
         section(mapping(section(DOCUMENT, "Resources")["Api"]), "Properties")["AccessLogSetting"]

@@ -15,6 +15,7 @@ import pytest
 from conversations.http.dialects import PREFIXES
 from local import startup_message
 from tests.support.http_helpers import HELLO
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     import httpx
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 URL = "http://127.0.0.1:8000"
 QUESTION = HELLO["content"]
 
 
 @pytest.fixture
 def key(stack: DevStack, issue_key: IssueKey) -> str:
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     return issue_key(startup_message.ACCOUNT)
 
 

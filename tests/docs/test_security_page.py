@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import DOCS
+
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
-PAGE = (ROOT / "docs" / "security.md").read_text()
+PAGE = (DOCS / "security.md").read_text()
 NAMED = sorted(set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", PAGE)))
 LINES = sorted(set(re.findall(r"`([\w:]+: [!\w: ]+)`", PAGE)))
 

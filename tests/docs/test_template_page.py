@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import runpy
-from pathlib import Path
 
 import pytest
 
 from local.intrinsics import read_document, section
 from local.template import TEMPLATE
+from tests.support.paths import DOCS, ROOT
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "template.md").read_text(encoding="utf-8")
+TEXT = (DOCS / "template.md").read_text(encoding="utf-8")
 MAKER = runpy.run_path(str(ROOT / "tools" / "parameters_page.py"))
 PROPERTIES = TEXT.split("## Properties and their pages")[1]
 ROWS = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", PROPERTIES, flags=re.MULTILINE)[2:]

@@ -10,7 +10,6 @@ import signal
 import ssl
 import subprocess
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -21,11 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from local.engines import changed_environment, running_ministack
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools/sam/bin/sam"
 CLI = ROOT / ".venv/bin/conversations"
 SOURCES = ("functions", "layers", "tools", "template.yaml", "samconfig.toml")

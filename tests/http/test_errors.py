@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 import openai
@@ -19,13 +18,15 @@ from local.template import TEMPLATE
 from tests.support.fault_injection import CANCELED, Faults, refusal
 from tests.support.http_helpers import HELLO, Json, error_of
 from tests.support.log_lines import module_of
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from tests.support.issue_key import IssueKey
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+DOCUMENT = (DOCS / "errors.md").read_text(encoding="utf-8")
 ITEMS = "/conversations/{conversation}/items"
 CONFLICT = refusal(CANCELED, "TransactionConflict", "None")
 

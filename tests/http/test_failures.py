@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conversations.storage import backoff
 from functions.api import app as api
 from tests.support.fault_injection import Faults, connection_errors, refusal
-from tests.template.test_events import sample
+from tests.support.sample_events import CONTEXT, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
     from local.stack import DevStack
-
-CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
 
 
 @pytest.fixture

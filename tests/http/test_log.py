@@ -7,7 +7,6 @@ import logging
 import re
 import runpy
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +14,9 @@ import pytest
 from conversations import ids
 from conversations.storage import backoff
 from tests.support.fault_injection import CANCELED, Faults, lost_answer, refusal
-from tests.support.http_helpers import HELLO, Json
+from tests.support.http_helpers import HELLO, LARGE, OWNER, Json
 from tests.support.log_lines import Log, module_of, reading_log
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
-OWNER = ids.owner_of("acme", "")
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 BATCH: Json = {"items": [HELLO, LARGE]}
 
 
@@ -40,9 +38,6 @@ def log(stack: DevStack) -> Iterator[Log]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_DELAY_SECONDS", 0)
-
-
-ROOT = Path(__file__).parents[2]
 
 
 @contextmanager

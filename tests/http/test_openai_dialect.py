@@ -16,9 +16,9 @@ from openai.types.conversations import (
 from pydantic import BaseModel, TypeAdapter
 
 from conversations.http.dialects import MKA1, OPENAI
-from tests.http.test_rendering import NO_WORD_OF_OPENAI
 from tests.support.contract_cases import EXAMPLES
 from tests.support.http_helpers import HELLO, Json
+from tests.support.returned_items import UNKNOWN_TO_OPENAI
 
 if TYPE_CHECKING:
     import httpx
@@ -130,7 +130,7 @@ def test_a_repetition_is_answered_in_the_same_manner(
 def test_openais_types_take_every_example_that_they_can_say(
     client: httpx.Client, conversation: str, openai: str
 ) -> None:
-    known = [item for name, item in EXAMPLES if name not in NO_WORD_OF_OPENAI]
+    known = [item for name, item in EXAMPLES if name not in UNKNOWN_TO_OPENAI]
     batch = [
         {**item, "id": f"own_{place}"} if item.get("id") else item
         for place, item in enumerate(known)

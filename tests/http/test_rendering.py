@@ -16,40 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 from conversations.contract.bodies import parse_append
 from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer, apply_include, as_openai
 from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
-from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_answerable
+from tests.support.returned_items import SAMPLES, UNKNOWN_TO_OPENAI, as_returned
+from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OPENAI_TYPES: TypeAdapter[object] = TypeAdapter(ConversationItem)
-NO_WORD_OF_OPENAI = {
-    "01-input_message.full": "sound in a message",
-    "03-output_audio.full": "sound",
-    "03-output_audio.min": "sound",
-    "03-output_audio.no_id": "sound",
-    "16-shell_call_output.exit_null": "an exit without a code",
-    "23-item_reference.min": "a reference in an answer",
-    "23-item_reference.notype": "a reference in an answer",
-    "23-item_reference.posted_back": "a reference in an answer",
-    "24-compaction.min": "a compaction that can be read",
-    "24-compaction.no_id": "a compaction that can be read",
-    "openai/compaction_trigger": "a trigger in an answer",
-    "openai/compaction_trigger_null": "a trigger in an answer",
-    "openai/item_reference_type_null": "a reference in an answer",
-}
-"""What of the examples OpenAI's types of answers cannot say."""
-
-
-def whole(item: Json) -> Json:
-    """The item as it is answered: with a `type` and an id."""
-    return {**answered(item), "id": item.get("id") or "item_1"}
-
-
-SAMPLES = [
-    whole(item)
-    for item in [*(item for _, item in EXAMPLES), *OPENAI_ITEMS, *MKA1_ITEMS]
-    if is_answerable(item)
-]
 ITEMS = st.builds(
     lambda item, unknown: {**unknown, **item},
     st.sampled_from(SAMPLES),
@@ -92,11 +65,11 @@ def values_in(value: object) -> Iterator[object]:
 
 @pytest.mark.parametrize(("name", "item"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_openai_reads_what_it_has_a_word_for(name: str, item: Json) -> None:
-    assert is_typed(as_openai(whole(item))) == (name not in NO_WORD_OF_OPENAI)
+    assert is_typed(as_openai(as_returned(item))) == (name not in UNKNOWN_TO_OPENAI)
 
 
 def test_openai_reads_whatever_it_sends() -> None:
-    unread = [item for item in OPENAI_ITEMS if not is_typed(as_openai(whole(item)))]
+    unread = [item for item in OPENAI_ITEMS if not is_typed(as_openai(as_returned(item)))]
 
     assert {answered(item)["type"] for item in unread} == {"compaction_trigger", "item_reference"}
 
@@ -113,7 +86,7 @@ def in_openais_words(value: Any) -> Any:
 
 
 def test_openai_reads_what_mka1_sends_in_openais_words() -> None:
-    shown = [as_openai(whole(in_openais_words(item))) for item in MKA1_ITEMS]
+    shown = [as_openai(as_returned(in_openais_words(item))) for item in MKA1_ITEMS]
     unread = [item for item in shown if not is_typed(item)]
 
     types = {item["type"] for item in unread if "input_audio" not in str(item)}

@@ -10,13 +10,12 @@ import pytest
 from meetkai_mka1 import SDK
 
 from conversations.http.dialects import MKA1, OPENAI
-from tests.support.http_helpers import HELLO, Json, error_of
+from tests.support.http_helpers import HELLO, NOISE, Json, error_of
 
 if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
-NOISE = "".join(f"{number:x}" for number in range(30_000))
 SPILLED: Json = {"role": "user", "content": f"{NOISE} needle in an object"}
 LARGE = [SPILLED, {"role": "user", "content": f"{NOISE} the last word"}]
 CALL: Json = {"type": "function_call", "call_id": "call_secret", "name": "book_table"}

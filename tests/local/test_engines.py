@@ -90,5 +90,5 @@ def test_table_of_another_template_is_refused(tmp_path: Path) -> None:
     with running_engine("moto", tmp_path) as engine, engine.lock:
         Resources(Template(APP)).create()
 
-        with pytest.raises(EngineError, match="NotesTable was made from another template"):
+        with pytest.raises(EngineError, match="NotesTable has other keys than the template"):
             Resources(Template(changed)).create()

@@ -372,7 +372,7 @@ def test_reset_forgets_data_and_callers(app: DevStack, visitor: httpx.Client) ->
 
 @pytest.mark.parametrize(
     ("handler", "words"),
-    [("app.nothing", "no handler app.nothing"), ("nothing.lambda_handler", r"nothing\.py")],
+    [("app.nothing", "define the handler app.nothing"), ("nothing.lambda_handler", r"nothing\.py")],
 )
 def test_function_that_is_not_there_is_named(tmp_path: Path, handler: str, words: str) -> None:
     for name in ("echo", "gate", "listener"):

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from tests.support.paths import ROOT
+
 on_one_folder = pytest.mark.xdist_group("lives")  # so that one worker has the fixture
-ROOT = Path(__file__).parents[2]
 ITEMS = "/api/v1/llm/conversations/conv_abc123/items"
 MESSAGE = {"items": [{"type": "message", "role": "user", "content": "What is the weather today?"}]}
 
@@ -127,7 +128,7 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
         text=True,
     ) as running:
         assert running.stdout
-        shown = [*iter(running.stdout.readline, "Ctrl-C ends it.\n")]
+        shown = [*iter(running.stdout.readline, "Press Ctrl-C to stop.\n")]
         pasted = [line for line in shown if line.startswith(("curl", ".venv/bin/python"))]
         answers = [subprocess.check_output(line, shell=True, cwd=ROOT) for line in pasted]  # noqa: S602 - as pasted
         running.terminate()
@@ -141,7 +142,7 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
 def test_key_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", API_KEY="two words")
 
-    assert line == "error: API_KEY is 1 to 256 visible ASCII characters without a space."
+    assert line == "error: API_KEY must be 1 to 256 visible ASCII characters without a space."
 
 
 def test_public_address_is_refused(tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", f"--port={port}")
 
     assert line.startswith("error: PORT must be ")
-    assert f"not {port}" in line.replace("'", "")
+    assert f"got {port}" in line.replace("'", "")
 
 
 def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
         command(data), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as second:
         assert second.stdout
-        greeting = [*iter(second.stdout.readline, "Ctrl-C ends it.\n")]
+        greeting = [*iter(second.stdout.readline, "Press Ctrl-C to stop.\n")]
         orphan = engine_of(data)
         second.kill()
     with process(data, "ministack", API_KEY="another") as third:
@@ -216,11 +217,11 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
 
 
 @on_one_folder
-def test_second_stack_on_a_folder_is_told_at_once_where_the_first_serves(lives: Lives) -> None:
+def test_second_stack_on_a_folder_fails_at_once_with_the_url_of_the_first(lives: Lives) -> None:
     assert lives.refused == (
-        f"error: {lives.data} is used by the stack at {lives.first.url} (process"
-        f" {lives.first.running.pid}): stop that one, or start this one with"
-        " `make run DATA=.local2 PORT=8001`."
+        f"error: {lives.data} is in use by the stack at {lives.first.url} (process"
+        f" {lives.first.running.pid}). Stop that stack, or use another folder and"
+        " port: `make run DATA=.local2 PORT=8001`."
     )
     assert lives.waited < 5
 
@@ -264,7 +265,7 @@ def test_killed_engine_ends_the_stack_and_loses_at_most_the_last_second(tmp_path
         _, err = stack.running.communicate(timeout=20)
 
     assert stack.running.returncode == 1
-    assert "error: ministack has ended" in err
+    assert "error: ministack exited unexpectedly" in err
     with process(tmp_path, "ministack") as second:
         page = second.ask("GET", params={"limit": 100}).json()
         second.end(signal.SIGTERM)

@@ -20,14 +20,14 @@ def test_the_documented_conversation_is_kept_and_comes_back_when_deleted(
     headers = {"Authorization": f"Bearer {issue_key(startup_message.ACCOUNT)}"}
     url = f"{base_url}/conversations/{startup_message.CONVERSATION_ID}"
 
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     httpx.post(f"{url}/items", json={"items": [HELLO]}, headers=headers).raise_for_status()
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     assert len(httpx.get(f"{url}/items", headers=headers).json()["data"]) == 1
 
     httpx.delete(url, headers=headers).raise_for_status()
     stack.drain_streams()
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     assert httpx.get(f"{url}/items", headers=headers).json()["data"] == []
 
 

@@ -9,8 +9,9 @@ from conversations.storage import rows
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
 from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
-from tests.model_checker.scenarios import CONVERSATION, OWNER, outcome
+from tests.model_checker.scenarios import CONVERSATION, outcome
 from tests.model_checker.state_space import Search
+from tests.support.http_helpers import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

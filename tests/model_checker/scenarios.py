@@ -17,7 +17,7 @@ from tests.model_checker.actors import MOMENT, Actor, Record, Session
 from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
 from tests.model_checker.state_space import Search, Watch, walk
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     type Shown = tuple[str, str]
     """An item's cursor and its JSON."""
 
-OWNER = ids.owner_of("acme", "")
 CONVERSATION = "conv_1"
 PK = rows.partition(OWNER, CONVERSATION)
 CONVERSATION_KEY = (PK, rows.CONVERSATION_SK)

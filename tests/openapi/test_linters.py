@@ -7,18 +7,18 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from conversations.http.dialects import DIALECTS, MKA1, OPENAI, Dialect
 from openapi.document import FOLDER, document
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-ROOT: Final = Path(__file__).parents[2]
 TOOLS: Final = ROOT / ".tools" / "openapi-linters"
 SETTINGS: Final = ROOT / "tools" / "openapi-linters"
 REDOCLY: Final = TOOLS / "node_modules" / "@redocly" / "cli" / "bin" / "cli.js"

@@ -43,7 +43,7 @@ def test_it_lists_every_operation_of_the_document_beside_it(
 def test_it_tries_a_request_with_a_key_at_the_host_of_the_page(
     window: Page, problems: list[str], stack: DevStack, issue_key: IssueKey
 ) -> None:
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     # As if a proxy before the API had replaced the Host header.
     document = {
         **httpx.get(f"{stack.url}/v1/openapi.json").json(),

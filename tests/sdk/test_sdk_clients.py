@@ -16,20 +16,21 @@ from mka1 import SDK
 from openai import AsyncOpenAI, OpenAI
 
 from local import startup_message
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from local.stack import DevStack
     from tests.support.issue_key import IssueKey
 
 SNIPPET = Path(__file__).parent / "documented_snippet.py"
-OLD_SDK = Path(__file__).parents[2] / ".tools" / "mka1-0.5.25"
+OLD_SDK = ROOT / ".tools" / "mka1-0.5.25"
 QUESTION = "What is the weather today?"
 
 
 @pytest.fixture
 def key(stack: DevStack, issue_key: IssueKey) -> str:
     """A key whose account holds the documentation's conversation."""
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
     return issue_key(startup_message.ACCOUNT)
 
 

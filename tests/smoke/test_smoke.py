@@ -8,7 +8,6 @@ import runpy
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,6 +18,7 @@ from local.stack import DevStack
 from smoke.__main__ import main
 from smoke.api import Api
 from smoke.run import CHECKS, ONCE, PREFIXES, run, run_check
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from smoke.run import Result
     from tests.support.issue_key import IssueKey
 
-PAGE = (Path(__file__).parents[2] / "docs" / "smoke.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "smoke.md").read_text(encoding="utf-8")
 APP = "https://app.example.com"
 READ: frozenset[Scope] = frozenset({"read"})
 NEEDS_KEYS = {"scopes", "end users"}

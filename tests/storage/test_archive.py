@@ -11,7 +11,8 @@ from conversations import ids
 from conversations.errors import OverloadedError
 from conversations.storage import archive, backoff, restore, rows
 from tests.support.fault_injection import Faults, lost_answer
-from tests.support.stored import NOISE, World, said
+from tests.support.http_helpers import NOISE
+from tests.support.stored import World, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,9 +20,9 @@ from conversations.errors import ConversationNotFoundError, ItemNotFoundError
 from conversations.model import IdempotencyInfo
 from conversations.storage import backoff, delete, rows
 from conversations.storage.purge import purge_conversation, sweep
-from tests.support.fault_environment import FAILURES, LARGE, OWNER, World, items
+from tests.support.fault_environment import FAILURES, LARGE, World, items
 from tests.support.fault_injection import Fault, connection_errors, faults_of, refusal
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,14 +13,13 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans
 from conversations.storage.transactions import Table
 from conversations_cli.__main__ import main
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import LARGE
 
 if TYPE_CHECKING:
     import httpx
 
     from local.stack import DevStack
 
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 TOMORROW = timedelta(days=1)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks import samples
 from benchmarks.metering import WRITE_BYTES
 from benchmarks.payloads import (
@@ -19,8 +17,9 @@ from benchmarks.prices import Prices
 from conversations.storage.payloads import COMPRESS_BYTES, COMPRESS_RATIO, SPILL_BYTES
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE, Template
+from tests.support.paths import DOCS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "storage.md").read_text()
+PAGE = (DOCS / "storage.md").read_text()
 MEMORY_MB = Template().functions["ApiFunction"].memory_mb
 PRICES = Prices.load()
 LIVES = [Life(PRICES, MEMORY_MB, *use) for use in USES]

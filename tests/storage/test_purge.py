@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from conversations import ids
-from conversations.storage import rows
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, LARGE
+from tests.support.table_rows import count_rows, mark_deleted
 
 if TYPE_CHECKING:
     import httpx
 
     from local.stack import DevStack
-
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 def test_a_deleted_conversation_leaves_its_own_row_alone(
@@ -28,7 +24,7 @@ def test_a_deleted_conversation_leaves_its_own_row_alone(
     stack.drain_streams()
 
     gone = conversation.rpartition("/")[2]
-    assert remaining(stack) == {("c", gone): 1, ("c", kept): 1, ("b", kept): 1}
+    assert count_rows(stack) == {("c", gone): 1, ("c", kept): 1, ("b", kept): 1}
     bucket = stack.template.name("PayloadBucket")
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
     assert client.get(conversation).status_code == 404
@@ -47,24 +43,3 @@ def test_the_row_of_a_deleted_conversation_keeps_nothing_of_its_metadata(
         [row] = stack.resources.dynamodb.scan(TableName=table)["Items"]
     assert "deleted_at" in row
     assert "Ann" not in str(row)
-
-
-def mark_deleted(stack: DevStack, conversation_id: str) -> None:
-    pk = rows.partition(ids.owner_of("acme", ""), conversation_id)
-    with stack.engine.lock:
-        stack.resources.dynamodb.update_item(
-            TableName=stack.template.name("ConversationsTable"),
-            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
-            UpdateExpression="SET deleted_at = :now REMOVE #owner",
-            ExpressionAttributeNames={"#owner": "owner"},
-            ExpressionAttributeValues={":now": {"N": "1"}},
-        )
-
-
-def remaining(stack: DevStack) -> Counter[tuple[str, str]]:
-    """How many rows there are of each kind and conversation."""
-    table = stack.template.name("ConversationsTable")
-    found = stack.resources.dynamodb.scan(TableName=table)["Items"]
-    return Counter(
-        (row["sk"]["S"].partition("#")[0], row["pk"]["S"].partition("/")[2]) for row in found
-    )

@@ -22,14 +22,13 @@ from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 from local.functions import LambdaContext
 from local.stack import DevStack
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.engines import EngineName
 
-OWNER = ids.owner_of("acme", "")
 ITEMS = int(os.environ.get("PURGE_ITEMS", "300"))
 STEPS = 6
 """Invocations that the purge is to take, about."""

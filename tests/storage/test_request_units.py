@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,13 +17,14 @@ from benchmarks.page_units import (
     page_table,
 )
 from benchmarks.request_units import Workload, batch, table_of
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.resources import Resources
 
-PAGE = Path(__file__).parents[2] / "docs" / "storage.md"
+PAGE = DOCS / "storage.md"
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conversations import ids
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, LARGE
 
 if TYPE_CHECKING:
     import httpx
 
     from local.stack import DevStack
-
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 def test_a_deleted_conversation_comes_back_from_the_table_as_it_was(

@@ -22,7 +22,7 @@ from conversations.storage.transactions import Table
 from functions.purge import app as purge
 from local.patterns import matches
 from tests.support.fault_injection import Faults
-from tests.support.http_helpers import HELLO, Json
+from tests.support.http_helpers import HELLO, LARGE, OWNER, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from conversations.model import StoredItem
     from local.stack import DevStack
 
-OWNER = ids.owner_of("acme", "")
 DAY = 24 * 3600
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 LONG_CASES = [(1_000, limit, size) for limit in (1, 20, 100) for size in (1, 20)]
 """Expired rows, limits of pages, and items of a batch."""
 MOST_QUERIES = 12

@@ -8,9 +8,9 @@ import pytest
 
 from conversations import ids
 from conversations.storage import rows
-from tests.storage.test_purge import mark_deleted
 from tests.support.http_helpers import HELLO, Json, error_of
 from tests.support.log_lines import reading_log
+from tests.support.table_rows import mark_deleted
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversations import ids
 from conversations.contract.text import item_texts
 from conversations.errors import ConversationNotFoundError
 from conversations.model import IdempotencyInfo
@@ -22,7 +21,7 @@ from conversations.storage.scan import read_batch, scan_batches
 from conversations.storage.search import SearchLimits, normalized
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
-from tests.support.http_helpers import HELLO, Json
+from tests.support.http_helpers import HELLO, NOISE, OWNER, Json
 from tests.support.stateful_base import Inline
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ if TYPE_CHECKING:
     from conversations.model import Order
     from local.stack import DevStack
 
-OWNER = ids.owner_of("acme", "")
 BODIES = itertools.count()
-NOISE = "".join(f"{number:x}" for number in range(30_000))
 TINY = SearchLimits(bytes=1)
 
 

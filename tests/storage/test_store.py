@@ -32,7 +32,7 @@ from conversations.storage.transactions import MAX_ACTIONS, Table
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE
 from tests.support.fault_injection import CANCELED, Faults, lost_answer, refusal
-from tests.support.http_helpers import HELLO, Json
+from tests.support.http_helpers import HELLO, LARGE, OWNER, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,12 +44,10 @@ if TYPE_CHECKING:
 
 type Meanwhile = Callable[..., None]
 
-OWNER = ids.owner_of("acme", "")
 BODIES = itertools.count()
 CONVERSATION_ROW_BYTES = 40 * 1024
 """More than its 16 pairs of metadata, of 64 and 512 characters at most, of up to 4 bytes each."""
 ONCE = IdempotencyInfo(body="once")
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 @pytest.fixture

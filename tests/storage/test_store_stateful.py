@@ -32,8 +32,9 @@ from conversations.storage import append
 from conversations.storage.append import IDEMPOTENCY_SECONDS, Append
 from conversations.storage.purge import purge_conversation
 from conversations.storage.rows import partition
+from tests.support.http_helpers import OWNER
 from tests.support.reference_model import Known, Plan, listed
-from tests.support.stateful_base import HOUR_MS, OWNER, StoreBesideModel
+from tests.support.stateful_base import HOUR_MS, StoreBesideModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,17 +13,16 @@ from conversations.storage import rows
 from conversations.storage.purge import requeue_purge
 from conversations.storage.transactions import Table
 from conversations_cli.__main__ import main
-from tests.storage.test_purge import remaining
 from tests.support.fault_injection import Faults, refusal
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, LARGE
 from tests.support.log_lines import module_of
+from tests.support.table_rows import count_rows
 
 if TYPE_CHECKING:
     import httpx
 
     from local.stack import DevStack
 
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 LATER = timedelta(hours=1, minutes=1)
 
 
@@ -38,7 +37,7 @@ def unpurged(stack: DevStack, client: httpx.Client) -> str:
         Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
     client.delete(f"/conversations/{made}").raise_for_status()
     stack.drain_streams()
-    assert remaining(stack)["b", made] == 1
+    assert count_rows(stack)["b", made] == 1
     return rows.partition(ids.owner_of("acme", ""), made)
 
 
@@ -69,7 +68,7 @@ def test_a_purge_that_was_given_up_is_found_and_done(stack: DevStack, unpurged: 
     stack.drain_streams()
 
     assert run(stack) == []
-    assert remaining(stack) == {("c", unpurged.partition("/")[2]): 1}
+    assert count_rows(stack) == {("c", unpurged.partition("/")[2]): 1}
     bucket = stack.template.name("PayloadBucket")
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
@@ -103,7 +102,7 @@ def test_what_an_expired_conversation_left_is_found_and_purged(
     stack.drain_streams()
 
     assert run(stack) == []
-    assert remaining(stack) == {("c", made): 1}
+    assert count_rows(stack) == {("c", made): 1}
     bucket = stack.template.name("PayloadBucket")
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 

@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from conversations import aws_clients, ids
+from conversations import aws_clients
 from conversations.errors import OverloadedError
 from conversations.model import IdempotencyInfo
 from conversations.storage import backoff
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import LARGE, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.stack import DevStack
-
-OWNER = ids.owner_of("acme", "")
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 @pytest.fixture

@@ -16,13 +16,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from conversations import ids
 from conversations.errors import ConversationBusyError
 from conversations.model import IdempotencyInfo
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from conversations.model import Order, StoredItem
     from local.resources import Resources
 
-OWNER = ids.owner_of("acme", "")
 WRITERS = 16
 BATCHES = int(os.environ.get("WRITER_BATCHES", "3"))
 LIMITS = (1, 7, 20, 100)

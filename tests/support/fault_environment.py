@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from conversations import aws_clients, ids
+from conversations import aws_clients
 from conversations.errors import ApiError
 from conversations.model import IdempotencyInfo
 from conversations.storage import rows
@@ -17,7 +17,7 @@ from conversations.storage.purge import purge_conversation
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 from tests.support.fault_injection import FaultPlan
-from tests.support.http_helpers import HELLO
+from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from local.resources import Resources
     from tests.support.http_helpers import Json
 
-OWNER = ids.owner_of("acme", "")
 SPILL_BYTES = 2000
 LARGE = "".join(f"{number:x}" for number in range(3_000))
 FAILURES = (ApiError, BotoCoreError, ClientError)

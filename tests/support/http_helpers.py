@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from conversations import ids
+
 if TYPE_CHECKING:
     import httpx
 
 type Json = dict[str, Any]
 
 HELLO: Json = {"type": "message", "role": "user", "content": "What is the weather today?"}
+NOISE = "".join(f"{number:x}" for number in range(30_000))
+"""Text of some 140 KB that compresses too little for a row: the store spills it."""
+LARGE: Json = {**HELLO, "content": NOISE}
+OWNER = ids.owner_of("acme", "")
+"""The owner of what the fixture `client` creates."""
 
 
 def error_of(answer: httpx.Response) -> Json:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from conversations.http import dialects
-from tests.http.test_rendering import NO_WORD_OF_OPENAI
 from tests.support import mka1_walkthrough, openai_walkthrough
 from tests.support.contract_cases import EXAMPLES
+from tests.support.returned_items import UNKNOWN_TO_OPENAI
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +68,7 @@ MKA1_ITEMS = _own({name[:2]: item for name, item in _FULL_AT_THE_END if "/" not 
 """One item of each of the 24 types, with all of its fields."""
 OPENAI_ITEMS = _own(
     {
-        item.get("type"): item for name, item in _FULL_AT_THE_END if name not in NO_WORD_OF_OPENAI
+        item.get("type"): item for name, item in _FULL_AT_THE_END if name not in UNKNOWN_TO_OPENAI
     }.values()
 )
 """One item of each type that OpenAI can say."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import pytest
 from hypothesis.stateful import RuleBasedStateMachine
 
-from conversations import ids
 from conversations.contract.bodies import parse_append
 from conversations.contract.items import PLACEHOLDER_ID
 from conversations.errors import (
@@ -30,6 +29,7 @@ from conversations.storage.purge import sweep
 from conversations.storage.rows import CONVERSATION_SK, partition
 from conversations.storage.store import SECONDS_PER_DAY, Store
 from conversations.storage.transactions import Table
+from tests.support.http_helpers import OWNER
 from tests.support.reference_model import Entry, Known, Plan, listed
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from local.resources import Resources
     from tests.support.http_helpers import Json
 
-OWNER = ids.owner_of("acme", "")
 SPILL_BYTES = 200
 LARGE_BYTES = 1_500
 """Size of a batch whose lines are compressed one by one."""

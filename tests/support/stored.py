@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.support.http_helpers import Json
 
 BODIES = itertools.count()
-NOISE = "".join(f"{number:x}" for number in range(30_000))
 
 
 class World:

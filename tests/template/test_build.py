@@ -18,11 +18,11 @@ import pytest
 from conversations.contract.items import Item
 from local.intrinsics import mapping
 from local.template import Template
+from tests.support.paths import ROOT
 from tests.support.runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 
 pytestmark = pytest.mark.xdist_group("build")  # its fixture is dear
 
-ROOT = Path(__file__).parents[2]
 FUNCTIONS = Template(parameters={"CorsOrigins": "https://app.example.com"}).functions
 LAMBDA_RUNTIME = ("awslambdaric",)
 """What is there without the artefacts: the runtime client. Lambda's own boto3 is not used."""

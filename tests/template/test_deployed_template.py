@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,13 +22,13 @@ from local.intrinsics import (
 )
 from local.template import TEMPLATE as TEMPLATE_FILE
 from local.template import Template
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 pytestmark = pytest.mark.xdist_group("transforms")  # its fixture is dear
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = read_document(TEMPLATE_FILE)
 TEMPLATE = Template()
 FUNCTIONS = Template(parameters={"CorsOrigins": "*"}).functions

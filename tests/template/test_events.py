@@ -1,11 +1,9 @@
-"""The sample payload of each trigger, given to the real handler."""
+"""Each function's real handler, invoked with its sample event."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,19 +15,12 @@ from functions.preflight import app as preflight
 from functions.purge import app as purge
 from local import startup_message
 from local.template import Template
+from tests.support.paths import EVENTS
+from tests.support.sample_events import CONTEXT, sample
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
     from conversations.auth.api_keys import ApiKeyRepository
     from local.stack import DevStack
-
-EVENTS = Path(__file__).parents[2] / "events"
-CONTEXT = cast("LambdaContext", SimpleNamespace(function_name="test"))
-
-
-def sample(name: str) -> Any:
-    return json.loads((EVENTS / f"{name}.json").read_text())
 
 
 def test_there_is_a_sample_for_every_function() -> None:
@@ -43,7 +34,7 @@ def test_there_is_a_sample_for_every_function() -> None:
 def test_the_api_answers_its_sample(stack: DevStack) -> None:
     event = sample("api")
     event["requestContext"]["authorizer"]["account"] = startup_message.ACCOUNT
-    startup_message.hold_documented_conversation(stack)
+    startup_message.create_documented_conversation(stack)
 
     with stack.engine.lock:
         answer = api.lambda_handler(event, CONTEXT)

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 TARGETS = re.findall(r"^([a-z0-9]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 NOWHERE = "http://127.0.0.1:9/simple"
 PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")

@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
 import pytest
 
-from conversations import ids
-from conversations.auth.api_keys import ApiKeyRepository
-from conversations.storage import backoff
 from conversations.telemetry import METRICS
 from local.intrinsics import (
     Intrinsics,
-    Json,
     JsonObject,
     as_text,
     items,
     mapping,
-    read_document,
     section,
 )
-from local.template import TEMPLATE, Template
-from tests.support.fault_injection import CANCELED, Faults, refusal
-from tests.support.http_helpers import HELLO
-from tests.support.log_lines import Log, module_of, reading_log
+from tests.support.monitoring import ALARMS, DOCUMENT, TOPIC, log_of_every_metric, resources
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.stack import DevStack
+    from tests.support.log_lines import Log
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = read_document(TEMPLATE)
-TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
-INTRINSICS = Intrinsics(DOCUMENT, {"AlarmTopicArn": TOPIC})
 OURS = "Conversations"
 BY_AWS = tomllib.loads(
     (ROOT / "tests" / "template" / "aws_metrics.toml").read_text(encoding="utf-8")
 )
-LARGE = {**HELLO, "content": "".join(f"{number:x}" for number in range(30_000))}
 
 
 class Metric(NamedTuple):
@@ -53,16 +40,6 @@ class Metric(NamedTuple):
     dimensions: frozenset[tuple[str, str]]
 
 
-def resources(kind: str) -> dict[str, dict[str, Json]]:
-    """The properties of the template's resources of a kind, worked out."""
-    return {
-        name: mapping(INTRINSICS.resolve(mapping(resource)["Properties"]))
-        for name, resource in section(DOCUMENT, "Resources").items()
-        if mapping(resource)["Type"] == kind
-    }
-
-
-ALARMS = resources("AWS::CloudWatch::Alarm")
 [DASHBOARD] = resources("AWS::CloudWatch::Dashboard").values()
 WIDGETS = json.loads(str(DASHBOARD["DashboardBody"]))["widgets"]
 
@@ -101,40 +78,6 @@ WATCHED = {
 }
 
 
-def ask_for_everything(stack: DevStack, client: httpx.Client, patch: pytest.MonkeyPatch) -> None:
-    """Requests of which each metric of the service comes at least once.
-
-    The purge comes first: moto's streams end with the first transaction that is cancelled.
-    """
-    doomed = client.post("/conversations", json={"items": [HELLO]}).json()["id"]
-    client.delete(f"/conversations/{doomed}")
-    stack.drain_streams()
-    client.get("/conversations/none")
-    path = f"/conversations/{client.post('/conversations').json()['id']}/items"
-    for _ in range(2):
-        client.post(path, json={"items": [LARGE]}, headers={"Idempotency-Key": "k"})
-    with stack.engine.lock:
-        writes = Faults(module_of(stack, "ApiFunction").dynamodb(), "TransactWriteItems")
-    reasons = [
-        refusal(CANCELED, reason, "None") for reason in ("TransactionConflict", "Throttling")
-    ]
-    reasons[1]["CancellationReasons"][0]["Code"] = "ThrottlingError"
-    writes.before(*reasons)
-    client.post(path, json={"items": [HELLO]})
-    with patch.context() as past:
-        past.setattr(ids, "new_batch", lambda _: ids.batch_after("0" * 26))
-        client.post(path, json={"items": [{**HELLO, "content": "late"}]})
-    with patch.context() as broken:
-        broken.setenv("CONVERSATIONS_TABLE", "none")
-        client.get("/conversations")
-    client.get("/conversations", headers={"Authorization": "Bearer unknown"})
-    patch.setenv("API_KEYS_TABLE", "none")
-    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
-    client.get("/conversations", headers={"Authorization": "Bearer another"})
-    module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
-    module_of(stack, "ApiFunction").dynamodb.cache_clear()
-
-
 def metrics_in(log: Log) -> Iterator[Metric]:
     """What CloudWatch makes of the lines, by its embedded metric format."""
     for line in map(json.loads, log.text.getvalue().splitlines()):
@@ -146,26 +89,9 @@ def metrics_in(log: Log) -> Iterator[Metric]:
                     yield Metric(directive["Namespace"], metric["Name"], pairs)
 
 
-def log_of_everything(stack: DevStack) -> Log:
-    """The log of a stack of which everything was asked."""
-    stack.reset()
-    keys = ApiKeyRepository(stack.resources.dynamodb, Template().name("ApiKeysTable"))
-    with stack.engine.lock:
-        key, _ = keys.create(account="acme", name="test")
-    headers = {"Authorization": f"Bearer {key}"}
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        reading_log(stack) as log,
-        httpx.Client(base_url=f"{stack.url}/api/v1/llm", headers=headers) as client,
-    ):
-        patch.setattr(backoff, "FIRST_DELAY_SECONDS", 0)
-        ask_for_everything(stack, client, patch)
-    return log
-
-
 @pytest.fixture(scope="module")
 def emitted(running_stack: DevStack) -> frozenset[Metric]:
-    return frozenset(metrics_in(log_of_everything(running_stack)))
+    return frozenset(metrics_in(log_of_every_metric(running_stack)))
 
 
 def of_this_version(metric: Metric) -> Metric:

@@ -8,18 +8,18 @@ from __future__ import annotations
 import itertools
 import re
 from math import comb
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local.intrinsics import as_text, items, mapping, read_document, section
 from local.template import TEMPLATE
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "operations.md").read_text(encoding="utf-8")
 RESOURCES = section(read_document(TEMPLATE), "Resources")
 MINUTES = 5
 """As long as `Canary10Percent5Minutes` gives the newest version a tenth of the requests."""
