@@ -28,7 +28,7 @@ class ProgramCaller(TypedDict):
 
 
 class CallerFields(EchoedFields):
-    """What tells who called."""
+    """Field that identifies the caller of a tool: the model or a program."""
 
     caller: NotRequired[Annotated[DirectCaller | ProgramCaller, TaggedUnion()] | None]
 
