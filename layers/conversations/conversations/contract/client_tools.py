@@ -186,7 +186,7 @@ class ShellCommandsCall(CallerFields):
 
 
 class ShellOutcome(TypedDict):
-    """How a command ended; `exit_code` is null after a timeout."""
+    """The outcome of a command; `exit_code` is null after a timeout."""
 
     type: Literal["exit", "timeout"]
     exit_code: int | None
