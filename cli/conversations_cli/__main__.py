@@ -22,8 +22,8 @@ from conversations_cli.leftovers import leftovers
 from conversations_cli.transcripts import list_conversations, show
 from conversations_cli.usage import usage
 
-REMOVED_AT_ONCE = 1_000
-"""Objects that S3 removes in one request."""
+DELETE_OBJECTS_MAX = 1_000
+"""Maximum number of objects in one request of S3 that deletes them."""
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -32,7 +32,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.group()
 @click.version_option(package_name="lambda-conversations", prog_name="conversations")
 def main() -> None:
-    """Operate a Conversations API, with the AWS credentials of your shell."""
+    """Operate a Conversations API with the AWS credentials of your shell."""
 
 
 COMMANDS = (
@@ -54,9 +54,9 @@ for command in COMMANDS:
 @click.argument("end_user", default="")
 @json_option
 def owner(account: str, end_user: str, as_json: bool) -> None:  # noqa: FBT001 - click's flag
-    """Show the identity by which logs, table and bucket know an account or its end user.
+    """Print the identity of an account or end user in logs, table and bucket.
 
-    END_USER is a value of X-On-Behalf-Of; without it, the account's own identity is shown.
+    END_USER is a value of X-On-Behalf-Of; without it, the account's own identity is printed.
     """
     if not ids.is_id(account):
         raise click.UsageError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
@@ -67,7 +67,7 @@ def owner(account: str, end_user: str, as_json: bool) -> None:  # noqa: FBT001 -
 
 @main.group()
 def objects() -> None:
-    """Look after the bucket of payloads that are too large for a row."""
+    """Manage the bucket of payloads that are too large for a row."""
 
 
 @objects.command()
@@ -79,9 +79,9 @@ def objects() -> None:
     type=click.IntRange(1),
     default=24,
     show_default=True,
-    help="The least age of an object: a younger one may belong to a request under way.",
+    help="The minimum age of an object; a newer one may belong to a request in flight.",
 )
-@click.option("--delete", "deletes", is_flag=True, help="Remove them as well.")
+@click.option("--delete", "deletes", is_flag=True, help="Delete the objects.")
 @json_option
 def orphans(  # noqa: PLR0913, PLR0917 - one parameter an option
     aws: Aws,
@@ -91,7 +91,7 @@ def orphans(  # noqa: PLR0913, PLR0917 - one parameter an option
     deletes: bool,  # noqa: FBT001 - click's flag
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """Show the keys of objects that no row names, one a line."""
+    """List the keys of objects that no row names, one a line."""
     if (table is None) != (bucket is None) or (aws.stack is None) == (table is None):
         raise click.UsageError("Give either --stack, or --table and --bucket.")
     outputs = aws.outputs() if aws.stack else {}
@@ -100,10 +100,10 @@ def orphans(  # noqa: PLR0913, PLR0917 - one parameter an option
         payloads = PayloadStore(bucket or outputs["PayloadBucketName"], lambda: s3, executor)
         dynamodb = aws.session.client("dynamodb")
         conversations = Table(dynamodb, table or outputs["ConversationsTableName"])
-        moment = datetime.now(UTC) - timedelta(hours=hours)
-        found = find_orphans(conversations, payloads, moment)
+        cutoff = datetime.now(UTC) - timedelta(hours=hours)
+        found = find_orphans(conversations, payloads, cutoff)
         count = 0
-        for batch in itertools.batched(found, REMOVED_AT_ONCE, strict=False):
+        for batch in itertools.batched(found, DELETE_OBJECTS_MAX, strict=False):
             count += len(batch)
             lines = (json.dumps({"object": key}) if as_json else key for key in batch)
             click.echo("\n".join(lines))
@@ -114,7 +114,7 @@ def orphans(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 @main.group()
 def purges() -> None:
-    """Look after what deleted conversations leave behind."""
+    """Manage the purges of deleted conversations."""
 
 
 @purges.command()
@@ -125,9 +125,9 @@ def purges() -> None:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="How long ago a conversation was deleted at least: a younger purge may be under way.",
+    help="The minimum time since the deletion; a newer purge may be running.",
 )
-@click.option("--again", "begins", is_flag=True, help="Begin their purges again as well.")
+@click.option("--again", "begins", is_flag=True, help="Start their purges again.")
 @json_option
 def unfinished(
     aws: Aws,
@@ -136,7 +136,7 @@ def unfinished(
     begins: bool,  # noqa: FBT001 - click's flag
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """Show the deleted or expired conversations of which something is left, one a line."""
+    """List deleted or expired conversations that still have rows, one a line."""
     if (aws.stack is None) == (table is None):
         raise click.UsageError("Give either --stack or --table.")
     name = table or aws.outputs()["ConversationsTableName"]

@@ -1,9 +1,9 @@
-"""The file of an export: JSON Lines, of which a record takes several.
+"""File format of an export: JSON Lines, with several lines for each record.
 
 A record is a line `conversation`, a line `batch` for each append, lines `tombstone` and `pointer`
-for what was deleted, and a line `end` with its counts. The file begins with a line `header` and
-ends with a line `trailer`. Neither writing nor reading a long conversation takes much memory, and a
-record that was cut off is seen.
+for deleted items, and a line `end` with counts. The file begins with a line `header` and ends with
+a line `trailer`. So a long conversation is written and read in little memory, and a truncated
+record is detected.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ Count = Annotated[int, Field(ge=0)]
 
 @with_config(CLOSED)
 class Header(TypedDict):
-    """The first line."""
+    """The first line of a file."""
 
     type: Literal["header"]
     format: Literal["lambda-conversations"]
     version: Literal[1]
     account: Id
     owner: str | None
-    """Whose conversations were exported; null for the account and all its end users."""
+    """The owner whose conversations were exported; null for the account and all its end users."""
     conversations: Count
-    """How many there were when the export began; the trailer says how many are in the file."""
+    """The number of conversations when the export began; the trailer has the number in the file."""
 
 
 @with_config(CLOSED)
@@ -72,7 +72,7 @@ class ConversationLine(TypedDict):
 
 @with_config(CLOSED)
 class BatchLine(TypedDict):
-    """Items that were appended together; *slots* are their places if some were deleted."""
+    """Items that were appended together; *slots* are their slots if some were deleted."""
 
     type: Literal["batch"]
     key: SequenceKey
@@ -94,7 +94,7 @@ class TombstoneLine(TypedDict):
 
 @with_config(CLOSED)
 class PointerLine(TypedDict):
-    """Where a deleted item with a client's id was."""
+    """The place of a deleted item with a client's id."""
 
     type: Literal["pointer"]
     id: Id
@@ -114,7 +114,7 @@ class End(TypedDict):
 
 @with_config(CLOSED)
 class Trailer(TypedDict):
-    """The last line."""
+    """The last line of a file."""
 
     type: Literal["trailer"]
     conversations: Count
@@ -127,16 +127,16 @@ def _adapter(kind: Hashable) -> TypeAdapter[object]:
 
 
 def read_line[Line](kind: type[Line], line: bytes) -> Line:
-    """Return a line as what it must be.
+    """Parse a line that must be of a *kind*.
 
     Raises:
-        InvalidRequestError: it is not; `param` is the path of the first fault.
+        InvalidRequestError: the line is not valid; `param` is the path of the first fault.
     """
     return cast("Line", parse(_adapter(cast("Hashable", kind)), line))
 
 
 def kind_of(line: bytes) -> str | None:
-    """Return the `type` of a line, if it has one; ours begin with it."""
+    """Return the `type` of a line, if it has one; lines of an export begin with it."""
     if match := _KIND.match(line):
         return match[1].decode()
     try:
@@ -148,7 +148,7 @@ def kind_of(line: bytes) -> str | None:
 
 
 def line_of(fields: Json) -> bytes:
-    """Return a line with these fields; null ones are left out."""
+    """Return a line with these fields; null fields are omitted."""
     kept = {name: value for name, value in fields.items() if value is not None}
     return f"{_ENCODER.encode(kept)}\n".encode()
 
@@ -207,7 +207,7 @@ def _part_line(part: Part) -> bytes:
 
 
 def archived_conversation(line: ConversationLine, owner: str, account: str) -> ArchivedConversation:
-    """Return the conversation of a line, as *owner*'s in an *account*."""
+    """Return the conversation of a line, as one of *owner* in an *account*."""
     return ArchivedConversation(
         Conversation(line["id"], owner, account, line["created_at"], line["metadata"]),
         line["updated_at"],
@@ -218,7 +218,7 @@ def archived_conversation(line: ConversationLine, owner: str, account: str) -> A
 
 
 def archived_part(line: bytes) -> Part:
-    """Return the part of a line that is known to be valid."""
+    """Return the part of a valid line."""
     fields = json.loads(line)
     match fields["type"]:
         case "batch":
@@ -232,5 +232,5 @@ def archived_part(line: bytes) -> Part:
 
 
 def open_lines(path: Path) -> IO[bytes]:
-    """Return the lines of a file, unpacked if its name ends with .gz."""
+    """Open a file, and decompress it if its name ends with .gz."""
     return cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb"))

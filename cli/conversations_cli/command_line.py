@@ -1,4 +1,4 @@
-"""What the operator's commands share: AWS as its own CLI is told of it, times, tables, errors."""
+"""Shared parts of the operator's commands: options for AWS, types of times, tables and errors."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LOCAL_STACK = "stack.json"
-"""The file in the data folder of `make run` that says how its stack is reached."""
+"""The file in the data folder of `make run` with the endpoint and outputs of its stack."""
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True)
 class Aws:
-    """An account and region, and perhaps a stack there."""
+    """An AWS account and region, and the name of a stack there, if one is given."""
 
     session: boto3.Session
     stack: str | None
 
     def outputs(self) -> Mapping[str, str]:
-        """What the stack tells of itself.
+        """Return the outputs of the stack.
 
         Raises:
-            click.ClickException: it is no stack of this project.
+            click.ClickException: the stack is not one of this project.
         """
         described = self.session.client("cloudformation").describe_stacks(StackName=str(self.stack))
-        given = described["Stacks"][0].get("Outputs", [])
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in given}
+        listed = described["Stacks"][0].get("Outputs", [])
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in listed}
         if "ApiKeysTableName" not in outputs:
             raise click.ClickException(f"The stack '{self.stack}' is not of lambda-conversations.")
         return outputs
 
 
 class LocalSession(boto3.Session):
-    """The emulator of a running `make run`, in place of AWS."""
+    """Session for the emulator of a running `make run`, instead of AWS."""
 
     def __init__(self, endpoint: str, region: str) -> None:
         super().__init__("local", "local", region_name=region)
@@ -73,7 +73,7 @@ class DevStack(Aws):
         """Return the stack whose data is in a folder.
 
         Raises:
-            click.ClickException: none runs there, or it keeps its data in its own memory.
+            click.ClickException: no stack with its data there is running.
         """
         try:
             found = json.loads((data / LOCAL_STACK).read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ class DevStack(Aws):
 
 
 def aws_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--stack`, `--region` and `--profile`, and tell AWS's errors in a sentence."""
+    """Add the options of AWS to a command, and print AWS's errors as a sentence."""
 
     @click.option("--stack", help="The CloudFormation stack, whose outputs name the rest.")
     @click.option("--local", "is_local", is_flag=True, help="The stack of `make run` instead.")
@@ -126,70 +126,70 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
             names = {"stack": stack, "table": options.get("table"), "region": region}
             if is_local and isinstance(error, EndpointConnectionError):
                 raise click.ClickException(
-                    "The local stack does not answer: start it with `make run`."
+                    "The local stack does not respond. Start it with `make run`."
                 ) from error
             raise click.ClickException(_sentence(error, names)) from error
         except OverloadedError as error:
             raise click.ClickException(
-                f"{error.message} Run the command again: it goes on where it stopped."
+                f"{error.message} Run the command again: it continues where it stopped."
             ) from error
 
     return run
 
 
 class Duration(click.ParamType[timedelta]):
-    """A length of time such as 90d; 0 is none."""
+    """Option type of a length of time such as 90d, or 0."""
 
     name = "duration"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """The length."""
+        """Return the length of time, or fail."""
         if isinstance(value, timedelta):
             return value
         if value == "0":
             return timedelta()
         parsed = _duration(str(value))
         if parsed is None:
-            self.fail(f"'{value}' is no duration such as 30m, 24h, 90d or 2w.", param, ctx)
+            self.fail(f"'{value}' is not a duration such as 30m, 24h, 90d or 2w.", param, ctx)
         return parsed
 
 
 class FutureTime(click.ParamType[int]):
-    """A time to come, as seconds since the epoch: 90d from now, or 2027-01-31 at 00:00 UTC."""
+    """Option type of a future time, in seconds since the epoch: 90d, or 2027-01-31 at 00:00 UTC."""
 
     name = "duration|date"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """The seconds."""
+        """Return the time in seconds since the epoch, or fail."""
         if isinstance(value, int):
             return value
         now, duration = datetime.now(UTC), _duration(str(value))
         try:
-            given = datetime.fromisoformat(str(value)) if duration is None else now + duration
+            moment = datetime.fromisoformat(str(value)) if duration is None else now + duration
         except (ValueError, OverflowError):
-            self.fail(f"'{value}' is no duration such as 90d, and no date.", param, ctx)
-        moment = given if given.tzinfo else given.replace(tzinfo=UTC)
+            self.fail(f"'{value}' is not a duration such as 90d, or a date.", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if moment <= now:
             self.fail(f"'{value}' is not in the future.", param, ctx)
         return int(moment.timestamp())
 
 
 def moment_text(seconds: int | None) -> str:
-    """A time for people, in UTC; nothing for none."""
+    """Return a time as text for people, in UTC; an empty text for None."""
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%MZ}"
 
 
 def report_count(count: int) -> None:
-    """Tell people how much a listing command found, apart from what it prints."""
+    """Print the number of results to standard error."""
     click.echo(f"{count} found", err=True)
 
 
 def table_text(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of as many cells each, in columns."""
+    """Return rows with the same number of cells as text in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -211,7 +211,7 @@ def _sentence(error: Exception, names: Mapping[str, object]) -> str:
             return "There is no AWS region: give --region, or set AWS_DEFAULT_REGION."
         case ClientError():
             return _client_error_sentence(error, names)
-    return f"AWS cannot be asked: {error}"
+    return f"AWS cannot be called: {error}"
 
 
 def _client_error_sentence(error: ClientError, names: Mapping[str, object]) -> str:
@@ -222,5 +222,5 @@ def _client_error_sentence(error: ClientError, names: Mapping[str, object]) -> s
         case "ResourceNotFoundException", _:
             return f"There is no table '{names['table']}' in {names['region']}."
     if code in DENIED:
-        return f"These AWS credentials do not suffice: {message}"
-    return f"AWS refuses {error.operation_name}: {message}"
+        return f"These AWS credentials lack a permission: {message}"
+    return f"AWS rejects {error.operation_name}: {message}"

@@ -1,4 +1,4 @@
-"""What the commands on conversations share: where they are, whose they are, and progress."""
+"""Shared options of the commands on conversations: table, bucket and owner; and progress."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose conversations a command is about."""
+    """The owners whose conversations a command selects."""
 
     account: str
     end_user: str | None
@@ -51,7 +51,7 @@ class Scope:
 
     @property
     def label(self) -> str:
-        """The scope for people."""
+        """The text of the scope for people."""
         if self.is_whole_account:
             return f"account '{self.account}' and all its end users"
         if self.end_user is None:
@@ -60,7 +60,7 @@ class Scope:
 
 
 def data_command(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that name table and bucket, and both as its first argument."""
+    """Add the options that name table and bucket to a command, and pass both as `Data`."""
 
     @aws_options
     @click.option("--table", help="The table of conversations itself, with --bucket.")
@@ -82,9 +82,9 @@ def data_command(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def scope_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say whose conversations are meant, as `scope`."""
+    """Add the options that select owners to a command, and pass them as `scope`."""
 
-    @click.option("--account", required=True, help="The account whose conversations are meant.")
+    @click.option("--account", required=True, help="The account that owns the conversations.")
     @click.option("--end-user", help="One of its end users.  [default: the account itself]")
     @click.option(
         "--all-end-users", "is_whole_account", is_flag=True, help="The account and all end users."
@@ -100,21 +100,21 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
         if end_user is not None and is_whole_account:
             raise click.UsageError("Give either --end-user or --all-end-users.")
         if not ids.is_id(account):
-            raise click.UsageError(f"'{account}' is no account: 1 to 64 of A-Z a-z 0-9 _ -.")
+            raise click.UsageError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
         command(*args, scope=Scope(account, end_user, is_whole_account), **options)
 
     return run
 
 
 class Progress:
-    """A line of numbers on a terminal's standard error, rewritten now and then."""
+    """A line of progress on a terminal's standard error, which each update overwrites."""
 
     def __init__(self) -> None:
         self._is_shown = sys.stderr.isatty()
         self._next = 0.0
 
     def show(self, text: str) -> None:
-        """Show *text*, unless something was shown a moment ago."""
+        """Show *text*, at most once every `PROGRESS_SECONDS`."""
         if self._is_shown and time.monotonic() >= self._next:
             click.echo(f"\r\x1b[K{text}", nl=False, err=True)
             self._next = time.monotonic() + PROGRESS_SECONDS
@@ -122,7 +122,7 @@ class Progress:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Progress]:
-    """Have a line of progress until the block is left."""
+    """Show a line of progress until the end of the block."""
     shown = Progress()
     try:
         yield shown

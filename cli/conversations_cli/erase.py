@@ -1,4 +1,4 @@
-"""`conversations erase`: all conversations of an owner or an account, until nothing is left."""
+"""`conversations erase`: verified deletion of all conversations of an owner or an account."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ POLL_SECONDS = 1.0
 
 
 class Receipt(NamedTuple):
-    """What was erased, and until when it can still be restored; times are ISO 8601 in UTC."""
+    """Receipt of an erasure; times are ISO 8601 in UTC."""
 
     account: str
     owner: str | None
@@ -41,17 +41,18 @@ class Receipt(NamedTuple):
     conversations: int
     started_at: str
     verified_at: str
-    """When nothing was left: no row but the marks of deletion, no object, no index entry."""
+    """The time when only marks of deletion were left: no other row, no object, no index entry."""
     rows_restorable_until: str | None
-    """How long point-in-time recovery holds the rows; null where it is off."""
+    """The end of point-in-time recovery of the rows; null if it is disabled."""
     objects_restorable_until: str | None
-    """How long the bucket keeps versions of deleted objects; null where it keeps none."""
+    """The time until which the bucket keeps versions of deleted objects; null if it keeps none."""
 
 
 class Journal:
-    """The conversations of an erasure that are deleted and not yet verified to be gone.
+    """File with the conversations that an erasure has deleted and not yet verified.
 
-    Their rows no longer say whose they were, so an erasure that is interrupted needs it to go on.
+    Their rows no longer name the owner, so an erasure needs the file to continue after an
+    interruption.
     """
 
     def __init__(self, data: Data, scope: Scope) -> None:
@@ -60,38 +61,38 @@ class Journal:
         self._file = Path(click.get_app_dir("conversations")) / f"erase-{digest}.txt"
 
     def read(self) -> tuple[str | None, list[str]]:
-        """Return when the interrupted erasure began, and its partition keys."""
+        """Return the start time and the partition keys of an interrupted erasure."""
         if not self._file.exists():
             return None, []
         started_at, *pks = self._file.read_text(encoding="utf-8").split("\n")
         return started_at, [pk for pk in pks if pk]
 
     def begin(self, started_at: str) -> None:
-        """Write the first line."""
+        """Create the file, with the start time."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(f"{started_at}\n", encoding="utf-8")
 
     def add(self, pks: Iterable[str]) -> None:
-        """Note conversations before they are deleted."""
+        """Add conversations, before they are deleted."""
         with self._file.open("a", encoding="utf-8") as file:
             file.writelines(f"{pk}\n" for pk in pks)
 
     def end(self) -> None:
-        """Forget the erasure."""
+        """Delete the file."""
         self._file.unlink()
 
 
 @click.command()
 @data_command
 @scope_options
-@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 @click.option(
     "--timeout",
     type=click.IntRange(1),
     default=900,
     show_default=True,
-    help="Seconds to wait for the purge of what was deleted.",
+    help="Seconds to wait for the purge.",
 )
 def erase(
     data: Data,
@@ -100,9 +101,9 @@ def erase(
     as_json: bool,  # noqa: FBT001
     timeout: int,
 ) -> None:
-    """Delete conversations as the API does, and verify that nothing of them is left.
+    """Delete conversations, and verify that no row or object of them is left.
 
-    An erasure that was interrupted goes on when the command is given again.
+    After an interruption, run the command again to continue.
     """
     journal = Journal(data, scope)
     started_at, deleted = journal.read()
@@ -129,7 +130,7 @@ def _delete(data: Data, pks: list[str], shown: Progress) -> None:
         owner, _, conversation_id = pk.partition("/")
         try:
             store.delete_conversation(owner, conversation_id)
-        except ConversationNotFoundError:  # somebody else deleted it, or it has expired
+        except ConversationNotFoundError:  # deleted or expired meanwhile
             continue
         shown.show(f"{number:,} of {len(pks):,} conversations deleted")
 
@@ -137,10 +138,10 @@ def _delete(data: Data, pks: list[str], shown: Progress) -> None:
 def _wait_until_gone(
     data: Data, scope: Scope, pks: list[str], timeout: int, shown: Progress
 ) -> None:
-    """Wait until nothing is left of conversations.
+    """Wait until no row, object or index entry of the conversations is left.
 
     Raises:
-        click.ClickException: something still is after *timeout* seconds.
+        click.ClickException: some are left after *timeout* seconds.
     """
     deadline = time.monotonic() + timeout
     waiting = [*pks]
@@ -151,9 +152,9 @@ def _wait_until_gone(
             return
         if time.monotonic() >= deadline:
             raise click.ClickException(
-                f"Something is still left of {amount(len(waiting), 'conversation')}: give the"
-                " command again, which goes on here. `conversations purges unfinished --again`"
-                " begins purges again that were given up."
+                f"The purge of {amount(len(waiting), 'conversation')} is unfinished after {timeout}"
+                " seconds. Run the command again to continue. `conversations purges unfinished"
+                " --again` restarts failed purges."
             )
         shown.show(f"waiting for the purge of {len(waiting):,} conversations")
         time.sleep(POLL_SECONDS)
@@ -193,7 +194,7 @@ def _recovery_days(data: Data) -> int | None:
 
 
 def _version_days(data: Data) -> int | None:
-    """Return the days for which the bucket's rules keep what was deleted."""
+    """Return the number of days for which the bucket keeps deleted objects, or None."""
     try:
         found = data.s3.get_bucket_lifecycle_configuration(Bucket=data.bucket)["Rules"]
     except ClientError as error:

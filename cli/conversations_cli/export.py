@@ -1,4 +1,4 @@
-"""`conversations export`: conversations into a file, each as it was at one moment."""
+"""`conversations export`: a file with consistent snapshots of conversations."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 READ_ATTEMPTS = 10
-"""How often a conversation is read whose items are deleted meanwhile."""
+"""Number of attempts to read a conversation while its items are being deleted."""
 SPOOL_BYTES = 8_000_000
-"""What of a record is kept in memory before it is written; the rest is in a temporary file."""
+"""Size of a record from which it is kept in a temporary file before it is written."""
 
 
 @dataclass
 class Checkpoint:
-    """How far an export has come: what is in its file up to *offset* is whole."""
+    """Progress of an export: up to *offset*, its file consists of whole records."""
 
     account: str
     owner: str | None
@@ -51,9 +51,9 @@ class Checkpoint:
 
 
 class ExportFile:
-    """A file that grows by whole records, and goes on after an interruption.
+    """A file that grows by whole records, and continues after an interruption.
 
-    Until it is whole, it is `FILE.partial`, and `FILE.progress` says how far it is.
+    Until it is complete, its name is `FILE.partial`, and `FILE.progress` has the checkpoint.
     """
 
     def __init__(self, out: Path, scope: Scope) -> None:
@@ -79,7 +79,7 @@ class ExportFile:
         return found
 
     def __enter__(self) -> Self:
-        """Open the file behind its last whole record."""
+        """Open the file after its last whole record."""
         self._file = self._partial.open("r+b" if self._partial.exists() else "w+b")
         self._file.truncate(self.checkpoint.offset)
         self._file.seek(self.checkpoint.offset)
@@ -90,10 +90,10 @@ class ExportFile:
         self._file.close()
 
     def add(self, record: IO[bytes], after: str = "", items: int | None = None) -> None:
-        """Append a record, and note that the file is whole up to its end."""
+        """Append a record, and save a checkpoint behind it."""
         record.seek(0)
         if self._out.suffix == ".gz":
-            # One member each, without times and names: the same data are the same bytes.
+            # One member for each record, without time and name, so that equal data is equal bytes.
             with gzip.GzipFile("", "wb", 6, self._file, mtime=0) as packed:
                 shutil.copyfileobj(record, packed)
         else:
@@ -107,7 +107,7 @@ class ExportFile:
         self._save()
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Rename the file to its final name."""
         os.fsync(self._file.fileno())
         self._partial.replace(self._out)
         self._progress.unlink(missing_ok=True)
@@ -130,8 +130,8 @@ class ExportFile:
 def export_conversations(data: Data, scope: Scope, out: Path) -> None:
     """Write conversations to a file, as JSON Lines.
 
-    Each conversation is written as it was at one moment. An export that was interrupted goes on
-    where it stopped when the command is given again.
+    Each conversation is a consistent snapshot. After an interruption, run the command again to
+    continue.
     """
     if out.exists():
         raise click.ClickException(f"{out} exists: delete it, or give another --out.")
@@ -152,7 +152,7 @@ def export_conversations(data: Data, scope: Scope, out: Path) -> None:
 
 
 def _collect(keys: sqlite3.Connection, found: Iterator[str]) -> int:
-    """Sort partition keys in a temporary file, and return how many there are."""
+    """Sort partition keys in a temporary database, and return their number."""
     keys.execute("CREATE TABLE found (pk TEXT PRIMARY KEY) WITHOUT ROWID")
     keys.executemany("INSERT OR IGNORE INTO found VALUES (?)", ((pk,) for pk in found))
     [[count]] = keys.execute("SELECT count(*) FROM found")
@@ -174,7 +174,7 @@ def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
     """Write a record, and return its last line; None if the conversation was deleted meanwhile.
 
     Raises:
-        click.ClickException: its items kept being deleted while it was read.
+        click.ClickException: items were deleted during every attempt to read the conversation.
     """
     for _ in range(READ_ATTEMPTS):
         record.seek(0)
@@ -190,6 +190,6 @@ def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
             return None
         return read_line(End, line)
     raise click.ClickException(
-        f"Items of '{pk.partition('/')[2]}' kept being deleted while it was read: give the command"
-        " again, which goes on there."
+        f"Items of '{pk.partition('/')[2]}' were deleted during every attempt to read it. Run the"
+        " command again to continue."
     )

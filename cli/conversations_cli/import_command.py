@@ -1,4 +1,4 @@
-"""`conversations import`: conversations from a file, from OpenAI or from dumps of threads."""
+"""`conversations import`: conversations from an export, from OpenAI or from dumps of threads."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     help="A file of ids for --from-openai, one a line.",
 )
 @click.option("--merge", "merges", is_flag=True, help="Add batches that a conversation lacks.")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Check every record, and write nothing.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Validate every record, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
     data: Data,
@@ -56,11 +56,10 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
     is_dry: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Write conversations that `export` took out, with their ids, keys and times.
+    """Write exported conversations, with their ids, keys and times.
 
-    FILE may also be a dump of Assistants threads: messages as the Threads API lists them. A
-    conversation that is there already stays as it is. An import that was interrupted goes on when
-    the command is given again.
+    FILE may also be a dump of Assistants threads: messages as the Threads API lists them. An
+    existing conversation stays as it is. After an interruption, run the command again to continue.
     """
     wanted = [*openai_ids, *(ids.read_text(encoding="utf-8").split() if ids else ())]
     if (file is None) == (not wanted):
@@ -72,10 +71,10 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
             if scope.is_whole_account:
                 raise click.UsageError("Give --end-user: OpenAI's conversations name no owner.")
             source = OpenAISource(scope, _warn)
-            importer.take(_shown(source.lines(wanted), report, shown))
+            importer.take(_with_progress(source.lines(wanted), report, shown))
             report.bad += source.failed
         else:
-            importer.take(_shown(_lines_of(file, scope), report, shown))
+            importer.take(_with_progress(_lines_of(file, scope), report, shown))
     click.echo(
         json.dumps(dataclasses.asdict(report)) if as_json else _sentence(report, is_dry=is_dry)
     )
@@ -87,7 +86,7 @@ def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
     """Yield the lines of the records of a file.
 
     Raises:
-        click.ClickException: it is no such file, or of another account than it must be.
+        click.ClickException: the file has another format, or is of another account.
     """
     with open_lines(file) as opened:
         first = opened.readline()
@@ -112,7 +111,7 @@ def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
             _warn(f"{file}: the last line is missing, so the file may be cut off.")
 
 
-def _shown(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[Line]:
+def _with_progress(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[Line]:
     for line in lines:
         done = report.imported + report.present + report.completed
         shown.show(f"{done:,} conversations, {report.items:,} items written")

@@ -1,4 +1,4 @@
-"""Records of an archive on their way into a table: validated whole, then written."""
+"""Import of an archive's records: each is validated as a whole, then written."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from conversations_cli.data_options import Data, Scope
 
 SPOOL_BYTES = 8_000_000
-"""What of a record is kept in memory until all of it is valid; the rest is in a temporary file."""
+"""Size of a record from which it is kept in a temporary file until it is validated."""
 
 
 class Line(NamedTuple):
-    """A line and where it is, for people."""
+    """A line, and its place as text for people."""
 
     place: str
     text: bytes
 
 
 class BadRecordError(Exception):
-    """A record is not valid, and nothing of it is written."""
+    """An invalid record, of which nothing was written."""
 
     def __init__(self, place: str, message: str) -> None:
         super().__init__(f"{place}: {message}")
@@ -49,11 +49,11 @@ class BadRecordError(Exception):
 
 @dataclass
 class Report:
-    """What became of the records."""
+    """Counts of the results of an import."""
 
     imported: int = 0
     present: int = 0
-    """Those that were there, and had all batches."""
+    """Conversations that existed, with all batches."""
     completed: int = 0
     expired: int = 0
     bad: int = 0
@@ -62,25 +62,25 @@ class Report:
 
 @dataclass
 class Importer:
-    """Writes records as one owner's, or as whose they were."""
+    """Importer of records, for one owner or with the owners in the records."""
 
     data: Data
     scope: Scope
     report: Report
-    tell: Callable[[str], None]
-    """Called with a sentence for each record that is not valid."""
+    warn: Callable[[str], None]
+    """The function that is called with a sentence for each invalid record."""
     merges: bool = False
     is_dry: bool = False
     owners: set[str] = field(default_factory=set)
 
     def take(self, lines: Iterable[Line]) -> None:
-        """Import all records of *lines*; a bad one is told, and left out."""
+        """Import all records of *lines*; invalid ones are reported and skipped."""
         for record in records(lines):
             try:
                 self._take(record)
             except BadRecordError as error:
                 self.report.bad += 1
-                self.tell(str(error))
+                self.warn(str(error))
 
     def _take(self, lines: Iterator[Line]) -> None:
         first = next(lines)
@@ -107,7 +107,7 @@ class Importer:
         if len(self.owners) > 1:
             raise BadRecordError(
                 place,
-                "the conversation is another end user's than those before it. Give"
+                "the conversation has another owner than those before it. Give"
                 " --all-end-users, or export each end user by itself.",
             )
         return self.scope.owner
@@ -140,7 +140,7 @@ class Importer:
 
 
 class RecordCheck:
-    """What must hold for the lines of a record together."""
+    """Validator of the lines of one record together."""
 
     def __init__(self, place: str, conversation: ConversationLine) -> None:
         self._place = place
@@ -155,10 +155,10 @@ class RecordCheck:
             raise BadRecordError(place, "recent_keys: must be in descending order.")
 
     def add(self, line: Line) -> None:
-        """Check a line behind the first.
+        """Validate a line after the first one.
 
         Raises:
-            BadRecordError: it names the line and the path.
+            BadRecordError: the message names the line and the path.
         """
         match kind_of(line.text):
             case "batch":
@@ -172,10 +172,12 @@ class RecordCheck:
             case "end":
                 self._end = checked(End, line)
             case kind:
-                raise BadRecordError(line.place, f"type: '{kind}' is no line of a record.")
+                raise BadRecordError(
+                    line.place, f"type: '{kind}' is not a type of a record's line."
+                )
 
     def end(self) -> None:
-        """Check that the record is whole."""
+        """Validate that the record is complete."""
         expected = {"type": "end", "id": self._id, "batches": self.batches, "items": self.items}
         if self._end is None:
             raise BadRecordError(self._place, "the record is cut off: its line 'end' is missing.")
@@ -215,7 +217,7 @@ class RecordCheck:
 
     def _add_trace(self, line: Line, name: str) -> None:
         if name in self._traces:
-            raise BadRecordError(line.place, "it is in the record twice.")
+            raise BadRecordError(line.place, "the record has this line twice.")
         self._traces.add(name)
 
     def _claim(self, line: Line, path: str, item_id: str) -> None:
@@ -245,15 +247,15 @@ def records(lines: Iterable[Line]) -> Iterator[Iterator[Line]]:
             continue
         lines_of_record = record(line)
         yield lines_of_record
-        for _ in lines_of_record:  # what a bad line left of its record
+        for _ in lines_of_record:  # the rest of an invalid record
             pass
 
 
 def checked[Kind](kind: type[Kind], line: Line) -> Kind:
-    """Return a line as what it must be.
+    """Parse a line that must be of a *kind*.
 
     Raises:
-        BadRecordError: it is not.
+        BadRecordError: the line is not valid.
     """
     try:
         return read_line(kind, line.text)

@@ -1,4 +1,4 @@
-"""`conversations keys ...`: the life of an API key, for people and, with `--json`, for programs."""
+"""`conversations keys`: commands that create, list, show, rotate and revoke API keys."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ COLUMNS = ("key_id", "state", "account", "name", "scopes", "plan", "expires_at",
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The keys of one stack, and how they are shown."""
+    """The keys of one stack, and the format of the output."""
 
     keys: ApiKeyRepository
     plans: UsagePlans
     as_json: bool
     aws: Aws
     api_id: str | None
-    """The API's id; None where the table alone was named."""
+    """The API's id; None if only the table was named."""
 
     def usage_key(self, plan: str | None, name: str) -> AbstractContextManager[UsageKey | None]:
-        """A usage key in a plan, taken back if the block fails; none without a plan."""
+        """Create a usage key in a plan, and delete it if the block fails; None without a plan."""
         if plan is None:
             return nullcontext()
         if plan not in self.plans.names:
@@ -52,7 +52,7 @@ class Registry:
         return self.plans.issued(plan, name)
 
     def print_new_key(self, key: str, record: ApiKey) -> None:
-        """Print a key, for the only time: alone on standard output, unless it is JSON."""
+        """Print a key, for the only time; without `--json`, its record goes to standard error."""
         if self.as_json:
             click.echo(json.dumps({"key": key, **_fields(record)}))
             return
@@ -61,13 +61,13 @@ class Registry:
         click.echo(key)
 
     def show(self, record: ApiKey, more: Mapping[str, object] | None = None) -> None:
-        """Print all that is known of a key."""
+        """Print the record of a key, with *more* fields."""
         fields = {**_fields(record), **(more or {})}
         click.echo(json.dumps(fields) if self.as_json else _details(fields))
 
 
 def key_command(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of all key commands, and the registry that they name."""
+    """Add the options of all key commands to a command, and pass them as `Registry`."""
 
     @click.option("--table", help="The table of keys itself, instead of --stack.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -89,26 +89,26 @@ def key_command(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def keys() -> None:
-    """Give out API keys, look after them and take them back."""
+    """Create, list, show, rotate and revoke API keys."""
 
 
 @keys.command()
 @key_command
-@click.option("--account", required=True, help="Whose conversations the key opens.")
-@click.option("--name", required=True, help="What the key is for, for people.")
+@click.option("--account", required=True, help="The account of the key.")
+@click.option("--name", required=True, help="The purpose of the key, for people.")
 @click.option(
     "--scope",
     "scopes",
     type=click.Choice(sorted(SCOPES)),
     multiple=True,
     default=sorted(SCOPES),
-    help="What the key may do; may be repeated.  [default: all]",
+    help="A permission of the key; may be repeated.  [default: all]",
 )
-@click.option("--delegate", "may_delegate", is_flag=True, help="Obey X-On-Behalf-Of.")
+@click.option("--delegate", "may_delegate", is_flag=True, help="Allow X-On-Behalf-Of.")
 @click.option(
-    "--expires", "expires_at", type=FutureTime(), help="When it ends: 90d, or 2027-01-31."
+    "--expires", "expires_at", type=FutureTime(), help="When the key expires: 90d, or 2027-01-31."
 )
-@click.option("--plan", help="The usage plan.  [default: none, no limit of its own]")
+@click.option("--plan", help="The usage plan.  [default: no plan and no limits of its own]")
 def create(  # noqa: PLR0913, PLR0917 - one parameter an option
     registry: Registry,
     account: str,
@@ -118,9 +118,9 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
     expires_at: int | None,
     plan: str | None,
 ) -> None:
-    """Issue a key and show it, for the only time.
+    """Create a key, and print it for the only time.
 
-    The key is all there is on standard output: KEY=$(conversations keys create ...).
+    Standard output contains only the key: KEY=$(conversations keys create ...).
     """
     try:
         with registry.usage_key(plan, f"{account}: {name}") as usage:
@@ -139,10 +139,10 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 @keys.command("list")
 @key_command
-@click.option("--all", "is_everything", is_flag=True, help="Also what expired or was revoked.")
+@click.option("--all", "is_everything", is_flag=True, help="List expired and revoked keys too.")
 @click.option("--account", help="Only the keys of this account.")
 def list_keys(registry: Registry, is_everything: bool, account: str | None) -> None:  # noqa: FBT001 - click's flag
-    """Show the live keys, the oldest first."""
+    """List the live keys, the oldest first."""
     records = sorted(
         registry.keys.list_all(), key=lambda record: (record.created_at, record.key_id)
     )
@@ -166,10 +166,10 @@ def list_keys(registry: Registry, is_everything: bool, account: str | None) -> N
     "--last-use",
     "looks_for_use",
     is_flag=True,
-    help=f"Also its last request in {DAYS} days of logs; AWS takes $0.005 for a GB of them.",
+    help=f"Show its last request in {DAYS} days of logs too; AWS charges $0.005 per GB scanned.",
 )
 def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa: FBT001 - click's flag
-    """Show one key: everything but the key."""
+    """Show the record of a key, without the key itself."""
     record = _known(registry.keys.find(key_id), key_id)
     if not looks_for_use:
         registry.show(record)
@@ -184,7 +184,7 @@ def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa:
 @key_command
 @click.argument("key_id")
 def revoke(registry: Registry, key_id: str) -> None:
-    """Close a key for good; it is refused within 60 seconds."""
+    """Revoke a key permanently; it is rejected within 60 seconds."""
     record = _known(registry.keys.revoke(key_id), key_id)
     if record.usage and not any(
         other.usage == record.usage and other.state == "live" for other in registry.keys.list_all()
@@ -193,7 +193,7 @@ def revoke(registry: Registry, key_id: str) -> None:
     registry.show(record)
     api_id = registry.api_id or "API_ID"
     click.echo(
-        f"The key '{key_id}' is refused within 60 seconds. To end it now:\n"
+        f"The key '{key_id}' is rejected within 60 seconds. To revoke it immediately:\n"
         f"aws apigateway flush-stage-authorizers-cache --rest-api-id {api_id} --stage-name live",
         err=True,
     )
@@ -207,11 +207,11 @@ def revoke(registry: Registry, key_id: str) -> None:
     type=Duration(),
     default="24h",
     show_default=True,
-    help="How long the old key goes on; 0 ends it at once.",
+    help="How long the old key stays valid; 0 revokes it immediately.",
 )
-@click.option("--plan", help="Another usage plan.  [default: the old key's, with one limit]")
+@click.option("--plan", help="Another usage plan.  [default: the old key's, with shared limits]")
 def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None) -> None:
-    """Issue a key with the rights of another, which ends after an overlap."""
+    """Create a key with the permissions of another key, which expires after an overlap."""
     old = _known(registry.keys.find(key_id), key_id)
     with registry.usage_key(plan, f"{old.account}: {old.name}") as usage:
         rotated = registry.keys.rotate(
@@ -221,7 +221,7 @@ def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None
             reason = f"was rotated to {old.replaced_by}" if old.replaced_by else f"is {old.state}"
             raise click.ClickException(f"The key '{key_id}' {reason}.")
     ends_at = _known(registry.keys.find(key_id), key_id).expires_at
-    click.echo(f"The key '{key_id}' ends at {moment_text(ends_at)}.", err=True)
+    click.echo(f"The key '{key_id}' expires at {moment_text(ends_at)}.", err=True)
     registry.print_new_key(*rotated)
 
 
@@ -232,7 +232,7 @@ def _known(record: ApiKey | None, key_id: str) -> ApiKey:
 
 
 def _fields(record: ApiKey) -> dict[str, object]:
-    """What may be shown of a key; times are seconds since the epoch."""
+    """Return the fields of a key that may be shown; times are seconds since the epoch."""
     fields = dataclasses.asdict(record)
     del fields["usage"]
     return {

@@ -1,4 +1,4 @@
-"""When a key was last used, by the log of the API function."""
+"""Last use of a key, by the log of the API function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLL_SECONDS = 0.5
 
 
 def last_use(aws: Aws, stack: str, key_id: str) -> int | None:
-    """Return when the key's last request was answered, in seconds; None if the log has none."""
+    """Return the time of the key's last request, in seconds; None if the log has none."""
     logs, now = aws.session.client("logs"), int(time.time())
     query_id = logs.start_query(
         logGroupName=f"/aws/lambda/{stack}/api",
@@ -26,12 +26,12 @@ def last_use(aws: Aws, stack: str, key_id: str) -> int | None:
             "| fields @message | sort @timestamp desc | limit 1"
         ),
     )["queryId"]
-    while (answer := logs.get_query_results(queryId=query_id))["status"] in {
+    while (response := logs.get_query_results(queryId=query_id))["status"] in {
         "Scheduled",
         "Running",
     }:
         time.sleep(POLL_SECONDS)
-    for fields in answer["results"]:
+    for fields in response["results"]:
         [message] = [each["value"] for each in fields if each["field"] == "@message"]
         return int(datetime.fromisoformat(json.loads(message)["timestamp"]).timestamp())
     return None

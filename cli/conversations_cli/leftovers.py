@@ -1,4 +1,4 @@
-"""`conversations leftovers`: tables and buckets that outlived their stack."""
+"""`conversations leftovers`: tables and buckets of a deleted stack."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ GONE = (
     "ROLLBACK_COMPLETE",
     "ROLLBACK_FAILED",
 )
-"""The states of a stack that serves nobody any more, or never did."""
+"""States of a stack that is deleted, or was never created completely."""
 KINDS = {"AWS::DynamoDB::Table": "table", "AWS::S3::Bucket": "bucket"}
 
 
 class Leftover(NamedTuple):
-    """A table or bucket that no stack has."""
+    """A table or bucket without a stack."""
 
     kind: str
     name: str
@@ -34,13 +34,13 @@ class Leftover(NamedTuple):
 
 @click.command()
 @aws_options
-@click.option("--delete", "deletes", is_flag=True, help="Delete those that hold nothing.")
+@click.option("--delete", "deletes", is_flag=True, help="Delete the empty ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def leftovers(aws: Aws, deletes: bool, as_json: bool) -> None:  # noqa: FBT001 - click's flags
-    """Show tables and buckets that a stack of this name left behind, one a line.
+    """List tables and buckets that remain of a deleted stack of this name, one a line.
 
-    A stack whose data is protected leaves them when it is deleted, or when its first deployment
-    fails. --delete deletes the empty ones; one that holds data, or belongs to another stack, stays.
+    They remain if their data is protected when the stack is deleted, or when its first deployment
+    fails. --delete never deletes a table or bucket with data, or of another stack.
     """
     if aws.stack is None:
         raise click.UsageError("Give --stack, the name that the stack had.")
@@ -77,14 +77,14 @@ def _leftovers(aws: Aws) -> Iterator[Leftover]:
 
 
 def _stacks(cloudformation: CloudFormationClient) -> Iterator[tuple[str, str, str]]:
-    """Yield id, name and status of every stack, also of those deleted in the last 90 days."""
+    """Yield id, name and status of every stack, including those deleted in the last 90 days."""
     for page in cloudformation.get_paginator("list_stacks").paginate():
         for stack in page["StackSummaries"]:
             yield stack["StackId"], stack["StackName"], stack["StackStatus"]
 
 
 def _stores(cloudformation: CloudFormationClient, stack_id: str) -> Iterator[tuple[str, str]]:
-    """Yield kind and name of each table and bucket that a stack made."""
+    """Yield kind and name of each table and bucket that a stack created."""
     for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id):
         for resource in page["StackResourceSummaries"]:
             kind = KINDS.get(resource["ResourceType"])
@@ -93,7 +93,7 @@ def _stores(cloudformation: CloudFormationClient, stack_id: str) -> Iterator[tup
 
 
 def _is_empty_table(aws: Aws, name: str) -> bool | None:
-    """Return whether a table has no row, None if there is no such table."""
+    """Return whether a table has no row; None if the table does not exist."""
     dynamodb = aws.session.client("dynamodb")
     try:
         return dynamodb.scan(TableName=name, Limit=1, ConsistentRead=True)["Count"] == 0
@@ -102,7 +102,7 @@ def _is_empty_table(aws: Aws, name: str) -> bool | None:
 
 
 def _is_empty_bucket(aws: Aws, name: str) -> bool | None:
-    """Return whether a bucket has no object and no old version, None if there is no such bucket."""
+    """Return whether a bucket has no object and no old version; None if it does not exist."""
     s3 = aws.session.client("s3")
     try:
         listed = s3.list_object_versions(Bucket=name, MaxKeys=1)

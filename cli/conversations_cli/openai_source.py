@@ -27,11 +27,11 @@ PAGE_ITEMS = 100
 class OpenAISource:
     """OpenAI's conversations, read with the caller's key."""
 
-    def __init__(self, scope: Scope, tell: Callable[[str], None]) -> None:
+    def __init__(self, scope: Scope, warn: Callable[[str], None]) -> None:
         self._scope = scope
-        self._tell = tell
+        self._warn = warn
         self.failed = 0
-        """Conversations that could not be read."""
+        """The number of conversations that could not be read."""
 
     def lines(self, conversation_ids: Sequence[str]) -> Iterator[Line]:
         """Yield the lines of the conversations' records.
@@ -46,14 +46,14 @@ class OpenAISource:
         try:
             client = openai.OpenAI()
         except openai.OpenAIError as error:
-            raise click.ClickException(f"OpenAI cannot be asked: {error}") from error
+            raise click.ClickException(f"OpenAI cannot be called: {error}") from error
         for conversation_id in conversation_ids:
             try:
-                # All of it before its first line: what fails half-way is no record.
+                # Read the whole conversation first, so that a failure yields no partial record.
                 record = [*self._record(client, conversation_id)]
             except openai.OpenAIError as error:
                 self.failed += 1
-                self._tell(f"{conversation_id}: OpenAI cannot be asked for it: {error}")
+                self._warn(f"{conversation_id}: OpenAI did not return it: {error}")
             else:
                 yield from record
 
@@ -88,9 +88,10 @@ def record_of(
     metadata: Mapping[str, str],
     items: Iterator[Mapping[str, Any]],
 ) -> Iterator[Line]:
-    """Yield the record of a conversation that this service has not made.
+    """Yield the record of a conversation from another service.
 
-    Its keys follow from its id and age, so that it is the same record each time.
+    The sequence keys are derived from its id and creation time, so that each import yields the same
+    record.
     """
     batches = [*itertools.batched(items, MAX_BATCH_ITEMS, strict=False)]
     keys = [
@@ -120,7 +121,7 @@ def record_of(
 
 
 def _keys(conversation_id: str, created_at: int, place: int, size: int) -> list[str]:
-    """Return the sequence keys of a batch, a millisecond behind the one before it."""
+    """Return the sequence keys of a batch, whose time is a millisecond after the previous one's."""
     digest = hashlib.sha256(json.dumps([conversation_id, place]).encode()).digest()
     nonce = int.from_bytes(digest[:8]) >> 2
     return ids.sequence_keys((created_at + place) << 64 | nonce, size)

@@ -1,4 +1,4 @@
-"""Dumps of Assistants threads, which list messages, as the lines of an archive."""
+"""Dumps of Assistants threads, which are lists of messages, as the lines of an archive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MESSAGE = "thread.message"
 _KEPT = ("assistant_id", "run_id", "incomplete_details", "completed_at", "incomplete_at")
-"""Fields without an equivalent that an item can carry all the same."""
+"""Fields without an equivalent that an item keeps as additional fields."""
 _MAPPED = {
     "id",
     "object",
@@ -44,29 +44,29 @@ def is_thread_dump(first: bytes) -> bool:
     )
 
 
-def thread_lines(file: Path, scope: Scope, tell: Callable[[str], None]) -> Iterator[Line]:
-    """Yield the lines of the records of a dump, a conversation for each thread.
+def thread_lines(file: Path, scope: Scope, warn: Callable[[str], None]) -> Iterator[Line]:
+    """Yield the lines of the records of a dump, with a conversation for each thread.
 
-    *tell* is called with a sentence for whatever has no equivalent.
+    *warn* is called with a sentence for each part that has no equivalent.
 
     Raises:
-        click.ClickException: the file has no messages, or --all-end-users is given.
+        click.ClickException: the file is not a dump of threads, or --all-end-users is given.
     """
     if scope.is_whole_account:
         raise click.UsageError("Give --end-user: threads name no owner.")
     try:
         messages = [*_messages(file)]
     except (ValueError, KeyError, TypeError) as error:
-        raise click.ClickException(f"{file} is no dump of threads: {error!r}") from error
+        raise click.ClickException(f"{file} is not a dump of threads: {error!r}") from error
     messages.sort(key=lambda message: (message["thread_id"], message["created_at"]))
     for thread_id, of_thread in itertools.groupby(messages, lambda message: message["thread_id"]):
         found = [*of_thread]
-        items = (item_of(message, tell) for message in found)
+        items = (item_of(message, warn) for message in found)
         yield from record_of(scope, thread_id, int(found[0]["created_at"]) * 1000, {}, items)
 
 
 def _messages(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the messages of a file, which is one JSON value or has one a line, oldest first."""
+    """Yield the messages of a file, which is one JSON value or has one a line, the oldest first."""
     text = file.read_text(encoding="utf-8")
     try:
         values = [json.loads(text)]
@@ -85,22 +85,22 @@ def _messages_in(value: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any 
     elif value["object"] == MESSAGE:
         yield value
     else:
-        raise ValueError(f"'{value['object']}' is no message")
+        raise ValueError(f"'{value['object']}' is not a message")
 
 
-def item_of(message: Mapping[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
+def item_of(message: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """Return a message of a thread as a message item."""
     name, is_model = message["id"], message["role"] == "assistant"
     item: dict[str, Any] = {"type": "message", "id": name, "role": message["role"]}
     content = [
         mapped
         for part in message["content"]
-        if (mapped := _part(part, name, tell, is_model=is_model)) is not None
+        if (mapped := _part(part, name, warn, is_model=is_model)) is not None
     ]
     for attachment in message.get("attachments") or ():
         content.append({"type": "input_file", "file_id": attachment["file_id"]})
         tools = ", ".join(tool["type"] for tool in attachment.get("tools") or ())
-        tell(
+        warn(
             f"{name}: attachment {attachment['file_id']} is kept as a file, without tools: {tools}"
         )
     item["content"] = content
@@ -110,31 +110,31 @@ def item_of(message: Mapping[str, Any], tell: Callable[[str], None]) -> dict[str
         item["metadata"] = message["metadata"]
     item |= {field: message[field] for field in _KEPT if message.get(field) is not None}
     for field in message.keys() - _MAPPED - {*_KEPT} - {"attachments"}:
-        tell(f"{name}: {field} has no equivalent and is left out")
+        warn(f"{name}: {field} has no equivalent and is omitted")
     return item
 
 
 def _part(
-    part: Mapping[str, Any], name: str, tell: Callable[[str], None], *, is_model: bool
+    part: Mapping[str, Any], name: str, warn: Callable[[str], None], *, is_model: bool
 ) -> dict[str, Any] | None:
     match part["type"]:
         case "text":
             for annotation in part["text"].get("annotations") or ():
                 kind = annotation["type"]
-                tell(f"{name}: an annotation ({kind}) has no equivalent and is left out")
+                warn(f"{name}: an annotation ({kind}) has no equivalent and is omitted")
             kind = "output_text" if is_model else "input_text"
             return {"type": kind, "text": part["text"]["value"]}
         case "refusal":
             return {"type": "refusal", "refusal": part["refusal"]}
         case "image_file":
-            return {"type": "input_image", **_named(part["image_file"], file_id="file_id")}
+            return {"type": "input_image", **_image(part["image_file"], file_id="file_id")}
         case "image_url":
-            return {"type": "input_image", **_named(part["image_url"], image_url="url")}
+            return {"type": "input_image", **_image(part["image_url"], image_url="url")}
         case kind:
-            tell(f"{name}: a part of type {kind} has no equivalent and is left out")
+            warn(f"{name}: a part of type {kind} has no equivalent and is omitted")
             return None
 
 
-def _named(given: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    detail = {"detail": given["detail"]} if given.get("detail") else {}
-    return {new: given[old] for new, old in names.items()} | detail
+def _image(source: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    detail = {"detail": source["detail"]} if source.get("detail") else {}
+    return {new: source[old] for new, old in names.items()} | detail

@@ -1,4 +1,4 @@
-"""`conversations list` and `show`: conversations as a person reads them."""
+"""`conversations list` and `show`: conversations as text for people."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ _NOTES = {
     "image_generation_call": "[image]",
     "output_audio": "[audio]",
 }
-"""What stands in for parts and items that are no text."""
+"""Notes that replace parts and items without text."""
 
 
 @click.command("list")
 @data_command
 @scope_options
-@click.option("--search", help="Only those in which every word occurs.")
+@click.option("--search", help="Only conversations with all these words.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one conversation a line.")
 def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
-    """Show conversations, the latest change first."""
+    """List conversations, the latest change first."""
     if scope.owner is None and search is not None:
-        raise click.UsageError("Give --end-user with --search: a search is in one owner's.")
+        raise click.UsageError("Give --end-user with --search: a search covers one owner.")
     lines: list[list[str]] = []
     for found in _conversations(data, scope, search):
         if as_json:
@@ -61,9 +61,9 @@ def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bo
 @click.command()
 @data_command
 @click.argument("conversation")
-@click.option("--account", help="Its account, if several have a conversation of that id.")
+@click.option("--account", help="Its account, if several accounts have a conversation of that id.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one item a line.")
-@click.option("--follow", "follows", is_flag=True, help="Go on with what is appended.")
+@click.option("--follow", "follows", is_flag=True, help="Print new items as they are appended.")
 def show(
     data: Data,
     conversation: str,
@@ -71,7 +71,7 @@ def show(
     as_json: bool,  # noqa: FBT001 - click's flag
     follows: bool,  # noqa: FBT001
 ) -> None:
-    """Show a conversation as a transcript: who said what and when, tools and their outputs."""
+    """Show a conversation as a transcript: messages, tool calls and outputs, with times."""
     pk = _partition(data, conversation, account)
     after: str | None = None
     is_first = True
@@ -92,9 +92,9 @@ def show(
 
 
 def transcript(item: StoredItem, key: str) -> str:
-    """Return an item of the batch at *key* for people: who and when, then its text.
+    """Return an item of the batch at *key* as text for people: role, time, then its text.
 
-    Notes stand in for images, sound and files.
+    Notes replace images, sound and files.
     """
     fields: dict[str, Any] = json.loads(item.json)
     title = fields.get("role") or fields["type"]
@@ -151,10 +151,10 @@ def _items(data: Data, row: Row) -> list[StoredItem]:
 
 
 def _partition(data: Data, name: str, account: str | None) -> str:
-    """Return the partition key of the only live conversation of a name.
+    """Return the partition key of the only live conversation with an id.
 
     Raises:
-        click.ClickException: there is none, or several accounts or end users have one.
+        click.ClickException: no owner, or several owners, have such a conversation.
     """
     pks = scan_accounts(data.table) if account is None else scan_index(data.table, account, None)
     found = [pk for pk in pks if pk.partition("/")[2] == name]

@@ -1,4 +1,4 @@
-"""`conversations usage`: how much each account and end user keeps, and asks for."""
+"""`conversations usage`: storage by account and end user, and requests by key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NAMES = {"#owner": "owner", "#data": "data", "#object": "object"}
 
 @dataclass
 class Usage:
-    """What an owner keeps; *bytes* are those of rows' payloads and of objects."""
+    """Storage of one owner; *bytes* are those of payloads in rows and of objects."""
 
     account: str
     owner: str
@@ -47,13 +47,13 @@ class Usage:
 @data_command
 @click.option("--account", help="One account.  [default: all, which reads the whole table]")
 @click.option(
-    "--days", type=click.IntRange(1, 365), default=30, show_default=True, help="Of requests."
+    "--days", type=click.IntRange(1, 365), default=30, show_default=True, help="Days of requests."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def usage(data: Data, account: str | None, days: int, as_json: bool) -> None:  # noqa: FBT001
-    """Show what accounts and end users keep, and requests by key.
+    """Show the storage of accounts and end users, and the requests of keys.
 
-    Requests come from the log of the API function, where there is one: not with --local.
+    Requests come from the log of the API function, which a local stack does not have.
     """
     with progress() as shown:
         owners = _owners(data, account, shown)
@@ -82,7 +82,7 @@ def _owners(data: Data, account: str | None, shown: Progress) -> list[Usage]:
 
 
 def _add(found: dict[str, Usage], partition: Iterable[Row]) -> None:
-    """Add the rows of a conversation, if it is live; its own row comes behind its batches."""
+    """Add the rows of a conversation, if it is live; its own row comes after its batches."""
     items = size = 0
     for row in partition:
         if not rows.is_live(row):
@@ -99,7 +99,7 @@ def _add(found: dict[str, Usage], partition: Iterable[Row]) -> None:
 
 
 def _add_objects(data: Data, owner: str, found: Mapping[str, Usage]) -> None:
-    """Add the objects of an owner, or of all."""
+    """Add the objects of an owner, or of all owners if it is empty."""
     pages = data.s3.get_paginator("list_objects_v2").paginate(Bucket=data.bucket, Prefix=owner)
     for page in pages:
         for entry in page.get("Contents", []):
@@ -132,7 +132,7 @@ def _partitions(data: Data, account: str) -> Iterator[Iterable[Row]]:
 
 
 def _requests(data: Data, account: str | None, days: int) -> list[dict[str, Any]] | None:
-    """Return requests by key from the log of the API function; None where there is no log."""
+    """Return requests by key from the log of the API function; None if there is no log."""
     if data.aws.stack is None or "ApiFunctionName" not in (outputs := data.aws.outputs()):
         return None
     session = data.aws.session
@@ -146,13 +146,10 @@ def _requests(data: Data, account: str | None, days: int) -> list[dict[str, Any]
         endTime=now,
         queryString=QUERY,
     )["queryId"]
-    while (answer := logs.get_query_results(queryId=query_id))["status"] in {
-        "Scheduled",
-        "Running",
-    }:
+    while (response := logs.get_query_results(queryId=query_id))["status"] in RUNNING:
         time.sleep(1)
     counts: dict[str, int] = defaultdict(int)
-    for result in answer["results"]:
+    for result in response["results"]:
         fields = {field["field"]: field["value"] for field in result}
         counts[fields.get("key_id", "")] += int(fields["requests"])
     keys = ApiKeyRepository(session.client("dynamodb"), outputs["ApiKeysTableName"])

@@ -1,4 +1,4 @@
-"""The API function: each route is a few lines over the store."""
+"""The API function: one handler for each route."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from conversations.http.request import Request
 
-DOCUMENT_ROOT = "https://conversations.invalid"  # in committed documents; responses have their own
+DOCUMENT_ROOT = "https://conversations.invalid"  # of committed documents; responses replace it
 logger = Logger(use_rfc3339=True)
 api = Api(logger)
 
@@ -41,7 +41,7 @@ def dynamodb() -> DynamoDBClient:
 
 @functools.cache
 def payload_store() -> PayloadStore:
-    """Return the bucket; its client is made for the first large batch."""
+    """Return the store of payloads; its client is made for the first large batch."""
     bucket, spill_bytes = os.environ["PAYLOAD_BUCKET"], int(os.environ["SPILL_BYTES"])
     return PayloadStore(bucket, s3, ThreadPoolExecutor(8), spill_bytes)
 
@@ -50,12 +50,12 @@ s3 = functools.cache(aws_clients.s3)  # made for the first large batch
 
 
 def count_retry(attempts: int, **_: object) -> None:
-    """Count what botocore sends again by itself."""
+    """Count botocore's own retries."""
     api.request.stats.retries += attempts > 1
 
 
 def store_for(request: Request) -> Store:
-    """Return the store of all conversations, which counts what it does in the request's stats."""
+    """Return the store of all conversations, which adds to the request's statistics."""
     table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], request.stats)
     days = int(os.environ["RETENTION_DAYS"])
     return Store(table, payload_store(), days, SearchLimits.configured(os.environ))

@@ -1,4 +1,4 @@
-"""The authorizer function: a bearer key in, a policy for the whole stage and its context out."""
+"""The authorizer function: it verifies a bearer key and returns a policy for the whole stage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ METHODS: dict[Scope, tuple[str, ...]] = {
     "write": ("POST",),
     "delete": ("DELETE",),
 }
-"""What each scope opens, on every route."""
+"""Methods that each scope allows, on all routes."""
 
 logger = Logger(use_rfc3339=True)
 
@@ -37,18 +37,18 @@ def api_keys() -> ApiKeyRepository:
 
 
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Answer one TOKEN authorizer event, and tell the log by which key, or of one more refusal.
+    """Return the policy for one TOKEN authorizer event, and log the key's id or its rejection.
 
-    The policy is for the whole stage, because API Gateway keeps it for the key's next requests
-    too, whatever their method and path.
+    The policy is for the whole stage, because API Gateway caches it for all requests with the key,
+    regardless of method and path.
 
     Raises:
-        Exception: "Unauthorized", which is how API Gateway is told to answer 401.
+        Exception: "Unauthorized", for which API Gateway returns 401.
     """
     record = _verify(event["authorizationToken"].partition(" ")[2])
     if record is None:
         logger.info("key refused", **_counted("RejectedKeys"))
-        raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway knows this one by its text
+        raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway recognizes the text
     logger.info("key accepted", key_id=record.key_id)
     return {
         "principalId": record.account,
@@ -65,13 +65,16 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 
 def _verify(key: str) -> ApiKey | None:
-    """The key's record; where AWS fails us, that is counted, for Lambda counts refusals as well."""
+    """Return the record of a live key, or None.
+
+    A failure of AWS has its own metric, because Lambda's count of errors includes rejected keys.
+    """
     try:
         return api_keys().verify(key)
     except Exception as error:
         frames = traceback.format_tb(error.__traceback__)
         counted = _counted("AuthorizerErrors")
-        logger.error("key not judged", error=type(error).__name__, frames=frames, **counted)  # noqa: TRY400 - its text may be anything
+        logger.error("key not judged", error=type(error).__name__, frames=frames, **counted)  # noqa: TRY400 - the text can contain content
         raise
 
 
@@ -82,9 +85,9 @@ def _counted(metric: Metric) -> dict[str, Any]:
 
 
 def _policy(method_arn: str, scopes: Collection[Scope]) -> dict[str, Any]:
-    """What the key may call; *method_arn* ends with API/STAGE/METHOD/PATH.
+    """Return the policy of a key with *scopes*; *method_arn* ends with API/STAGE/METHOD/PATH.
 
-    Powertools has a builder of policies, whose import would be a tenth of this function's start.
+    Powertools can build policies, but its import would be a tenth of this function's cold start.
     """
     stage = "/".join(method_arn.split("/", 2)[:2])
     opened = [f"{stage}/{method}/*" for scope in sorted(scopes) for method in METHODS[scope]]

@@ -1,4 +1,4 @@
-"""The preflight function: browsers ask it, without a key, whether a page may call the API."""
+"""The preflight function: it responds, without a key, to the CORS preflights of browsers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = Logger(use_rfc3339=True)
 
 
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Answer one OPTIONS request of API Gateway, with the headers by which a page may go on."""
+    """Return the response to one OPTIONS request, with the CORS headers for its origin."""
     origin = APIGatewayProxyEvent(event).headers.get("Origin")
     request_id = event["requestContext"]["requestId"]
     logger.info("request", request_id=request_id, route=f"OPTIONS {event['resource']}", status=204)

@@ -1,8 +1,8 @@
-"""The purge function: removes what deleted conversations and expired items left behind.
+"""The purge function: it removes rows and objects of deleted conversations and expired batches.
 
-It goes by the table's stream: a conversation whose row was marked, and what DynamoDB removed when
-its time was up: items, whose object it does not know, and the rows of deleted conversations, behind
-which the last leftovers are swept up.
+Three kinds of records of the table's stream trigger it: a conversation row is marked as deleted;
+DynamoDB removes an expired batch, whose object remains; and DynamoDB removes the expired row of a
+deleted conversation, after which the last remaining rows are removed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ logger = Logger(use_rfc3339=True)
 processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 RESERVE_MS = 30_000
-"""What must be left of the time-out for one more step of a purge."""
+"""Remaining time below which a purge does not begin another step."""
 
 
 @functools.cache
@@ -54,13 +54,13 @@ def dynamodb() -> DynamoDBClient:
 
 @functools.cache
 def payload_store() -> PayloadStore:
-    """Return the bucket of payloads."""
+    """Return the store of payloads."""
     client = aws_clients.s3()
     return PayloadStore(os.environ["PAYLOAD_BUCKET"], lambda: client, ThreadPoolExecutor())
 
 
 def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> None:
-    """Purge the conversation that was marked as deleted, or what its or an item's end left."""
+    """Purge the conversation or the batch of a stream record, and log the result."""
     started = time.perf_counter()
     change = cast("StreamRecord", record.dynamodb)
     owner, _, conversation_id = change.keys["pk"].partition("/")
@@ -70,7 +70,7 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
         is_done = purge(record, lambda_context, stats)
     except Exception as error:
         frames = traceback.format_tb(error.__traceback__)
-        logger.error("purge failed", **ids, error=type(error).__name__, frames=frames)  # noqa: TRY400 - its text may be anything
+        logger.error("purge failed", **ids, error=type(error).__name__, frames=frames)  # noqa: TRY400 - the text can contain content
         raise
     logger.info(
         "purge",
@@ -84,7 +84,7 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
 
 
 def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestStats) -> bool:
-    """Do what a record asks for; return whether all of it is done."""
+    """Purge the conversation or the batch of a record, and return whether nothing is left."""
     change = cast("StreamRecord", record.dynamodb)
     pk, table = change.keys["pk"], Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], stats)
     is_expiry = record.event_name is DynamoDBRecordEventName.REMOVE
@@ -104,7 +104,7 @@ def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestS
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Work off records of the stream; one that fails is sent again, with those behind it."""
+    """Process records of the stream; Lambda retries a failed one, with the records after it."""
     return process_partial_response(
         event=event, record_handler=record_handler, processor=processor, context=context
     )

@@ -183,7 +183,7 @@ def test_an_erasure_does_not_end_while_something_is_left(
     result = invoke("erase", *world.at, *ALL)
 
     assert result.exit_code == 1
-    assert "Something is still left of 2 conversations" in result.stderr
+    assert "The purge of 2 conversations is unfinished" in result.stderr
     assert len(journals(tmp_path)) == 1
 
 

@@ -104,7 +104,7 @@ def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> N
 
     assert result.exit_code == 1
     assert "conv_odd, from item 21 on: items[5].type must be one of" in result.stderr
-    assert "conv_none: OpenAI cannot be asked for it: Error code: 404" in result.stderr
+    assert "conv_none: OpenAI did not return it: Error code: 404" in result.stderr
     assert "1 imported" in result.stdout
     assert "2 not valid" in result.stdout
     assert {row["pk"]["S"].partition("/")[2] for row in world.rows()} == {"conv_empty"}
@@ -249,20 +249,20 @@ def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -
     made = world.store.get_conversation(ids.owner_of("acme", "ann"), "thread_1")
     assert made.created_at == 1_700_000_001_000
     assert sorted(result.stderr.splitlines()) == [
-        "msg_2: an annotation (file_citation) has no equivalent and is left out",
-        "msg_3: a part of type hologram has no equivalent and is left out",
+        "msg_2: an annotation (file_citation) has no equivalent and is omitted",
+        "msg_3: a part of type hologram has no equivalent and is omitted",
         "msg_3: attachment f2 is kept as a file, without tools: file_search",
-        "msg_3: mood has no equivalent and is left out",
+        "msg_3: mood has no equivalent and is omitted",
     ]
 
 
 @pytest.mark.parametrize(
     ("dump", "complaint"),
     [
-        ('[{"object": "thread"}]', "'thread' is no message"),
-        ('[{"id": 1}]', "is no dump of threads"),
-        ("[", "is no dump of threads"),
-        ("{\n", "is no dump of threads"),
+        ('[{"object": "thread"}]', "'thread' is not a message"),
+        ('[{"id": 1}]', "is not a dump of threads"),
+        ("[", "is not a dump of threads"),
+        ("{\n", "is not a dump of threads"),
     ],
 )
 def test_what_is_no_dump_is_refused(

@@ -242,7 +242,7 @@ def test_an_overlap_of_nothing_ends_the_old_key(at: list[str], api_keys: ApiKeyR
 
     assert api_keys.verify(key) is None
     assert api_keys.verify(new.stdout.removesuffix("\n"))
-    assert f"'{record.key_id}' ends at" in new.stderr
+    assert f"'{record.key_id}' expires at" in new.stderr
 
 
 @pytest.mark.parametrize("state", ["revoked", "expired", "rotated"])
@@ -365,7 +365,7 @@ def test_plans_need_a_stack(stack: DevStack) -> None:
         (
             ["--stack", "keys", "--profile", "none"],
             {},
-            "AWS cannot be asked: The config profile (none) could not be found",
+            "AWS cannot be called: The config profile (none) could not be found",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, (list, dict)) else "",
@@ -396,7 +396,7 @@ def test_who_lacks_a_permission_is_told_which(monkeypatch: pytest.MonkeyPatch) -
 
     result = invoke("list", "--stack=keys")
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: These AWS credentials do not suffice: User: arn:")
+    assert result.stderr.startswith("Error: These AWS credentials lack a permission: User: arn:")
     assert "is not authorized to perform: cloudformation:DescribeStacks" in result.stderr
 
 

@@ -170,7 +170,7 @@ def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
     both = invoke("list", "--local", "--stack", "s", *ANN)
 
     assert (none.exit_code, "start it with `make run`" in none.stderr) == (1, True)
-    assert (dead.exit_code, "The local stack does not answer" in dead.stderr) == (1, True)
+    assert (dead.exit_code, "The local stack does not respond" in dead.stderr) == (1, True)
     assert (both.exit_code, "either --stack or --local" in both.stderr) == (2, True)
 
 

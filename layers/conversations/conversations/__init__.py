@@ -1,1 +1,1 @@
-"""The item contract, the store and the API keys: what every function shares, as a layer."""
+"""The Lambda layer that all functions share: item contract, HTTP, storage and API keys."""

@@ -1,11 +1,12 @@
-"""The clients of AWS, with what our functions ask of them.
+"""AWS clients of the functions.
 
-botocore takes each value of a request and of an answer through its model of DynamoDB, in Python,
-and looks for the tables that a request names by JMESPath: half of the CPU of a page of 100. What we
-give it, and what DynamoDB answers, is the JSON of the wire already, but for bytes, which go as
-base64. So it is handed past the model. Endpoints, signatures, retries and refusals are botocore's.
+botocore converts every value of a request and a response by its model of DynamoDB, in Python, and
+searches each request for table names by JMESPath. That is half of the CPU time of a page of 100
+items. Our parameters and DynamoDB's responses already are the JSON of its protocol, except for
+bytes, which are base64 there. So the client of DynamoDB bypasses the model. botocore still resolves
+endpoints, signs, retries and parses errors.
 
-boto3 would make the same clients, and import what it transfers files with: a tenth of a cold start.
+boto3 would make the same clients, but its import of file transfers is a tenth of a cold start.
 """
 
 from __future__ import annotations
@@ -36,19 +37,19 @@ CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     tcp_keepalive=True,
     parameter_validation=False,
-    # botocore puts its own together twice for each request, of a dozen parts that it cleans.
+    # botocore builds its own user agent twice for each request, from a dozen parts.
     user_agent="lambda-conversations",
 )
-"""Of each call: a connection within a second, an answer within two, and one more try.
+"""Limits of each call: a connection within a second, a response within two, and one retry.
 
-Connections are kept open between requests, and probed by TCP. The slowest append, whose object,
-last try and look afterwards each take all of that, fits into the function's time-out.
+TCP keep-alive probes connections that stay open between requests. The slowest append fits into the
+function's time-out: its object, its last attempt and its verification each take the maximum.
 """
 CONNECTION_ERRORS = (ConnectError, HTTPClientError)
-"""Errors of a call that AWS did not answer.
+"""Errors of a call without a response.
 
-botocore sends each call up to twice and raises the last attempt's error, so a connection that
-cannot be made may follow a lost response: `was_sent` tells.
+botocore sends each call up to twice and raises the error of the last attempt. A failed connection
+can therefore follow an attempt whose response was lost: see `was_sent`.
 """
 THROTTLED = frozenset(
     {
@@ -60,7 +61,7 @@ THROTTLED = frozenset(
         "ThrottlingException",
     }
 )
-"""The codes of DynamoDB's and S3's throttling, in errors and in cancellation reasons."""
+"""Codes of DynamoDB's and S3's throttling, in errors and in cancellation reasons."""
 _NEVER_CONNECTED = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 _WAS_SENT = "conversations.was_sent"
 _PARAMS = "conversations.params"
@@ -68,22 +69,22 @@ _UNREADABLE = "conversations.unreadable"
 
 
 def dynamodb() -> DynamoDBClient:
-    """A client of DynamoDB that takes and gives rows as boto3's does, but for sets of bytes.
+    """Return a client of DynamoDB that takes and returns rows as boto3's does.
 
-    A `ClientRequestToken` is the caller's to give.
+    It does not support sets of bytes, and does not generate a `ClientRequestToken`.
     """
     client: DynamoDBClient = _client("dynamodb")
     events = client.meta.events
-    events.register("provide-client-params.dynamodb", _take_params)  # type: ignore[arg-type] # its answer counts
+    events.register("provide-client-params.dynamodb", _take_params)  # type: ignore[arg-type] # its result replaces the parameters
     events.register("before-call.dynamodb", _write_body)
     events.register("before-parse.dynamodb", _read_body)
-    events.register("after-call.dynamodb", _refuse_unreadable)
+    events.register("after-call.dynamodb", _raise_if_unreadable)
     events.register("needs-retry.dynamodb", _note_attempt)
     return client
 
 
 def s3() -> S3Client:
-    """A client of S3."""
+    """Return a client of S3."""
     client: S3Client = _client("s3")
     return client
 
@@ -100,7 +101,7 @@ def was_sent(error: Exception) -> bool:
 def _note_attempt(
     caught_exception: Exception | None, request_dict: dict[str, Any], **_: object
 ) -> None:
-    """Note, on the error that botocore may raise, whether one of the attempts so far was sent."""
+    """Record on the error, which botocore may raise, whether any attempt so far was sent."""
     context = request_dict["context"]
     context[_WAS_SENT] = context.get(_WAS_SENT, False) or not isinstance(
         caught_exception, _NEVER_CONNECTED
@@ -110,7 +111,10 @@ def _note_attempt(
 
 
 def _take_params(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Leave nothing for the model to look at; it asks for the keys of this one map."""
+    """Set the parameters aside, and return empty ones for the model.
+
+    botocore reads the keys of `RequestItems` even so.
+    """
     context[_PARAMS] = params
     return {name: {} for name in params if name == "RequestItems"}
 
@@ -122,36 +126,36 @@ def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) ->
 def _read_body(
     response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
 ) -> None:
-    """Refusals are left to the model, which makes exceptions of them.
+    """Parse the body of a success; the model parses errors and makes exceptions of them.
 
-    What cannot be read is for botocore to see first, which may ask again: it checks the CRC.
+    An unreadable body raises no error here: botocore first checks its CRC and may retry.
     """
     if response_dict["status_code"] == HTTPStatus.OK:
         try:
-            answer = json.loads(response_dict["body"], object_hook=_with_bytes)
+            response = json.loads(response_dict["body"], object_hook=_with_bytes)
         except ValueError:
-            answer = None
-        readable = isinstance(answer, dict)
-        customized_response_dict.update(answer if readable else {_UNREADABLE: True})
+            response = None
+        readable = isinstance(response, dict)
+        customized_response_dict.update(response if readable else {_UNREADABLE: True})
         response_dict["body"] = b"{}"
 
 
-def _refuse_unreadable(parsed: dict[str, Any], **_: object) -> None:
-    """See to it that no answer is taken for one that cannot be read.
+def _raise_if_unreadable(parsed: dict[str, Any], **_: object) -> None:
+    """Raise an error for a response whose body could not be parsed.
 
     Raises:
-        ResponseStreamingError: what was asked may have been done.
+        ResponseStreamingError: the call may have taken effect.
     """
     if parsed.pop(_UNREADABLE, False):
-        raise ResponseStreamingError(error="it is no JSON object")
+        raise ResponseStreamingError(error="the response is not a JSON object")
 
 
 def _base64(value: bytes) -> str:
     return binascii.b2a_base64(value, newline=False).decode()
 
 
-def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
-    """A value of type B with its bytes; what a map holds under the name B is no string."""
-    if "B" in found and isinstance(found["B"], str):
-        return {"B": binascii.a2b_base64(found["B"])}
-    return found
+def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    """Decode a value of type B; a map can have a key B too, whose value is never a string."""
+    if "B" in value and isinstance(value["B"], str):
+        return {"B": binascii.a2b_base64(value["B"])}
+    return value

@@ -1,4 +1,4 @@
-"""What a client is told when a request fails: one table, one tree of errors, one envelope.
+"""Errors that clients see: one table, one tree of exceptions, one envelope.
 
 ApiError
 ├── InvalidRequestError             invalid_json, invalid_type, ... (InvalidRequestCode)
@@ -13,8 +13,8 @@ ApiError
 ├── ServerError                     server_error
 └── OverloadedError                 overloaded
 
-What API Gateway itself refuses (no route, no key, no scope, the throttle) wears the same
-envelope and codes of the same table, through the `GatewayResponses` of `template.yaml`.
+API Gateway itself rejects requests without a route, a key, a scope or capacity. Its responses have
+the same envelope and codes of the same table, by the `GatewayResponses` of `template.yaml`.
 """
 
 from collections.abc import Mapping
@@ -36,14 +36,14 @@ type InvalidRequestCode = Literal[
 
 
 class ErrorSpec(NamedTuple):
-    """A row of the table: what goes with a code."""
+    """Properties of an error code: a row of the table."""
 
     type: str
     statuses: tuple[int, ...]
-    """The service's own first; API Gateway may answer with the others."""
+    """The service's own status first; API Gateway may return the others."""
     when: str
     headers: Mapping[str, str] = {}
-    """Beside `x-request-id`; API Gateway may give them other values."""
+    """Headers beside `x-request-id`; API Gateway may give them other values."""
 
 
 _INVALID: Final = "invalid_request_error"
@@ -126,11 +126,11 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
         _SOON,
     ),
 }
-"""Every error there is, by its code."""
+"""All errors, by their codes."""
 
 
 class ErrorBody(TypedDict):
-    """The error, in the fields that OpenAI's clients read."""
+    """An error, in the fields that OpenAI's clients read."""
 
     message: str
     type: str
@@ -145,7 +145,7 @@ class ErrorEnvelope(TypedDict):
 
 
 class ApiError(Exception):
-    """A request that failed in a way the client is told about; never raised directly."""
+    """A failure of a request that the client sees; only its subclasses are raised."""
 
     code: str
 
@@ -160,7 +160,7 @@ class ApiError(Exception):
         return ERRORS[self.code]
 
     def envelope(self) -> ErrorEnvelope:
-        """The answer's body; *param* is the path of the fault as the client wrote it, or null."""
+        """Return the response body; `param` is the path of the fault as the client wrote it."""
         return {
             "error": {
                 "message": self.message,
@@ -172,7 +172,7 @@ class ApiError(Exception):
 
 
 class InvalidRequestError(ApiError):
-    """The request is wrong and will stay wrong; nothing was stored."""
+    """An invalid request, which a retry cannot make valid; nothing was stored."""
 
     def __init__(self, message: str, *, code: InvalidRequestCode, param: str | None = None) -> None:
         super().__init__(message, param=param)
@@ -180,61 +180,61 @@ class InvalidRequestError(ApiError):
 
 
 class ItemAlreadyInConversationError(InvalidRequestError):
-    """One or more client ids are taken in this conversation; the message names every one."""
+    """A conflict of client ids with items of the conversation; the message names all of them."""
 
     def __init__(self, message: str, *, param: str | None) -> None:
         super().__init__(message, code="item_already_in_conversation", param=param)
 
 
 class DelegationNotAllowedError(ApiError):
-    """`X-On-Behalf-Of` was sent with a key that may not act for end users."""
+    """A request with `X-On-Behalf-Of` and a key that may not act on behalf of end users."""
 
     code = "delegation_not_allowed"
 
 
 class ConversationNotFoundError(ApiError):
-    """The conversation is missing, deleted or somebody else's: the three look the same."""
+    """A conversation that is missing, deleted or another owner's: clients see no difference."""
 
     code = "conversation_not_found"
 
 
 class ItemNotFoundError(ApiError):
-    """The conversation has no such item."""
+    """An item that the conversation does not have."""
 
     code = "item_not_found"
 
 
 class RouteNotFoundError(ApiError):
-    """The path and method name no route."""
+    """A method and path without a route."""
 
     code = "route_not_found"
 
 
 class ConversationBusyError(ApiError):
-    """The retry budget was spent against other writers; this change was not made."""
+    """A change that was not made, because concurrent requests outlasted its retries."""
 
     code = "conversation_busy"
 
 
 class RequestTooLargeError(ApiError):
-    """The body, or one item of it, is over the limit; nothing was stored."""
+    """A body, or a response with its items, over the size limit; nothing was stored."""
 
     code = "request_too_large"
 
 
 class IdempotencyKeyReusedError(ApiError):
-    """The `Idempotency-Key` was used before with another body."""
+    """An `Idempotency-Key` that was used before with another body."""
 
     code = "idempotency_key_reused"
 
 
 class ServerError(ApiError):
-    """A fault of ours or of AWS that is not throttling."""
+    """A failure of this service, or one of AWS that is not temporary."""
 
     code = "server_error"
 
 
 class OverloadedError(ApiError):
-    """AWS throttles us; the request may be sent again."""
+    """A temporary failure of AWS: it throttled or did not respond. The request can be retried."""
 
     code = "overloaded"

@@ -13,18 +13,18 @@ import secrets
 from collections.abc import Iterable
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
-"""What every id in a path, a query or a body may look like, ours and the client's."""
+"""Pattern of every id in a path, query or body, generated or the client's."""
 
 SEARCH_CURSOR = r"^[A-Za-z0-9_-]{1,64}(~[0-9a-v]{26}~[0-9a-f]{1,32})?$"
-"""What `after` of a list of conversations may look like: an id, or a place inside a conversation
-where a search was interrupted."""
+"""Pattern of `after` in a list of conversations: an id, or the place inside a conversation where a
+search was interrupted."""
 
 _KEY_LENGTH = 26
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _PAIRS = ["".join(pair) for pair in itertools.product(_DIGITS, repeat=2)]
-"""Ten bits in base32hex."""
+"""All values of ten bits in base32hex."""
 _FIRST_SLOT = {digit: f"{'08go'[value >> 3]}000" for value, digit in enumerate(_DIGITS)}
-"""The last four characters of a batch's first key, by the first of them in any of its keys."""
+"""The last four characters of a batch's first key, by the fourth last character of any key."""
 _GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
 PREFIXES = {
     "message": "msg",
@@ -60,43 +60,44 @@ PREFIXES = {
     "program": "item",
     "program_output": "item",
 }
-"""The prefix of a generated id, by item type. A reference gets one: its `id` is another item's."""
+"""Prefixes of generated ids, by item type. A reference has one, for its cursor: its `id` names
+another item."""
 
 
 def is_id(text: str) -> bool:
-    """Whether *text* may stand as an id at all; says nothing of existence."""
+    """Return whether *text* has the form of an id."""
     return re.fullmatch(ID_PATTERN, text) is not None and not text.endswith("\n")
 
 
 def is_search_cursor(text: str) -> bool:
-    """Return whether *text* may be the cursor of a list of conversations."""
+    """Return whether *text* has the form of a cursor in a list of conversations."""
     return re.fullmatch(SEARCH_CURSOR, text) is not None and not text.endswith("\n")
 
 
 def owner_of(account: str, end_user: str) -> str:
-    """The owner's public identity: 64 hexadecimal digits, the same for ever.
+    """Return the public identity of an owner: 64 hexadecimal digits, which never change.
 
-    *account* holds no colon; *end_user* is empty for the account itself, so two end users of one
-    account, and the account, are three owners.
+    *account* contains no colon. *end_user* is empty for the account itself, which is an owner
+    beside its end users.
     """
     return hashlib.sha256(f"{account}:{end_user}".encode()).hexdigest()
 
 
 def new_conversation_id() -> str:
-    """A conversation id nobody can guess (128 random bits)."""
+    """Return a conversation id that cannot be guessed: it has 128 random bits."""
     return f"conv_{secrets.token_hex(16)}"
 
 
 def new_batch(now: int) -> int:
-    """Return the number that the keys of a batch written at *now*, in milliseconds, begin with."""
+    """Return the number of a new batch, with which its keys begin; *now* is in milliseconds."""
     return now << 64 | secrets.randbits(62)
 
 
 def batch_after(last_key: str) -> int:
-    """Return the number of a batch that sorts after *last_key*, whatever the clocks say.
+    """Return the number of a new batch that sorts after *last_key*, regardless of the clocks.
 
-    The step is random: two writers that move behind the same key still get different keys, so a
-    row at a writer's own first key proves that writer's own commit.
+    The step is random: two writers that move behind the same key get different keys, so a row at a
+    writer's first key proves that this writer committed.
     """
     return (_number(last_key) >> 16) + 1 + secrets.randbits(48)
 
@@ -104,7 +105,7 @@ def batch_after(last_key: str) -> int:
 def sequence_keys(batch: int, size: int) -> list[str]:
     """Return the keys of the slots 0 to *size* - 1 of a batch, in order.
 
-    They differ in their last four characters: two bits of the nonce, the slot, two bits unused.
+    They differ in their last four characters: two bits of the nonce, the slot, two unused bits.
     """
     start = base64.b32hexencode((batch << 16).to_bytes(16)).decode().lower()[: _KEY_LENGTH - 4]
     tails = range((batch & 0b11) << 18, ((batch & 0b11) << 18) + (size << 2), 1 << 2)
@@ -134,19 +135,19 @@ def slot_of(key: str) -> int:
 
 
 def milliseconds_of(key: str) -> int:
-    """Return when the batch of *key* was written, by the clock of its writer or a little later."""
+    """Return the time at which the batch of *key* was written, or slightly later."""
     return int(key[:10], 32) >> 2
 
 
 def generated_id(item_type: str, key: str) -> str:
-    """Return the id of an item that came without one: the prefix of its type, and its key."""
+    """Return the id of an item that has none: the prefix of its type, and its key."""
     return f"{PREFIXES[item_type]}_{key}"
 
 
 def key_in(item_id: str) -> str | None:
-    """Return the sequence key in *item_id* if this service may have generated it, else None.
+    """Return the sequence key in *item_id*; None if this service cannot have generated the id.
 
-    A client's own id may look the same: compare the id of the item found there.
+    A client's own id can have the same form: compare it with the id of the item at the key.
     """
     match = _GENERATED_ID.fullmatch(item_id)
     return match[1] if match else None

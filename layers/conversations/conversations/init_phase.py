@@ -1,4 +1,4 @@
-"""Lambda's init phase, in which a function has a full processor and no request waits."""
+"""Preparation in Lambda's init phase, in which a function has a full CPU and no request waits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 def prepare(
     for_requests: Sequence[Callable[[], object]], for_snapshot: Sequence[Callable[[], object]] = ()
 ) -> None:
-    """Make what requests need while Lambda loads a function; elsewhere do nothing.
+    """Call *for_requests* while Lambda loads a function; outside of Lambda, do nothing.
 
-    A snapshot (SnapStart) also takes what only some requests need. Environments that are restored
-    from one snapshot must not draw the same random numbers: `random`, from which botocore takes its
-    retry delays, is seeded again after each restore. No connection is in a snapshot, because making
-    a client opens none.
+    Before a snapshot (SnapStart), call *for_snapshot* too, which only some requests need.
+    Environments that are restored from one snapshot must not draw the same random numbers, so
+    `random`, from which botocore takes its retry delays, is seeded again after each restore. A
+    snapshot contains no connection, because making a client opens none.
     """
     initialization_type = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
     if initialization_type is None:

@@ -27,33 +27,33 @@ class StoredItem:
     """An item with its place in the conversation."""
 
     cursor: str
-    """The value of `after` that continues behind this item, and the id that reads it: the item's
-    own id. The id of an `item_reference` names another item, so its cursor is a generated id."""
+    """The value of `after` for the items behind this one, and the id to read it by: its own id.
+    The id of an `item_reference` names another item, so its cursor is a generated id."""
     json: str
     """The item as the client sent it, with `id` and `type`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page[Entry]:
-    """Entries in the order asked for; `has_more` is exact."""
+    """Entries in the requested order; `has_more` is exact."""
 
     entries: list[Entry]
     has_more: bool
     cursor: str
-    """The value of `after` for the next page; empty if the page is."""
+    """The value of `after` for the next page; empty if the page is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyInfo:
-    """What distinguishes a replay of a request from another request."""
+    """Properties by which a replay of a request is recognized."""
 
     body: str
-    """SHA-256 of the body's bytes."""
+    """The SHA-256 of the body's bytes."""
     key: str | None = None
     """The `Idempotency-Key`."""
     is_marked_retry: bool = False
-    """Whether the client marked it as a retry (`x-stainless-retry-count`) and sent no key, which
-    would distinguish it from others with the same body."""
+    """True if the client marked the request as a retry (`x-stainless-retry-count`) and sent no
+    key."""
 
     @classmethod
     def of(cls, body: bytes, key: str | None = None, *, is_retry: bool) -> IdempotencyInfo:

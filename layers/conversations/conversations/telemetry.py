@@ -1,4 +1,4 @@
-"""What one request did: counted where it is done, told in its log line, metrics included."""
+"""Statistics of one request: the fields of its log line and its metrics."""
 
 from __future__ import annotations
 
@@ -26,38 +26,37 @@ type Metric = Literal[
 ]
 
 METRICS: Final[tuple[Metric, ...]] = get_args(Metric.__value__)
-"""All metrics of the service, which `docs/operations.md` explains."""
+"""All metrics of the service; `docs/operations.md` explains them."""
 _UNITS: Final = {"AppendedBytes": "Bytes", "SpilledBytes": "Bytes", "PurgeLag": "Seconds"}
-"""Of those that are no counts."""
+"""Units of the metrics that are not counts."""
 _BY_VERSION: Final = {"FailedRequests", "RejectedKeys"}
-"""Those that are also counted for each version of a function: the alarms of a release need them."""
+"""Metrics that also have the dimension `version`, for the alarms of a release."""
 
 
 @dataclass(slots=True)
 class RequestStats:
-    """One request's, one purge's or one key's; whoever does something adds to it."""
+    """Statistics of one request, one purge or one verified key."""
 
     owner: str | None = None
-    """The SHA-256 by which its conversations are kept."""
+    """The owner's identity; see `ids.owner_of`."""
     conversation_id: str | None = None
     code: str | None = None
-    """That of the refusal, if it was refused."""
+    """The code of the error, if there was one."""
     items: int = 0
-    """Items, or conversations of a list, that were written, read or deleted."""
+    """The number of items, or conversations of a list, that were written, read or deleted."""
     retries: int = 0
-    """How often AWS was asked again."""
+    """The number of repeated calls to AWS."""
     metrics: dict[str, float] = field(default_factory=dict)
 
     def add(self, metric: Metric, value: float = 1) -> None:
-        """Count something."""
+        """Add *value* to a metric; a metric that stays 0 is not logged."""
         if value:
             self.metrics[metric] = self.metrics.get(metric, 0) + value
 
     def to_emf(self) -> dict[str, Any]:
-        """The metrics as a log line tells CloudWatch of them; nothing where there are none.
+        """Return the metrics as fields of a log line, in CloudWatch's embedded metric format.
 
-        It is CloudWatch's embedded metric format. Of the dimensions, `service` is a field that the
-        logger adds.
+        The dimension `service` is a field that the logger adds.
         """
         if not self.metrics:
             return {}
@@ -79,28 +78,28 @@ class RequestStats:
 
 
 def request_log_fields(
-    event: dict[str, Any], answer: dict[str, Any], done: RequestStats
+    event: dict[str, Any], response: dict[str, Any], stats: RequestStats
 ) -> dict[str, Any]:
-    """Return what the log is told of a request: ids and numbers, no word of what it was about.
+    """Return the log fields of a request: ids and numbers, and no content.
 
-    A response that is a failure of ours is counted.
+    A response with a status of 500 or above adds to `FailedRequests`.
     """
-    if answer["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        done.add("FailedRequests")
+    if response["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        stats.add("FailedRequests")
     return {
         "request_id": event["requestContext"]["requestId"],
         "key_id": event["requestContext"].get("authorizer", {}).get("key_id"),
-        "owner": done.owner,
-        "conversation_id": done.conversation_id,
+        "owner": stats.owner,
+        "conversation_id": stats.conversation_id,
         "route": f"{event['httpMethod']} {event['resource']}",
-        "status": answer["statusCode"],
-        "code": done.code,
-        "items": done.items,
+        "status": response["statusCode"],
+        "code": stats.code,
+        "items": stats.items,
         "body_bytes": _bytes(event["body"] or ""),
-        "answer_bytes": _bytes(answer["body"]),
-        "retries": done.retries,
+        "answer_bytes": _bytes(response["body"]),
+        "retries": stats.retries,
         "version": _version(),
-        **done.to_emf(),
+        **stats.to_emf(),
     }
 
 
@@ -109,7 +108,7 @@ def _definition(name: str) -> dict[str, str]:
 
 
 def _version() -> str:
-    """Return the version of the function that runs, as Lambda counts them."""
+    """Return the version of the running Lambda function."""
     return os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
 
 

@@ -1,1 +1,1 @@
-"""API keys: their format, their table, their usage plans."""
+"""API keys: their format, table and usage plans."""

@@ -1,7 +1,7 @@
-"""API keys: issued once, kept as hashes, verified by the authorizer.
+"""API keys: issued once, stored as hashes, verified by the authorizer.
 
-A key without a usage plan has no limit of its own. One with a plan has an API Gateway key, by
-which API Gateway counts: that one opens nothing, and no client ever sees it.
+A key without a usage plan has no limit of its own. A key with a plan has an API Gateway key, by
+which API Gateway counts its requests. An API Gateway key grants no access and is never shown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCOPES: frozenset[Scope] = frozenset(get_args(Scope.__value__))
 
 @dataclass(frozen=True, slots=True)
 class UsageKey:
-    """An API Gateway key in a usage plan: whoever shares it shares the plan's limits."""
+    """An API Gateway key in a usage plan; API keys that share it share the plan's limits."""
 
     usage_key_id: str
     value: str
@@ -37,25 +37,25 @@ class UsageKey:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key; times are seconds since the epoch."""
+    """The record of a key; times are seconds since the epoch."""
 
     key_id: str
     account: str
     name: str
     scopes: frozenset[Scope]
     may_delegate: bool
-    """Whether `X-On-Behalf-Of` is obeyed: the account vouches for its end users."""
+    """Permission to act on behalf of end users with `X-On-Behalf-Of`."""
     usage: UsageKey | None
     created_at: int
     expires_at: int | None
     revoked_at: int | None
     replaced_by: str | None
-    """The id of the key that this one was rotated to."""
+    """The id of the key that replaced this key in a rotation."""
     last_four: str
 
     @property
     def state(self) -> State:
-        """Whether the key opens the door at this moment, and why not."""
+        """The current state; only a live key is accepted."""
         if self.revoked_at is not None:
             return "revoked"
         is_expired = self.expires_at is not None and self.expires_at <= time.time()
@@ -80,14 +80,14 @@ class ApiKeyRepository:
         expires_at: int | None = None,
         key: str | None = None,
     ) -> tuple[str, ApiKey]:
-        """Issue a key and give it in plain, for the only time, with its record.
+        """Issue a key, and return it in plain text, for the only time, with its record.
 
-        *key* is for the local stack, where a developer chooses it; a chosen key that is there
-        already is written anew.
+        *key* is for the local stack, where a developer chooses the key; an existing record of it is
+        replaced.
 
         Raises:
-            ValueError: *account* is no id, there is no scope, or the chosen key begins like one of
-                ours and is none.
+            ValueError: *account* is not an id, there is no scope, or *key* has the prefix of our
+                keys and not their checksum.
         """
         if not ids.is_id(account):
             raise ValueError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
@@ -113,54 +113,54 @@ class ApiKeyRepository:
         return key, record
 
     def verify(self, key: str) -> ApiKey | None:
-        """The record of a key that opens the door now; None for every other, for any reason."""
+        """Return the record of a live key; None for any other key."""
         if not is_well_formed(key):
             return None
-        answer = self._dynamodb.get_item(
+        response = self._dynamodb.get_item(
             TableName=self._table, Key={"key_hash": {"S": hash_key(key)}}, ConsistentRead=True
         )
-        record = _record(answer["Item"]) if "Item" in answer else None
+        record = _record(response["Item"]) if "Item" in response else None
         return record if record and record.state == "live" else None
 
     def list_all(self) -> Iterator[ApiKey]:
-        """Every key ever issued, in no order."""
+        """Yield the records of all keys ever issued, in no order."""
         for row in self._rows():
             yield _record(row)
 
     def find(self, key_id: str) -> ApiKey | None:
-        """The record of a key, whatever its state; None if there is no such key."""
+        """Return the record of a key in any state; None if it does not exist."""
         row = self._row(key_id)
         return None if row is None else _record(row)
 
     def revoke(self, key_id: str) -> ApiKey | None:
-        """Close a key for good; None if there is no such key.
+        """Revoke a key permanently, and return its record; None if it does not exist.
 
-        Callers are refused once API Gateway's cache of the authorizer's answer has run out
-        (60 seconds, `ReauthorizeEvery` in the template).
+        Requests are rejected once API Gateway's cached result of the authorizer expires (60
+        seconds, `ReauthorizeEvery` in the template).
         """
         row = self._row(key_id)
         if row is None:
             return None
-        answer = self._dynamodb.update_item(
+        response = self._dynamodb.update_item(
             TableName=self._table,
             Key={"key_hash": row["key_hash"]},
             UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
             ExpressionAttributeValues={":now": {"N": str(int(time.time()))}},
             ReturnValues="ALL_NEW",
         )
-        return _record(answer["Attributes"])
+        return _record(response["Attributes"])
 
     def rotate(
         self, key_id: str, *, overlap_seconds: int, usage: UsageKey | None = None
     ) -> tuple[str, ApiKey] | None:
-        """Issue a key with the rights of another, which ends when the overlap is over.
+        """Issue a key with the permissions of another key, which expires after the overlap.
 
-        The new key lives as long as the old one was given, counted from now. It shares the old
-        one's usage key, and so its limits, unless *usage* is another. Both are written or none.
+        The new key has the lifetime of the old key, counted from now. Both keys share one usage
+        key, and so its limits, unless *usage* is another. Both are written, or none.
 
         Returns:
-            The key in plain, for the only time, with its record; None if there is no such key, or
-            it is not live, or it was rotated already.
+            The new key in plain text, for the only time, with its record; None if the old key does
+            not exist, is not live or was rotated before.
         """
         row = self._row(key_id)
         if row is None:

@@ -1,6 +1,7 @@
-"""What a key looks like: `lck_`, 43 random base62 characters (256 bits) and 6 of their CRC-32.
+"""Format of keys: `lck_`, 43 random base62 characters (256 bits), and 6 for their CRC-32.
 
-So a typing error is found without a read, and a leaked key by whoever scans for them.
+The checksum reveals a typing error without a read of the table, and lets secret scanners recognize
+a leaked key.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ _CHECKSUM_LENGTH = 6
 
 
 def new_key() -> str:
-    """A key that nobody has seen."""
+    """Return a new random key."""
     secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
     return f"{PREFIX}{secret}{_checksum(secret)}"
 
 
 def is_well_formed(key: str) -> bool:
-    """Whether a text is worth a look-up: it does not pretend to be one of ours."""
+    """Return whether *key* may exist: a key with our prefix must have the right checksum."""
     secret = key[len(PREFIX) : -_CHECKSUM_LENGTH]
     return not key.startswith(PREFIX) or key[-_CHECKSUM_LENGTH:] == _checksum(secret)
 
 
 def hash_key(key: str) -> str:
-    """The only form in which a key is kept; 256 random bits need no salt."""
+    """Return the hash by which a key is stored; 256 random bits need no salt."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def key_id_of(key: str) -> str:
-    """What people and logs call a key; it does not help to guess it."""
+    """Return the public id of a key, for people and logs; the key cannot be derived from it."""
     return f"key_{hash_key(key)[:16]}"
 
 

@@ -1,4 +1,4 @@
-"""Usage plans: API Gateway's count of each key's requests, with the operator's credentials."""
+"""Usage plans of API Gateway, which limit each key's requests; for the operator's commands."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 
 
 class UsagePlans:
-    """The plans of one stack."""
+    """The usage plans of one stack."""
 
     def __init__(
         self, apigateway: Callable[[], APIGatewayClient], plan_ids: Mapping[str, str]
     ) -> None:
-        """*plan_ids* are API Gateway's, by the plans' names; its client is made if it is needed."""
+        """Take API Gateway's *plan_ids* by the plans' names; the client is made on first use."""
         self._apigateway = apigateway
         self._plan_ids = plan_ids
 
     @property
     def names(self) -> list[str]:
-        """What a plan may be called, in the template's order."""
+        """The names of the plans, in the template's order."""
         return [*self._plan_ids]
 
     @contextmanager
     def issued(self, plan: str, name: str) -> Iterator[UsageKey]:
-        """A new key in a plan, taken back if the block fails; *name* is what the console shows."""
+        """Create a usage key in a plan, and delete it if the block fails.
+
+        *name* is the name that API Gateway's console shows.
+        """
         with ExitStack() as undo:
             gateway = self._apigateway()
             made = gateway.create_api_key(name=name, enabled=True)
@@ -42,7 +45,7 @@ class UsagePlans:
             undo.pop_all()
 
     def delete_key(self, usage_key_id: str) -> None:
-        """Delete a key; one that is gone already is no fault."""
+        """Delete a usage key; a missing one is no error."""
         gateway = self._apigateway()
         try:
             gateway.delete_api_key(apiKey=usage_key_id)

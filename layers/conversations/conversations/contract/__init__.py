@@ -1,1 +1,1 @@
-"""What a client may send: every item type, the bodies they come in, and how a fault is told."""
+"""The contract of requests: item types, bodies, and the errors of invalid ones."""

@@ -1,4 +1,4 @@
-"""The bodies of requests: each is read by a `parse_...` function."""
+"""Request bodies: a type and a `parse_...` function for each."""
 
 import functools
 from typing import Annotated, NotRequired, TypedDict, cast
@@ -20,7 +20,7 @@ Key = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
 Value = Annotated[str, Field(max_length=MAX_METADATA_VALUE_LENGTH)]
 
 
-def _at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
+def _require_at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
     count = sum(value is not None for value in pairs.values())
     if count > MAX_METADATA_PAIRS:
         limits = {"most": MAX_METADATA_PAIRS, "count": count}
@@ -50,7 +50,9 @@ class AppendItems(TypedDict):
 class UpdateConversation(TypedDict):
     """The body of an update: pairs to set; a null value removes a pair."""
 
-    metadata: Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_at_most_16)] | None
+    metadata: (
+        Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_require_at_most_16)] | None
+    )
 
 
 @with_config(CLOSED)
@@ -68,7 +70,7 @@ _METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
 
 @functools.cache
 def _create() -> TypeAdapter[CreateConversation]:
-    """The contract of a create, made when first asked for: an append's cold start is spared it."""
+    """Return the contract of a create, built on first use to shorten an append's cold start."""
     return TypeAdapter(CreateConversation)
 
 
@@ -79,34 +81,31 @@ def build_types() -> None:
 
 
 def parse_create(body: str | bytes | None) -> CreateConversation:
-    """Read a create's body, which may be empty; items are completed as those of an append."""
+    """Parse the body of a create, which may be empty; see `normalize_items`."""
     created = parse(_create(), body) if body and body.strip() else CreateConversation()
     normalize_items(created.get("items") or [])
     return created
 
 
 def parse_append(body: str | bytes) -> AppendItems:
-    """Read an append's body: the items as they were written, each with its `type`.
-
-    Only a `type` that was left out (or null, on a reference) is added; a missing id stays missing.
-    """
+    """Parse the body of an append; see `normalize_items`. A missing id stays missing."""
     batch = parse(_APPEND, body)
     normalize_items(batch["items"])
     return batch
 
 
 def parse_update(body: str | bytes) -> UpdateConversation:
-    """Read an update's body; whether the result is within 16 pairs only the store can know."""
+    """Parse the body of an update; the store validates the number of pairs that result."""
     return parse(_UPDATE, body)
 
 
 def parse_deletion(body: str | bytes) -> list[str]:
-    """Read the body of a deletion of 1 to 100 items; an id may stand in it twice."""
+    """Parse the body of a deletion of 1 to 100 items; ids may repeat."""
     return parse(_DELETE, body)["item_ids"]
 
 
 def parse_filter(text: str) -> dict[str, str]:
-    """Read a filter on metadata, written as a JSON object of strings."""
+    """Parse a filter on metadata, which is a JSON object of strings."""
     try:
         return parse(_METADATA, text)
     except InvalidRequestError as error:
@@ -119,7 +118,7 @@ def parse_filter(text: str) -> dict[str, str]:
 
 
 def normalize_items(items: list[Item]) -> None:
-    """Add each missing `type`.
+    """Add each missing `type`; a null `type` counts as missing.
 
     Raises:
         InvalidRequestError: two items have the same id. References and the placeholder may repeat.
@@ -129,13 +128,13 @@ def normalize_items(items: list[Item]) -> None:
         if item.get("type") is None:
             added = "message" if "role" in item else "item_reference"
             cast("dict[str, object]", item)["type"] = added
-        given = item.get("id")
-        if given is None or item["type"] == "item_reference":
+        item_id = item.get("id")
+        if item_id is None or item["type"] == "item_reference":
             continue
-        if given in seen and given != PLACEHOLDER_ID:
+        if item_id in seen and item_id != PLACEHOLDER_ID:
             raise InvalidRequestError(
-                f"items[{index}].id '{given}' is also the id of another item in this request.",
+                f"items[{index}].id '{item_id}' is also the id of another item in this request.",
                 code="invalid_value",
                 param=f"items[{index}].id",
             )
-        seen.add(given)
+        seen.add(item_id)

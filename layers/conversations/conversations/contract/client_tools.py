@@ -28,7 +28,7 @@ class ProgramCaller(TypedDict):
 
 
 class CallerFields(EchoedFields):
-    """What tells who called."""
+    """Field that identifies the caller of a tool: the model or a program."""
 
     caller: NotRequired[Annotated[DirectCaller | ProgramCaller, TaggedUnion()] | None]
 
@@ -186,7 +186,7 @@ class ShellCommandsCall(CallerFields):
 
 
 class ShellOutcome(TypedDict):
-    """How a command ended; `exit_code` is null after a timeout."""
+    """The outcome of a command; `exit_code` is null after a timeout."""
 
     type: Literal["exit", "timeout"]
     exit_code: int | None

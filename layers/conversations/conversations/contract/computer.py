@@ -1,4 +1,4 @@
-"""Calls that drive a computer's screen, and the screenshots that answer them."""
+"""Calls that control a computer, and the screenshots that they return."""
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
@@ -113,7 +113,7 @@ class ComputerScreenshot(TypedDict):
 
 
 class ComputerCallOutput(EchoedFields):
-    """The screenshot that answers a computer call."""
+    """The output of a computer call: a screenshot."""
 
     type: Literal["computer_call_output"]
     id: NotRequired[Id | None]

@@ -1,4 +1,4 @@
-"""What messages and tool outputs are made of: text, images, files, audio, and citations."""
+"""Parts of messages and tool outputs: text, images, files, audio and citations."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, NotRequired, TypedDict
@@ -137,21 +137,21 @@ class OutputText(TypedDict):
     logprobs: NotRequired[ListOf[LogProb] | None]
 
 
-def _exactly_one[Part: Mapping[str, object]](*sources: str) -> Callable[[Part], Part]:
-    """A check that the part has one of *sources*; null counts as absent."""
+def _requires_one_of[Part: Mapping[str, object]](*sources: str) -> Callable[[Part], Part]:
+    """Return a validator that requires exactly one of *sources*; null counts as absent."""
 
-    def check(part: Part) -> Part:
+    def require_one(part: Part) -> Part:
         if sum(part.get(source) is not None for source in sources) != 1:
             raise PydanticCustomError(
                 "sources", "must have exactly one of {sources}", {"sources": ", ".join(sources)}
             )
         return part
 
-    return check
+    return require_one
 
 
-Image = Annotated[InputImage, AfterValidator(_exactly_one("file_id", "image_url"))]
-File = Annotated[InputFile, AfterValidator(_exactly_one("file_data", "file_id", "file_url"))]
+Image = Annotated[InputImage, AfterValidator(_requires_one_of("file_id", "image_url"))]
+File = Annotated[InputFile, AfterValidator(_requires_one_of("file_data", "file_id", "file_url"))]
 
 MessagePart = Annotated[
     InputText | Image | File | InputAudio | OutputText | Refusal | str,

@@ -1,4 +1,4 @@
-"""The types that recur across items: ids, statuses, lists, and unions told apart by `type`."""
+"""Types that many items share: ids, statuses, lists, and unions with a discriminator."""
 
 import functools
 from collections.abc import Callable
@@ -32,13 +32,13 @@ T = TypeVar("T")
 MAX_ID_LENGTH = 64
 
 STRICT = ConfigDict(strict=True, extra="allow")
-"""How a body is read, and all that is nested in it: nothing is converted, nothing dropped."""
+"""Configuration of bodies and all values in them: nothing is converted, unknown fields stay."""
 
 CLOSED = ConfigDict(strict=True, extra="forbid")
-"""How the top level of a body is read: a misspelt field is an error. What is nested stays open."""
+"""Configuration of the top level of a body: an unknown field is an error."""
 
 TAG_PREFIXES = ("type=", "kind=", "shape=")
-"""How the name of a union's member begins, so that it can be told from a key in an error."""
+"""Prefixes of union tags, which distinguish them from keys in the path of an error."""
 
 _KINDS: dict[object, str] = {
     str: "kind=string",
@@ -54,21 +54,21 @@ CallId = Annotated[str, Field(min_length=1)]
 Status = Literal["in_progress", "completed", "incomplete"]
 
 ListOf = Annotated[list[T], FailFast()]
-"""A list that is read up to its first fault: a hostile one costs little."""
+"""A list that is validated up to its first fault, so that a hostile one costs little."""
 
 MapOf = Annotated[dict[str, T], FailFast()]
-"""The same for an object of free keys."""
+"""An object with any keys, validated up to its first fault."""
 
 
 class EchoedFields(TypedDict):
-    """What an item that this API answered may carry when it is posted back."""
+    """Fields of an item in a response, which the client may send when it posts the item again."""
 
     response_id: NotRequired[str | None]
     metadata: NotRequired[MapOf[str] | None]
 
 
 def union_tag(value: object) -> str:
-    """The label of the union member that *value* means to be, be it valid or not."""
+    """Return the tag of the union member that *value* is meant to be, valid or not."""
     if isinstance(value, dict):
         kind = value.get("type")
         return f"type={kind}" if isinstance(kind, str) else "type="
@@ -76,9 +76,9 @@ def union_tag(value: object) -> str:
 
 
 class TaggedUnion:
-    """Marks a union whose member is looked up by the value's `type`, or by its JSON kind.
+    """Annotation of a union whose member is found by the value's `type`, or by its JSON type.
 
-    A member that shares its `type` with another carries a `Tag`, which *choose* answers.
+    A member that shares its `type` with another has a `Tag`, which *choose* returns.
     """
 
     def __init__(self, choose: Callable[[object], str] = union_tag) -> None:
@@ -87,7 +87,7 @@ class TaggedUnion:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Build the lookup, with each member's label read off the member itself."""
+        """Build the schema, with the tag of each member."""
         choices = {
             _member_tag(member): self._choice(member, handler) for member in get_args(source)
         }
@@ -98,7 +98,7 @@ class TaggedUnion:
 
 
 class LazyTaggedUnion(TaggedUnion):
-    """The same of many objects, each built when it is first met: a cold start meets few of them."""
+    """Tagged union of many objects that builds each member on first use, to shorten cold starts."""
 
     @override
     def _choice(self, member: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -106,27 +106,27 @@ class LazyTaggedUnion(TaggedUnion):
 
 
 class LazyMember:
-    """Validates a value by an object's type, which is read as `STRICT` says."""
+    """Validator of a union's member, with the configuration `STRICT`."""
 
     def __init__(self, declared: type) -> None:
         self._declared = with_config(STRICT)(declared)
 
     def __call__(self, value: object) -> object:
-        """The value, if it is valid.
+        """Validate *value*, and return it.
 
         Raises:
-            ValidationError: Pydantic takes its faults for those of the value's place.
+            ValidationError: Pydantic adds its errors to those of the union, at the value's path.
         """
         return self.adapter.validate_python(value)
 
     @functools.cached_property
     def adapter(self) -> TypeAdapter[object]:
-        """What is built."""
+        """The adapter, built on first use."""
         return TypeAdapter(self._declared)
 
 
 _member = functools.cache(LazyMember)
-"""One for all unions that it is in."""
+"""The validator of a member, shared by all unions with that member."""
 
 
 def build_members(union: object) -> None:

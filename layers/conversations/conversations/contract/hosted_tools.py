@@ -1,4 +1,4 @@
-"""Calls of tools that run beside the model: searches, pictures, code, and MCP servers."""
+"""Calls of tools that the model's provider runs: searches, images, code and MCP servers."""
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
@@ -82,7 +82,7 @@ class WebSearchCall(EchoedFields):
 
 
 class ModerationDetails(TypedDict):
-    """The reason why an image was blocked, and the stage at which."""
+    """The reason why an image was blocked, and the stage at which it was blocked."""
 
     categories: ListOf[str]
     moderation_stage: Literal["input", "output", "unknown"]

@@ -1,7 +1,7 @@
-"""The item contract: every type that a conversation may hold.
+"""The item contract: every type of item that a conversation can hold.
 
-The 24 types of the mka1 contract and those that only OpenAI has, each accepting the shapes of
-both. Nothing is converted or filled in: what a client posts is what it reads.
+It has the 24 types of the mka1 contract and those that only OpenAI has. Each type accepts the
+shapes of both. No value is converted or filled in: clients read what they posted.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ from conversations.contract.openai_only_items import (
 
 MAX_BATCH_ITEMS = 20
 PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
-"""What an old SDK sends, in every message, to say that it has no id."""
+"""Id that an old SDK sends in every message without an id."""
 
 
 class Message(EchoedFields):
@@ -198,18 +198,18 @@ _SHAPES: dict[str, tuple[Callable[[dict[str, object]], bool], str]] = {
 _REFERENCE_KEYS = {"id", "type", *EchoedFields.__annotations__}
 
 
-def _choose(item: object) -> str:
-    """The label of the type that *item* is, or means to be where it may leave its type out."""
-    found = union_tag(item)
+def _item_tag(item: object) -> str:
+    """Return the tag of the type that *item* has, or is meant to have if its type is omitted."""
+    tag = union_tag(item)
     if not isinstance(item, dict):
-        return found
-    if found == "type=":
-        return _untyped(item)
-    is_of_shape, shape = _SHAPES.get(found, (None, found))
-    return shape if is_of_shape is None or is_of_shape(item) else found
+        return tag
+    if tag == "type=":
+        return _tag_without_type(item)
+    has_shape, shape = _SHAPES.get(tag, (None, tag))
+    return shape if has_shape is None or has_shape(item) else tag
 
 
-def _untyped(item: dict[str, object]) -> str:
+def _tag_without_type(item: dict[str, object]) -> str:
     if item.get("type") is None and "role" in item:
         return "type=message"
     if item.get("type") is None and "id" in item and item.keys() <= _REFERENCE_KEYS:
@@ -217,4 +217,4 @@ def _untyped(item: dict[str, object]) -> str:
     return "type="
 
 
-AnyItem = Annotated[Item, LazyTaggedUnion(_choose)]
+AnyItem = Annotated[Item, LazyTaggedUnion(_item_tag)]

@@ -1,4 +1,4 @@
-"""A request body: from bytes to JSON values that can be stored and written out again."""
+"""Parser of a request body: from bytes to JSON values that can be stored and written again."""
 
 import re
 from bisect import bisect_left
@@ -8,21 +8,21 @@ from typing import cast
 
 from pydantic_core import from_json, to_json
 
+from conversations.contract.parser_messages import JsonFault, json_fault
 from conversations.contract.paths import Path, format_path
 from conversations.errors import InvalidRequestError
 
 _NUMBER_START = re.compile(rb"(?<![-+.eE0-9])-?[0-9]*$")
-_GZIP_START = b"\x1f"  # its second byte is lost where API Gateway takes the body for text
-_TOO_DEEP = "recursion limit exceeded"
-_TOO_LONG = "number out of range"
-_NO_VALUE = ("expected value", "invalid number")
+_GZIP_START = b"\x1f"  # The second byte is lost when API Gateway decodes the body as text.
 _NOT_FINITE = (b"NaN", b"Infinity")
-_HALF_CHARACTER = ("unexpected end of hex escape", "lone leading surrogate in hex escape")
 _MAX_NUMBER_BYTES = 8192
 
 
 class TooDeepError(Exception):
-    """The parser gave up on nesting; *value* is what stands before, *path* where it gave up."""
+    """A body whose nesting is too deep for the parser.
+
+    *value* is the part that was parsed, *path* the place in it where the parser stopped.
+    """
 
     def __init__(self, value: object, path: Path) -> None:
         super().__init__()
@@ -31,7 +31,12 @@ class TooDeepError(Exception):
 
 
 def load(body: str | bytes) -> object:
-    """Parse *body*, refusing what is not JSON and the numbers that JSON cannot carry back."""
+    """Parse *body*.
+
+    Raises:
+        InvalidRequestError: *body* is not JSON, or has a number that JSON cannot write again.
+        TooDeepError: *body* is nested too deeply.
+    """
     try:
         raw = body.encode() if isinstance(body, str) else body
     except UnicodeEncodeError as error:
@@ -47,7 +52,7 @@ def load(body: str | bytes) -> object:
     try:
         value: object = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
-        raise _parse_error(raw, str(error)) from error
+        raise _error_for(raw, json_fault(error)) from error
     if b"Infinity" in to_json(value, inf_nan_mode="constants"):
         for path in _non_finite(value, ()):
             raise _bad_number(path, "a finite number")
@@ -65,29 +70,31 @@ def _non_finite(value: object, path: Path) -> Iterator[Path]:
             yield from _non_finite(inner, (*path, index))
 
 
-def _parse_error(raw: bytes, message: str) -> InvalidRequestError | TooDeepError:
-    """What to raise for the parser's *message*: most faults have a place but no path."""
-    fault, _, place = message.rpartition(" at line ")
-    line, column = map(int, place.split(" column "))
-    # Not by splitting: a body of newlines would take a hundred times its size.
-    start = bisect_left(range(len(raw)), line - 1, key=lambda end: raw.count(b"\n", 0, end))
-    before = raw[: start + column - 1]
-    if fault == _TOO_DEEP:
+def _error_for(raw: bytes, fault: JsonFault) -> InvalidRequestError | TooDeepError:
+    """Return the error for a *fault* of the body *raw*.
+
+    The error names the path of the fault where the path can be found; the parser gives a position.
+    """
+    # Splitting a body of newlines into lines would take a hundred times its size.
+    start = bisect_left(range(len(raw)), fault.line - 1, key=lambda end: raw.count(b"\n", 0, end))
+    before = raw[: start + fault.column - 1]
+    if fault.kind == "too deep":
         value, path = _parsed(before, max(before.rfind(b"["), before.rfind(b"{")))
         return TooDeepError(value, path)
-    if fault in _HALF_CHARACTER:
-        return _half_character(before)
+    if fault.kind == "lone surrogate":
+        return _lone_surrogate(before)
     number = _NUMBER_START.search(before, max(0, len(before) - _MAX_NUMBER_BYTES))
-    if number and fault == _TOO_LONG:
+    if number and fault.kind == "number out of range":
         return _bad_number(_parsed(before, number.start())[1], "a number with fewer digits")
-    if number and fault in _NO_VALUE and raw.startswith(_NOT_FINITE, len(before)):
+    if number and fault.kind == "no value" and raw.startswith(_NOT_FINITE, len(before)):
         return _bad_number(_parsed(before, number.start())[1], "a finite number")
     return InvalidRequestError(
-        f"The body is not valid JSON: {fault} at line {line}, column {column}.", code="invalid_json"
+        f"The body is not valid JSON: {fault.text} at line {fault.line}, column {fault.column}.",
+        code="invalid_json",
     )
 
 
-def _half_character(before: bytes) -> InvalidRequestError:
+def _lone_surrogate(before: bytes) -> InvalidRequestError:
     """Return the error for a string with one half of a surrogate pair; *before* ends in it."""
     opening = before.replace(b"\\\\", b"__").replace(b'\\"', b"__").rfind(b'"')
     try:
@@ -111,9 +118,9 @@ def _bad_number(path: Path, expected: str) -> InvalidRequestError:
 
 
 def _parsed(before: bytes, end: int, instead: bytes = b"null,") -> tuple[object, Path]:
-    """Return the body up to *end*, where *instead* takes the place of what does not parse.
+    """Return the value of *before* up to *end*, followed by *instead*, and its last value's path.
 
-    The path is that of the last value.
+    *instead* replaces the value that does not parse.
     """
     value: object = from_json(b"".join([memoryview(before)[:end], instead]), allow_partial=True)
     return value, tuple(_last_path(value))

@@ -1,4 +1,4 @@
-"""Where in a body a value stands, and how that is written to the client."""
+"""Paths of values in a body, and their text for the client."""
 
 import json
 import re
@@ -11,10 +11,10 @@ _MAX_SHOWN_STEPS = 20
 
 
 def format_path(path: Path) -> str | None:
-    """*path* as a client would write it: `items[1].content[0].image_url`; null for the body.
+    """Return *path* as a client would write it: `items[1].content[0].image_url`; None for the body.
 
-    A key that would be misread behind a dot is quoted: `metadata["a b"]`. A path deeper than any
-    that the contract names is cut.
+    A key that would be misread after a dot is quoted: `metadata["a b"]`. A path deeper than any
+    that the contract names is truncated.
     """
     cut = "…" if len(path) > _MAX_SHOWN_STEPS else ""
     return "".join(map(_step, path[:_MAX_SHOWN_STEPS])).removeprefix(".") + cut or None

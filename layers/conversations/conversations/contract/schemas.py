@@ -1,4 +1,4 @@
-"""A contract seen as the tree of names it declares."""
+"""The names of fields that a contract declares, read from Pydantic's core schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Node(TypedDict, total=False):
-    """The parts of Pydantic's core schema which lead from a value to the values in it."""
+    """The parts of Pydantic's core schema that lead from a value to the values in it."""
 
     type: str
     ref: str
@@ -34,9 +34,9 @@ def top_fields(contract: CoreSchema) -> list[str]:
 
 
 def declared_part(contract: CoreSchema, value: object, path: Path) -> Path:
-    """The start of *path*, into *value*, that the contract knows: up to a free-form field.
+    """Return the start of *path* in *value*, as far as the contract declares it.
 
-    A key that the contract has no name for is still taken in, but nothing below it.
+    The result ends with the first key that the contract does not declare.
     """
     node = cast("_Node", contract)
     definitions: dict[str, _Node] = {}
@@ -54,9 +54,9 @@ def declared_part(contract: CoreSchema, value: object, path: Path) -> Path:
 
 
 def _resolved(node: _Node, value: object, definitions: dict[str, _Node]) -> _Node:
-    """The node that says what *value* holds, behind references, unions and wrappers.
+    """Return the node of *value* behind references, unions and wrappers.
 
-    *definitions* takes in those that are met on the way.
+    Definitions on the way are added to *definitions*.
     """
     while True:
         definitions |= {found["ref"]: found for found in node.get("definitions", [])}

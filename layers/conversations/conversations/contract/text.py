@@ -1,4 +1,4 @@
-"""Text of an item: what a person would look for, and neither ids nor encoded data."""
+"""Text of an item: the words that a person would search for, without ids and encoded data."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "program": ("code",),
     "program_output": ("result",),
 }
-"""The fields with text, by the type of the item; a type that is not named has none."""
+"""Fields with text, by the type of the item; other types have no text."""
 _FREE_TYPES = frozenset({"tool_search_call"})
-"""Types whose fields hold any JSON, of which every string is text."""
+"""Types whose fields can hold any JSON; every string in it is text."""
 _NESTED_FIELDS = frozenset(
     {
         "code",
@@ -68,16 +68,16 @@ _NESTED_FIELDS = frozenset(
         "url",
     }
 )
-"""The names of text, and of what holds it, within such a field."""
+"""Names, inside such a field, of text and of the objects and lists that contain text."""
 _DATA_URL = re.compile(r"data:[^,]*;base64,")
 _ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
 
 
 def item_texts(item: Mapping[str, object]) -> Iterator[str]:
-    r"""Yield the texts of a valid *item*: words of people and models, of tools, and names of files.
+    r"""Yield the texts of a valid *item*: words of people, models and tools, and names of files.
 
-    Tool calls and outputs are often JSON in a string. Where such a text escapes characters, as in
-    `"Z\u00fcrich"`, the text without the escapes follows it.
+    Tool calls and outputs are often JSON in a string. After a text with escaped characters, such as
+    `"Z\u00fcrich"`, the text without escapes follows.
     """
     item_type = str(item["type"])
     for name in _TEXT_FIELDS.get(item_type, ()):

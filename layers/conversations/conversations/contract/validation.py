@@ -1,16 +1,16 @@
-"""From Pydantic's errors to the one fault a client is told of, in the client's own terms."""
+"""Validation of request bodies: Pydantic's errors become one error in the client's own terms."""
 
 from __future__ import annotations
 
 import difflib
 import json
-import re
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from conversations.contract import json_body
 from conversations.contract.fields import TAG_PREFIXES
+from conversations.contract.parser_messages import expected_tags
 from conversations.contract.paths import Path, format_path
 from conversations.contract.schemas import declared_part, top_fields
 from conversations.errors import InvalidRequestCode, InvalidRequestError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MAX_SHOWN_VALUE = 80
 _MAX_COMPARED = 100
 
-_TAG = re.compile("'(type|kind|shape)=([^']*)'")
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -53,7 +52,7 @@ _KINDS = {
 
 
 class LocatedError(NamedTuple):
-    """One of Pydantic's errors at the path where the client will find it."""
+    """One of Pydantic's errors, with its path in the body and the value there."""
 
     path: Path
     value: object
@@ -61,9 +60,10 @@ class LocatedError(NamedTuple):
 
 
 def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
-    """Read *body* after *contract*: the very values of the JSON, none converted or filled in.
+    """Parse *body* and validate it by *contract*; no value is converted or filled in.
 
-    Raises InvalidRequestError for whatever may be wrong with it.
+    Raises:
+        InvalidRequestError: *body* is not valid; the error is for the first fault in it.
     """
     try:
         value = json_body.load(body)
@@ -75,31 +75,32 @@ def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
     try:
         contract.validate_python(value)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)
-        raise _first_fault(value, faults, top_fields(contract.core_schema)) from None
+        errors = error.errors(include_url=False, include_input=False)
+        raise _first_error(value, errors, top_fields(contract.core_schema)) from None
     return cast("T", value)
 
 
-def _first_fault(
+def _first_error(
     body: object, errors: Sequence[ErrorDetails], fields: Sequence[str]
 ) -> InvalidRequestError:
-    """The fault that stands first in the document; what is missing stands at its object's end.
+    """Return the error for the fault that comes first in the document.
 
-    *fields* are the names that the body may have.
+    A missing field counts as one at the end of its object. *fields* are the names that the body
+    may have.
     """
-    faults = [_located(body, error) for error in errors[:_MAX_COMPARED]]
-    first = min(faults, key=lambda fault: _place(body, fault.path))
+    faults = [_locate(body, error) for error in errors[:_MAX_COMPARED]]
+    first = min(faults, key=lambda fault: _document_position(body, fault.path))
     if first.error["type"] == "extra_forbidden":
         return unknown_parameter(str(first.path[0]), fields)
     if first.error["type"] != "missing":
         return _error_for(first)
     parent = first.path[:-1]
     missing = [f.path for f in faults if f.error["type"] == "missing" and f.path[:-1] == parent]
-    return _missing(missing)
+    return _missing_error(missing)
 
 
 def unknown_parameter(name: str, known: Sequence[str]) -> InvalidRequestError:
-    """Return the error for a name that no parameter of a request has, with the nearest one."""
+    """Return the error for a parameter that is not in *known*; it names the most similar one."""
     name = name[:MAX_SHOWN_VALUE]
     shown = json.dumps(name, ensure_ascii=False)
     nearest = difflib.get_close_matches(name, known, n=1)
@@ -113,7 +114,7 @@ def unknown_parameter(name: str, known: Sequence[str]) -> InvalidRequestError:
     )
 
 
-def _located(body: object, error: ErrorDetails) -> LocatedError:
+def _locate(body: object, error: ErrorDetails) -> LocatedError:
     path: list[str | int] = []
     value = body
     for step in error["loc"]:
@@ -129,25 +130,26 @@ def _located(body: object, error: ErrorDetails) -> LocatedError:
 
 
 def _is_key(step: str, value: dict[str, object]) -> bool:
-    """Whether a step is a key, there or missing, and not the label of a union's member."""
+    """Return whether *step* is a key, present or missing, and not the tag of a union's member."""
     return step in value or not step.startswith(TAG_PREFIXES)
 
 
-def _place(body: object, path: Path) -> list[int]:
-    place = []
+def _document_position(body: object, path: Path) -> list[int]:
+    """Return the index of each step of *path* in its object or array."""
+    position = []
     for step in path:
         if isinstance(body, dict):
-            place.append(next((i for i, key in enumerate(body) if key == step), len(body)))
+            position.append(next((i for i, key in enumerate(body) if key == step), len(body)))
             body = body.get(step)
         else:
             index = cast("int", step)
-            place.append(index)
+            position.append(index)
             body = cast("list[object]", body)[index]
-    return place
+    return position
 
 
-def _missing(paths: Sequence[Path]) -> InvalidRequestError:
-    """What to say of names that one object lacks: of several, the fault is the object's."""
+def _missing_error(paths: Sequence[Path]) -> InvalidRequestError:
+    """Return the error for fields that one object lacks; for several, `param` is the object."""
     path = paths[0] if len(paths) == 1 else paths[0][:-1]
     names = ", ".join(f"'{missing[-1]}'" for missing in paths)
     return InvalidRequestError(
@@ -160,61 +162,61 @@ def _missing(paths: Sequence[Path]) -> InvalidRequestError:
 def _error_for(fault: LocatedError) -> InvalidRequestError:
     kind, context = fault.error["type"], fault.error.get("ctx", {})
     if kind == "union_tag_invalid":
-        return _of_no_member(fault)
+        return _union_error(fault)
     if kind in _LENGTHS:
-        return _of_wrong_length(fault)
+        return _length_error(fault)
     is_text = isinstance(fault.value, str)
     if kind == "literal_error":
-        return _not(fault, "invalid_value" if is_text else "invalid_type", context["expected"])
+        return _mismatch(fault, "invalid_value" if is_text else "invalid_type", context["expected"])
     if (kind, type(fault.value)) in _BAD_VALUES:
-        return _not(fault, "invalid_value", _BAD_VALUES[kind, type(fault.value)])
+        return _mismatch(fault, "invalid_value", _BAD_VALUES[kind, type(fault.value)])
     if kind in _EXPECTED:
-        return _not(fault, "invalid_type", _EXPECTED[kind])
-    return _of(fault, "invalid_value", fault.error["msg"])
+        return _mismatch(fault, "invalid_type", _EXPECTED[kind])
+    return _error(fault, "invalid_value", fault.error["msg"])
 
 
-def _of_no_member(fault: LocatedError) -> InvalidRequestError:
-    """What to say of a value that is of no type, or of none that may stand here."""
-    members = _TAG.findall(fault.error["ctx"]["expected_tags"])
-    types = [name for mark, name in members if mark == "type"]
+def _union_error(fault: LocatedError) -> InvalidRequestError:
+    """Return the error for a value whose `type`, or JSON type, no member of a union has."""
+    tags = expected_tags(fault.error)
+    types = [tag.name for tag in tags if tag.kind == "type"]
     if not types or not isinstance(fault.value, dict):
-        kinds = dict.fromkeys(_KINDS.get(name, "an object") for _, name in members)
-        return _not(fault, "invalid_type", " or ".join(kinds))
+        kinds = dict.fromkeys(_KINDS.get(tag.name, "an object") for tag in tags)
+        return _mismatch(fault, "invalid_type", " or ".join(kinds))
     path = (*fault.path, "type")
     if "type" not in fault.value:
-        return _missing([path])
+        return _missing_error([path])
     inner = fault._replace(path=path, value=fault.value["type"])
     if not isinstance(inner.value, str):
-        return _not(inner, "invalid_type", "a string")
+        return _mismatch(inner, "invalid_type", "a string")
     code: InvalidRequestCode = "unknown_item_type" if _is_item(fault.path) else "invalid_value"
-    return _not(inner, code, "one of " + ", ".join(f"'{name}'" for name in types))
+    return _mismatch(inner, code, "one of " + ", ".join(f"'{name}'" for name in types))
 
 
 def _is_item(path: Path) -> bool:
     return path[:1] == ("items",) and len(path) == len(("items", 0))
 
 
-def _of_wrong_length(fault: LocatedError) -> InvalidRequestError:
-    """What to say of a value above or below its limits; the only lower limit there is, is 1."""
+def _length_error(fault: LocatedError) -> InvalidRequestError:
+    """Return the error for a value that is too long, or empty: the only lower limit is 1."""
     code = "invalid_value" if isinstance(fault.value, dict) else _LENGTHS[fault.error["type"]]
     context = fault.error["ctx"]
     if "min_length" in context:
-        return _of(fault, code, "must not be empty")
+        return _error(fault, code, "must not be empty")
     unit = _UNITS[type(fault.value)]
     size = len(cast("str | list[object]", fault.value))
-    return _of(fault, code, f"must have at most {context['max_length']} {unit}, got {size}")
+    return _error(fault, code, f"must have at most {context['max_length']} {unit}, got {size}")
 
 
-def _not(fault: LocatedError, code: InvalidRequestCode, expected: str) -> InvalidRequestError:
-    return _of(fault, code, f"must be {expected}, got {_shown(fault.value)}")
+def _mismatch(fault: LocatedError, code: InvalidRequestCode, expected: str) -> InvalidRequestError:
+    return _error(fault, code, f"must be {expected}, got {_preview(fault.value)}")
 
 
-def _of(fault: LocatedError, code: InvalidRequestCode, complaint: str) -> InvalidRequestError:
+def _error(fault: LocatedError, code: InvalidRequestCode, complaint: str) -> InvalidRequestError:
     param = format_path(fault.path)
     return InvalidRequestError(f"{param or 'The body'} {complaint}.", code=code, param=param)
 
 
-def _shown(value: object) -> str:
+def _preview(value: object) -> str:
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

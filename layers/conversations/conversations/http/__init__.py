@@ -1,1 +1,1 @@
-"""A request as the routes read it, and a response as they render it."""
+"""HTTP: parsing of requests, rendering of responses, routes and CORS."""

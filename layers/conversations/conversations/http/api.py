@@ -1,4 +1,4 @@
-"""The HTTP side of the API function: routes under each prefix, and one envelope for all errors."""
+"""HTTP interface of the API function: routes under each prefix, one envelope for all errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Api:
-    """Routes of a REST API of API Gateway; it serves one request at a time, as Lambda does."""
+    """Router for a REST API of API Gateway; it handles one request at a time, as Lambda does."""
 
     def __init__(self, logger: Logger) -> None:
         self.routes: list[Route] = []
@@ -38,13 +38,14 @@ class Api:
 
     @property
     def request(self) -> Request:
-        """The request that is being served."""
+        """The current request."""
         return cast("Request", self._resolver.context["request"])
 
     def route(self, method: str, path: str, **declared: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - `Route` checks them
-        """Register a handler, which takes the request and the path's ids and returns JSON.
+        """Return a decorator that registers a handler as a route.
 
-        *declared* are the other fields of its `Route`.
+        The handler takes the request and the path's ids, and returns JSON. *declared* are the other
+        fields of its `Route`.
         """
 
         def register(handler: Handler) -> Handler:
@@ -61,7 +62,7 @@ class Api:
         return register
 
     def respond(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Return the response to a REST proxy event, and write its one log line.
+        """Return the response to a REST proxy event, and write its log line.
 
         A HEAD is handled as a GET; API Gateway omits the body.
         """
@@ -83,7 +84,7 @@ class Api:
     def _unknown_route(self, _: Exception) -> Response[str]:
         """Return the error for a path that no route matches.
 
-        API Gateway rejects unknown routes itself, so the path has an id of odd characters.
+        API Gateway rejects unknown routes itself, so such a path has an invalid id.
         """
         try:
             self.request.check_ids()
@@ -99,7 +100,7 @@ class Api:
         return _json_response(body, error.kind.statuses[0], dict(error.kind.headers))
 
     def _handle_unexpected_error(self, error: Exception) -> Response[str]:
-        """Log where an error comes from, without its text, and return a 500 or 503."""
+        """Log an error without its text, and return a 500 or 503."""
         self._logger.error("request failed", **failures.log_fields(error))
         self.request.stats.add("Throttles", failures.is_throttle(error))
         return self._error_response(failures.public_error(error))

@@ -1,20 +1,20 @@
-"""Which pages may call the API from a browser: CORS, as the Fetch standard has it.
+"""CORS headers, by which pages of other origins may call the API from a browser (Fetch standard).
 
-What is allowed is `*`, or origins with commas between, or nothing for no CORS at all. A key is a
-header that the page itself sends and no cookie, so requests with credentials are never allowed.
+The parameter *allowed* is `*`, a list of origins separated by commas, or empty to disable CORS. The
+API key is a header that the page sends, not a cookie, so credentials are never allowed.
 """
 
 METHODS = "GET, HEAD, POST, DELETE"
 REQUEST_HEADERS = "Authorization, *"
-"""Any: what clients send beside the key differs and does no harm. `*` leaves Authorization out."""
+"""Any header: clients send different ones. `*` does not include Authorization."""
 EXPOSED_HEADERS = "x-request-id, Retry-After, x-should-retry"
-"""Those that clients read beside the body, from successes and from errors."""
+"""Response headers that clients read, of successes and errors."""
 MAX_AGE_SECONDS = 7200
-"""How long a browser need not ask again: the most that Chromium heeds."""
+"""Time for which browsers cache a preflight response: Chromium's maximum."""
 
 
 def response_headers(allowed: str, origin: str | None) -> dict[str, str]:
-    """What lets a page of *origin* read an answer, if it is allowed to."""
+    """Return the headers by which a page of *origin* may read a response, if it is allowed to."""
     headers = _grant(allowed, origin)
     if "Access-Control-Allow-Origin" in headers:
         headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
@@ -22,7 +22,7 @@ def response_headers(allowed: str, origin: str | None) -> dict[str, str]:
 
 
 def preflight_headers(allowed: str, origin: str | None) -> dict[str, str]:
-    """What lets a page of *origin* send its request, if it is allowed to."""
+    """Return the headers by which a page of *origin* may send a request, if it is allowed to."""
     headers = _grant(allowed, origin)
     if "Access-Control-Allow-Origin" in headers:
         headers["Access-Control-Allow-Methods"] = METHODS
@@ -32,7 +32,7 @@ def preflight_headers(allowed: str, origin: str | None) -> dict[str, str]:
 
 
 def _grant(allowed: str, origin: str | None) -> dict[str, str]:
-    """The origin that may read on, and whether that depends on who asks."""
+    """Return the header with the allowed origin, and `Vary` if it depends on the request."""
     if allowed in {"", "*"}:
         return {"Access-Control-Allow-Origin": allowed} if allowed else {}
     varies = {"Vary": "Origin"}

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between the two prefixes."""
+    """Differences of one prefix from the other."""
 
     name: str
     prefix: str
-    """What stands before every route."""
+    """The start of every path."""
     order: Order
-    """The order of a list, where the request names none."""
+    """The default order of lists."""
     include: str
     """The query's name for `include`, as the SDK sends it; both names work under both prefixes."""
     include_is_open: bool
-    """Whether an unknown value of `include` is ignored, because the contract takes any text."""
+    """True if unknown values of `include` are ignored, because the contract allows any text."""
 
 
 MKA1 = Dialect("mka1", "/api/v1/llm", "asc", "include", include_is_open=True)

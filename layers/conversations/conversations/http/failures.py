@@ -1,4 +1,4 @@
-"""What a client is told of a failure that is not its own, and what the log is."""
+"""Failures that the client did not cause: the error that it sees, and the log fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_throttle(error: Exception) -> bool:
-    """Return whether AWS has throttled the service."""
+    """Return whether *error* is AWS's throttling."""
     return _code(error) in THROTTLED
 
 
@@ -37,7 +37,10 @@ def public_error(error: Exception) -> ApiError:
 
 
 def log_fields(error: Exception) -> dict[str, Any]:
-    """Return what the log takes of a failure: types and places, and no text, which may be any."""
+    """Return the log fields of a failure: its type and stack, without its text.
+
+    The text of an error can contain content of items.
+    """
     frames = traceback.format_tb(error.__traceback__)
     return {"error": type(error).__name__, "code": _code(error), "frames": frames}
 

@@ -1,8 +1,9 @@
-"""An item as a request wants it shown: it is kept once, as it was given, for all of them.
+"""Renderer of items and other resources as JSON.
 
-`include` leaves out what is heavy and was not asked for. OpenAI's types ask for more than the
-contract of mka1: what is missing there is filled in, and the few shapes that differ are given in
-OpenAI's. Nothing is made up: sound, references, and what else OpenAI has no word for stay as given.
+An item is stored once, as the client sent it, and rendered for each request. `include` omits large
+fields that it does not select. OpenAI's types require more than mka1's contract: in OpenAI's
+dialect, missing required fields get defaults, and the few shapes that differ are converted. Types
+that OpenAI does not have, such as audio, stay as they are.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ INCLUDABLE_FIELDS: dict[str, tuple[str, ...]] = {
     "web_search_call.action.sources": ("action", "sources"),
     "web_search_call.results": ("results",),
 }
-"""Each value of `include`, which begins with an item's type, and the field that it asks for; a
-step into a list goes to the parts of that type.
+"""The path of the field that each value of `include` selects; a value begins with an item's type.
 
-The values are those of openai's `ResponseIncludable`, the meanings those of its documentation. The
-mka1 SDK has all but the last, for responses; for conversations it takes any text.
+In a list, a step of the path selects the parts of that type. The values are those of openai's
+`ResponseIncludable`, the meanings those of its documentation. The mka1 SDK has all but the last,
+for responses; for conversations it allows any text.
 """
 REQUIRED_FIELDS = frozenset({"code_interpreter_call.outputs"})
-"""Those that both contracts require: null takes their place."""
+"""Fields that both contracts require: instead of being omitted, they become null."""
 MAX_ADDED_BYTES = 2_500
-"""What the view may add to an item: 100 of them still fit into an answer that is full without."""
+"""Maximum growth of an item in OpenAI's dialect; a page of 100 still fits into a response."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DEFAULTS: dict[str, Json] = {
@@ -52,47 +53,47 @@ _DEFAULTS: dict[str, Json] = {
     "output_text": {"annotations": []},
     "input_image": {"detail": "auto"},
 }
-"""What OpenAI requires of an answer, and not of a request: by the type of an item or a part."""
+"""Fields that OpenAI requires in responses but not in requests, by the type of item or part."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRenderer:
-    """How the items of one answer are shown."""
+    """Renderer of the items of one response."""
 
     as_openai: bool = False
     included: frozenset[str] = frozenset()
-    """The keys of `INCLUDABLE_FIELDS` that were asked for; none of them asks for all."""
+    """The selected keys of `INCLUDABLE_FIELDS`; if it is empty, every field is returned."""
 
     def render(self, text: str) -> str:
-        """The view of an item's JSON; where nothing else is asked for, the same text."""
+        """Return the JSON of an item for this response, from the stored JSON."""
         if not self.as_openai and not self.included:
             return text
         item: Json = json.loads(text)
         if self.as_openai:
-            fuller = as_openai(item)
-            shown = compact_json(fuller)
-            if _carried_bytes(shown) <= _carried_bytes(text) + MAX_ADDED_BYTES:
-                item, text = fuller, shown
+            converted = as_openai(item)
+            converted_text = compact_json(converted)
+            if _response_bytes(converted_text) <= _response_bytes(text) + MAX_ADDED_BYTES:
+                item, text = converted, converted_text
         return compact_json(apply_include(self.included, item)) if self.included else text
 
 
 def as_openai(item: Json) -> Json:
-    """The *item* as OpenAI's types have it, with whatever else it holds."""
-    change = _CHANGES.get(str(item["type"]))
-    return _completed(change(item) if change else item)
+    """Return the *item* in OpenAI's shape; other fields stay."""
+    convert = _CONVERSIONS.get(str(item["type"]))
+    return _with_defaults(convert(item) if convert else item)
 
 
 def apply_include(included: frozenset[str], item: Json) -> Json:
-    """The *item* without the heavy fields that are not *included*."""
+    """Return the *item* without the large fields that are not *included*."""
     for name, path in INCLUDABLE_FIELDS.items():
         if name in included or name.partition(".")[0] != item["type"]:
             continue
-        item = {**item, path[0]: None} if name in REQUIRED_FIELDS else _without(item, path)
+        item = {**item, path[0]: None} if name in REQUIRED_FIELDS else _omit(item, path)
     return item
 
 
 def conversation_json(conversation: Conversation) -> str:
-    """A conversation as every answer shows it."""
+    """Return the JSON of a conversation."""
     return compact_json(
         {
             "id": conversation.conversation_id,
@@ -106,91 +107,94 @@ def conversation_json(conversation: Conversation) -> str:
 
 
 def items_json(page: Sequence[StoredItem], renderer: ItemRenderer, *, has_more: bool) -> str:
-    """A page of items: where the view is what is kept, joined and not encoded again."""
+    """Return the JSON of a page of items; stored JSON that stays as it is, is not encoded again."""
     ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
     return list_json([renderer.render(item.json) for item in page], *ends, has_more=has_more)
 
 
 def deleted_json(conversation_id: str) -> str:
-    """Return the response to the deletion of a conversation."""
+    """Return the JSON of the response to the deletion of a conversation."""
     deleted = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
     return compact_json(deleted)
 
 
 def conversations_json(page: Page[Conversation]) -> str:
-    """Return a page of conversations; `last_id` is its cursor, also where it is empty."""
+    """Return the JSON of a page of conversations; `last_id` is its cursor, also if it is empty."""
     first_id = page.entries[0].conversation_id if page.entries else ""
     entries = list(map(conversation_json, page.entries))
     return list_json(entries, first_id, page.cursor, has_more=page.has_more)
 
 
 def list_json(entries: Sequence[str], first_id: str, last_id: str, *, has_more: bool) -> str:
-    """A page of entries that are JSON already."""
+    """Return the JSON of a page of *entries*, which are JSON themselves."""
     return (
         f'{{"object":"list","data":[{",".join(entries)}],'
         f'"first_id":"{first_id}","last_id":"{last_id}","has_more":{json.dumps(has_more)}}}'
     )
 
 
-def _without(holder: Json, path: Sequence[str]) -> Json:
-    """The *holder* without what is at the end of *path*, if it is there."""
+def _omit(holder: Json, path: Sequence[str]) -> Json:
+    """Return the *holder* without the field at the end of *path*."""
     name, *rest = path
     if not rest:
         return {key: value for key, value in holder.items() if key != name}
-    return {**holder, name: _inside(holder[name], rest)} if name in holder else holder
+    return {**holder, name: _omit_inside(holder[name], rest)} if name in holder else holder
 
 
-def _inside(value: object, path: Sequence[str]) -> object:
-    """The same for whatever is on the way: an object, or a list of parts, or neither."""
+def _omit_inside(value: object, path: Sequence[str]) -> object:
+    """Return a *value* without the field at the end of *path*, if it is an object or a list."""
     if isinstance(value, dict):
-        return _without(value, path)
+        return _omit(value, path)
     if not isinstance(value, list):
         return value
     part_type, *rest = path
     return [
-        _without(part, rest) if isinstance(part, dict) and part["type"] == part_type else part
+        _omit(part, rest) if isinstance(part, dict) and part["type"] == part_type else part
         for part in value
     ]
 
 
 def compact_json(value: Mapping[str, object]) -> str:
-    """Return JSON in the one style of all responses: compact, and not escaped beyond need."""
+    """Return JSON in the style of all responses: compact, and with minimal escapes."""
     return _ENCODER.encode(value)
 
 
-def _carried_bytes(text: str) -> int:
-    """What an answer of Lambda takes for the ASCII of *text*: it escapes quotes once more."""
+def _response_bytes(text: str) -> int:
+    """Return the size of *text* in a response of Lambda, which escapes quotes once more.
+
+    Characters count as one byte each, which is enough to compare two texts of one item.
+    """
     return len(text) + text.count('"')
 
 
-def _completed(value: Json) -> Json:
-    """An item or a part, with what OpenAI requires of an answer."""
+def _with_defaults(value: Json) -> Json:
+    """Return an item or a part with the fields that OpenAI requires in responses."""
     defaults = _DEFAULTS.get(str(value["type"]), {})
     return value | {name: default for name, default in defaults.items() if value.get(name) is None}
 
 
-def _completed_parts(parts: Sequence[object]) -> list[object]:
-    return [_completed(part) if isinstance(part, dict) else part for part in parts]
+def _parts_with_defaults(parts: Sequence[object]) -> list[object]:
+    return [_with_defaults(part) if isinstance(part, dict) else part for part in parts]
 
 
-def _message(item: Json) -> Json:
-    """The content is a list of parts: text is the model's own only where the assistant speaks."""
+def _convert_message(item: Json) -> Json:
+    """Convert the content to a list of parts; text is output text only in assistant messages."""
     text_type = "output_text" if item["role"] == "assistant" else "input_text"
     content = item["content"]
     parts = content if isinstance(content, list) else [content]
     whole = [{"type": text_type, "text": p} if isinstance(p, str) else p for p in parts]
-    return {**item, "content": _completed_parts(whole)}
+    return {**item, "content": _parts_with_defaults(whole)}
 
 
-def _tool_output(item: Json) -> Json:
+def _convert_tool_output(item: Json) -> Json:
     output = item["output"]
     if not isinstance(output, list):
         return item
-    return {**item, "output": _completed_parts(output)}
+    return {**item, "output": _parts_with_defaults(output)}
 
 
-def _shell_call(item: Json) -> Json:
-    """Several commands, where mka1 has one, or none."""
+def _convert_shell_call(item: Json) -> Json:
+    """Convert mka1's optional `command` to the list `commands`."""
     action = item["action"]
     if not isinstance(action, dict) or action.get("commands") is not None:
         return item
@@ -199,8 +203,8 @@ def _shell_call(item: Json) -> Json:
     return {**item, "action": {**action, "commands": commands}}
 
 
-def _shell_call_output(item: Json) -> Json:
-    """A list, where mka1 has the output of its one command, which may have no exit code."""
+def _convert_shell_call_output(item: Json) -> Json:
+    """Convert mka1's one output to a list, unless it lacks the exit code that OpenAI requires."""
     output = item["output"]
     if not isinstance(output, dict) or _has_no_exit_code(output["outcome"]):
         return item
@@ -211,28 +215,28 @@ def _has_no_exit_code(outcome: Json) -> bool:
     return outcome["type"] == "exit" and outcome["exit_code"] is None
 
 
-def _web_search_call(item: Json) -> Json:
+def _convert_web_search_call(item: Json) -> Json:
     action = item["action"]
     if not isinstance(action, dict) or action["type"] != "find":
         return item
     return {**item, "action": {**action, "type": "find_in_page"}}
 
 
-def _mcp_call(item: Json) -> Json:
-    """An error that says why, where mka1 has its text."""
+def _convert_mcp_call(item: Json) -> Json:
+    """Convert an error that is a string, mka1's form, to OpenAI's object."""
     error = item.get("error")
     if not isinstance(error, str):
         return item
     return {**item, "error": {"type": "mcp_tool_execution_error", "content": error}}
 
 
-_CHANGES: dict[str, Callable[[Json], Json]] = {
-    "message": _message,
-    "function_call_output": _tool_output,
-    "custom_tool_call_output": _tool_output,
-    "shell_call": _shell_call,
-    "shell_call_output": _shell_call_output,
-    "web_search_call": _web_search_call,
-    "mcp_call": _mcp_call,
+_CONVERSIONS: dict[str, Callable[[Json], Json]] = {
+    "message": _convert_message,
+    "function_call_output": _convert_tool_output,
+    "custom_tool_call_output": _convert_tool_output,
+    "shell_call": _convert_shell_call,
+    "shell_call_output": _convert_shell_call_output,
+    "web_search_call": _convert_web_search_call,
+    "mcp_call": _convert_mcp_call,
 }
-"""Where OpenAI's shape is another one."""
+"""Conversions of the item types whose shape differs in OpenAI's dialect."""

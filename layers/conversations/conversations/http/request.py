@@ -1,4 +1,4 @@
-"""A request of API Gateway: its owner, parameters, headers and body, validated as they are read."""
+"""Parser of API Gateway's requests: owner, parameters, headers and body."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
-"""What Lambda takes in one synchronous invocation; API Gateway lets 10 MB through to it."""
+"""Limit of Lambda for one synchronous invocation; API Gateway's own limit is 10 MB."""
 END_USER_PATTERN = r"[ -~]{1,256}"
 IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
 LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata", "search"})
-"""What is no pair of metadata in the query of a list of conversations."""
+"""Parameters of a list of conversations; every other name in its query is a pair of metadata."""
 INCLUDE_PARAMETERS = ("include", "include[]")
-"""The query's names for `include`: the mka1 SDK's and openai's. Each may be given several times,
-and one value may list several with commas between."""
+"""Names of `include` in the query: the mka1 SDK's and openai's. Each may be repeated, and one value
+may be a list separated by commas."""
 MISSPELT_RATIO = 0.8
-"""How alike, by difflib, a metadata name and a parameter's are when the parameter was meant.
+"""Similarity, by difflib, from which a metadata name counts as a misspelt parameter.
 
 `limt` and `ordre` reach it; `topic`, `user`, `name` and `order_id` do not.
 """
@@ -45,31 +45,31 @@ MAX_SEARCH_LENGTH = 200
 
 
 class Request:
-    """A request of API Gateway, of which each part is validated when it is read.
+    """A request of API Gateway; each part is validated when it is read.
 
-    An invalid value raises an `InvalidRequestError`, which names it as the client wrote it; a
-    right that the key lacks raises another `ApiError`.
+    An invalid value raises an `InvalidRequestError`, whose `param` is the name that the client
+    wrote. A missing permission of the key raises another `ApiError`.
     """
 
     def __init__(self, event: APIGatewayProxyEvent) -> None:
-        """*event* is a REST proxy event as `normalize_event` returns it."""
+        """Take a REST proxy *event* as `normalize_event` returns it."""
         self._event = event
         is_openai = event.path.startswith(f"{OPENAI.prefix}/")
         self.dialect = OPENAI if is_openai else MKA1
         self.stats = RequestStats()
-        """What serving it did so far."""
+        """The statistics of the request, to which its handler adds."""
 
     @property
     def origin(self) -> str | None:
-        """The origin of the page that sent it, if a browser did."""
+        """The origin of the page that sent the request, if a browser sent it."""
         return self._event.headers.get("Origin")
 
     @property
     def root_url(self) -> str:
-        """Return the URL that the client called, up to the prefix.
+        """The URL that the client called, up to the prefix.
 
-        API Gateway's own host names have the stage before the prefix, an operator's domain its base
-        path. Where a proxy in front replaces `Host`, the URL is the one behind that proxy.
+        API Gateway's own host names have the stage before the prefix, custom domains their base
+        path. If a proxy replaces `Host`, this is the URL behind the proxy.
         """
         event = self._event
         scheme = event.headers.get("X-Forwarded-Proto", "https")
@@ -79,11 +79,15 @@ class Request:
 
     @property
     def line(self) -> str:
-        """The method and path."""
+        """The method and path of the request."""
         return f"{self._event.http_method} {self._event.path}"
 
     def check_ids(self) -> None:
-        """Reject a path whose ids cannot be ids."""
+        """Validate the ids in the path.
+
+        Raises:
+            InvalidRequestError: an id has a wrong form.
+        """
         for name, value in self._event.path_parameters.items():
             _valid_id(name, value)
 
@@ -94,7 +98,7 @@ class Request:
 
     @functools.cached_property
     def owner(self) -> str:
-        """Whose conversations it is about: the account's own, or those of one of its end users."""
+        """The owner of the conversations: the account itself, or one of its end users."""
         self.stats.owner = owner = ids.owner_of(self.account, self._end_user() or "")
         return owner
 
@@ -113,7 +117,7 @@ class Request:
 
     @functools.cached_property
     def body(self) -> bytes:
-        """The body's bytes; empty without a body."""
+        """The bytes of the body; empty if there is none."""
         event = self._event
         text = event.body or ""
         body = (
@@ -129,7 +133,7 @@ class Request:
 
     @property
     def idempotency(self) -> IdempotencyInfo:
-        """What distinguishes a replay of this request."""
+        """The properties by which a replay of this request is recognized."""
         key = self._header("Idempotency-Key")
         if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
             raise _invalid("Idempotency-Key", key, "1 to 255 printable ASCII characters")
@@ -139,7 +143,10 @@ class Request:
         )
 
     def content_type_hint(self) -> str:
-        """Return what to say of a body that is not JSON and does not claim to be; else nothing."""
+        """Return a sentence for the error of a body that is not JSON, or an empty text.
+
+        The sentence names a `Content-Type` that is not JSON.
+        """
         content_type = self._event.headers.get("Content-Type", "")
         if not content_type or "json" in content_type.lower():
             return ""
@@ -153,24 +160,24 @@ class Request:
 
     @property
     def after_conversation(self) -> str | None:
-        """Return the id, or the cursor of a search, that a page of conversations begins behind."""
+        """The id, or the cursor of a search, after which a page of conversations starts."""
         after = self._parameter("after")
         if after is None or ids.is_search_cursor(after):
             return after
         return _valid_id("after", after)
 
-    def limit(self, most: int) -> int:
-        """Return how many entries a page may have, up to *most*; 20 by default."""
+    def limit(self, maximum: int) -> int:
+        """Return the number of entries of a page, at most *maximum*; 20 by default."""
         text = self._parameter("limit")
         if text is None:
             return DEFAULT_LIMIT
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-            raise _invalid("limit", text, f"a whole number from 1 to {most}")
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= maximum:
+            raise _invalid("limit", text, f"a whole number from 1 to {maximum}")
         return int(text)
 
     @property
     def order(self) -> Order:
-        """The order of a list, by default its dialect's."""
+        """The order of a list; the default is the dialect's."""
         order = self._parameter("order")
         if order is None:
             return self.dialect.order
@@ -179,31 +186,31 @@ class Request:
         return cast("Order", order)
 
     def renderer(self, included: Sequence[str] | None = None) -> ItemRenderer:
-        """Return the renderer of its dialect, with the fields that `include` selects.
+        """Return the renderer of the dialect, with the fields that `include` selects.
 
-        *included* is the body's `include`. Without a value in body or query, every field is shown.
-        An unknown value is invalid in OpenAI's dialect and ignored in mka1's.
+        *included* is the body's `include`. Without a value in body or query, every field is
+        returned. An unknown value is invalid in OpenAI's dialect and ignored in mka1's.
         """
-        asked = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
+        requested = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
         query = self._event.multi_value_query_string_parameters
-        asked += [
+        requested += [
             (name, value)
             for name in INCLUDE_PARAMETERS
             for text in query.get(name, ())
             for value in text.split(",")
             if value
         ]
-        for name, value in asked:
+        for name, value in requested:
             if not self.dialect.include_is_open and value not in INCLUDABLE_FIELDS:
                 raise _invalid(name, value, f"one of {', '.join(INCLUDABLE_FIELDS)}")
-        shown = frozenset(value for _, value in asked if value in INCLUDABLE_FIELDS)
-        return ItemRenderer(self.dialect is OPENAI, shown)
+        known = frozenset(value for _, value in requested if value in INCLUDABLE_FIELDS)
+        return ItemRenderer(self.dialect is OPENAI, known)
 
     @property
     def metadata_filter(self) -> dict[str, str]:
         """The pairs of metadata that a conversation must have.
 
-        They come as a JSON object or, as the mka1 SDK sends a dict, each under its own name.
+        The query has them as a JSON object or, as the mka1 SDK sends a dict, one parameter each.
         """
         text = self._parameter("metadata")
         query = self._event.multi_value_query_string_parameters
@@ -211,7 +218,7 @@ class Request:
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
         }
         for name in pairs:
-            _refuse_misspelt(name)
+            _reject_misspelt(name)
         parsed = {} if text is None else parse_filter(text)
         for name in (name for name in pairs if name in parsed):
             _single(name, (pairs[name], parsed[name]))
@@ -219,31 +226,31 @@ class Request:
 
     @property
     def search(self) -> str | None:
-        """Return the text to search for, or None."""
+        """The text to search for, or None."""
         text = self._parameter("search")
         if text is not None and not 1 <= len(text) <= MAX_SEARCH_LENGTH:
             raise _invalid("search", text, f"1 to {MAX_SEARCH_LENGTH} characters")
         return text
 
     def _parameter(self, name: str) -> str | None:
-        """What the query says once, or not at all."""
+        """Return the value of a parameter that may be given once, or None."""
         return _single(name, self._event.multi_value_query_string_parameters.get(name, ()))
 
     def _header(self, name: str) -> str | None:
-        """Return the value of a header that may be given once, under any spelling of its name.
+        """Return the value of a header that may be given once, in any case, or None.
 
         Powertools' own mapping keeps only the last of several spellings.
         """
         headers: dict[str, list[str]] = self._event["multiValueHeaders"] or {}
-        spellings = [given for given in headers if given.lower() == name.lower()]
-        return _single(name, [value for given in spellings for value in headers[given]])
+        spellings = [spelling for spelling in headers if spelling.lower() == name.lower()]
+        return _single(name, [value for spelling in spellings for value in headers[spelling]])
 
 
 def normalize_event(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the *event* as the routes match it: a HEAD is a GET, and no path has a base path.
+    """Return the *event* in the form that the routes match: HEAD becomes GET, without a base path.
 
-    Behind a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never
-    has it. The base path goes on as `basePath`.
+    With a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never has
+    it. The result has the base path as `basePath`.
     """
     path = event["resource"].format_map(event["pathParameters"] or {})
     method = "GET" if event["httpMethod"] == "HEAD" else event["httpMethod"]
@@ -257,11 +264,11 @@ def _single(name: str, values: Sequence[str]) -> str | None:
     return values[0] if values else None
 
 
-def _refuse_misspelt(name: str) -> None:
-    """Reject a metadata name that is nearly a parameter's.
+def _reject_misspelt(name: str) -> None:
+    """Reject a metadata name that is similar to a parameter's name.
 
     Raises:
-        InvalidRequestError: names the parameter that was meant.
+        InvalidRequestError: the message names the parameter.
     """
     if near := difflib.get_close_matches(name, sorted(LISTING_PARAMETERS), 1, MISSPELT_RATIO):
         shown = json.dumps(name[:100], ensure_ascii=False)

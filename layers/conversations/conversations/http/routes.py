@@ -1,4 +1,4 @@
-"""What a route declares beside its handler, for the resolver and the OpenAPI documents."""
+"""Declarations of routes, for the resolver and the OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ _BODY_ERRORS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A method and path under either prefix, and what its requests and responses are."""
+    """A method and path under both prefixes, with its requests, responses and errors."""
 
     method: str
     path: str
-    """Without the prefix; ids are in braces."""
+    """The path without the prefix; ids are in braces."""
     handler: Callable[..., str]
-    """Its docstring is the summary and, after a blank line, the description for clients."""
+    """The handler; its docstring is the summary and, after a blank line, the description."""
     operation_ids: Sequence[str]
-    """Of the operation in the documents of `DIALECTS`, as each SDK's own document has it."""
+    """The operation's id in each document of `DIALECTS`, taken from the SDK's own document."""
     returns: str
-    """The schema of a success."""
+    """The schema of a successful response."""
     body: str | None = None
     """The schema of the request's body."""
     parameters: Sequence[Parameter] = ()
-    """Parameters of the query and headers, beside `X-On-Behalf-Of`."""
+    """Parameters in the query and headers, beside `X-On-Behalf-Of`."""
     max_limit: int | None = None
     """The greatest `limit` of a page."""
     errors: Sequence[str] = ()
-    """Codes of errors that it can return, beside those of every path below a conversation, of every
-    body, and of every request."""
+    """Codes of the errors that it can return, beside those of all paths of a conversation, of all
+    bodies and of all requests."""
     links: Sequence[str] = ()
-    """Handlers of the routes that take the last item of the response."""
+    """Names of the handlers whose routes take the id of the response's last item."""
     is_open: bool = False
-    """Whether it needs no key."""
+    """True if it needs no API key."""
 
     @property
     def own_errors(self) -> list[str]:

@@ -1,1 +1,1 @@
-"""Conversations and their items in DynamoDB and S3; `store` is what the rest of the code calls."""
+"""Conversations and their items in DynamoDB and S3; `store` is the interface."""

@@ -1,9 +1,10 @@
-"""A batch on its way in: appended to a conversation, or the start of a new one.
+"""Transactions that write a batch: an append to a conversation, or the start of a new one.
 
-A replay is recognized by its `Idempotency-Key`; without one, by the body of the conversation's last
-append, if the client marks the request as a retry and that append is recent; and, after a lost
-response, by its own sequence keys in the table. It returns what the first request returned, made
-from the request itself and the first one's keys: also when items were deleted meanwhile.
+A replay is recognized by its `Idempotency-Key`. Without one, it is recognized by the body of the
+conversation's last append, if the client marks the request as a retry and that append is recent.
+After a lost response, an attempt recognizes its own sequence keys in the table. The result of a
+replay is built from its own items and the first request's keys: it equals the first result, even if
+items were deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -38,21 +39,21 @@ if TYPE_CHECKING:
 IDEMPOTENCY_SECONDS = 24 * 3600
 """Lifetime of an idempotency row."""
 REPLAY_SECONDS = 40
-"""Age of the last append up to which its body, marked as a retry, counts as a replay of it.
+"""Maximum age of the last append for a marked retry with the same body to be its replay.
 
-API Gateway gives up after 29 seconds, and openai's SDK waits at most 8 before it retries.
+API Gateway's time-out is 29 seconds, and openai's SDK waits at most 8 before it retries.
 """
 
 
 class Batch(NamedTuple):
-    """Items without a place, and how they are kept."""
+    """Items without sequence keys, and their payload."""
 
     lines: Sequence[str]
     payload: Payload
 
 
 class Append(ConversationTransaction):
-    """A batch that goes behind the last item of a conversation."""
+    """An append of a batch to a conversation."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class Append(ConversationTransaction):
         idempotency: IdempotencyInfo,
         lifetime: int | None = None,
     ) -> None:
-        """*lifetime* is how many seconds the batch, and from now on the conversation, lives."""
+        """Prepare the append; *lifetime* is the seconds until batch and conversation expire."""
         super().__init__(table, pk)
         self._lines, self._payload = batch
         self._idempotency = idempotency
@@ -70,10 +71,10 @@ class Append(ConversationTransaction):
         self._keys = ids.sequence_keys(ids.new_batch(self._now), len(self._lines))
         self._claims = IdClaims(table, pk, [unique_id(line) for line in self._lines])
         self.is_replay = False
-        """True after the commit if an earlier request had written the batch already."""
+        """True after the commit if an earlier request had written the batch."""
 
     def items(self) -> list[StoredItem]:
-        """Return the batch as it reads; after the commit of a replay, as the first one did."""
+        """Return the items with their ids; after a replay, with the first request's ids."""
         return [read_item(line, key) for line, key in zip(self._lines, self._keys, strict=True)]
 
     @override
@@ -88,9 +89,9 @@ class Append(ConversationTransaction):
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
         conversation, *others = reasons
         if self._idempotency.key is not None:
-            remembered, *others = others
-            if condition_failed(remembered):
-                self._replay(remembered["Item"])
+            idempotency, *others = others
+            if condition_failed(idempotency):
+                self._replay(idempotency["Item"])
                 return Resolution.COMMITTED
         is_behind = condition_failed(conversation)
         if is_behind and self._is_written(conversation["Item"]):
@@ -112,7 +113,10 @@ class Append(ConversationTransaction):
 
     @override
     def _already_committed(self) -> bool:
-        """Read with the conversation row: an append counts as committed once lists can see it."""
+        """Read the batch together with the conversation row.
+
+        An append counts as committed once list requests can see it.
+        """
         key = self._keys[0]
         sks = (rows.CONVERSATION_SK, rows.batch_sk(key), rows.tombstone_sk(key))
         found = transact_get(self._table, [rows.primary_key(self._pk, sk) for sk in sks])
@@ -136,21 +140,21 @@ class Append(ConversationTransaction):
     def _replay_cutoff(self) -> int:
         return self._now - REPLAY_SECONDS * 1000
 
-    def _replay(self, remembered: Mapping[str, AttributeValueTypeDef]) -> None:
-        """Take the keys that the first request with this idempotency key was given."""
-        self._require_same_body(remembered)
-        self.is_replay = remembered["last_key"]["S"] != self._keys[-1]
-        self._keys = ids.keys_of_batch(remembered["last_key"]["S"])
+    def _replay(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
+        """Take the sequence keys of the first request, from its idempotency *row*."""
+        self._require_same_body(row)
+        self.is_replay = row["last_key"]["S"] != self._keys[-1]
+        self._keys = ids.keys_of_batch(row["last_key"]["S"])
 
-    def _require_same_body(self, remembered: Mapping[str, AttributeValueTypeDef]) -> None:
-        if remembered["body"]["S"] != self._idempotency.body:
+    def _require_same_body(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
+        if row["body"]["S"] != self._idempotency.body:
             raise IdempotencyKeyReusedError(
                 "This Idempotency-Key was already used with another body. Use a new key.",
                 param="Idempotency-Key",
             )
 
     def _conversation_action(self) -> TransactWriteItemTypeDef:
-        """Move the conversation's end, and remember the batches before it and the body."""
+        """Return the action that makes the batch the latest one in the conversation row."""
         newest, *older = rows.RECENT_BATCHES
         moved = "".join(f", {name} = {last}" for last, name in itertools.pairwise((newest, *older)))
         is_other = "(last_body <> :body OR appended_at < :replay_cutoff)"
@@ -172,12 +176,12 @@ class Append(ConversationTransaction):
         )
 
     def _put_idempotency(self) -> list[TransactWriteItemTypeDef]:
-        """Return the action by which a replay with the same idempotency key is recognized."""
+        """Return the action that writes the idempotency row, if the request has a key."""
         key = self._idempotency.key
         if key is None:
             return []
         row = rows.idempotency_row(
-            self._idempotency_pk(), key, self._idempotency.body, self._remembered()
+            self._idempotency_pk(), key, self._idempotency.body, self._replay_attributes()
         )
         expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
         return [put_if(self._table, row | expiry, IS_FREE, {":seconds": self._seconds})]
@@ -185,13 +189,13 @@ class Append(ConversationTransaction):
     def _idempotency_pk(self) -> str:
         return self._pk
 
-    def _remembered(self) -> Row:
-        """Return what a replay needs beside its own request."""
+    def _replay_attributes(self) -> Row:
+        """Return the attributes of the idempotency row that `_replay` reads."""
         return {"last_key": {"S": self._keys[-1]}}
 
 
 class Create(Append):
-    """A new conversation, and the items it begins with, if any."""
+    """The creation of a conversation, with its initial items."""
 
     def __init__(
         self,
@@ -217,7 +221,7 @@ class Create(Append):
 
     @override
     def _is_written(self, row: Row) -> bool:
-        """The id is random: a conversation that exists was made by an earlier attempt."""
+        """Return True: the id is random, so an earlier attempt made an existing conversation."""
         return True
 
     @override
@@ -230,18 +234,18 @@ class Create(Append):
         return rows.partition(self.conversation.owner, "")
 
     @override
-    def _remembered(self) -> Row:
+    def _replay_attributes(self) -> Row:
         return {
             "conversation": {"S": self.conversation.conversation_id},
             "created_at": rows.number(self.conversation.created_at),
         }
 
     @override
-    def _replay(self, remembered: Mapping[str, AttributeValueTypeDef]) -> None:
-        self._require_same_body(remembered)
-        self.is_replay = remembered["conversation"]["S"] != self.conversation.conversation_id
+    def _replay(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
+        self._require_same_body(row)
+        self.is_replay = row["conversation"]["S"] != self.conversation.conversation_id
         self.conversation = replace(
             self.conversation,
-            conversation_id=remembered["conversation"]["S"],
-            created_at=int(remembered["created_at"]["N"]),
+            conversation_id=row["conversation"]["S"],
+            created_at=int(row["created_at"]["N"]),
         )

@@ -1,7 +1,8 @@
-"""Whole conversations as data, each as it was at one moment; `restore` puts them back.
+"""Consistent snapshots of whole conversations; `restore` writes them back.
 
-Sequence keys go with the items, so that generated ids and cursors stay valid in another table. What
-only serves requests under way (idempotency rows, the mark of a deletion) stays behind.
+A snapshot has the sequence keys of the items, so that generated ids and cursors stay valid in
+another table. It has no idempotency rows and no mark of a deletion, which only serve requests in
+flight.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class ConversationChangedError(Exception):
-    """Items were deleted while the conversation was read: read it again."""
+    """A snapshot that failed because items were deleted while it was read: read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,16 @@ class ArchivedConversation:
     appended_at: int
     expires_at: int | None
     recent_keys: Sequence[str]
-    """The last keys of the latest batches, the newest first; also of batches without items."""
+    """The last keys of the latest batches, the newest first, including batches without items."""
 
     @property
     def pk(self) -> str:
-        """Its partition key."""
+        """The partition key of the conversation."""
         return rows.partition(self.conversation.owner, self.conversation.conversation_id)
 
     @property
     def is_expired(self) -> bool:
-        """Whether its time is up."""
+        """True if the conversation has expired."""
         return self.expires_at is not None and self.expires_at <= time.time()
 
 
@@ -61,7 +62,7 @@ class ArchivedBatch(NamedTuple):
 
     key: str
     written: int
-    """How many items were appended."""
+    """The number of items that were appended."""
     slots: Sequence[int]
     lines: Sequence[str]
     expires_at: int | None = None
@@ -75,7 +76,7 @@ class ArchivedBatch(NamedTuple):
         items: Sequence[Item],
         expires_at: int | None,
     ) -> ArchivedBatch:
-        """Return the batch of *items* that have their ids; generated ids are not kept."""
+        """Return the batch of *items* with ids; generated ids are removed from its lines."""
         lines = [
             encode_item(_without_generated_id(item, at))
             for item, at in zip(items, ids.keys_at(key, slots), strict=True)
@@ -89,7 +90,7 @@ class ArchivedBatch(NamedTuple):
 
 
 class Tombstone(NamedTuple):
-    """What is left of a batch without items, so that cursors on them stay valid."""
+    """The remainder of a batch whose items are all deleted, by which cursors on them stay valid."""
 
     key: str
     written: int
@@ -97,7 +98,7 @@ class Tombstone(NamedTuple):
 
 
 class Pointer(NamedTuple):
-    """Where the item with a client's id was, or is, so that cursors on it stay valid."""
+    """The place of a deleted item with a client's id, by which cursors on it stay valid."""
 
     item_id: str
     key: str
@@ -111,7 +112,7 @@ def read_archived(table: Table, pk: str) -> tuple[ArchivedConversation, Row]:
     """Return a live conversation, and its row for `read_parts`.
 
     Raises:
-        ConversationNotFoundError: it is missing or deleted.
+        ConversationNotFoundError: the conversation is missing or deleted.
     """
     row = read_conversation_with(table, pk)[rows.CONVERSATION_SK]
     archived = ArchivedConversation(
@@ -125,14 +126,16 @@ def read_archived(table: Table, pk: str) -> tuple[ArchivedConversation, Row]:
 
 
 def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Iterator[Part]:
-    """Yield what a conversation held when its row was read: batches in order, then their traces.
+    """Yield the parts of a conversation when its row was read.
 
-    What is appended later is left out. Every deletion of items counts itself on the conversation
-    row, in its own transaction: while that count stays, no batch of then has changed.
+    Batches come first, in order, then tombstones, then pointers to deleted items. Later appends are
+    omitted. Every transaction that deletes items increments a count in the conversation row: while
+    the count is the same, no batch has changed.
 
     Raises:
-        ConversationChangedError: items were deleted meanwhile. Discard what was yielded.
-        ConversationNotFoundError: the conversation was deleted meanwhile. The same.
+        ConversationChangedError: items were deleted meanwhile. Discard the yielded parts.
+        ConversationNotFoundError: the conversation was deleted meanwhile. Discard the yielded
+            parts.
     """
     pk = conversation["pk"]["S"]
     live: dict[str, Sequence[int]] = {}

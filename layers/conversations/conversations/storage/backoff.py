@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from conversations.telemetry import RequestStats
 
 RETRY_SECONDS = 3.0
-"""Time for which one request repeats its calls before the client is asked to retry."""
+"""Time for which one request retries its calls, before the client must retry the request."""
 FIRST_DELAY_SECONDS = 0.01
 MAX_DELAY_SECONDS = 0.5
 _RANDOM = random.SystemRandom()
-"""Not seeded: environments restored from one snapshot must not draw the same delays."""
+"""A source without a seed: environments restored from one snapshot must draw different delays."""
 
 
 def delays(stats: RequestStats) -> Iterator[float | None]:
-    """Yield, for each attempt, the seconds to wait after it: full jitter, None after the last."""
+    """Yield the seconds to wait after each attempt, with full jitter; None after the last one."""
     deadline = time.monotonic() + RETRY_SECONDS
     for attempt in itertools.count():
         stats.retries += attempt > 0

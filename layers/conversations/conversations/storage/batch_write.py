@@ -1,4 +1,4 @@
-"""Writes of many rows without a transaction: what nobody else writes, or what nobody reads."""
+"""Writes of many rows without a transaction, for rows that no request reads or writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conversations.telemetry import Metric
 
 BATCH_WRITE_MAX = 25
-"""Rows of one `BatchWriteItem`."""
+"""Maximum number of rows in one `BatchWriteItem`."""
 
 
 def batch_write(
@@ -26,7 +26,7 @@ def batch_write(
     """Write up to `BATCH_WRITE_MAX` rows, and count them as *metric*.
 
     Raises:
-        OverloadedError: some are not written after all attempts.
+        OverloadedError: some rows are not written after all attempts.
     """
     left = [*requests]
     for delay in delays(table.stats):

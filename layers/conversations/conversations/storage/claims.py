@@ -1,8 +1,8 @@
-"""Claims of the ids that clients give their items: no id is live twice in a conversation.
+"""Claims of client ids, so that no two live items of a conversation have the same id.
 
-A pointer row claims an id. A generated id that a client posts back has none: its batch row claims
-it. Neither is touched when the item is deleted, so that cursors keep working: a claim that is
-refused is free all the same if its item's slot is no longer live, and slots are never filled again.
+A pointer row claims an id. A generated id that a client posts again has no pointer: its batch row
+claims it. Deletions of items change neither, so that cursors stay valid. A rejected claim can
+therefore be free: it is, if the slot of its item is no longer live. Slots are never reused.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Reason, Table
 
 IS_FREE = "attribute_not_exists(pk) OR expires_at <= :seconds"
-"""The condition of a row that an expired one does not block."""
+"""Condition of a put that may replace an expired row."""
 
 
 class IdClaims:
     """The claims of one batch."""
 
     def __init__(self, table: Table, pk: str, item_ids: Sequence[str | None]) -> None:
-        """*item_ids* are those that the items claim, in order; None for an item without one."""
+        """Take the ids that the items claim, in order; None for an item without an id."""
         self._table = table
         self._pk = pk
         self._item_ids = item_ids
         self._sent: list[str] = []
         self._stale: dict[str, str] = {}
-        """By id, the key of a deleted item that its pointer still holds."""
+        """Keys of deleted items to which pointers still lead, by the pointers' ids."""
         self._released: set[str] = set()
         """Generated ids whose items are deleted."""
 
@@ -60,19 +60,19 @@ class IdClaims:
         return [*pointers.values(), *map(self._require_absent, batches)]
 
     def resolve(self, reasons: Sequence[Reason]) -> bool:
-        """Return whether some claims were refused that are free all the same: send them again.
+        """Return whether claims were rejected although all their ids are free: send them again.
 
         Raises:
-            ItemAlreadyInConversationError: an id names an item that exists.
+            ItemAlreadyInConversationError: an id belongs to a live item.
         """
-        refused = [
+        rejected = [
             (item_id, reason["Item"])
             for item_id, reason in zip(self._sent, reasons, strict=True)
             if condition_failed(reason)
         ]
         taken = {
             taken_id
-            for item_id, row in refused
+            for item_id, row in rejected
             for taken_id in (self._taken_in(row) if "n" in row else self._taken_by(item_id, row))
         }
         if taken:
@@ -82,7 +82,7 @@ class IdClaims:
                 f"The conversation already has items with these ids: {names}.",
                 param=f"items[{place}].id",
             )
-        return bool(refused)
+        return bool(rejected)
 
     def _put_pointer(
         self, item_id: str, key: str, expiry: Row, seconds: AttributeValueTypeDef
@@ -107,7 +107,7 @@ class IdClaims:
         }
 
     def _taken_by(self, item_id: str, pointer: Row) -> list[str]:
-        """Return *item_id* if the item that its *pointer* names is live; else note the pointer."""
+        """Return *item_id* if its *pointer* leads to a live item; else record a stale pointer."""
         key = pointer["key"]["S"]
         found = transact_get(self._table, [rows.primary_key(self._pk, rows.batch_sk(key))])
         if any(ids.slot_of(key) in rows.live_slots(row) for row in found):
@@ -116,7 +116,7 @@ class IdClaims:
         return []
 
     def _taken_in(self, row: Row) -> list[str]:
-        """Return the claimed ids that are ids of live items in a batch *row*; note the others."""
+        """Return the claimed ids of live items in a batch *row*; record the others as released."""
         own = {
             item_id: key
             for item_id in self._item_ids
@@ -128,7 +128,10 @@ class IdClaims:
 
 
 def _is_id_of(item_id: str, key: str, row: Row) -> bool:
-    """Return whether the item at *key* has that id; one in an object is taken to have it."""
+    """Return whether the item at *key* is live and has that id.
+
+    An item in an object is not read: it counts as having the id.
+    """
     slot = ids.slot_of(key)
     if not rows.is_live(row) or slot not in rows.live_slots(row):
         return False

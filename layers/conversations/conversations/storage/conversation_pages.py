@@ -1,4 +1,4 @@
-"""Pages of an owner's conversations, by their last change."""
+"""Pages of an owner's conversations, in the order of their last change."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Table
 
 MAX_QUERIES = 10
-"""Reads of the index for one page: a filter that nothing matches ends the page there."""
+"""Maximum number of index queries for one page, which a filter without matches reaches."""
 
 
 class OwnerIndex:
-    """One owner's live conversations in the order of their last change, as far as they match."""
+    """Index of one owner's live conversations with the given metadata, by their last change."""
 
     def __init__(self, table: Table, owner: str, order: Order, metadata: Mapping[str, str]) -> None:
         self._table = table
@@ -32,9 +32,10 @@ class OwnerIndex:
         self._metadata = metadata
 
     def start_after(self, cursor: str) -> Row:
-        """Return where the index goes on; a deleted conversation still has its place.
+        """Return the start key of a query for the conversations after *cursor*.
 
-        *cursor* is a conversation's id, or that of a search (`ids.SEARCH_CURSOR`), which begins so.
+        *cursor* is the id of a conversation, which may be deleted, or a search cursor
+        (`ids.SEARCH_CURSOR`), which begins with an id.
 
         Raises:
             ConversationNotFoundError: the owner never had that conversation.
@@ -53,7 +54,10 @@ class OwnerIndex:
         return {**key, "owner": {"S": self._owner}, "updated_at": updated_at}
 
     def query(self, start: Row | None, count: int) -> tuple[list[Row], Row | None]:
-        """Return up to *count* entries, or more where most may not match, and the next start."""
+        """Return the next index entries and the next start key.
+
+        The number of entries is at most *count*, or `BATCH_GET_MAX` with a filter on metadata.
+        """
         request: QueryInputTypeDef = {
             "TableName": self._table.name,
             "IndexName": rows.BY_OWNER,
@@ -71,8 +75,8 @@ class OwnerIndex:
     def matching(self, entries: Iterable[Row]) -> Iterator[Row]:
         """Yield the conversation rows of index entries that have the metadata, in order.
 
-        An update of `updated_at` moves an entry, and a `Query` may return it at both its places:
-        the conversation is listed once, at the first.
+        An update of `updated_at` moves an entry, and a `Query` may return it at both places. Its
+        row is yielded once, at the first place.
         """
         keys = {entry["pk"]["S"]: {"pk": entry["pk"], "sk": entry["sk"]} for entry in entries}
         found = {row["pk"]["S"]: row for row in batch_get(self._table, keys.values())}
@@ -92,12 +96,11 @@ class ConversationPageReader:
     def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
         """Return up to *limit* conversations, whether there are more, and the next cursor.
 
-        An update of `updated_at` moves an index entry, and one `Query` or two of them may return
-        it at both its places: the conversation is listed once, at the first, and never behind
-        itself.
+        An update of `updated_at` moves an index entry, and queries may return it at both places.
+        Each conversation is listed once, at the first place, and never on a page after itself.
 
         Raises:
-            ConversationNotFoundError: there is no conversation *after*.
+            ConversationNotFoundError: the owner never had the conversation *after*.
         """
         start = None if after is None else self._index.start_after(after)
         found: dict[str, Conversation] = {}

@@ -1,4 +1,4 @@
-"""Deletions: of items, whose batches are rewritten without them, and of a whole conversation."""
+"""Deletions of items, by rewriting their batches without them, and of whole conversations."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Reason, Table
 
 TOMBSTONE_SECONDS = 90 * 24 * 3600
-"""Lifetime of a deleted conversation's row, by which late requests find it deleted."""
+"""Lifetime of a deleted conversation's row, by which late requests see that it is deleted."""
 
 
 class LostRaceError(Exception):
-    """A batch was rewritten between its read and its transaction."""
+    """A failed deletion, because a batch was rewritten between its read and its transaction."""
 
     def __init__(self, *, outcome_unknown: bool) -> None:
         super().__init__()
@@ -50,12 +50,12 @@ class LostRaceError(Exception):
 
 
 class Rewrite(NamedTuple):
-    """A batch row, and what it becomes without some of its items."""
+    """A batch row, and its replacement without some of the items."""
 
     row: Row
     item_ids: Sequence[str]
     slots: Sequence[int]
-    """The slots that stay live; where there are none, a tombstone replaces the batch."""
+    """The slots that stay live; if there are none, a tombstone replaces the batch."""
     payload: Payload | None
 
     @property
@@ -64,7 +64,7 @@ class Rewrite(NamedTuple):
         return 1 if self.payload else 2
 
     def actions(self, table_name: str) -> Iterator[TransactWriteItemTypeDef]:
-        """Yield the actions, on the condition that the row is still what was read."""
+        """Yield the actions, on the condition that the row has not changed since it was read."""
         condition, values = rows.same_revision(self.row)
         is_same: Any = {"ConditionExpression": f"attribute_exists(pk) AND {condition}"}
         if values:
@@ -79,11 +79,11 @@ class Rewrite(NamedTuple):
 
 
 class ItemDeletion:
-    """One request to delete items of a conversation: all of them, or none.
+    """A request to delete items of a conversation: all of them, or none.
 
-    As many batches as fit 100 actions go in one transaction. More take several: the conversation
-    row then says whose deletion is under way (`deleting`), so that the same request, sent again
-    after a failure, passes over what it has deleted before.
+    One transaction has as many batches as fit 100 actions. If several are needed, the conversation
+    row identifies the request while it is in progress (`deleting`), so that a retry after a failure
+    skips the items that it has deleted.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ItemDeletion:
         item_ids: Sequence[str],
         param: str,
     ) -> None:
-        """*param* is the path of an id in the request, with braces for its place."""
+        """Take the ids; *param* is the path of an id in the request, with braces for its index."""
         self._table = table
         self._payloads = payloads
         self._pk = pk
@@ -105,7 +105,7 @@ class ItemDeletion:
         self._outcome_unknown = False
 
     def commit(self) -> Row:
-        """Delete the items, and return the conversation row as it was read before."""
+        """Delete the items, and return the conversation row as read before the deletion."""
         for delay in delays(self._table.stats):
             conversation, rewrites = read_again_if_deleted(self._table.stats, self._plan)
             try:
@@ -120,7 +120,7 @@ class ItemDeletion:
         raise AssertionError  # pragma: no cover - the last delay is None
 
     def _plan(self) -> tuple[Row, list[Rewrite]]:
-        """Read the batches, and put what is left of large ones into new objects."""
+        """Read the batches, and put the remaining items of large ones into new objects."""
         conversation, places = find_items(self._table, self._pk, self._left)
         if len(places) < len(self._left) and self._outcome_unknown:
             places = find_settled_items(self._table, self._pk, [*places])
@@ -139,7 +139,7 @@ class ItemDeletion:
         return conversation, self._rewrite_all([*by_batch.values()])
 
     def _rewrite_all(self, batches: Sequence[Mapping[str, BatchSlice]]) -> list[Rewrite]:
-        """Rewrite batches in parallel; if one of them cannot be, no new object stays."""
+        """Rewrite batches in parallel; if one fails, delete the new objects of the others."""
         rewriting = [self._payloads.executor.submit(self._rewrite, places) for places in batches]
         wait(rewriting)
         try:
@@ -163,7 +163,7 @@ class ItemDeletion:
         return Rewrite(row, [*places], [live[position] for position in kept], left)
 
     def _write(self, rewrites: Sequence[Rewrite], conversation: Row) -> None:
-        """Commit the rewrites, and delete the objects that no row names any more."""
+        """Commit the rewrites, and delete the objects that they replace."""
         chunks = [*_chunks(rewrites)]
         is_marked = len(chunks) > 1 or self._is_marked(conversation)
         if is_marked and not chunks:
@@ -185,7 +185,7 @@ class ItemDeletion:
             self._payloads.delete_best_effort(replaced)
 
     def _is_marked(self, conversation: Row) -> bool:
-        """Return whether an earlier try of the same request has deleted some of its items."""
+        """Return whether an earlier attempt of the same request has deleted some of its items."""
         return conversation.get("deleting") == {"S": self._digest}
 
     def _not_found(self, item_id: str) -> ItemNotFoundError:
@@ -193,12 +193,16 @@ class ItemDeletion:
 
 
 class DeleteItems(ConversationTransaction):
-    """Batches that are rewritten without some of their items, in one transaction."""
+    """Transaction that rewrites batches without some of their items."""
 
     def __init__(
         self, table: Table, pk: str, rewrites: Sequence[Rewrite], mark: str | None
     ) -> None:
-        """*mark* is written to the conversation row as `deleting`; empty, it is removed there."""
+        """Prepare the transaction.
+
+        *mark* is the new value of `deleting` in the conversation row; if it is empty, the attribute
+        is removed, and if it is None, it stays as it is.
+        """
         super().__init__(table, pk)
         self._rewrites = rewrites
         self._mark = mark
@@ -221,12 +225,12 @@ class DeleteItems(ConversationTransaction):
 
     @override
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
-        """Another deletion rewrote a batch, or an earlier attempt of this one did: read again."""
+        """Raise an error: another deletion, or an earlier attempt of this one, rewrote a batch."""
         raise LostRaceError(outcome_unknown=self.outcome_unknown)
 
 
 class RemoveMark(ConversationTransaction):
-    """The end of a deletion of which others deleted the rest."""
+    """Transaction that ends a deletion of several transactions whose last items others deleted."""
 
     def __init__(self, table: Table, pk: str, mark: str) -> None:
         super().__init__(table, pk)
@@ -242,9 +246,9 @@ class RemoveMark(ConversationTransaction):
 
 
 class DeleteConversation(ConversationTransaction):
-    """The end of a conversation for everybody, at once; its purge follows from the stream.
+    """Transaction that marks a conversation as deleted; the stream starts its purge.
 
-    What its row keeps until it expires says nothing of what the conversation was about.
+    The row keeps no content and no owner until it expires.
     """
 
     @override
@@ -272,7 +276,7 @@ class DeleteConversation(ConversationTransaction):
 
 
 def _chunks(rewrites: Iterable[Rewrite]) -> Iterator[list[Rewrite]]:
-    """Yield the rewrites in as few transactions as take them beside the conversation row."""
+    """Yield the rewrites of each transaction, which has one more action: the conversation row."""
     chunk: list[Rewrite] = []
     for rewrite in rewrites:
         if sum(each.action_count for each in (*chunk, rewrite)) > MAX_ACTIONS - 1:

@@ -1,7 +1,7 @@
-"""Items as the store keeps them: one line of JSON each, without an id that the service made.
+"""Stored form of items: one line of JSON each, without a generated id.
 
-A line begins with `id` if the client gave one, then `type`. It does not depend on the item's place,
-so a batch can move to other keys without a new encoding.
+A line begins with the `id` that the client gave, if any, then `type`. It does not depend on the
+item's sequence key, so a batch can move to other keys without being encoded again.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def encode_item(item: Item) -> str:
-    """Return the line of a valid *item* that has its `type`."""
+    """Return the line of a valid *item*, which must have a `type`."""
     fields: dict[str, object] = {"type": item["type"], **item}
-    given_id = fields.pop("id", None)
-    if given_id is None or (given_id == PLACEHOLDER_ID and item["type"] != "item_reference"):
+    client_id = fields.pop("id", None)
+    if client_id is None or (client_id == PLACEHOLDER_ID and item["type"] != "item_reference"):
         return _ENCODER.encode(fields)
-    return _ENCODER.encode({"id": given_id, **fields})
+    return _ENCODER.encode({"id": client_id, **fields})
 
 
 def read_item(line: str, key: str) -> StoredItem:
-    """Return the item of a *line* as it reads at the sequence *key*."""
-    given_id, item_type = _given_id_and_type(line)
-    if given_id is None:
+    """Return the item of a *line* at the sequence *key*, from which its generated id follows."""
+    client_id, item_type = _client_id_and_type(line)
+    if client_id is None:
         cursor = ids.generated_id(item_type, key)
         return StoredItem(cursor, f'{{"id":"{cursor}",{line[1:]}')
     is_reference = item_type == "item_reference"
-    return StoredItem(ids.generated_id(item_type, key) if is_reference else given_id, line)
+    return StoredItem(ids.generated_id(item_type, key) if is_reference else client_id, line)
 
 
 def unique_id(line: str) -> str | None:
-    """Return the id that the client gave and that no other item of the conversation may have."""
-    given_id, item_type = _given_id_and_type(line)
-    return None if item_type == "item_reference" else given_id
+    """Return the client's id of an item, which must be unique in the conversation, or None."""
+    client_id, item_type = _client_id_and_type(line)
+    return None if item_type == "item_reference" else client_id
 
 
-def _given_id_and_type(line: str) -> tuple[str | None, str]:
+def _client_id_and_type(line: str) -> tuple[str | None, str]:
     _, name, _, value, rest = line.split('"', 4)
     return (None, value) if name == "type" else (value, rest.split('"', 4)[3])

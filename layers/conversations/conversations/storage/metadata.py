@@ -1,4 +1,4 @@
-"""Changes of a conversation's metadata."""
+"""Update of a conversation's metadata."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 
 
 class UpdateMetadata(ConversationTransaction):
-    """Pairs that are set in a conversation's metadata; those whose value is None are removed."""
+    """Transaction that sets pairs of a conversation's metadata; a value of None removes a pair."""
 
     def __init__(self, table: Table, row: Row, changes: Mapping[str, str | None]) -> None:
-        """*row* is the conversation row as it was read."""
+        """Prepare the update of a conversation *row*, as it was read."""
         super().__init__(table, row["pk"]["S"])
         self._changes = changes
         self._merge(row)
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        """Compare revisions, not metadata: a late attempt must not find the old pairs again."""
+        """Return the update, on the condition that the row's revision is the one that was read.
+
+        A condition on the metadata would let a late attempt succeed once the old pairs are back.
+        """
         condition, values = rows.same_revision(self._row)
         values |= {
             ":next": rows.number(rows.revision(self._row) + 1),
@@ -49,7 +52,7 @@ class UpdateMetadata(ConversationTransaction):
         return Resolution.RESTART
 
     def _merge(self, row: Row) -> None:
-        """Apply the changes to the metadata of the conversation *row*, as it was last read.
+        """Merge the changes into the metadata of a conversation *row*.
 
         Raises:
             InvalidRequestError: there would be too many pairs.

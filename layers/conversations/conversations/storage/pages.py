@@ -1,9 +1,9 @@
 """Pages of a conversation's items.
 
-A page reads the conversation row first, which names the latest batches: batches that it does not
-name yet are left for later, and those that it names and the `Query` did not return are read with
-`TransactGetItems`. So nothing ever appears behind a cursor that a reader has moved past. A batch is
-one row, so no page sees a part of one.
+A page first reads the conversation row, which names the latest batches. Batches after the last one
+that it names are left for later pages. Batches that it names and that the `Query` did not return
+are read with `TransactGetItems`. So no item ever appears before a cursor that a reader has passed.
+A batch is one row, so no page sees a part of a batch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Start(NamedTuple):
-    """The place behind which a page starts: a sequence key, or an end of the conversation."""
+    """The place after which a page starts: a sequence key, or an end of the conversation."""
 
     conversation: Row
     key: str | None = None
@@ -80,7 +80,7 @@ class ItemPageReader:
         return Start(conversation, key, found.get(rows.batch_sk(key)))
 
     def _query(self, start: Start, page: PageRange, count: int, found: dict[str, Row]) -> None:
-        """Add to *found* the batches that the page needs, as far as a `Query` returns them."""
+        """Add the batches of the page to *found*, as far as a `Query` returns them."""
         request: QueryInputTypeDef = {
             "TableName": self._table.name,
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
@@ -116,7 +116,7 @@ class ItemPageReader:
     def _reconcile(
         self, conversation: Row, page: PageRange, count: int, found: dict[str, Row]
     ) -> None:
-        """Add to *found* the recent batches of the page that the query did not return."""
+        """Add the recent batches of the page that the query did not return to *found*."""
         end = page.end(found.values(), count)
         missing = [
             last_key
@@ -126,11 +126,12 @@ class ItemPageReader:
         keys = [rows.primary_key(self._pk, rows.batch_sk(last_key)) for last_key in missing]
         found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}
         if missing and not found:
-            read_conversation_with(self._table, self._pk)  # or all went with it meanwhile
+            # If the conversation was deleted meanwhile, this raises the error.
+            read_conversation_with(self._table, self._pk)
 
 
 class PageRange(NamedTuple):
-    """The stretch of a conversation that a page is taken from."""
+    """The range of a conversation's items from which a page is taken."""
 
     after: str | None
     last_key: str
@@ -138,7 +139,7 @@ class PageRange(NamedTuple):
     order: Order
 
     def is_empty(self) -> bool:
-        """Return whether the range has no items, whatever the table holds."""
+        """Return whether the range cannot contain items."""
         return not self.last_key or (self.order == "asc" and (self.after or "") >= self.last_key)
 
     @property
@@ -163,11 +164,11 @@ class PageRange(NamedTuple):
         return slots if self.order == "asc" else slots[::-1]
 
     def count(self, found: Iterable[Row]) -> int:
-        """Return how many items of batch rows are in the range."""
+        """Return the number of items of batch rows in the range."""
         return sum(len(self.slots(row)) for row in found)
 
     def estimate(self, count: int, sizes: Sequence[int]) -> int:
-        """Return how many batches hold *count* items, going by the *sizes* of the latest ones."""
+        """Estimate the number of batches with *count* items by the *sizes* of the latest ones."""
         known = 0
         if self.order == "desc" and self.after is None:
             for known, items in enumerate(itertools.accumulate(sizes), 1):
@@ -177,7 +178,7 @@ class PageRange(NamedTuple):
         return known + math.ceil(count * len(sizes) / sum(sizes))
 
     def end(self, found: Iterable[Row], count: int) -> str | None:
-        """Return the key of the batch in which *count* items are reached, or None."""
+        """Return the key of the batch that contains the item number *count*, or None."""
         for row in self._sorted(found):
             count -= len(self.slots(row))
             if count <= 0:
@@ -185,7 +186,7 @@ class PageRange(NamedTuple):
         return None
 
     def reaches(self, last_key: str, end: str | None) -> bool:
-        """Return whether the batch that ends with *last_key* is in the range, not behind *end*."""
+        """Return whether the batch that ends with *last_key* is in the range, not after *end*."""
         first = ids.first_key(last_key)
         if self.order == "asc":
             return last_key > (self.after or "") and (end is None or first <= end)
@@ -206,7 +207,10 @@ class PageRange(NamedTuple):
 
 
 def _position(found: dict[str, Row], item_id: str) -> str | None:
-    """Return the sequence key of an item that the conversation has or had, by rows read for it."""
+    """Return the sequence key of a live or deleted item, from rows *found* at its candidates.
+
+    Return None if the rows do not show that the conversation has or had the item.
+    """
     key = sequence_key(found, item_id)
     if key is None or rows.pointer_sk(item_id) in found:
         return key

@@ -1,7 +1,7 @@
 """Payloads of batches: their lines, plain or compressed, in the row or in one S3 object.
 
-The lines of an ordinary batch are compressed together. Those of a large one are compressed one by
-one: a single item is then read by a byte range of the object, and deleted without compressing the
+The lines of an ordinary batch are compressed together. Lines of a large batch are compressed one by
+one, so that one item is read by a byte range of the object, and deleted without compressing the
 others again.
 """
 
@@ -31,21 +31,22 @@ if TYPE_CHECKING:
 type Codec = Literal["json", "zlib"]
 
 COMPRESS_BYTES = 600
-"""Below this a batch's row rounds up to the same write unit, compressed or not."""
+"""Size of a batch's JSON below which compression saves no write unit."""
 COMPRESS_RATIO = 0.9
+"""Maximum ratio of compressed to plain size for which the compressed form is stored."""
 SPILL_BYTES = 16 * 1024
-"""Size of the kept payload above which it goes to an object."""
+"""Size of the stored payload above which it spills to an object."""
 LARGE_BYTES = 64 * 1024
 """Size of a batch's JSON from which its lines are compressed one by one, into an object."""
 MAX_RESPONSE_PAYLOAD_BYTES = 6_000_000
-"""Limit of the items in one response: Lambda's is 6,291,456 bytes for the whole of it."""
+"""Limit of the items in one response; Lambda's limit for the whole response is 6,291,456 bytes."""
 _DELETE_OBJECTS_MAX = 1_000
 _MISSING = frozenset({"NoSuchKey", "AccessDenied"})
-"""S3's codes for an object that does not exist; the latter for a caller that may not list."""
+"""S3's codes for a missing object; AccessDenied without the permission to list the bucket."""
 
 
 class Payload(NamedTuple):
-    """A batch's lines as they are kept: *data* in the row, or in the object named *object_key*."""
+    """A batch's lines in stored form: *data* in the row, or in the object named *object_key*."""
 
     codec: Codec
     size: int
@@ -64,12 +65,12 @@ class Part(NamedTuple):
     stop: int
 
     def byte_range(self) -> tuple[int, int]:
-        """Return where to begin and where to end reading the data; 0 and 0 mean all of it."""
+        """Return the first and the stop offset of the lines in the data; 0 and 0 mean all data."""
         ends = (0, *self.payload.ends)
         return (ends[self.start], ends[self.stop]) if self.payload.ends else (0, 0)
 
     def decode(self, data: bytes, offset: int = 0) -> list[str]:
-        """Return the lines, from the payload's data or what of it begins at *offset*."""
+        """Return the lines; *data* is the payload's data from *offset* on."""
         if not self.payload.ends:
             return _split(self.payload, data)[self.start : self.stop]
         ends = [end - offset for end in (0, *self.payload.ends)][self.start : self.stop + 1]
@@ -77,12 +78,12 @@ class Part(NamedTuple):
 
 
 def response_bytes(text: bytes) -> int:
-    """Return what JSON takes in a response of Lambda, which escapes quotes and backslashes."""
+    """Return the size of JSON in a response of Lambda, which escapes quotes and backslashes."""
     return len(text) + text.count(b'"') + text.count(b"\\")
 
 
 def encode(lines: Sequence[str]) -> Payload:
-    """Compress *lines* where that pays: together, or one by one from `LARGE_BYTES` on."""
+    """Return the payload of *lines*: plain, compressed, or compressed one by one if it is large."""
     raw = "\n".join(lines).encode()
     size = response_bytes(raw)
     if len(raw) >= LARGE_BYTES:
@@ -95,7 +96,7 @@ def encode(lines: Sequence[str]) -> Payload:
 
 
 def keep_lines(payload: Payload, data: bytes, kept: Sequence[int]) -> Payload:
-    """Return the payload that holds only the lines at *kept*; *data* are its bytes, all of them."""
+    """Return a payload with only the lines at the indexes *kept*; *data* is that of *payload*."""
     if not payload.ends:
         lines = _split(payload, data)
         return encode([lines[place] for place in kept])
@@ -116,7 +117,7 @@ def _join(segments: Sequence[bytes], size: int) -> Payload:
 
 
 class ObjectMissingError(ClientError):
-    """An object does not exist that a row named when it was read."""
+    """A missing object, which a row named when the row was read."""
 
     def __init__(self, error: ClientError, object_key: str) -> None:
         super().__init__(error.response, error.operation_name)
@@ -124,7 +125,7 @@ class ObjectMissingError(ClientError):
 
 
 def read_again_if_deleted[Found](stats: RequestStats, read: Callable[[], Found]) -> Found:
-    """Return what *read* finds, repeated while objects disappear between their row and their read.
+    """Return the result of *read*, repeated while objects disappear after their rows were read.
 
     Raises:
         ObjectMissingError: an object does not exist, though its row still names it.
@@ -163,10 +164,10 @@ class PayloadStore:
         """The threads that wait for S3 beside the request's own."""
 
     def spill(self, payload: Payload, folder: str) -> Payload:
-        """Put the data of a large payload into an object of *folder*, and return what names it.
+        """Put the data of a large payload into an object in *folder*; return the new payload.
 
-        The object exists when this returns. Its name says nothing of its row, so that the row can
-        still be given another key.
+        The object's name does not depend on the row, so that the row can still get another key. A
+        small payload is returned as it is.
         """
         if not payload.ends and len(payload.data) <= self._spill_bytes:
             return payload
@@ -187,7 +188,7 @@ class PayloadStore:
         ]
 
     def connect(self) -> None:
-        """Make the client, so that several threads may use the store after this."""
+        """Make the client, so that several threads can use the store afterwards."""
         self._client()
 
     def read_all(self, payload: Payload) -> bytes:
@@ -200,16 +201,16 @@ class PayloadStore:
         """Delete objects; None stands for a payload without one, and a missing one is no error.
 
         Raises:
-            ServerError: some still exist.
+            ServerError: some objects still exist.
         """
         existing = (key for key in object_keys if key is not None)
         for keys in itertools.batched(existing, _DELETE_OBJECTS_MAX, strict=False):
-            answer = self._client().delete_objects(
+            response = self._client().delete_objects(
                 Bucket=self._bucket,
                 Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
             )
-            if answer.get("Errors"):
-                raise ServerError(f"{len(answer['Errors'])} objects could not be deleted.")
+            if response.get("Errors"):
+                raise ServerError(f"{len(response['Errors'])} objects could not be deleted.")
 
     def delete_best_effort(self, object_keys: Iterable[str | None]) -> None:
         """Delete objects that no row names, and ignore a failure.
@@ -240,7 +241,7 @@ class PayloadStore:
 
     def _get(self, object_key: str, **byte_range: str) -> bytes:
         try:
-            answer = self._client().get_object(
+            response = self._client().get_object(
                 Bucket=self._bucket,
                 Key=object_key,
                 **byte_range,  # type: ignore[arg-type]
@@ -249,4 +250,4 @@ class PayloadStore:
             if error.response["Error"]["Code"] in _MISSING:
                 raise ObjectMissingError(error, object_key) from error
             raise
-        return answer["Body"].read()
+        return response["Body"].read()

@@ -1,4 +1,4 @@
-"""Removal of what deleted and expired conversations leave behind: rows and objects."""
+"""Purge of deleted and expired conversations: removal of their rows and objects."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 def purge_conversation(
     table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
 ) -> bool:
-    """Remove all that a deleted conversation left except its own row; safe to repeat.
+    """Remove all rows and objects of a deleted conversation except its own row; safe to repeat.
 
-    Return whether nothing is left; see `sweep`. A conversation that is not deleted stays as it is.
+    Return whether nothing is left; see `sweep`. A live conversation stays as it is.
 
     Raises:
-        UnsupportedSchemaVersionError: a newer release wrote it, and may keep more than this one
-            would remove.
+        UnsupportedSchemaVersionError: a newer release wrote the conversation, and may have stored
+            more than this release would remove.
     """
     key = rows.primary_key(pk, rows.CONVERSATION_SK)
     response = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
@@ -48,10 +48,10 @@ def purge_conversation(
 
 
 def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]) -> bool:
-    """Remove all that a conversation left except its own row, which may have expired before.
+    """Remove all rows and objects of a conversation except its own row, which may be gone.
 
-    Return whether nothing is left. When *has_time* says no, mark the conversation row as one of a
-    deleted conversation; its stream record starts the next purge.
+    Return whether nothing is left. If *has_time* returns false before that, mark the conversation
+    row as deleted; its stream record starts the next purge.
     """
     if delete_child_rows(table, payloads, pk, has_time):
         return True
@@ -62,11 +62,11 @@ def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], 
 def delete_child_rows(
     table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
 ) -> bool:
-    """Delete every row of a conversation but its own, and every object; return whether all went.
+    """Delete all objects and rows of a conversation but its own row; return whether none is left.
 
-    Objects are found by their folder, not by the rows: a row that is being rewritten may name
-    another object by the time it is deleted. They go first: rows that are left show that a purge
-    is unfinished.
+    Objects are listed by their folder, not by the rows: a row that is being rewritten may name
+    another object by the time it is deleted. Objects are deleted first: rows that are left show
+    that a purge is unfinished.
     """
     for object_keys in payloads.list_folder(pk):
         if not has_time():
@@ -113,9 +113,9 @@ def requeue_purge(table: Table, pk: str) -> None:
 
 
 def find_unfinished_purges(table: Table, cutoff: datetime) -> Iterator[str]:
-    """Yield the partition keys of conversations of which a purge left something.
+    """Yield the partition keys of conversations with rows that a purge has left.
 
-    They were deleted before *cutoff*, or their own row has expired. It reads the whole table.
+    They were deleted before *cutoff*, or their own row has expired. This reads the whole table.
     """
     pages = table.dynamodb.get_paginator("scan").paginate(
         TableName=table.name, ProjectionExpression="pk, sk, deleted_at"
@@ -137,8 +137,8 @@ def find_unfinished_purges(table: Table, cutoff: datetime) -> Iterator[str]:
 def find_orphans(table: Table, payloads: PayloadStore, cutoff: datetime) -> Iterator[str]:
     """Yield the keys of objects older than *cutoff* that no row names.
 
-    They come from requests whose outcome stayed unknown, or whose clean-up failed. An object exists
-    before its row: *cutoff* must lie further back than any request lasts.
+    Such objects come from requests whose outcome stayed unknown, or whose clean-up failed. An
+    object is written before its row: *cutoff* must be older than any request in flight.
     """
     folders = itertools.groupby(
         payloads.list_older_than(cutoff), lambda key: key.rpartition("/")[0]
@@ -149,7 +149,7 @@ def find_orphans(table: Table, payloads: PayloadStore, cutoff: datetime) -> Iter
 
 
 def _named_objects(table: Table, pk: str) -> set[str]:
-    """Return the objects of all batches of a conversation, also of expired ones."""
+    """Return the keys of the objects that the batches of a conversation name, live or expired."""
     pages = table.dynamodb.get_paginator("query").paginate(
         TableName=table.name,
         KeyConditionExpression="pk = :pk AND begins_with(sk, :batches)",
@@ -162,21 +162,23 @@ def _named_objects(table: Table, pk: str) -> set[str]:
 
 
 def _wait_for_appends(table: Table, pk: str, conversation: Row) -> None:
-    """Wait until no batch of the latest ones, and no pointer to it, can appear behind the purge.
+    """Wait until no row of the latest batches, and no pointer to them, can become visible later.
 
-    Nothing is appended to a deleted conversation, but rows of its last transactions may still be
-    becoming visible. Rows without content that come later (a tombstone, an idempotency row, a
-    pointer to a batch in an object) go when the conversation row expires.
+    A deleted conversation rejects appends, but rows of its last transactions may still be becoming
+    visible. Rows without content that become visible after the purge (a tombstone, an idempotency
+    row, a pointer to a batch in an object) are removed when the conversation row expires.
     """
     recent = rows.recent_last_keys(conversation) if "last_key" in conversation else []
     keys = [rows.primary_key(pk, rows.batch_sk(key)) for key in recent]
     pointers = [
-        rows.pointer_sk(item_id) for row in transact_get(table, keys) for item_id in _given_ids(row)
+        rows.pointer_sk(item_id)
+        for row in transact_get(table, keys)
+        for item_id in _client_ids(row)
     ]
     transact_get(table, [rows.primary_key(pk, sk) for sk in pointers])
 
 
-def _given_ids(row: Row) -> Iterator[str]:
+def _client_ids(row: Row) -> Iterator[str]:
     payload = rows.read_payload(row)
     if payload.object_key is None:
         lines = Part(payload, 0, len(rows.live_slots(row))).decode(payload.data)

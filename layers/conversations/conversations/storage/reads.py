@@ -1,4 +1,4 @@
-"""Reads of rows by their keys: what exists for its owner, and nothing else."""
+"""Reads of live rows by their keys."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Table
 
 BATCH_GET_MAX = 100
-"""Keys of one `BatchGetItem`."""
+"""Maximum number of keys in one `BatchGetItem`."""
 TRANSACT_GET_MAX = 20
-"""Keys of one `TransactGetItems`: few enough that a conflict is rare."""
+"""Number of keys in one `TransactGetItems`, so few that a conflict is rare."""
 
 
 class BatchSlice(NamedTuple):
-    """Items of one batch."""
+    """Consecutive live items of one batch."""
 
     row: Row
     slots: Sequence[int]
-    """In the order wanted; all live, with none of the batch's live slots between them left out."""
+    """The live slots in the requested order, without a gap."""
 
     @property
     def part(self) -> Part:
-        """The lines of these items, in the order in which they were written."""
+        """The lines of these items, in the order in which they were appended."""
         live = list(rows.live_slots(self.row))
         first, last = sorted((live.index(self.slots[0]), live.index(self.slots[-1])))
         return Part(rows.read_payload(self.row), first, last + 1)
 
     def items(self, lines: Sequence[str]) -> list[StoredItem]:
-        """Return the items, in the order wanted, from the *lines* of `part`."""
+        """Return the items in the requested order, from the *lines* of `part`."""
         keys = ids.keys_at(rows.batch_key(self.row), sorted(self.slots))
         items = [read_item(line, key) for line, key in zip(lines, keys, strict=True)]
         return items if self.slots[0] <= self.slots[-1] else items[::-1]
 
 
 def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
-    """Return the live rows at *keys*, which may repeat: strongly consistent, in no order."""
+    """Return the live rows at *keys*, which may repeat, in no order; strongly consistent."""
     found: list[Row] = []
     unique = {(key["pk"]["S"], key["sk"]["S"]): key for key in keys}
     for batch in itertools.batched(unique.values(), BATCH_GET_MAX, strict=False):
@@ -62,7 +62,7 @@ def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
 
 
 def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
-    """Return the rows at up to `BATCH_GET_MAX` keys; ask again for those DynamoDB leaves out."""
+    """Return the rows at up to `BATCH_GET_MAX` keys; retry keys that DynamoDB did not process."""
     found: list[Row] = []
     for delay in delays(table.stats):
         response = table.dynamodb.batch_get_item(
@@ -80,9 +80,9 @@ def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
 
 
 def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
-    """Return the live rows at *keys*, with no transaction under way on any of them.
+    """Return the live rows at *keys*, read while no transaction on them is in flight.
 
-    Unlike `Query` and `BatchGetItem`, `TransactGetItems` never reads a part of a transaction.
+    Unlike `Query` and `BatchGetItem`, `TransactGetItems` never returns a part of a transaction.
 
     Raises:
         OverloadedError: transactions on these rows did not end in time.
@@ -115,10 +115,10 @@ def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
 
 
 def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> dict[str, Row]:
-    """Return the conversation row and the rows at *sks*, by sort key; missing ones are left out.
+    """Return the conversation row and the rows at *sks*, by sort key; missing rows are omitted.
 
     Raises:
-        ConversationNotFoundError: it is missing, deleted or another owner's.
+        ConversationNotFoundError: the conversation is missing, deleted or another owner's.
     """
     keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, *sks)]
     found = index_by_sort_key(batch_get(table, keys))
@@ -128,15 +128,14 @@ def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> di
 
 
 def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dict[str, BatchSlice]]:
-    """Return the conversation row, and the places of items by their ids; absent ids are left out.
+    """Return the conversation row, and the places of items by their ids; missing items are omitted.
 
-    A generated id leads to its slot whatever its prefix: compare the id of the item there. One
-    round trip where the ids are generated and all exist. An id that is not found is looked for once
-    more outside of transactions, because a client may have it from a batch that is still
-    committing.
+    A generated id with a wrong prefix leads to a slot too: compare the id with that of the item
+    there. Existing items with generated ids take one round trip. An id that is not found is read
+    again with `transact_get`, because its batch may still be committing.
 
     Raises:
-        ConversationNotFoundError: it is missing, deleted or another owner's.
+        ConversationNotFoundError: the conversation is missing, deleted or another owner's.
     """
     sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
     found = read_conversation_with(table, pk, sks)
@@ -146,7 +145,7 @@ def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dic
 
 
 def find_settled_items(table: Table, pk: str, item_ids: Sequence[str]) -> dict[str, BatchSlice]:
-    """Return the places of items by their ids, read with no transaction under way on their rows."""
+    """Return the places of items by their ids, read by `transact_get`; missing ones are omitted."""
     sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
     found = index_by_sort_key(transact_get(table, [rows.primary_key(pk, sk) for sk in sks]))
     return _places_in(found, item_ids, lambda keys: transact_get(table, keys), pk)
@@ -158,13 +157,12 @@ def _places_in(
     read: Callable[[Sequence[Row]], list[Row]],
     pk: str,
 ) -> dict[str, BatchSlice]:
-    """Return the places of those items whose rows are among *found*, or behind a pointer there."""
+    """Return the places of the items in *found* rows, or in rows to which pointers there lead."""
     keys = {item_id: key for item_id in item_ids if (key := sequence_key(found, item_id))}
-    asked = {sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id)}
-    pointed = {rows.batch_sk(key) for key in keys.values()} - asked
-    if pointed:
-        keys_behind = [rows.primary_key(pk, sk) for sk in sorted(pointed)]
-        found = found | index_by_sort_key(read(keys_behind))
+    candidates = {sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id)}
+    unread = {rows.batch_sk(key) for key in keys.values()} - candidates
+    if unread:
+        found = found | index_by_sort_key(read([rows.primary_key(pk, sk) for sk in sorted(unread)]))
     places: dict[str, BatchSlice] = {}
     for item_id, key in keys.items():
         row, slot = found.get(rows.batch_sk(key)), ids.slot_of(key)
@@ -174,7 +172,7 @@ def _places_in(
 
 
 def sequence_key(found: dict[str, Row], item_id: str) -> str | None:
-    """Return where an item was last written: what its pointer says, or else its id, or None."""
+    """Return the sequence key of an item by its pointer, or by its generated id, or None."""
     pointer = found.get(rows.pointer_sk(item_id))
     return pointer["key"]["S"] if pointer else ids.key_in(item_id)
 

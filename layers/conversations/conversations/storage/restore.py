@@ -1,4 +1,4 @@
-"""Archived conversations, put back with the ids, keys and times that they had."""
+"""Restore of archived conversations, with their ids, keys and times."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Reason, Table
 
 PURGE_SECONDS = 900
-"""How long after a deletion its purge may be under way: the longest that Lambda lets it run."""
+"""Time after a deletion in which its purge may be running: Lambda's maximum."""
 
 
 class PurgeUnderWayError(Exception):
-    """The conversation was deleted a moment ago, and its purge may still remove rows."""
+    """A failed restore, because the purge of the deleted conversation may still remove rows."""
 
 
 def restore(
     table: Table, payloads: PayloadStore, archived: ArchivedConversation, parts: Iterable[Part]
 ) -> bool:
-    """Write a conversation as it was, unless it is there; return whether it was written.
+    """Write an archived conversation, unless it exists; return whether it was written.
 
-    Its own row is written last: until then nobody sees it, and a restore that was interrupted
-    begins again, without what it had written.
+    Its own row is written last and makes it visible. A restore after an interrupted one first
+    deletes the rows that were written.
 
     Raises:
-        PurgeUnderWayError: it was deleted here less than `PURGE_SECONDS` ago.
+        PurgeUnderWayError: the conversation was deleted less than `PURGE_SECONDS` ago.
         OverloadedError: not all rows could be written; restore it again.
     """
     pk = archived.pk
@@ -77,12 +77,12 @@ def restore(
 def merge(
     table: Table, payloads: PayloadStore, archived: ArchivedConversation, parts: Iterable[Part]
 ) -> int:
-    """Add the batches that a live conversation lacks, each in one transaction; return how many.
+    """Add the batches that a live conversation lacks, each in one transaction; return their number.
 
-    What it has stays as it is, and what was deleted in it stays deleted.
+    Existing batches stay as they are, and deleted items stay deleted.
 
     Raises:
-        ConversationNotFoundError: it was deleted meanwhile.
+        ConversationNotFoundError: the conversation was deleted meanwhile.
         ItemAlreadyInConversationError: another item has the id of an item to be added.
     """
     added = 0
@@ -95,7 +95,7 @@ def merge(
 
 
 class BatchAddition(ConversationTransaction):
-    """A batch that is put where its key says, if the conversation does not have it."""
+    """Transaction that adds a batch at its own keys, if the conversation does not have it."""
 
     def __init__(self, table: Table, payloads: PayloadStore, pk: str, batch: ArchivedBatch) -> None:
         super().__init__(table, pk)
@@ -107,7 +107,7 @@ class BatchAddition(ConversationTransaction):
         self._claims = IdClaims(table, pk, [unique_id(line) for line in batch.lines])
         self._recent: Sequence[str] = ()
         self.is_added = False
-        """Whether the conversation had neither the batch nor its tombstone."""
+        """True if the conversation had neither the batch nor its tombstone."""
 
     @override
     def commit(self) -> None:
@@ -150,7 +150,7 @@ class BatchAddition(ConversationTransaction):
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
         conversation, batch, tombstone, *claims = reasons
         if condition_failed(batch) or condition_failed(tombstone):
-            # An attempt whose response was lost may have added it.
+            # An attempt whose response was lost may have added the batch.
             self.is_added = self.outcome_unknown and batch.get("Item") == self._row
             return Resolution.COMMITTED
         if condition_failed(conversation):
@@ -163,7 +163,7 @@ class BatchAddition(ConversationTransaction):
 
 
 def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
-    """Yield the rows of a part; a large batch is put into an object."""
+    """Yield the rows of a part; put a large batch into an object."""
     match part:
         case ArchivedBatch():
             yield _batch_row(payloads, pk, part)
@@ -200,7 +200,11 @@ def _conversation_row(archived: ArchivedConversation) -> Row:
 
 
 def _remove_deleted(table: Table, row: Row) -> None:
-    """Remove the row of a deleted or expired conversation, whose purge must be over."""
+    """Delete the row of a deleted or expired conversation.
+
+    Raises:
+        PurgeUnderWayError: the purge may still be running.
+    """
     mark = "deleted_at" if "deleted_at" in row else "expires_at"
     ended_at = int(row[mark]["N"]) / (1000 if mark == "deleted_at" else 1)
     if ended_at > time.time() - PURGE_SECONDS:

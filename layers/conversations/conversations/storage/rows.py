@@ -1,26 +1,27 @@
-"""Rows of the conversations table: their keys, how they are written, what is read from them.
+"""Rows of the conversations table: their keys, attributes and conversions.
 
-    pk                   sk                    holds
+    pk                   sk                    attributes
     owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata
-                                               and rev, once it was changed;
+                                               and rev, after a change of the metadata;
                                                last_key and before_1 .. before_11: the last sequence
                                                keys of the latest 12 batches; last_body (SHA-256);
                                                owner and account (for the indexes); deleting
-                                               (SHA-256 of the ids whose deletion is under way);
-                                               deletions (how many transactions deleted items);
+                                               (SHA-256 of the ids whose deletion is in progress);
+                                               deletions (count of transactions that deleted items);
                                                deleted_at (ms) and purges
-    owner/conversation   b#<first key>         a batch: n (items it was written with), codec, size,
-                                               and data or object (a key of the bucket); ends, where
-                                               lines are compressed one by one; slots and rev, once
-                                               items of it were deleted
+    owner/conversation   b#<first key>         a batch: n (number of items appended), codec, size,
+                                               and data or object (a key of the bucket); ends, if
+                                               lines are compressed one by one; slots and rev, after
+                                               a deletion of some of its items
     owner/conversation   t#<first key>         the tombstone of a batch without items: n
-    owner/conversation   p#<item id>           key: the sequence key of the item that was last
-                                               posted with this id
-    owner/conversation   k#<SHA-256 of key>    of an append with an Idempotency-Key: body (SHA-256),
+    owner/conversation   p#<item id>           the pointer of a client's id: key (the sequence key
+                                               of the latest item with this id)
+    owner/conversation   k#<SHA-256 of key>    the idempotency row of an append: body (SHA-256),
                                                last_key; expires after 24 hours
-    owner/               k#<SHA-256 of key>    the same of a create: body, conversation, created_at
+    owner/               k#<SHA-256 of key>    the idempotency row of a create: body, conversation,
+                                               created_at; expires after 24 hours
 
-Every row may have expires_at (s): from then on it counts as gone, whenever DynamoDB removes it.
+Every row can have expires_at (s): after that time it is not live, even before DynamoDB removes it.
 A conversation row has v from the second schema version on: see `schema_version`.
 The owner is part of the partition key, so another owner's request misses on every path.
 """
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 CONVERSATION_SK = "c"
 """The sort key of the conversation row."""
 BATCH_PREFIX = "b#"
-"""The first characters of the sort keys of batches."""
+"""Prefix of the sort keys of batches."""
 TOMBSTONE_PREFIX = "t#"
 POINTER_PREFIX = "p#"
 BY_ACCOUNT = "by-account"
@@ -54,16 +55,16 @@ BY_ACCOUNT = "by-account"
 BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
 RECENT_BATCHES = ("last_key", *(f"before_{place}" for place in range(1, 12)))
-"""The attributes that name the latest batches by their last keys, the newest first."""
+"""Attributes of the conversation row with the last keys of the latest batches, newest first."""
 IS_LIVE = (
     f"attribute_exists(pk) AND {IS_SUPPORTED} AND attribute_not_exists(deleted_at)"
     " AND (attribute_not_exists(expires_at) OR expires_at > :seconds)"
 )
-"""The condition under which a conversation exists for its owner."""
+"""Condition of a live conversation row; `:seconds` is the current time."""
 
 
 def partition(owner: str, conversation_id: str) -> str:
-    """Return the partition key, which is also the folder of the conversation's objects."""
+    """Return the partition key of a conversation, which is also the folder of its objects."""
     return f"{owner}/{conversation_id}"
 
 
@@ -88,22 +89,25 @@ def primary_key(pk: str, sk: str) -> Row:
 
 
 def number(value: int) -> AttributeValueTypeDef:
-    """Return a number as DynamoDB takes it."""
+    """Return the attribute value of a number."""
     return {"N": str(value)}
 
 
 def text_map(pairs: Mapping[str, str]) -> AttributeValueTypeDef:
-    """Return metadata as DynamoDB takes it."""
+    """Return the attribute value of metadata."""
     return {"M": {name: {"S": value} for name, value in pairs.items()}}
 
 
 def expiry(now: int, seconds: int | None) -> Row:
-    """Return `expires_at` of a row written at *now*, in milliseconds; nothing for no *seconds*."""
+    """Return the attribute `expires_at` of a row with a lifetime of *seconds*, or no attribute.
+
+    *now* is in milliseconds.
+    """
     return {} if seconds is None else {"expires_at": number(now // 1000 + seconds)}
 
 
 def conversation_row(conversation: Conversation, last_key: str) -> Row:
-    """Return the row of a new conversation; *last_key* is empty where it has no items."""
+    """Return the row of a new conversation; *last_key* is empty if it has no items."""
     created_at = number(conversation.created_at)
     return {
         **primary_key(partition(conversation.owner, conversation.conversation_id), CONVERSATION_SK),
@@ -119,7 +123,7 @@ def conversation_row(conversation: Conversation, last_key: str) -> Row:
 
 
 def batch_row(pk: str, key: str, written: int, payload: Payload) -> Row:
-    """Return the row of a batch that is written with *written* items, the first at *key*."""
+    """Return the row of a new batch of *written* items, the first of them at *key*."""
     row: Row = {
         **primary_key(pk, batch_sk(key)),
         "n": number(written),
@@ -138,7 +142,7 @@ def batch_row(pk: str, key: str, written: int, payload: Payload) -> Row:
 def rewritten(
     row: Mapping[str, AttributeValueTypeDef], payload: Payload, slots: Sequence[int]
 ) -> Row:
-    """Return a batch *row* after a deletion: with another payload, of the *slots* still live."""
+    """Return a batch *row* after a deletion, with the *payload* of the *slots* that stay live."""
     after = batch_row(row["pk"]["S"], batch_key(row), int(row["n"]["N"]), payload)
     after["slots"] = {"S": " ".join(map(str, slots))}
     after["rev"] = number(revision(row) + 1)
@@ -146,7 +150,7 @@ def rewritten(
 
 
 def tombstone_row(row: Mapping[str, AttributeValueTypeDef]) -> Row:
-    """Return what stays of a batch *row* without items, so that cursors on them still work."""
+    """Return the tombstone of a batch *row*, by which cursors on its deleted items stay valid."""
     key = primary_key(row["pk"]["S"], tombstone_sk(batch_key(row)))
     return {**key, "n": row["n"]} | _expiry_of(row)
 
@@ -157,13 +161,13 @@ def pointer_row(pk: str, item_id: str, key: str) -> Row:
 
 
 def idempotency_row(pk: str, idempotency_key: str, body: str, replay: Row) -> Row:
-    """Return the row that remembers, under an idempotency key, what a *replay* needs."""
+    """Return the row of an idempotency key; *replay* has the attributes that a replay needs."""
     sk = f"k#{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
     return {**primary_key(pk, sk), "body": {"S": body}, **replay}
 
 
 def is_live(row: Mapping[str, AttributeValueTypeDef]) -> bool:
-    """Return whether a row exists for its owner: neither deleted nor expired.
+    """Return whether a row is neither deleted nor expired.
 
     Raises:
         UnsupportedSchemaVersionError: a newer release wrote the row.
@@ -193,12 +197,12 @@ def live_slots(row: Mapping[str, AttributeValueTypeDef]) -> Sequence[int]:
 
 
 def revision(row: Mapping[str, AttributeValueTypeDef]) -> int:
-    """Return how often a batch row, or a conversation's metadata, was rewritten."""
+    """Return the number of times that a batch row, or a conversation's metadata, was rewritten."""
     return int(row["rev"]["N"]) if "rev" in row else 0
 
 
 def same_revision(row: Mapping[str, AttributeValueTypeDef]) -> tuple[str, Row]:
-    """Return the condition, and its values, that an existing *row* has not been rewritten since."""
+    """Return the condition, and its values, that a *row* has not been rewritten since its read."""
     rev = revision(row)
     return ("rev = :rev", {":rev": number(rev)}) if rev else ("attribute_not_exists(rev)", {})
 
@@ -216,7 +220,7 @@ def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:
 
 
 def read_payload(row: Mapping[str, AttributeValueTypeDef]) -> Payload:
-    """Return where and how the lines of a batch row are kept."""
+    """Return the payload of a batch row."""
     return Payload(
         codec=cast("Codec", row["codec"]["S"]),
         size=int(row["size"]["N"]),
@@ -227,7 +231,7 @@ def read_payload(row: Mapping[str, AttributeValueTypeDef]) -> Payload:
 
 
 def candidate_sort_keys(item_id: str) -> list[str]:
-    """Return where an item with that id may be found: by its pointer, and by the key in the id."""
+    """Return the sort keys of the rows that can lead to an item: its pointer and its batch."""
     key = ids.key_in(item_id)
     return [pointer_sk(item_id)] if key is None else [pointer_sk(item_id), batch_sk(key)]
 

@@ -1,4 +1,4 @@
-"""Whole conversations, read from their first batch to their last one in bounded memory."""
+"""Reads of whole conversations, from the first batch to the last one, in bounded memory."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class BatchLines(NamedTuple):
     row: Row
     lines: Sequence[str]
     kept_bytes: int
-    """What they take in the row or the object."""
+    """The size of the payload in the row or the object."""
 
 
 def scan_batches(table: Table, conversation: Row, after: str | None = None) -> Iterator[Row]:
-    """Yield the live batches that a *conversation* row names, from the first one after a batch key.
+    """Yield the live batches after a batch key, up to the last one that a *conversation* row names.
 
-    What is appended later is left out. A recent batch that a `Query` does not return yet, because
-    its transaction is still committing, is read by `TransactGetItems`.
+    A recent batch that a `Query` does not return yet, because its transaction is still committing,
+    is read by `TransactGetItems`.
 
     Raises:
         ConversationNotFoundError: the conversation was deleted meanwhile.
@@ -51,12 +51,12 @@ def scan_batches(table: Table, conversation: Row, after: str | None = None) -> I
     missing = [rows.primary_key(pk, rows.batch_sk(key)) for key in sorted(recent - held.keys())]
     held |= {rows.batch_key(row): row for row in transact_get(table, missing)}
     if missing and not held:
-        read_conversation_with(table, pk)  # or all went with it meanwhile
+        read_conversation_with(table, pk)  # If it was deleted meanwhile, this raises the error.
     yield from (held[key] for key in sorted(held) if rows.is_live(held[key]))
 
 
 def _query(table: Table, pk: str, after: str | None, last_key: str) -> Iterator[Row]:
-    """Yield the rows of batches from the one behind *after* up to that of *last_key*."""
+    """Yield the rows of batches after the batch *after*, up to the batch of *last_key*."""
     request: QueryInputTypeDef = {
         "TableName": table.name,
         "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
@@ -89,7 +89,7 @@ def scan_prefix(table: Table, pk: str, prefix: str) -> Iterator[Row]:
 
 
 def scan_index(table: Table, account: str, owner: str | None) -> Iterator[str]:
-    """Yield the partition keys of an account's live conversations, or of one owner's in it."""
+    """Yield the partition keys of live conversations of an account, or of one of its owners."""
     name, index = ("account", rows.BY_ACCOUNT) if owner is None else ("owner", rows.BY_OWNER)
     pages = table.dynamodb.get_paginator("query").paginate(
         TableName=table.name,

@@ -1,7 +1,7 @@
-"""Version of a conversation's rows.
+"""Schema version of a conversation's rows.
 
-The first version has no name. A later one will be the number `v` on the conversation row. This
-release neither changes nor shows a conversation that has one.
+Rows of the first version have no attribute for it. A later version will be the number `v` in the
+conversation row. This release neither changes nor returns a conversation with such a row.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 IS_SUPPORTED = "attribute_not_exists(v)"
-"""The condition under which this release may change a conversation."""
+"""Condition of a conversation row that this release may change."""
 
 
 class UnsupportedSchemaVersionError(Exception):
-    """A row was written by a newer release; nothing was done with it."""
+    """A row of a newer release, which was not used or changed."""
 
 
 def check_version(row: Mapping[str, AttributeValueTypeDef]) -> None:

@@ -1,8 +1,8 @@
 """Search in an owner's conversations: a bounded scan that a cursor continues.
 
-There is no index: what was appended is found at once, and what was deleted is never found. A
-conversation matches if every word occurs as a part of the texts of its items or of the values of
-its metadata. Words and texts are compared without regard to case, after NFKC.
+The scan needs no index: appended items are found immediately, deleted items never. A conversation
+matches if every word occurs in the texts of its items or the values of its metadata, also as a part
+of another word. Words and texts are compared without regard to case, after NFKC.
 """
 
 from __future__ import annotations
@@ -30,46 +30,46 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Table
 
 CONCURRENT_SCANS = 8
-"""Conversations that are read at the same time."""
+"""Number of conversations that are read concurrently."""
 ROW_BYTES = 300
-"""What a row takes beside its payload, about."""
+"""Approximate size of a row without its payload."""
 
 
 class SearchLimits(NamedTuple):
-    """How much one request may read."""
+    """Limits of the reads of one request."""
 
     bytes: int = 16_000_000
     milliseconds: int = 5_000
 
     @classmethod
     def configured(cls, environment: Mapping[str, str]) -> SearchLimits:
-        """Return the limits that the template gives the function."""
+        """Return the limits in the function's environment variables, which the template sets."""
         return cls(int(environment["SEARCH_BYTES"]), int(environment["SEARCH_MILLISECONDS"]))
 
 
 class SearchCursor(NamedTuple):
-    """Where a search goes on: behind a conversation, or inside one behind a batch."""
+    """Place at which a search continues: after a conversation, or inside one after a batch."""
 
     conversation_id: str
     key: str = ""
-    """The batch that was searched last; empty if the whole conversation was, or none of it."""
+    """The batch that was searched last; empty after a conversation."""
     found: int = 0
-    """One bit for each word of the search: those that were found up to that batch."""
+    """A bit for each word of the search that was found up to that batch."""
 
     @classmethod
     def parse(cls, text: str) -> SearchCursor:
-        """Return the cursor that was written as *text*; see `ids.SEARCH_CURSOR`."""
+        """Return the cursor of a *text*; see `ids.SEARCH_CURSOR`."""
         conversation_id, _, place = text.partition("~")
         key, _, found = place.partition("~")
         return cls(conversation_id, key, int(found or "0", 16))
 
     def __str__(self) -> str:
-        """Return the cursor as the client gets it: an id, unless it is inside a conversation."""
+        """Return the cursor as the client sees it: an id, unless it is inside a conversation."""
         return f"{self.conversation_id}~{self.key}~{self.found:x}" if self.key else self[0]
 
 
 class Words:
-    """The words of a search, of which a conversation must have every one."""
+    """The words of a search; a conversation matches if it has all of them."""
 
     def __init__(self, search: str) -> None:
         self._words = [*dict.fromkeys(normalized(search).split())]
@@ -83,7 +83,7 @@ class Words:
         return found
 
     def are_all_in(self, found: int) -> bool:
-        """Return whether no word is missing."""
+        """Return whether *found* has the bits of all words."""
         return found.bit_count() == len(self._words)
 
 
@@ -101,16 +101,16 @@ class Candidate(NamedTuple):
 
 
 class Wave(NamedTuple):
-    """Conversations that are searched at the same time."""
+    """Conversations that are searched concurrently."""
 
     candidates: Sequence[Candidate]
     end: str
-    """The conversation behind which the search goes on after them."""
+    """The id of the conversation after which the search continues."""
     is_last: bool
 
 
 class SearchReader:
-    """Reader of pages of the conversations that have all words."""
+    """Reader of pages of the conversations that match a search."""
 
     def __init__(
         self,
@@ -131,10 +131,10 @@ class SearchReader:
     def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
         """Return up to *limit* conversations, whether others are left to search, and the cursor.
 
-        A page ends early where the request has read as much as it may.
+        A page ends early when the request reaches its limits.
 
         Raises:
-            ConversationNotFoundError: there is no conversation *after*.
+            ConversationNotFoundError: the owner never had the conversation *after*.
         """
         found: dict[str, Conversation] = {}
         for wave in self._waves(SearchCursor.parse(after) if after else None):
@@ -189,7 +189,7 @@ class SearchReader:
                     return True
                 if self._is_spent():
                     return SearchCursor(candidate.conversation_id, rows.batch_key(row), found)
-        except ConversationNotFoundError:  # it was deleted meanwhile
+        except ConversationNotFoundError:  # deleted meanwhile
             return False
         return False
 
@@ -210,7 +210,7 @@ class SearchReader:
 
 
 def normalized(text: str) -> str:
-    """Return *text* as it is compared: without regard to case, and after NFKC."""
+    """Return *text* in the form that is compared: case-folded, in NFKC."""
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -1,8 +1,8 @@
 """Conversations and their items in DynamoDB and S3: the interface of the storage package.
 
-Every change is one transaction that includes the conversation row: changes of one conversation are
-serialized. A batch is one row: it is read and written whole. Reads are strongly consistent, except
-for the list of an owner's conversations. `rows` draws the table.
+Every change is a transaction that includes the conversation row, so changes of one conversation are
+serialized. A batch is one row, so it is read and written whole. Reads are strongly consistent,
+except for the list of an owner's conversations. `rows` describes the table.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SECONDS_PER_DAY = 86_400
 
 
 class Store:
-    """The conversations of all owners; every method sees one owner's."""
+    """Store of all owners' conversations; every method is limited to one owner."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Store:
         metadata: Mapping[str, str],
         idempotency: IdempotencyInfo,
     ) -> Conversation:
-        """Create a conversation of an *account* that begins with *items*, in one transaction.
+        """Create a conversation with its initial *items*, in one transaction.
 
         Raises:
             IdempotencyKeyReusedError: the key was used before with another body.
@@ -79,13 +79,13 @@ class Store:
     def append_items(
         self, owner: str, conversation_id: str, items: Sequence[Item], idempotency: IdempotencyInfo
     ) -> list[StoredItem]:
-        """Append a batch of valid items: whole and in order, or not at all.
+        """Append a batch of valid items, atomically and in order.
 
-        One round trip, whatever the conversation's length; a payload that spills to the bucket is
-        written before it. A replay returns what the first request returned and writes nothing.
+        The append takes one round trip, regardless of the conversation's length, after the write of
+        a payload that spills to the bucket. A replay returns the first result and writes nothing.
 
         Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
             ItemAlreadyInConversationError: the conversation has an item with a client's id.
             IdempotencyKeyReusedError: the key was used before with another body.
             ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
@@ -97,10 +97,10 @@ class Store:
         return append.items()
 
     def get_conversation(self, owner: str, conversation_id: str) -> Conversation:
-        """Return the conversation itself.
+        """Return a conversation without its items.
 
         Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
         """
         pk = rows.partition(owner, conversation_id)
         found = read_conversation_with(self._table, pk)
@@ -112,7 +112,7 @@ class Store:
         """Set pairs of the metadata, and remove those whose value is None.
 
         Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
             InvalidRequestError: there would be more than 16 pairs.
         """
         found = read_conversation_with(self._table, rows.partition(owner, conversation_id))
@@ -121,10 +121,10 @@ class Store:
         return update.conversation
 
     def delete_conversation(self, owner: str, conversation_id: str) -> None:
-        """End a conversation for everybody at once; the purge removes its content later.
+        """Delete a conversation immediately; the purge removes its content later.
 
         Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
         """
         DeleteConversation(self._table, rows.partition(owner, conversation_id)).commit()
 
@@ -138,15 +138,15 @@ class Store:
         metadata: Mapping[str, str],
         search: str | None = None,
     ) -> Page[Conversation]:
-        """Return the owner's conversations by their last change, those with all given pairs.
+        """Return the owner's conversations with all pairs of *metadata*, by their last change.
 
-        The index behind it follows a change within a second or so. A page that would take too
-        many reads ends early. A conversation that changes moves: in ascending order, the page after
-        it starts at its new place. With *search*, its words are required too, and `has_more` means
-        that conversations are left to search: see `SearchReader`.
+        The index is eventually consistent, usually within a second. A page that would need too many
+        reads ends early. A conversation that changes moves in the list: in ascending order, the
+        page after it starts at its new place. With *search*, a conversation must match its words
+        too, and `has_more` means that conversations are left to search: see `SearchReader`.
 
         Raises:
-            ConversationNotFoundError: there is no conversation *after*.
+            ConversationNotFoundError: the owner never had the conversation *after*.
         """
         index = OwnerIndex(self._table, owner, order, metadata)
         if search is None:
@@ -161,12 +161,12 @@ class Store:
     def list_items(
         self, owner: str, conversation_id: str, *, after: str | None, limit: int, order: Order
     ) -> Page[StoredItem]:
-        """Return up to *limit* items after the item *after*, or from the start of *order*.
+        """Return up to *limit* items after the item *after*, or from the start, in *order*.
 
-        A page ends earlier where it would not fit one response of Lambda.
+        A page that would not fit into one response of Lambda ends early.
 
         Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
             ItemNotFoundError: the conversation never had an item *after*.
         """
         reader = ItemPageReader(self._table, rows.partition(owner, conversation_id), order)
@@ -181,10 +181,10 @@ class Store:
         return payloads.read_again_if_deleted(self._table.stats, read)
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
-        """Return one item, by its id (an `item_reference`: by its cursor).
+        """Return one item by its id; an `item_reference`, by its cursor.
 
         Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
             ItemNotFoundError: the conversation has no such item.
         """
         pk = rows.partition(owner, conversation_id)
@@ -203,11 +203,11 @@ class Store:
     ) -> Conversation:
         """Delete items; if one of them does not exist, delete none.
 
-        *param* is the path of an id in the request, with braces for its place. What fits one
-        transaction is deleted at once; see `delete.ItemDeletion` for more.
+        *param* is the path of an id in the request, with braces for its index. Items of more
+        batches than fit into one transaction take several; see `delete.ItemDeletion`.
 
         Raises:
-            ConversationNotFoundError: it is missing, deleted or another owner's.
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
             ItemNotFoundError: the conversation has no such item.
             ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
         """
@@ -216,10 +216,10 @@ class Store:
         return rows.read_conversation(deletion.commit())
 
     def _encode(self, pk: str, items: Sequence[Item]) -> Batch:
-        """Encode a batch once, and put a large one into an object.
+        """Encode a batch, and put a large one into an object.
 
         Raises:
-            RequestTooLargeError: the items could be stored but never be read again.
+            RequestTooLargeError: the items would not fit into a response.
         """
         lines = list(map(encode_item, items))
         if not lines:
@@ -227,14 +227,14 @@ class Store:
         encoded = payloads.encode(lines)
         if encoded.size > payloads.MAX_RESPONSE_PAYLOAD_BYTES:
             raise _too_large(lines, encoded.size)
-        kept = self._payloads.spill(encoded, pk)
-        if kept.object_key:
+        stored = self._payloads.spill(encoded, pk)
+        if stored.object_key:
             self._table.stats.add("SpilledObjects")
             self._table.stats.add("SpilledBytes", len(encoded.data))
-        return Batch(lines, kept)
+        return Batch(lines, stored)
 
     def _write(self, append: Append, batch: Batch) -> None:
-        """Commit, and delete the object of a batch that was not, or already, written."""
+        """Commit an append; delete the object of a batch that was not written, or is a replay."""
         try:
             append.commit()
         except Exception:
@@ -252,7 +252,7 @@ class Store:
             stats.add("AppendedBytes", batch.payload.size)
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
-        """Return the items of *slices*, in their order."""
+        """Return the items of all *slices*, in order."""
         lines = self._payloads.read_lines([batch.part for batch in slices])
         items = [
             item for batch, found in zip(slices, lines, strict=True) for item in batch.items(found)
@@ -262,7 +262,7 @@ class Store:
 
 
 def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
-    """Return as many of *slices* as one response can carry; the first always fits."""
+    """Return as many of *slices* as fit into one response; the first always fits."""
     sizes = itertools.accumulate(int(batch.row["size"]["N"]) for batch in slices)
     fitting = sum(size <= payloads.MAX_RESPONSE_PAYLOAD_BYTES for size in sizes)
     return slices[: max(fitting, 1)]

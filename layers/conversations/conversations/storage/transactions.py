@@ -1,14 +1,14 @@
-"""One transaction for each change of a conversation, repeated until its outcome is known.
+"""Transactions that change a conversation, repeated until the outcome is known.
 
-`classify` says what a failed `TransactWriteItems` means, and `commit` acts on it:
+`classify` returns the kind of a failed `TransactWriteItems`, and `commit` acts on it:
 
-    no response, 5xx, still in progress    unknown: resend with the same keys and token, never
-                                           with new keys before the outcome is known
-    no connection, conflict, throttling    nothing was written: resend the same
-    a condition failed                     nothing was written by this attempt: the change itself
-                                           resolves it from the reasons DynamoDB gave, one for each
-                                           action: an earlier attempt committed, or resend with new
-                                           keys, or an error for the client
+    no response, 5xx, still in progress    The outcome is unknown. Resend the same keys and token;
+                                           use new keys only when the outcome is known.
+    no connection, conflict, throttling    This attempt wrote nothing. Resend it.
+    a condition failed                     This attempt wrote nothing. `_resolve` decides by
+                                           DynamoDB's reasons, one for each action: an earlier
+                                           attempt committed, or another attempt follows, or the
+                                           client gets an error.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 CANCELED = "TransactionCanceledException"
 CONFLICT = "TransactionConflict"
 MAX_ACTIONS = 100
-"""Actions of one `TransactWriteItems`."""
+"""Maximum number of actions in one `TransactWriteItems`."""
 _IN_PROGRESS = "TransactionInProgressException"
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
@@ -62,11 +62,11 @@ class Table:
 
 
 class Failure(NamedTuple):
-    """Why an attempt is not known to have committed."""
+    """Reason why an attempt failed, or may have failed."""
 
     kind: Literal["unknown", "unreachable", "throttled", "conflict", "condition failed"]
     reasons: Sequence[Reason] = ()
-    """One for each action, if DynamoDB cancelled the transaction."""
+    """DynamoDB's reasons, one for each action, if it cancelled the transaction."""
 
 
 class Resolution(enum.Enum):
@@ -74,13 +74,13 @@ class Resolution(enum.Enum):
 
     COMMITTED = enum.auto()
     RESEND = enum.auto()
-    """Send the same keys and token once more."""
+    """Another attempt with the same keys and token."""
     RESTART = enum.auto()
-    """Other actions under a new token: nothing of this change is written."""
+    """Another attempt with new actions and a new token, because nothing was written."""
 
 
 def classify(error: Exception) -> Failure:
-    """Return what a failed `TransactWriteItems` means.
+    """Return the failure of a `TransactWriteItems` that raised *error*.
 
     Raises:
         Exception: *error* itself, if no other attempt can succeed.
@@ -107,7 +107,7 @@ def classify(error: Exception) -> Failure:
 
 
 class ConversationTransaction(ABC):
-    """A change of one conversation; its first action is on the conversation row."""
+    """Transaction that changes one conversation; its first action is on the conversation row."""
 
     def __init__(self, table: Table, pk: str) -> None:
         self._table = table
@@ -116,7 +116,7 @@ class ConversationTransaction(ABC):
         self._seconds = rows.number(self._now // 1000)
         self._token = str(uuid.uuid4())
         self.outcome_unknown = False
-        """True if an attempt may have committed although no response said so."""
+        """True if an attempt without a response may have committed."""
 
     @abstractmethod
     def _actions(self) -> Sequence[TransactWriteItemTypeDef]:
@@ -124,7 +124,7 @@ class ConversationTransaction(ABC):
 
     @abstractmethod
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
-        """Return what follows from *reasons*, one of them a failed condition; the row is live.
+        """Return the next step after a failed condition; the conversation row is live.
 
         Raises:
             ApiError: no other attempt can succeed.
@@ -135,7 +135,7 @@ class ConversationTransaction(ABC):
         return False
 
     def commit(self) -> None:
-        """Make the change.
+        """Commit the change.
 
         Raises:
             ConversationNotFoundError: nothing was written.
@@ -152,7 +152,7 @@ class ConversationTransaction(ABC):
             time.sleep(delay)
 
     def _attempt(self) -> Failure | None:
-        """Send the transaction once; None if it has committed."""
+        """Send the transaction once; return its failure, or None if it committed."""
         try:
             self._table.dynamodb.transact_write_items(
                 TransactItems=self._actions(), ClientRequestToken=self._token
@@ -167,12 +167,12 @@ class ConversationTransaction(ABC):
         return failure
 
     def _resolve_failure(self, failure: Failure) -> bool:
-        """Return whether the change is made all the same; if not, prepare the next attempt."""
+        """Return whether an earlier attempt committed; if not, prepare the next attempt."""
         if failure.kind != "condition failed":
             return False
         conversation = failure.reasons[0]
         if condition_failed(conversation) and not self._exists(conversation):
-            # Whatever an earlier attempt wrote went with the conversation.
+            # If an earlier attempt committed, its change was deleted with the conversation.
             self.outcome_unknown = False
             raise conversation_not_found(self._pk)
         resolution = self._resolve(failure.reasons)
@@ -185,7 +185,7 @@ class ConversationTransaction(ABC):
         return "Item" in conversation and rows.is_live(conversation["Item"])
 
     def _verify_or_raise(self, failure: Failure) -> None:
-        """Raise the error for the last *failure*, unless the table shows that the change is made.
+        """Raise the error for the last *failure*, unless the table shows that the change committed.
 
         Never report a conflict while an earlier attempt may have committed.
         """
@@ -211,7 +211,7 @@ class ConversationTransaction(ABC):
 
 
 def put_if(table: Table, row: Row, condition: str, values: Row) -> TransactWriteItemTypeDef:
-    """Return a put under a *condition* whose failure tells the row that is there."""
+    """Return a put under a *condition*; if the condition fails, the reason has the existing row."""
     put: TransactWriteItemTypeDef = {
         "Put": {
             "TableName": table.name,
@@ -242,7 +242,7 @@ def condition_failed(reason: Reason) -> bool:
 
 
 def is_conflict(reason: Reason) -> bool:
-    """Return whether another transaction was under way on an action's row."""
+    """Return whether another transaction was in flight on an action's row."""
     return bool(reason["Code"] == CONFLICT)
 
 
