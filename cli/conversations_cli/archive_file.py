@@ -12,8 +12,10 @@ import functools
 import gzip
 import json
 import re
+import zlib
 from typing import IO, TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, cast
 
+import click
 from pydantic import FailFast, Field, TypeAdapter, with_config
 
 from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value
@@ -141,7 +143,7 @@ def kind_of(line: bytes) -> str | None:
         return match[1].decode()
     try:
         found: object = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     kind = found.get("type") if isinstance(found, dict) else None
     return kind if isinstance(kind, str) else None
@@ -231,6 +233,16 @@ def archived_part(line: bytes) -> Part:
     return Pointer(fields["id"], fields["key"], fields.get("expires_at"))
 
 
-def open_lines(path: Path) -> IO[bytes]:
-    """Return the lines of a file, unpacked if its name ends with .gz."""
-    return cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+def lines_in(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, unpacked if its name ends with .gz.
+
+    Raises:
+        click.ClickException: it cannot be unpacked from some line on.
+    """
+    with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as opened:
+        try:
+            yield from opened
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise click.ClickException(
+                f"{path} is damaged or cut off: {error}. The whole records before that were read."
+            ) from error

@@ -398,6 +398,20 @@ def test_a_file_that_is_no_export_is_refused(
     assert complaint in result.stderr, result.stderr
 
 
+def test_a_line_nested_too_deeply_spoils_its_record_only(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")])
+    lines = export(world, tmp_path / "out").splitlines(keepends=True)
+    deep = b"[" * 100_000 + b"\n"
+    (tmp_path / "bad").write_bytes(b"".join([lines[0], deep, lines[1], deep, *lines[1:]]))
+    emptied(world)
+
+    result = invoke("import", *world.at, *ALL, tmp_path / "bad")
+
+    assert (result.exit_code, "line 4: type: 'None' is no line" in result.stderr) == (1, True)
+    assert "1 imported" in result.stdout
+    assert len(world.listed(name)) == 1
+
+
 def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
     world.create([said("one")])
     lines = export(world, tmp_path / "out").splitlines(keepends=True)
@@ -409,6 +423,23 @@ def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
 
     assert "may be cut off" in result.stderr
     assert (torn.exit_code, "line 2: the record is cut off" in torn.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:-30] + b"x" * 30])
+def test_a_compressed_file_that_is_damaged_is_told(
+    damage: Callable[[bytes], bytes], world: World, tmp_path: Path
+) -> None:
+    name = world.create([said("one")])
+    (tmp_path / "bad.gz").write_bytes(damage(export(world, tmp_path / "out.gz")))
+    (tmp_path / "other.gz").write_bytes(b"nothing of gzip")
+    emptied(world)
+
+    result = invoke("import", *world.at, *ALL, tmp_path / "bad.gz")
+    other = invoke("import", *world.at, *ALL, tmp_path / "other.gz")
+
+    assert (result.exit_code, "damaged or cut off" in result.stderr) == (1, True)
+    assert (other.exit_code, "damaged or cut off: Not a gzipped" in other.stderr) == (1, True)
+    assert len(world.listed(name)) == 1
 
 
 def test_an_append_during_an_export_is_left_out(

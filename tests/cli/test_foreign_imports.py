@@ -263,6 +263,12 @@ def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -
         ('[{"id": 1}]', "is no dump of threads"),
         ("[", "is no dump of threads"),
         ("{\n", "is no dump of threads"),
+        ("[" * 100_000, "is no dump of threads"),
+        (json.dumps([{**THREAD[0], "created_at": "today"}]), "is no dump of threads"),
+        (json.dumps([{**THREAD[0], "created_at": 1e300}]), "is no dump of threads"),
+        (json.dumps([{**THREAD[0], "thread_id": None}, THREAD[1]]), "is no dump of threads"),
+        (json.dumps([{**THREAD[0], "content": [{"type": "text"}]}]), "is no dump of threads"),
+        (json.dumps([{**THREAD[0], "attachments": ["f"]}]), "is no dump of threads"),
     ],
 )
 def test_what_is_no_dump_is_refused(
