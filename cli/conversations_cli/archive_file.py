@@ -34,12 +34,16 @@ if TYPE_CHECKING:
 
 FORMAT: Literal["lambda-conversations"] = "lambda-conversations"
 VERSION: Literal[1] = 1
+MAX_MILLISECONDS = 253_402_300_799_999
+"""The end of the year 9999, beyond which no date can be shown."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _KIND = re.compile(rb'\{"type":"(\w+)"')
 
 type Json = dict[str, object]
 SequenceKey = Annotated[str, Field(pattern=r"^[0-9a-v]{26}$")]
 Count = Annotated[int, Field(ge=0)]
+Milliseconds = Annotated[int, Field(ge=0, le=MAX_MILLISECONDS)]
+Seconds = Annotated[int, Field(ge=0, le=MAX_MILLISECONDS // 1000)]
 
 
 @with_config(CLOSED)
@@ -64,10 +68,10 @@ class ConversationLine(TypedDict):
     id: Id
     owner: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     account: Id
-    created_at: Count
-    updated_at: Count
-    appended_at: Count
-    expires_at: NotRequired[Count]
+    created_at: Milliseconds
+    updated_at: Milliseconds
+    appended_at: Milliseconds
+    expires_at: NotRequired[Seconds]
     metadata: Annotated[dict[Key, Value], FailFast(), Field(max_length=MAX_METADATA_PAIRS)]
     recent_keys: Annotated[list[SequenceKey], Field(max_length=len(RECENT_BATCHES))]
 
@@ -80,7 +84,7 @@ class BatchLine(TypedDict):
     key: SequenceKey
     written: Annotated[int, Field(ge=1, le=MAX_BATCH_ITEMS)]
     slots: NotRequired[list[Count]]
-    expires_at: NotRequired[Count]
+    expires_at: NotRequired[Seconds]
     items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
 
 
@@ -91,7 +95,7 @@ class TombstoneLine(TypedDict):
     type: Literal["tombstone"]
     key: SequenceKey
     written: Annotated[int, Field(ge=1, le=MAX_BATCH_ITEMS)]
-    expires_at: NotRequired[Count]
+    expires_at: NotRequired[Seconds]
 
 
 @with_config(CLOSED)
@@ -101,7 +105,7 @@ class PointerLine(TypedDict):
     type: Literal["pointer"]
     id: Id
     key: SequenceKey
-    expires_at: NotRequired[Count]
+    expires_at: NotRequired[Seconds]
 
 
 @with_config(CLOSED)
