@@ -11,6 +11,7 @@ import click
 
 from conversations.errors import InvalidRequestError
 from conversations_cli.archive_file import Header, kind_of, lines_in, read_line
+from conversations_cli.command_line import visible
 from conversations_cli.data_options import (
     Data,
     Progress,
@@ -120,7 +121,7 @@ def _shown(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[L
 
 
 def _warn(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    click.echo(visible(sentence), err=True)
 
 
 def _sentence(report: Report, *, is_dry: bool) -> str:
