@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from conversations import ids
 from conversations.contract.bodies import normalize_items
 from conversations.errors import InvalidRequestError, ItemAlreadyInConversationError
+from conversations.storage.items import encode_item
+from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
 from conversations.storage.restore import PurgeUnderWayError, merge, restore
 from conversations_cli.archive_file import (
     MAX_MILLISECONDS,
@@ -216,6 +218,13 @@ class RecordCheck:
             normalize_items(items)
         except InvalidRequestError as error:
             raise BadRecordError(line.place, error.message) from error
+        size = sum(response_bytes(encode_item(item).encode()) for item in items)
+        if size > MAX_RESPONSE_PAYLOAD_BYTES:
+            raise BadRecordError(
+                line.place,
+                f"items: would have {size} bytes in a response. The limit of a batch is"
+                f" {MAX_RESPONSE_PAYLOAD_BYTES}.",
+            )
         for place, (item, key) in enumerate(zip(items, keys, strict=True)):
             item_id = item.get("id")
             if item_id is None:

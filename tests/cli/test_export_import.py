@@ -336,6 +336,7 @@ def test_retention_goes_with_the_rows(
         (lambda lines: [i.update(id="two") for i in lines[2]["items"]], "items[1].id 'two'"),
         (lambda lines: lines[2]["items"].pop(), "line 3: slots: "),
         (lambda lines: lines[2].update(slots=[1, 0]), "line 3: slots: "),
+        (lambda lines: lines[2]["items"][0].update(content="x" * 6_000_000), "3: items: would"),
         (lambda lines: lines[2].update(slots=[0, 2]), "line 3: slots: "),
         (lambda lines: lines[2].update(key=lines[2]["key"][:-1] + "4"), "line 3: key: must be the"),
         (lambda lines: lines[1].update(recent_keys=[]), "line 3: key: must not be behind"),
