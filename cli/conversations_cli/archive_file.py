@@ -12,8 +12,10 @@ import functools
 import gzip
 import json
 import re
+import zlib
 from typing import IO, TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, cast
 
+import click
 from pydantic import FailFast, Field, TypeAdapter, with_config
 
 from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value
@@ -32,12 +34,16 @@ if TYPE_CHECKING:
 
 FORMAT: Literal["lambda-conversations"] = "lambda-conversations"
 VERSION: Literal[1] = 1
+MAX_MILLISECONDS = 253_402_300_799_999
+"""The end of the year 9999, beyond which no date can be shown."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _KIND = re.compile(rb'\{"type":"(\w+)"')
 
 type Json = dict[str, object]
 SequenceKey = Annotated[str, Field(pattern=r"^[0-9a-v]{26}$")]
 Count = Annotated[int, Field(ge=0)]
+Milliseconds = Annotated[int, Field(ge=0, le=MAX_MILLISECONDS)]
+Seconds = Annotated[int, Field(ge=0, le=MAX_MILLISECONDS // 1000)]
 
 
 @with_config(CLOSED)
@@ -62,10 +68,10 @@ class ConversationLine(TypedDict):
     id: Id
     owner: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     account: Id
-    created_at: Count
-    updated_at: Count
-    appended_at: Count
-    expires_at: NotRequired[Count]
+    created_at: Milliseconds
+    updated_at: Milliseconds
+    appended_at: Milliseconds
+    expires_at: NotRequired[Seconds]
     metadata: Annotated[dict[Key, Value], FailFast(), Field(max_length=MAX_METADATA_PAIRS)]
     recent_keys: Annotated[list[SequenceKey], Field(max_length=len(RECENT_BATCHES))]
 
@@ -78,7 +84,7 @@ class BatchLine(TypedDict):
     key: SequenceKey
     written: Annotated[int, Field(ge=1, le=MAX_BATCH_ITEMS)]
     slots: NotRequired[list[Count]]
-    expires_at: NotRequired[Count]
+    expires_at: NotRequired[Seconds]
     items: Annotated[ListOf[AnyItem], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
 
 
@@ -89,7 +95,7 @@ class TombstoneLine(TypedDict):
     type: Literal["tombstone"]
     key: SequenceKey
     written: Annotated[int, Field(ge=1, le=MAX_BATCH_ITEMS)]
-    expires_at: NotRequired[Count]
+    expires_at: NotRequired[Seconds]
 
 
 @with_config(CLOSED)
@@ -99,7 +105,7 @@ class PointerLine(TypedDict):
     type: Literal["pointer"]
     id: Id
     key: SequenceKey
-    expires_at: NotRequired[Count]
+    expires_at: NotRequired[Seconds]
 
 
 @with_config(CLOSED)
@@ -141,7 +147,7 @@ def kind_of(line: bytes) -> str | None:
         return match[1].decode()
     try:
         found: object = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     kind = found.get("type") if isinstance(found, dict) else None
     return kind if isinstance(kind, str) else None
@@ -231,6 +237,16 @@ def archived_part(line: bytes) -> Part:
     return Pointer(fields["id"], fields["key"], fields.get("expires_at"))
 
 
-def open_lines(path: Path) -> IO[bytes]:
-    """Open a file, and decompress it if its name ends with .gz."""
-    return cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+def lines_in(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, unpacked if its name ends with .gz.
+
+    Raises:
+        click.ClickException: it cannot be unpacked from some line on.
+    """
+    with cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as opened:
+        try:
+            yield from opened
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise click.ClickException(
+                f"{path} is damaged or cut off: {error}. The whole records before that were read."
+            ) from error

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LOCAL_STACK = "stack.json"
 """The file in the data folder of `make run` with the endpoint and outputs of its stack."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -181,6 +182,15 @@ class FutureTime(click.ParamType[int]):
 def moment_text(seconds: int | None) -> str:
     """Return a time as text for people, in UTC; an empty text for None."""
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%MZ}"
+
+
+def visible(text: str) -> str:
+    """Return *text* with control characters as escapes, but for line breaks and tabs.
+
+    A terminal would obey them: texts of clients could hide themselves, or write its clipboard. So
+    it is with characters that reorder what is around them.
+    """
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def report_count(count: int) -> None:

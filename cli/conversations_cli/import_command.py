@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from conversations.errors import InvalidRequestError
-from conversations_cli.archive_file import Header, kind_of, open_lines, read_line
+from conversations_cli.archive_file import Header, kind_of, lines_in, read_line
+from conversations_cli.command_line import visible
 from conversations_cli.data_options import (
     Data,
     Progress,
@@ -88,27 +89,27 @@ def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
     Raises:
         click.ClickException: the file has another format, or is of another account.
     """
-    with open_lines(file) as opened:
-        first = opened.readline()
-        if kind_of(first) != "header" and is_thread_dump(first):
-            yield from thread_lines(file, scope, _warn)
-            return
-        try:
-            header = read_line(Header, first)
-        except InvalidRequestError as error:
-            raise click.ClickException(f"{file}, line 1: {error.message}") from error
-        if scope.is_whole_account and header["account"] != scope.account:
-            raise click.ClickException(
-                f"{file} is of account '{header['account']}'. --all-end-users keeps the"
-                f" owners, whose identities are made of that name: give --account"
-                f" {header['account']}, or export and import each end user by itself."
-            )
-        kind = None
-        for number, text in enumerate(opened, 2):
-            kind = kind_of(text)
-            yield Line(f"line {number}", text)
-        if kind != "trailer":
-            _warn(f"{file}: the last line is missing, so the file may be cut off.")
+    lines = lines_in(file)
+    first = next(lines, b"")
+    if kind_of(first) != "header" and is_thread_dump(first):
+        yield from thread_lines(file, scope, _warn)
+        return
+    try:
+        header = read_line(Header, first)
+    except InvalidRequestError as error:
+        raise click.ClickException(f"{file}, line 1: {error.message}") from error
+    if scope.is_whole_account and header["account"] != scope.account:
+        raise click.ClickException(
+            f"{file} is of account '{header['account']}'. --all-end-users keeps the"
+            f" owners, whose identities are made of that name: give --account"
+            f" {header['account']}, or export and import each end user by itself."
+        )
+    kind = None
+    for number, text in enumerate(lines, 2):
+        kind = kind_of(text)
+        yield Line(f"line {number}", text)
+    if kind != "trailer":
+        _warn(f"{file}: the last line is missing, so the file may be cut off.")
 
 
 def _with_progress(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[Line]:
@@ -119,7 +120,7 @@ def _with_progress(lines: Iterator[Line], report: Report, shown: Progress) -> It
 
 
 def _warn(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    click.echo(visible(sentence), err=True)
 
 
 def _sentence(report: Report, *, is_dry: bool) -> str:

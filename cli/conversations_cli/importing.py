@@ -9,8 +9,11 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from conversations import ids
 from conversations.contract.bodies import normalize_items
 from conversations.errors import InvalidRequestError, ItemAlreadyInConversationError
+from conversations.storage.items import encode_item
+from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
 from conversations.storage.restore import PurgeUnderWayError, merge, restore
 from conversations_cli.archive_file import (
+    MAX_MILLISECONDS,
     BatchLine,
     ConversationLine,
     End,
@@ -151,8 +154,10 @@ class RecordCheck:
         self._traces: set[str] = set()
         self._end: End | None = None
         self.batches = self.items = 0
-        if [*conversation["recent_keys"]] != sorted(conversation["recent_keys"], reverse=True):
+        if [*conversation["recent_keys"]] != sorted({*conversation["recent_keys"]}, reverse=True):
             raise BadRecordError(place, "recent_keys: must be in descending order.")
+        if not all(map(_is_sequence_key, conversation["recent_keys"])):
+            raise BadRecordError(place, "recent_keys: must be sequence keys up to the year 9999.")
 
     def add(self, line: Line) -> None:
         """Validate a line after the first one.
@@ -164,11 +169,14 @@ class RecordCheck:
             case "batch":
                 self._add_batch(line, checked(BatchLine, line))
             case "tombstone":
-                self._add_trace(line, f"t {checked(TombstoneLine, line)['key']}")
+                tombstone = checked(TombstoneLine, line)
+                self._check_first_key(line, tombstone["key"], tombstone["written"])
+                self._add_trace(line, f"t {tombstone['key']}")
             case "pointer":
-                item_id = checked(PointerLine, line)["id"]
-                self._add_trace(line, f"p {item_id}")
-                self._claim(line, "id", item_id)
+                pointer = checked(PointerLine, line)
+                self._check_first_key(line, ids.first_key(pointer["key"]), 1)
+                self._add_trace(line, f"p {pointer['id']}")
+                self._claim(line, "id", pointer["id"])
             case "end":
                 self._end = checked(End, line)
             case kind:
@@ -187,10 +195,9 @@ class RecordCheck:
     def _add_batch(self, line: Line, batch: BatchLine) -> None:
         key, written = batch["key"], batch["written"]
         slots = batch.get("slots", [*range(written)])
-        if ids.first_key(key) != key or key <= self._key:
+        if key <= self._key:
             raise BadRecordError(line.place, "key: must be the first of a batch, in order.")
-        if ids.keys_at(key, [written - 1])[0] > self._last_key:
-            raise BadRecordError(line.place, "key: must not be behind recent_keys[0].")
+        self._check_first_key(line, key, written)
         if (
             slots != sorted({*slots})
             or slots[-1:] >= [written]
@@ -202,11 +209,24 @@ class RecordCheck:
         self.items += len(slots)
         self._add_items(line, batch["items"], ids.keys_at(key, slots))
 
+    def _check_first_key(self, line: Line, key: str, written: int) -> None:
+        if ids.first_key(key) != key:
+            raise BadRecordError(line.place, "key: must be the first of a batch, in order.")
+        if ids.keys_at(key, [written - 1])[0] > self._last_key:
+            raise BadRecordError(line.place, "key: must not be behind recent_keys[0].")
+
     def _add_items(self, line: Line, items: list[Item], keys: Sequence[str]) -> None:
         try:
             normalize_items(items)
         except InvalidRequestError as error:
             raise BadRecordError(line.place, error.message) from error
+        size = sum(response_bytes(encode_item(item).encode()) for item in items)
+        if size > MAX_RESPONSE_PAYLOAD_BYTES:
+            raise BadRecordError(
+                line.place,
+                f"items: would have {size} bytes in a response. The limit of a batch is"
+                f" {MAX_RESPONSE_PAYLOAD_BYTES}.",
+            )
         for place, (item, key) in enumerate(zip(items, keys, strict=True)):
             item_id = item.get("id")
             if item_id is None:
@@ -224,6 +244,12 @@ class RecordCheck:
         if item_id in self._ids:
             raise BadRecordError(line.place, f"{path}: '{item_id}' is the id of another item too.")
         self._ids.add(item_id)
+
+
+def _is_sequence_key(key: str) -> bool:
+    """Return whether *key* can be one of ours, and leaves room for those of later batches."""
+    is_whole = ids.keys_at(ids.first_key(key), [ids.slot_of(key)]) == [key]
+    return is_whole and ids.milliseconds_of(key) <= MAX_MILLISECONDS
 
 
 def records(lines: Iterable[Line]) -> Iterator[Iterator[Line]]:

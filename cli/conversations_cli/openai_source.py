@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from conversations import ids
 from conversations.contract.items import MAX_BATCH_ITEMS
+from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
 from conversations_cli.archive_file import line_of
 from conversations_cli.importing import Line
 
@@ -93,7 +93,7 @@ def record_of(
     The sequence keys are derived from its id and creation time, so that each import yields the same
     record.
     """
-    batches = [*itertools.batched(items, MAX_BATCH_ITEMS, strict=False)]
+    batches = [*_batches(items)]
     keys = [
         _keys(conversation_id, created_at, place, len(batch)) for place, batch in enumerate(batches)
     ]
@@ -111,13 +111,29 @@ def record_of(
         "recent_keys": [batch[-1] for batch in reversed(keys[-12:])],
     }
     yield Line(conversation_id, line_of(head))
-    for place, (batch, batch_keys) in enumerate(zip(batches, keys, strict=True)):
-        first = place * MAX_BATCH_ITEMS + 1
+    first = 1
+    for batch, batch_keys in zip(batches, keys, strict=True):
         line = {"type": "batch", "key": batch_keys[0], "written": len(batch), "items": batch}
         yield Line(f"{conversation_id}, from item {first} on", line_of(line))
+        first += len(batch)
     count = sum(map(len, batches))
     end = {"type": "end", "id": conversation_id, "batches": len(batches), "items": count}
     yield Line(conversation_id, line_of({**end}))
+
+
+def _batches(items: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield *items* in batches, each small enough for one response."""
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for item in items:
+        added = response_bytes(json.dumps(item, ensure_ascii=False).encode())
+        if batch and (len(batch) == MAX_BATCH_ITEMS or size + added > MAX_RESPONSE_PAYLOAD_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += added
+    if batch:
+        yield batch
 
 
 def _keys(conversation_id: str, created_at: int, place: int, size: int) -> list[str]:

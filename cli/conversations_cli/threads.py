@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from conversations_cli.importing import Line
 
 MESSAGE = "thread.message"
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading fields of any JSON raises where they are not as the Threads API sends them."""
 _KEPT = ("assistant_id", "run_id", "incomplete_details", "completed_at", "incomplete_at")
 """Fields without an equivalent that an item keeps as additional fields."""
 _MAPPED = {
@@ -55,9 +57,13 @@ def thread_lines(file: Path, scope: Scope, warn: Callable[[str], None]) -> Itera
     if scope.is_whole_account:
         raise click.UsageError("Give --end-user: threads name no owner.")
     try:
-        messages = [*_messages(file)]
-    except (ValueError, KeyError, TypeError) as error:
+        yield from _records(file, scope, tell)
+    except _MALFORMED as error:
         raise click.ClickException(f"{file} is not a dump of threads: {error!r}") from error
+
+
+def _records(file: Path, scope: Scope, tell: Callable[[str], None]) -> Iterator[Line]:
+    messages = [*_messages(file)]
     messages.sort(key=lambda message: (message["thread_id"], message["created_at"]))
     for thread_id, of_thread in itertools.groupby(messages, lambda message: message["thread_id"]):
         found = [*of_thread]

@@ -16,7 +16,7 @@ from conversations.storage.items import read_item
 from conversations.storage.reads import read_conversation_with
 from conversations.storage.scan import read_batch, scan_accounts, scan_batches, scan_index
 from conversations.storage.store import Store
-from conversations_cli.command_line import moment_text, table_text
+from conversations_cli.command_line import moment_text, table_text, visible
 from conversations_cli.data_options import Data, Scope, data_command, scope_options
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bo
         if as_json:
             click.echo(json.dumps(_fields(found)))
         else:
-            pairs = ", ".join(f"{name}={value}" for name, value in found.metadata.items())
-            lines.append([found.conversation_id, _time(found.created_at), found.owner[:12], pairs])
+            when = _time(found.created_at)
+            lines.append([found.conversation_id, when, found.owner[:12], _pairs(found)])
     if not as_json:
         click.echo(table_text([("conversation", "created", "owner", "metadata"), *lines]))
 
@@ -102,12 +102,18 @@ def transcript(item: StoredItem, key: str) -> str:
     if "role" not in fields and "name" in fields:
         title += f" {fields['name']}"
     when = _time(ids.milliseconds_of(key))
-    return "\n".join([f"\n{click.style(title, bold=True)}  {when}", *_notes(fields), *texts])
+    title = click.style(visible(title), bold=True)
+    return "\n".join([f"\n{title}  {when}", *map(visible, [*_notes(fields), *texts])])
 
 
 def _title(found: Conversation) -> str:
+    return f"{found.conversation_id}  {_time(found.created_at)}  {_pairs(found)}".rstrip()
+
+
+def _pairs(found: Conversation) -> str:
+    """Return the metadata on one line."""
     pairs = ", ".join(f"{name}={value}" for name, value in found.metadata.items())
-    return f"{found.conversation_id}  {_time(found.created_at)}  {pairs}".rstrip()
+    return " ".join(visible(pairs).splitlines())
 
 
 def _notes(fields: dict[str, Any]) -> Iterator[str]:

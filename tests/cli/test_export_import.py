@@ -337,10 +337,19 @@ def test_retention_goes_with_the_rows(
         (lambda lines: [i.update(id="two") for i in lines[2]["items"]], "items[1].id 'two'"),
         (lambda lines: lines[2]["items"].pop(), "line 3: slots: "),
         (lambda lines: lines[2].update(slots=[1, 0]), "line 3: slots: "),
+        (lambda lines: lines[2]["items"][0].update(content="x" * 6_000_000), "3: items: would"),
         (lambda lines: lines[2].update(slots=[0, 2]), "line 3: slots: "),
         (lambda lines: lines[2].update(key=lines[2]["key"][:-1] + "4"), "line 3: key: must be the"),
         (lambda lines: lines[1].update(recent_keys=[]), "line 3: key: must not be behind"),
         (lambda lines: lines[1]["recent_keys"].reverse(), "line 2: recent_keys: "),
+        (lambda lines: lines[1]["recent_keys"].append(lines[1]["recent_keys"][1]), "in descending"),
+        (lambda lines: lines[1].update(recent_keys=["v" * 26]), "line 2: recent_keys: must be seq"),
+        (lambda lines: lines[1].update(recent_keys=["0" * 25 + "1"]), "recent_keys: must be seq"),
+        (lambda lines: lines[1].update(updated_at=10**15), "line 2: updated_at "),
+        (lambda lines: lines[1].update(expires_at=10**12), "line 2: expires_at "),
+        (lambda lines: lines.insert(3, {**TRACE, "key": "v" * 22 + "0000"}), "4: key: must not"),
+        (lambda lines: lines.insert(3, {**TRACE, "key": "0" * 25 + "4"}), "4: key: must be the"),
+        (lambda lines: lines.insert(3, {**POINTER, "key": "v" * 26}), "line 4: key: must not be"),
         (lambda lines: lines[1].update(metadata={"k": 1}), "line 2: metadata.k "),
         (lambda lines: lines[1].update(id="a b"), "line 2: id "),
         (lambda lines: lines.__delitem__(4), "line 2: the record is cut off"),
@@ -399,6 +408,20 @@ def test_a_file_that_is_no_export_is_refused(
     assert complaint in result.stderr, result.stderr
 
 
+def test_a_line_nested_too_deeply_spoils_its_record_only(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")])
+    lines = export(world, tmp_path / "out").splitlines(keepends=True)
+    deep = b"[" * 100_000 + b"\n"
+    (tmp_path / "bad").write_bytes(b"".join([lines[0], deep, lines[1], deep, *lines[1:]]))
+    emptied(world)
+
+    result = invoke("import", *world.at, *ALL, tmp_path / "bad")
+
+    assert (result.exit_code, "line 4: type: 'None' is no line" in result.stderr) == (1, True)
+    assert "1 imported" in result.stdout
+    assert len(world.listed(name)) == 1
+
+
 def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
     world.create([said("one")])
     lines = export(world, tmp_path / "out").splitlines(keepends=True)
@@ -410,6 +433,23 @@ def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
 
     assert "may be cut off" in result.stderr
     assert (torn.exit_code, "line 2: the record is cut off" in torn.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:-30] + b"x" * 30])
+def test_a_compressed_file_that_is_damaged_is_told(
+    damage: Callable[[bytes], bytes], world: World, tmp_path: Path
+) -> None:
+    name = world.create([said("one")])
+    (tmp_path / "bad.gz").write_bytes(damage(export(world, tmp_path / "out.gz")))
+    (tmp_path / "other.gz").write_bytes(b"nothing of gzip")
+    emptied(world)
+
+    result = invoke("import", *world.at, *ALL, tmp_path / "bad.gz")
+    other = invoke("import", *world.at, *ALL, tmp_path / "other.gz")
+
+    assert (result.exit_code, "damaged or cut off" in result.stderr) == (1, True)
+    assert (other.exit_code, "damaged or cut off: Not a gzipped" in other.stderr) == (1, True)
+    assert len(world.listed(name)) == 1
 
 
 def test_an_append_during_an_export_is_left_out(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conversations import ids
-from tests.support.commands import asked, invoke
+from tests.support.commands import asked, done, invoke
 from tests.support.openai_stub import KEY, openai_stub
 from tests.support.stored import World
 
@@ -263,6 +263,12 @@ def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -
         ('[{"id": 1}]', "is not a dump of threads"),
         ("[", "is not a dump of threads"),
         ("{\n", "is not a dump of threads"),
+        ("[" * 100_000, "is not a dump of threads"),
+        (json.dumps([{**THREAD[0], "created_at": "today"}]), "is not a dump of threads"),
+        (json.dumps([{**THREAD[0], "created_at": 1e300}]), "is not a dump of threads"),
+        (json.dumps([{**THREAD[0], "thread_id": None}, THREAD[1]]), "is not a dump of threads"),
+        (json.dumps([{**THREAD[0], "content": [{"type": "text"}]}]), "is not a dump of threads"),
+        (json.dumps([{**THREAD[0], "attachments": ["f"]}]), "is not a dump of threads"),
     ],
 )
 def test_what_is_no_dump_is_refused(
@@ -272,6 +278,19 @@ def test_what_is_no_dump_is_refused(
     result = invoke("import", *world.at, *ANN, tmp_path / "dump")
 
     assert (result.exit_code, complaint in result.stderr) == (1, True)
+
+
+def test_a_thread_of_large_messages_can_be_read_page_by_page(world: World, tmp_path: Path) -> None:
+    large = "x" * 2_500_000
+    messages = [turn(number, "user", text(large)) for number in range(1, 4)]
+    (tmp_path / "threads").write_text(json.dumps(messages))
+
+    done("import", *world.at, *ANN, tmp_path / "threads")
+    pages = []
+    while page := world.listed("thread_1", pages[-1][-1][0] if pages else None, "ann"):
+        pages.append(page)
+
+    assert [len(page) for page in pages] == [2, 1]
 
 
 def test_threads_name_no_owner(world: World, tmp_path: Path) -> None:

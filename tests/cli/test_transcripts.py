@@ -106,6 +106,25 @@ def test_a_transcript_says_who_said_what_and_when(world: World) -> None:
     assert lines[-1] == NOISE
 
 
+def test_a_transcript_has_no_character_that_a_terminal_obeys(world: World) -> None:
+    hostile = "a\x1b]52;c;QUJD\x07\x9b2J\rb\x7f\u202ec"
+    seen = r"a\u001b]52;c;QUJD\u0007\u009b2J\u000db\u007f\u202ec"
+    name = world.create(
+        [said(f"{hostile}\n\tend"), {**CALL, "name": hostile}],
+        [said("", content=[{"type": "input_image", "image_url": hostile}])],
+        topic=f"{hostile}\nd",
+    )
+
+    shown = done("show", *world.at, name).stdout
+    listed = done("list", *world.at, *ACME).stdout
+
+    assert f"\n{seen}\n\tend\n" in shown
+    assert f"function_call {seen}" in shown
+    assert f"[image] {seen}" in shown
+    assert f"topic={seen} d" in shown.splitlines()[0]
+    assert listed.endswith(f"topic={seen} d\n")
+
+
 def test_a_transcript_in_json_is_the_items(world: World) -> None:
     name = world.create([said("one"), said("two", id="own")], [said("three")])
     world.delete(name, "own")
