@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TextIO, get_args
 
-from local import docs, startup_message
+from local import startup_message
 from local.engines import EngineName
 from local.errors import EngineError, LocalStackError, UnusableAddressError
 from local.stack import DATA, DevStack
@@ -106,10 +106,8 @@ def _quiet_greeting(stack: DevStack, key: str) -> str:
 def _greeting(stack: DevStack, key: str) -> str:
     exchange = startup_message.example_exchange(stack.url, key)
     lines = startup_message.pasted_lines(stack.url, key)
-    return (
-        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\ndocs: {stack.url}{docs.PATH}\n\n{lines}\n\n"
-        "Ctrl-C ends it.\n"
-    )
+    pages = startup_message.page_addresses(stack)
+    return f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{pages}\n{lines}\n\nCtrl-C ends it.\n"
 
 
 def _watch(stack: DevStack, parent: int) -> NoReturn:
