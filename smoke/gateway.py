@@ -1,4 +1,4 @@
-"""Checks of what API Gateway itself must do: keys, refusals, limits, codings, CORS."""
+"""Checks of API Gateway itself: keys, errors, limits, content encodings, CORS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OVER_API_GATEWAYS_LIMIT = 11_000_000
 
 
 def check_keys(api: Api) -> None:
-    """Requests without a key, and with a wrong one, are refused."""
+    """Check that requests without a key, and with a wrong key, are rejected."""
     refusal = HTTPStatus.UNAUTHORIZED, "invalid_api_key"
     for other in (None, "smoke-test-unknown-key", "lck_not_a_key"):
         response = api.with_key(other).refused("GET", CONVERSATIONS, *refusal)
@@ -29,7 +29,7 @@ def check_keys(api: Api) -> None:
 
 
 def check_scopes(api: Api) -> None:
-    """A key with the scope `read` reads, and neither writes nor deletes."""
+    """Check that a key with the scope `read` can read, and cannot write or delete."""
     if not api.read_key:
         raise SkipError("READ_KEY is missing: make one with --scope read.")
     path, reader = api.create([message("a")]), api.with_key(api.read_key)
@@ -41,7 +41,7 @@ def check_scopes(api: Api) -> None:
 
 
 def check_unknown_routes(api: Api) -> None:
-    """Unknown paths and methods are 404, with the API's own error."""
+    """Check that unknown paths and methods return 404, with the API's own error."""
     refusal = HTTPStatus.NOT_FOUND, "route_not_found"
     api.refused("GET", "/smoke-test", *refusal)
     api.refused("PUT", CONVERSATIONS, *refusal, json={})
@@ -49,7 +49,7 @@ def check_unknown_routes(api: Api) -> None:
 
 
 def check_invalid_bodies(api: Api) -> None:
-    """A wrong body is refused with the path of its fault, and stores nothing."""
+    """Check that an invalid body is rejected with the path of its fault, and stores nothing."""
     path, status = api.create(), HTTPStatus.BAD_REQUEST
     body = {"items": [message("a"), {"type": "message", "role": "user", "content": 5}]}
     response = api.refused("POST", f"{path}/items", status, "invalid_type", json=body)
@@ -60,7 +60,7 @@ def check_invalid_bodies(api: Api) -> None:
 
 
 def check_body_limits(api: Api) -> None:
-    """Bodies over the limits of Lambda and of API Gateway are refused."""
+    """Check that bodies over the limits of Lambda and of API Gateway are rejected."""
     path = api.create()
     refusal = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"
     for size in (OVER_LAMBDAS_LIMIT, OVER_API_GATEWAYS_LIMIT):
@@ -69,7 +69,7 @@ def check_body_limits(api: Api) -> None:
 
 
 def check_compression(api: Api) -> None:
-    """Responses come in gzip to clients that accept it, and bodies may be sent so."""
+    """Check that responses use gzip for clients that accept it, and that bodies may use it."""
     path = api.create([message("compressed " * 100)])
     response = api.call("GET", f"{path}/items", headers={"Accept-Encoding": "gzip"})
     coding = response.headers.get("Content-Encoding")
@@ -83,7 +83,7 @@ def check_compression(api: Api) -> None:
 
 
 def check_cors(api: Api) -> None:
-    """Browsers may call from the origins of `CorsOrigins`, and are told of errors."""
+    """Check that pages of `CorsOrigins` may call the API and read its errors."""
     origin, open_ = api.origin or "https://smoke.invalid", api.with_key(None)
     asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     preflight = open_.send("OPTIONS", CONVERSATIONS, headers=asks)

@@ -1,4 +1,4 @@
-"""Checks of what the routes do, under both prefixes."""
+"""Checks of the routes, under both prefixes."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def texts(api: Api, path: str, **query: Any) -> list[str]:  # noqa: ANN401 - htt
 
 
 def check_document(api: Api) -> None:
-    """The OpenAPI document is sent without a key, and names this URL as its server."""
+    """Check that the OpenAPI document needs no key, and names this URL as its server."""
     document = api.with_key(None).call("GET", "/openapi.json").json()
     server = document["servers"][0]["url"]
     expect(server == api.url(""), f"servers[0].url must be {api.url('')}, got {server}.")
 
 
 def check_conversations(api: Api) -> None:
-    """A conversation is created, read, changed and listed."""
+    """Check that a conversation can be created, read, updated and listed."""
     path = api.create()
     changed = api.call("POST", path, json={"metadata": {"topic": "smoke"}}).json()
     expect(changed["metadata"] == {"topic": "smoke"}, f"The metadata is {changed['metadata']}.")
@@ -57,7 +57,7 @@ def check_conversations(api: Api) -> None:
 
 
 def check_items(api: Api) -> None:
-    """Items are appended, listed, read and deleted, one and several at once."""
+    """Check that items can be appended, listed, read and deleted, one and several at once."""
     path = api.create([message("a")])
     sent = [message("b"), message("c"), message("d")]
     appended = api.call("POST", f"{path}/items", json={"items": sent}).json()["data"]
@@ -72,7 +72,7 @@ def check_items(api: Api) -> None:
 
 
 def check_head(api: Api) -> None:
-    """HEAD answers on every GET route, without a body."""
+    """Check that every GET route also supports HEAD, without a body."""
     path = api.create([message("a")])
     item = api.call("GET", f"{path}/items").json()["data"][0]["id"]
     for each in (
@@ -88,7 +88,7 @@ def check_head(api: Api) -> None:
 
 
 def check_batch(api: Api) -> None:
-    """A batch of 20 is stored whole and in order, one of 21 not at all."""
+    """Check that a batch of 20 items is stored in order, and one of 21 is rejected."""
     wanted = [f"{number}" for number in range(MAX_BATCH_ITEMS)]
     path = api.create(map(message, wanted))  # type: ignore[arg-type]
     expect(texts(api, path) == wanted, f"The items are {texts(api, path)}.")
@@ -99,7 +99,7 @@ def check_batch(api: Api) -> None:
 
 
 def check_large_batch(api: Api) -> None:
-    """A batch of 5 MB goes to the bucket and comes back as it was."""
+    """Check that a batch of 5 MB, which spills to the bucket, is returned unchanged."""
     text = secrets.token_hex(LARGE_BYTES // 2)
     path = api.create()
     api.call("POST", f"{path}/items", json={"items": [message(text)]})
@@ -107,7 +107,7 @@ def check_large_batch(api: Api) -> None:
 
 
 def check_replay(api: Api) -> None:
-    """An append and a create with an `Idempotency-Key` are done once."""
+    """Check that an append and a create with an `Idempotency-Key` take effect once."""
     path, headers = api.create(), {"Idempotency-Key": secrets.token_hex(8)}
     body = {"items": [message("once")]}
     first, second = (
@@ -123,7 +123,7 @@ def check_replay(api: Api) -> None:
 
 
 def check_paging(api: Api) -> None:
-    """Pages lead through all items and conversations, in both directions."""
+    """Check that pages list all items and conversations, in both orders."""
     wanted = [f"{number}" for number in range(MAX_BATCH_ITEMS + PAGE_ITEMS // 2)]
     path = api.create(map(message, wanted[:MAX_BATCH_ITEMS]))  # type: ignore[arg-type]
     api.call("POST", f"{path}/items", json={"items": [*map(message, wanted[MAX_BATCH_ITEMS:])]})
@@ -138,7 +138,7 @@ def check_paging(api: Api) -> None:
 
 
 def check_end_users(api: Api) -> None:
-    """End users of one key do not see each other's conversations, nor the account's."""
+    """Check that end users of a key cannot read another's conversations, or the account's."""
     mine, yours = {"X-On-Behalf-Of": "smoke-one"}, {"X-On-Behalf-Of": "smoke-two"}
     response = api.send("GET", CONVERSATIONS, headers=mine)
     if error_of(response).get("code") == "delegation_not_allowed":
@@ -152,7 +152,7 @@ def check_end_users(api: Api) -> None:
 
 
 def check_writers(api: Api) -> None:
-    """Batches that eight clients append at once are all there, each whole and in order."""
+    """Check that batches of eight concurrent clients are all stored, each whole and in order."""
     path = api.create()
     batches = [[f"{writer}.{number}" for number in range(3)] for writer in range(WRITERS)]
 
@@ -170,7 +170,7 @@ def check_writers(api: Api) -> None:
 
 
 def check_deletion(api: Api) -> None:
-    """A deleted conversation is gone at once."""
+    """Check that a deleted conversation returns 404 immediately."""
     path = api.create([message("a")])
     deleted = api.call("DELETE", path).json()
     expect(deleted.get("deleted") is True, f"DELETE answered {deleted}.")

@@ -1,7 +1,7 @@
-"""The pages function: browsers ask it, without a key, for the console and the API reference.
+"""The pages function: it returns the console and the API reference, without a key.
 
-Each page is one HTML file, which loads nothing from any other address. It is assembled from the
-files of its folder, and its Content-Security-Policy names the hashes of what was put in.
+Each page is one HTML file, which loads nothing from another address. It is assembled from the files
+of its folder, and its Content-Security-Policy has the hashes of its styles and scripts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 SWAGGER_UI = Path(aws_lambda_powertools.__file__).parent / "event_handler/openapi/swagger_ui"
-"""Where Powertools has Swagger UI. The layer leaves it out; the artifact has it in `reference`."""
+"""Swagger UI in Powertools, which the layer omits; the artifact has it in `reference`."""
 PAGES = {"/console": "console", "/api/v1/llm/docs": "reference", "/v1/docs": "reference"}
 """The folder of each route's page."""
 EVERY_PAGE = {
@@ -43,7 +43,7 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
         "require-trusted-types-for": "'script'",
         "trusted-types": "dompurify",
     },
-    # React, which draws Swagger UI, writes a few style attributes.
+    # React, which renders Swagger UI, writes a few style attributes.
     "reference": {"img-src": "data:", "style-src-attr": "'unsafe-inline'"},
 }
 HEADERS = {
@@ -60,7 +60,7 @@ logger = Logger(use_rfc3339=True)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An assembled page, and the headers that belong to it."""
+    """An assembled page, with the values of its headers."""
 
     html: str
     policy: str
@@ -89,18 +89,18 @@ def _page_response(found: Page, request: APIGatewayProxyEvent) -> dict[str, Any]
 
 @functools.cache
 def page(folder: str) -> Page:
-    """Return the page whose `index.html` is in *folder*, with its styles and scripts put in."""
+    """Return the page whose `index.html` is in *folder*, with styles and scripts inlined."""
     hashes: dict[str, list[str]] = {"style": [], "script": []}
 
-    def put_in(element: str, match: re.Match[str]) -> str:
+    def inline(element: str, match: re.Match[str]) -> str:
         text = _read(FOLDER / folder / match[1])
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         hashes[element].append(f"'sha256-{digest}'")
         return f"<{element}>{text}</{element}>"
 
     html = _read(FOLDER / folder / "index.html")
-    html = _STYLE.sub(functools.partial(put_in, "style"), html)
-    html = _SCRIPT.sub(functools.partial(put_in, "script"), html)
+    html = _STYLE.sub(functools.partial(inline, "style"), html)
+    html = _SCRIPT.sub(functools.partial(inline, "script"), html)
     directives = {
         **EVERY_PAGE,
         **{f"{element}-src": " ".join(found) for element, found in hashes.items()},
@@ -112,5 +112,5 @@ def page(folder: str) -> Page:
 
 
 def _read(path: Path) -> str:
-    """Return a page's file, or that of Swagger UI which has its name."""
+    """Return the text of a page's file, or of Swagger UI's file with the same name."""
     return (path if path.exists() else SWAGGER_UI / path.name).read_text(encoding="utf-8")

@@ -217,7 +217,7 @@ def test_a_bucket_that_is_not_there_is_told(world: World) -> None:
     result = invoke("erase", "--table", world.table.name, "--bucket", "none", *ALL)
 
     assert result.exit_code == 1
-    assert "AWS refuses GetBucketLifecycleConfiguration: " in result.stderr
+    assert "AWS rejects GetBucketLifecycleConfiguration: " in result.stderr
 
 
 def test_an_account_without_conversations_is_erased_at_once(world: World) -> None:

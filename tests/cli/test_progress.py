@@ -61,4 +61,4 @@ def test_a_command_that_is_throttled_can_be_given_again(
     result = invoke("export", *at, "--out", tmp_path / "out")
 
     assert result.exit_code == 1
-    assert "over capacity. Run the command again: it goes on where it stopped." in result.stderr
+    assert "over capacity. Run the command again: it continues where it stopped." in result.stderr
