@@ -22,7 +22,6 @@ from local.intrinsics import (
 )
 
 TEMPLATE: Final = Path(__file__).parents[1] / "template.yaml"
-
 _LAMBDA_DEFAULTS: Final[JsonObject] = {"Timeout": 3, "MemorySize": 128}
 
 
@@ -124,8 +123,7 @@ class Template:
             TemplateError: the template is invalid or not supported.
         """
         template = cls(path, parameters)
-        for part in (template.api, template.functions, template.tables, template.buckets):
-            part  # noqa: B018 - reading it is the check
+        _ = (template.api, template.functions, template.tables, template.buckets)
         return template
 
     def name(self, logical_id: str) -> str:

@@ -57,12 +57,12 @@ def thread_lines(file: Path, scope: Scope, warn: Callable[[str], None]) -> Itera
     if scope.is_whole_account:
         raise click.UsageError("Give --end-user: threads name no owner.")
     try:
-        yield from _records(file, scope, tell)
+        yield from _records(file, scope, warn)
     except _MALFORMED as error:
         raise click.ClickException(f"{file} is not a dump of threads: {error!r}") from error
 
 
-def _records(file: Path, scope: Scope, tell: Callable[[str], None]) -> Iterator[Line]:
+def _records(file: Path, scope: Scope, warn: Callable[[str], None]) -> Iterator[Line]:
     messages = [*_messages(file)]
     messages.sort(key=lambda message: (message["thread_id"], message["created_at"]))
     for thread_id, of_thread in itertools.groupby(messages, lambda message: message["thread_id"]):
