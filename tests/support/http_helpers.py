@@ -1,4 +1,4 @@
-"""What goes over the wire, in the words that several tests share."""
+"""Sample messages, and checks of responses, for tests over HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWNER = ids.owner_of("acme", "")
 
 
 def error_of(answer: httpx.Response) -> Json:
-    """The inside of the one envelope that every refusal wears."""
+    """Return the `error` object of an error response, and check its envelope."""
     error: Json = answer.json()["error"]
     assert answer.headers["x-request-id"]
     assert answer.headers["content-type"] == "application/json"

@@ -19,9 +19,9 @@ ITEMS_PER_PAGE = 10
 
 
 def take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
-    """What each operation answered: through the SDK's own types, and out of them again.
+    """Run each operation, and return its result as dumped by the SDK's own types.
 
-    A field that does not fit its type makes pydantic warn on the way out.
+    The dump warns about a field that does not fit its type.
     """
     return asyncio.run(_take(url, key, items, is_async=is_async))
 
@@ -71,7 +71,7 @@ async def _of(answer: Any) -> Any:
 
 
 async def _error_of(operation: Callable[[str], Any], conversation_id: str) -> str:
-    """How the SDK tells its caller what is wrong."""
+    """Return the fields of the error that the SDK raises."""
     try:
         await _of(operation(conversation_id))
     except NotFoundError as error:
@@ -80,7 +80,7 @@ async def _error_of(operation: Callable[[str], Any], conversation_id: str) -> st
 
 
 async def _all(pages: Any) -> list[Any]:
-    """All items of all pages."""
+    """Return all items of all pages."""
     return [item async for item in pages] if hasattr(pages, "__aiter__") else list(pages)
 
 
