@@ -37,11 +37,11 @@ def page(browser: Browser, stack: DevStack) -> Browser:
 
 
 def test_it_needs_nothing_from_elsewhere(stack: DevStack) -> None:
-    answer = httpx.get(f"{stack.url}/docs")
+    response = httpx.get(f"{stack.url}/docs")
 
-    assert answer.status_code == 200
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert not re.search(r"(?:src|href)=|https?:", answer.text)
+    assert response.status_code == 200
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)=|https?:", response.text)
 
 
 def test_it_is_not_part_of_the_api(stack: DevStack) -> None:
@@ -96,7 +96,7 @@ def test_it_tries_a_request_with_a_key(page: Browser, stack: DevStack, issue_key
 
 
 @needs_chromium
-def test_it_shows_a_refusal(page: Browser) -> None:
+def test_it_shows_a_error(page: Browser) -> None:
     form = "document.getElementById('conversations.list').querySelector('form')"
     page.run("document.querySelectorAll('details').forEach((found) => { found.open = true; })")
     page.wait_for(form)
@@ -106,10 +106,10 @@ def test_it_shows_a_refusal(page: Browser) -> None:
 
 
 def test_the_root_leads_to_the_page(stack: DevStack) -> None:
-    answer = httpx.get(f"{stack.url}/")
+    response = httpx.get(f"{stack.url}/")
 
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
-    assert answer.text == (
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+    assert response.text == (
         "The page /docs shows the API, whose routes begin with /api/v1/llm or /v1.\n"
     )
     assert "items" in httpx.get(f"{stack.url}/", follow_redirects=True).text

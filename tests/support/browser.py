@@ -34,9 +34,9 @@ OPTIONS = ("--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-g
 class Browser:
     """A browser, and the one page that is open in it."""
 
-    def __init__(self, commands: int, answers: int) -> None:
+    def __init__(self, commands: int, responses: int) -> None:
         self._commands = os.fdopen(commands, "wb", buffering=0)
-        self._answers = os.fdopen(answers, "rb", buffering=0)
+        self._answers = os.fdopen(responses, "rb", buffering=0)
         self._rest = b""
         self._count = 0
         self._session: str | None = None

@@ -21,7 +21,7 @@ type Parsed = dict[str, Any]
 CANCELED = "TransactionCanceledException"
 
 
-def lost_answer() -> ConnectionClosedError:
+def lost_response() -> ConnectionClosedError:
     return ConnectionClosedError(endpoint_url="https://aws.invalid")
 
 

@@ -56,9 +56,9 @@ def _error_of(api: Any, conversation_id: str) -> str:
     return "nothing"
 
 
-def _plain(answer: Any) -> Json:
+def _plain(response: Any) -> Json:
     """Return all fields of a result, without warnings about items unknown to the client."""
-    plain: Json = answer.to_dict(mode="json", warnings=False)
+    plain: Json = response.to_dict(mode="json", warnings=False)
     return plain
 
 

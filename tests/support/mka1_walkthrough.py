@@ -53,8 +53,8 @@ def take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
 async def _take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
     with SDK(bearer_auth=key, server_url=url, timeout_ms=60_000) as sdk:
         async with sdk:
-            answers = await _answers(Caller(sdk.llm.conversations, is_async), items)
-    return {operation: _plain(answer) for operation, answer in answers.items()}
+            responses = await _answers(Caller(sdk.llm.conversations, is_async), items)
+    return {operation: _plain(response) for operation, response in responses.items()}
 
 
 async def _answers(sdk: Caller, items: list[Json]) -> Json:
@@ -86,19 +86,21 @@ async def _answers(sdk: Caller, items: list[Json]) -> Json:
     }
 
 
-async def _error_of(answer: Awaitable[Any]) -> str:
+async def _error_of(response: Awaitable[Any]) -> str:
     """Return the fields of the error that the SDK raises."""
     try:
-        await answer
+        await response
     except SDKError as error:
         return f"{error.status_code} {json.loads(error.body)['error']['code']}"
     return "nothing"
 
 
-def _plain(answer: Any) -> Any:
-    if isinstance(answer, list):
-        return [_plain(each) for each in answer]
-    return answer if isinstance(answer, str) else answer.model_dump(mode="json", by_alias=True)
+def _plain(response: Any) -> Any:
+    if isinstance(response, list):
+        return [_plain(each) for each in response]
+    return (
+        response if isinstance(response, str) else response.model_dump(mode="json", by_alias=True)
+    )
 
 
 if __name__ == "__main__":

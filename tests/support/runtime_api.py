@@ -19,11 +19,11 @@ class RuntimeApi:
     """Source of events for one execution environment, and receiver of its responses."""
 
     def __init__(
-        self, address: str, events: Queue[bytes | None], answers: Queue[tuple[str, bytes]]
+        self, address: str, events: Queue[bytes | None], responses: Queue[tuple[str, bytes]]
     ) -> None:
         self.address = address
         self._events = events
-        self._answers = answers
+        self._answers = responses
 
     def invoke(self, event: Mapping[str, object]) -> dict[str, object]:
         """Return the function's response to *event*.
@@ -35,16 +35,16 @@ class RuntimeApi:
         outcome, body = self._answers.get(timeout=INVOCATION_SECONDS)
         if outcome != "response":
             raise FunctionError(body.decode())
-        answer = json.loads(body)
-        assert isinstance(answer, dict)
-        return answer
+        response = json.loads(body)
+        assert isinstance(response, dict)
+        return response
 
 
 @contextmanager
 def serve_runtime_api() -> Iterator[RuntimeApi]:
     """Serve a Runtime API on a free loopback port."""
     events: Queue[bytes | None] = Queue()  # None: no more events
-    answers: Queue[tuple[str, bytes]] = Queue()
+    responses: Queue[tuple[str, bytes]] = Queue()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -71,7 +71,7 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
         def do_POST(self) -> None:
             """Accept the response or error of an invocation, or the error of a failed start."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answers.put((self.path.rsplit("/", 1)[-1], body))
+            responses.put((self.path.rsplit("/", 1)[-1], body))
             self.send_response(202)
             self._finish(b"")
 
@@ -87,7 +87,7 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
     server.daemon_threads = True
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield RuntimeApi(f"127.0.0.1:{server.server_port}", events, answers)
+        yield RuntimeApi(f"127.0.0.1:{server.server_port}", events, responses)
     finally:
         events.put(None)
         server.shutdown()

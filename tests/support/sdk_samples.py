@@ -110,7 +110,7 @@ def _items(union: object) -> list[Json]:
     return [sample for sample in _samples(union) if isinstance(sample, dict)]
 
 
-def is_answerable(item: Json) -> bool:
+def is_valid_output(item: Json) -> bool:
     """Return whether an item is valid: openai's type allows outputs without a call."""
     return item.get("type") != "function_call_output" or not {"call_id", "name"}.isdisjoint(item)
 
@@ -121,5 +121,5 @@ OPENAI_ITEMS = _items(ResponseInputItemParam)
 MKA1_ITEMS = _items(ItemTypedDict)
 """Items that the mka1 SDK can send."""
 
-MKA1_ANSWERS = _items(ConversationsItemsCreateDataTypedDict)
+MKA1_RESPONSES = _items(ConversationsItemsCreateDataTypedDict)
 """Items that the mka1 SDK can receive, and post back."""

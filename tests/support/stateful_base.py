@@ -261,8 +261,8 @@ class StoreBesideModel(RuleBasedStateMachine):
         return [row for page in pages for row in page["Items"]]
 
     def objects(self) -> list[str]:
-        answer = self.s3.list_objects_v2(Bucket=self.bucket_name)
-        return [entry["Key"] for entry in answer.get("Contents", [])]
+        response = self.s3.list_objects_v2(Bucket=self.bucket_name)
+        return [entry["Key"] for entry in response.get("Contents", [])]
 
     def teardown(self) -> None:
         with self.exits:
