@@ -8,9 +8,13 @@ DATA ?= .local
 ENGINE ?= ministack
 ARGS ?=
 BIN := .venv/bin
-NODE_CLIENTS := openai-node openai-agents-node openapi-node openapi-linters
+NODE_PACKAGES := openai-node openai-agents-node openapi-node openapi-linters axe-core console-libraries
+LIBRARIES := functions/pages/console/libraries
+MODULES := .tools/console-libraries/node_modules
+# The two libraries, and what markdown-it has built in.
+LICENSED := dompurify markdown-it entities linkify-it mdurl punycode.js uc.micro
 QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
-PROOFS := tests/model_checker $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
+PROOFS := tests/model_checker tests/cli/test_export_size.py $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
@@ -47,7 +51,7 @@ types: .venv/.installed ## Check types
 	@$(BIN)/mypy
 
 .PHONY: pytest
-pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_CLIENTS:%=.tools/%/.installed)) ## Run only the tests (ARGS="-k name")
+pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_PACKAGES:%=.tools/%/.installed)) ## Run only the tests (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
 .PHONY: quick
@@ -58,10 +62,10 @@ quick: .venv/.installed ## Check style, types, contract and store in under a min
 	@$(PYTEST) -q $(QUICK)
 
 .PHONY: prove
-prove: .venv/.installed .tools/ministack/.installed ## Run the exhaustive and long tests (STEPS=10000 SCHEDULES=300 WRITER_BATCHES=25 PURGE_ITEMS=10000)
+prove: .venv/.installed .tools/ministack/.installed ## Run the exhaustive and long tests (STEPS=10000 SCHEDULES=300 WRITER_BATCHES=25 PURGE_ITEMS=10000 EXPORT_ITEMS=50000)
 	@$(PYTEST) -m prove
 	@STEPS=$(or $(STEPS),10000) SCHEDULES=$(or $(SCHEDULES),300) WRITER_BATCHES=$(or $(WRITER_BATCHES),25) \
-		PURGE_ITEMS=$(or $(PURGE_ITEMS),10000) $(PYTEST) $(PROOFS)
+		PURGE_ITEMS=$(or $(PURGE_ITEMS),10000) EXPORT_ITEMS=$(or $(EXPORT_ITEMS),50000) $(PYTEST) $(PROOFS)
 
 .PHONY: e2e
 e2e: .venv/.installed .tools/sam/.installed .tools/ministack/.installed ## Build, deploy into MiniStack and test the deployed stack (ARGS="-k name")
@@ -79,6 +83,15 @@ format: .venv/.installed ## Fix style and format of the code
 .PHONY: openapi
 openapi: .venv/.installed ## Generate the OpenAPI documents
 	@$(BIN)/python -m openapi
+
+.PHONY: libraries
+libraries: .tools/console-libraries/.installed ## Copy the console's libraries, at their locked versions, into the page
+	@cp $(MODULES)/markdown-it/dist/browser/markdown-it.umd.min.js $(MODULES)/dompurify/dist/purify.min.js $(LIBRARIES)
+	@for package in $(LICENSED); do cat $(MODULES)/$$package/LICENSE* > $(LIBRARIES)/$$package.LICENSE.txt; done
+
+.PHONY: screenshots
+screenshots: .venv/.installed ## Take the screenshots of the pages for docs, with Chromium
+	@$(BIN)/python -m tests.pages.screenshots
 
 .PHONY: parameters
 parameters: .venv/.installed ## Generate the table of parameters in docs/template.md
@@ -145,7 +158,7 @@ clean: ## Remove installed and built files; keep the local stack's data
 	@touch $@
 
 # Clients and generators for Node. Without npm or its registry, the tests that use them are skipped.
-$(NODE_CLIENTS:%=.tools/%/.installed): .tools/%/.installed: tools/%/package.json tools/%/package-lock.json
+$(NODE_PACKAGES:%=.tools/%/.installed): .tools/%/.installed: tools/%/package.json tools/%/package-lock.json
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@echo "Installing $* in $(@D) ..." >&2
 	@npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund --fetch-retries 0 && touch $@ \

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TextIO, get_args
 
-from local import docs, startup_message
+from local import startup_message
 from local.engines import EngineName
 from local.errors import EngineError, LocalStackError, UnusableAddressError
 from local.stack import DATA, DevStack
@@ -108,9 +108,9 @@ def _quiet_greeting(stack: DevStack, key: str) -> str:
 def _greeting(stack: DevStack, key: str) -> str:
     exchange = startup_message.example_exchange(stack.url, key)
     lines = startup_message.example_commands(stack.url, key)
+    pages = startup_message.page_addresses(stack)
     return (
-        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\ndocs: {stack.url}{docs.PATH}\n\n{lines}\n\n"
-        "Press Ctrl-C to stop.\n"
+        f"{exchange}\n\nurl: {stack.url}\nkey: {key}\n{pages}\n{lines}\n\nPress Ctrl-C to stop.\n"
     )
 
 

@@ -12,9 +12,8 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from local.docs import Site
 from local.errors import UnusableAddressError
-from local.gateway import RAW_HEADERS
+from local.gateway import RAW_HEADERS, Gateway
 
 # A killed stack releases the port within this time.
 _PORT_PATIENCE_SECONDS: Final = 2.0
@@ -58,12 +57,12 @@ class _Uvicorn(uvicorn.Server):
 class Server:
     """Server of the application on a bound socket."""
 
-    def __init__(self, site: Site, bound: socket.socket) -> None:
-        self._site = site
+    def __init__(self, gateway: Gateway, bound: socket.socket) -> None:
+        self._gateway = gateway
         self._bound = bound
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                site,
+                gateway,
                 access_log=False,
                 http=_Protocol,
                 lifespan="off",
@@ -94,7 +93,7 @@ class Server:
         """Reject new requests, finish those in flight, and release the port."""
         self._uvicorn.should_exit = True
         self._thread.join()
-        self._site.close()
+        self._gateway.close()
 
 
 def bind_loopback(host: str, port: int) -> socket.socket:

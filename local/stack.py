@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from local.claim import claimed
-from local.docs import Site
 from local.engines import Engine, EngineName, changed_environment, running_engine
 from local.errors import TemplateError
 from local.functions import LambdaFunction
@@ -47,7 +46,7 @@ class DevStack:
         }
         invoke = {name: function.invoke for name, function in self._functions.items()}
         self._gateway = Gateway(template.api, invoke, clock)
-        self._server = Server(Site(self._gateway, template.api), bound)
+        self._server = Server(self._gateway, bound)
         with engine.lock:
             self._poller = StreamPoller(self._open_streams, engine.lock)
 

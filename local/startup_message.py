@@ -11,6 +11,7 @@ from typing import Final
 
 from conversations.auth.api_keys import ApiKeyRepository
 from conversations.errors import ConversationNotFoundError
+from conversations.http.dialects import PREFIXES
 from conversations.ids import owner_of
 from conversations.model import Conversation
 from conversations.storage.payloads import PayloadStore
@@ -106,6 +107,14 @@ def example_commands(url: str, key: str) -> str:
     )
     commands = [curl, *([".venv/bin/python", "-c", code] for code in (mka1, openai))]
     return "\n".join(map(shlex.join, commands))
+
+
+def page_addresses(stack: DevStack) -> str:
+    """Return a line for the address of each page, or nothing if the stack serves none."""
+    mka1, openai = PREFIXES
+    pages = {"console": "/console", "docs": f"{mka1}/docs", "OpenAI docs": f"{openai}/docs"}
+    served = {route.path for route in stack.template.api.routes}
+    return "".join(f"{name}: {stack.url}{path}\n" for name, path in pages.items() if path in served)
 
 
 def _items_url(url: str) -> str:

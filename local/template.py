@@ -224,7 +224,9 @@ class Template:
         """Yield the routes of the API's own OpenAPI document."""
         for path, operations in section(body, "paths").items():
             for method, operation in mapping(operations).items():
-                is_open = method == "options" and not auth["AddDefaultAuthorizerToCorsPreflight"]
+                is_open = {"NONE": []} in items(mapping(operation).get("security", []))
+                if method == "options":
+                    is_open = not auth["AddDefaultAuthorizerToCorsPreflight"]
                 integration = section(mapping(operation), "x-amazon-apigateway-integration")
                 arn = as_text(integration["uri"]).partition("/functions/")[2]
                 yield Route(
@@ -277,9 +279,7 @@ def _throttle(settings: Sequence[Json]) -> Throttle | None:
     """Return the limits of all methods; limits of single methods are not supported."""
     for setting in map(mapping, settings):
         if (setting["ResourcePath"], setting["HttpMethod"]) != ("/*", "*"):
-            raise TemplateError(
-                "The local stack supports only MethodSettings for all methods (`/*`, `*`)."
-            )
+            raise TemplateError("The local stack supports MethodSettings of all methods only.")
         return Throttle(
             rate=float(as_text(setting["ThrottlingRateLimit"])),
             burst=float(as_text(setting["ThrottlingBurstLimit"])),

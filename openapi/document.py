@@ -97,7 +97,7 @@ def _operation(dialect: Dialect, route: Route) -> Json:
     written: Json = {
         "operationId": operation_ids(dialect)[route.handler.__name__],
         "tags": [_tag(route)],
-        "summary": summary,
+        "summary": summary.removesuffix("."),
         "description": " ".join(description.split()),
     }
     if route.is_open:

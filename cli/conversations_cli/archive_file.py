@@ -200,7 +200,7 @@ def _part_line(part: Part) -> bytes:
             return start + f',"items":[{",".join(part.items())}]}}\n'.encode()
         case Tombstone():
             return line_of({"type": "tombstone", **part._asdict()})
-        case Pointer():
+        case _:
             return line_of(
                 {"type": "pointer", "id": part.item_id, **part._asdict(), "item_id": None}
             )

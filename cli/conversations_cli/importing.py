@@ -160,8 +160,6 @@ class RecordCheck:
         Raises:
             BadRecordError: it names the line and the path.
         """
-        if self._end is not None:
-            raise BadRecordError(line.place, "it stands behind the end of its record.")
         match kind_of(line.text):
             case "batch":
                 self._add_batch(line, checked(BatchLine, line))

@@ -71,9 +71,9 @@ def store_for(request: Request) -> Store:
     errors=[*routes.NEW_ITEM_ERRORS, "conversation_busy", "idempotency_key_reused"],
 )
 def create_conversation(request: Request) -> str:
-    """Create a conversation, with up to 20 initial items.
+    """Create a conversation.
 
-    If one item is invalid, nothing is created. Send an `Idempotency-Key` to retry safely.
+    If one initial item is invalid, nothing is created. `Idempotency-Key` makes retries safe.
     """
     created = bodies.parse_create(request.body)
     conversation = store_for(request).create_conversation(
@@ -97,10 +97,10 @@ def create_conversation(request: Request) -> str:
     errors=["conversation_not_found", "unknown_parameter"],
 )
 def list_conversations(request: Request) -> str:
-    """List the owner's conversations by last change.
+    """List conversations.
 
-    Pass `last_id` as `after` to read the next page while `has_more` is true. With `order=asc`, a
-    conversation that changes between two pages moves to the end, and later ones can be skipped.
+    By last change. Pass `last_id` as `after` to read the next page while `has_more` is true. With
+    `order=asc`, a conversation that changes between two pages moves; others may be skipped.
     """
     page = store_for(request).list_conversations(
         request.owner,
@@ -120,9 +120,9 @@ def list_conversations(request: Request) -> str:
     returns="Conversation",
 )
 def get_conversation(request: Request, conversation_id: str) -> str:
-    """Return a conversation without its items.
+    """Retrieve a conversation.
 
-    A conversation of another account or end user is reported as missing.
+    The response has no items. A conversation of another account or end user is reported as missing.
     """
     conversation = store_for(request).get_conversation(request.owner, conversation_id)
     return rendering.conversation_json(conversation)
@@ -137,9 +137,9 @@ def get_conversation(request: Request, conversation_id: str) -> str:
     errors=["string_below_min_length", "conversation_busy"],
 )
 def update_conversation(request: Request, conversation_id: str) -> str:
-    """Merge pairs into a conversation's metadata; a null value removes a pair.
+    """Update the metadata of a conversation.
 
-    Pairs that the body does not name are kept. The response has all pairs.
+    Pairs of the body are merged in; a null value removes a pair. The response has all pairs.
     """
     changes = bodies.parse_update(request.body)["metadata"] or {}
     conversation = store_for(request).update_metadata(request.owner, conversation_id, changes)
@@ -153,9 +153,9 @@ def update_conversation(request: Request, conversation_id: str) -> str:
     returns="DeletedConversation",
 )
 def delete_conversation(request: Request, conversation_id: str) -> str:
-    """Delete a conversation and its items.
+    """Delete a conversation.
 
-    Neither can be read any more. Their content is erased in the background.
+    Neither it nor its items can be read any more. Their content is erased in the background.
     """
     store_for(request).delete_conversation(request.owner, conversation_id)
     return rendering.deleted_json(conversation_id)
@@ -175,9 +175,9 @@ def delete_conversation(request: Request, conversation_id: str) -> str:
     links=("get_item", "delete_item"),
 )
 def append_items(request: Request, conversation_id: str) -> str:
-    """Append 1 to 20 items, atomically and in order.
+    """Append items to a conversation.
 
-    The response has each item with its `id` and `type`. Send an `Idempotency-Key` to retry safely.
+    1 to 20 items, stored atomically and in order. `Idempotency-Key` makes retries safe.
     """
     body = bodies.parse_append(request.body)
     renderer = request.renderer(body.get("include"))
@@ -197,9 +197,9 @@ def append_items(request: Request, conversation_id: str) -> str:
     errors=["item_not_found"],
 )
 def list_items(request: Request, conversation_id: str) -> str:
-    """List items in the order in which they were appended, or in reverse.
+    """List the items of a conversation.
 
-    Pass `last_id` as `after` to read the next page while `has_more` is true.
+    In the order of appends. Pass `last_id` as `after` for the next page while `has_more` is true.
     """
     renderer = request.renderer()
     page = store_for(request).list_items(
@@ -224,9 +224,9 @@ def list_items(request: Request, conversation_id: str) -> str:
     ],
 )
 def delete_items(request: Request, conversation_id: str) -> str:
-    """Delete 1 to 100 items, or none if one of them is missing.
+    """Delete several items of a conversation.
 
-    The response is the conversation. A repeated deletion returns 404.
+    Deletes 1 to 100 items, or none if one is missing. A repeated deletion returns 404.
     """
     conversation = store_for(request).delete_items(
         request.owner, conversation_id, bodies.parse_deletion(request.body), param="item_ids[{}]"
@@ -243,7 +243,7 @@ def delete_items(request: Request, conversation_id: str) -> str:
     errors=["item_not_found"],
 )
 def get_item(request: Request, conversation_id: str, item_id: str) -> str:
-    """Return one item.
+    """Retrieve an item of a conversation.
 
     The item has the same form as in a list of items.
     """
@@ -260,7 +260,7 @@ def get_item(request: Request, conversation_id: str, item_id: str) -> str:
     errors=["item_not_found", "conversation_busy"],
 )
 def delete_item(request: Request, conversation_id: str, item_id: str) -> str:
-    """Delete one item.
+    """Delete an item of a conversation.
 
     The response is the conversation. A repeated deletion returns 404.
     """

@@ -334,6 +334,7 @@ def test_retention_goes_with_the_rows(
         (lambda lines: lines[2]["items"][1].update(role="nobody"), "line 3: items[1].role "),
         (lambda lines: lines[2]["items"][1].pop("id"), "line 3: items[1].id: is missing"),
         (lambda lines: lines[2]["items"][1].update(id="two"), "line 4: items[0].id: 'two' is"),
+        (lambda lines: [i.update(id="two") for i in lines[2]["items"]], "items[1].id 'two'"),
         (lambda lines: lines[2]["items"].pop(), "line 3: slots: "),
         (lambda lines: lines[2].update(slots=[1, 0]), "line 3: slots: "),
         (lambda lines: lines[2].update(slots=[0, 2]), "line 3: slots: "),
@@ -402,10 +403,13 @@ def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
     world.create([said("one")])
     lines = export(world, tmp_path / "out").splitlines(keepends=True)
     (tmp_path / "cut").write_bytes(b"".join(lines[:-1]))
+    (tmp_path / "torn").write_bytes(b"".join(lines[:-2]))
 
     result = done("import", *world.at, *ALL, tmp_path / "cut")
+    torn = invoke("import", *world.at, *ALL, tmp_path / "torn")
 
     assert "may be cut off" in result.stderr
+    assert (torn.exit_code, "line 2: the record is cut off" in torn.stderr) == (1, True)
 
 
 def test_an_append_during_an_export_is_left_out(
@@ -426,7 +430,12 @@ def test_a_deletion_during_an_export_makes_it_read_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = world.create([said("one")], [said("two", id="own")])
-    between(monkeypatch, lambda: world.delete(name, "own"))
+
+    def change() -> None:
+        world.append(name, said("three"))
+        world.delete(name, "own")
+
+    between(monkeypatch, change)
     export(world, tmp_path / "out")
     after = world.listed(name)
     emptied(world)
@@ -504,7 +513,7 @@ def test_an_interrupted_export_goes_on(
         patch.setattr(exporting, "read_parts", interrupt)
         stopped = invoke("export", *world.at, *ALL, "--out", tmp_path / name)
     with (tmp_path / f"{name}.partial").open("ab") as partial:
-        partial.write(b"half a rec")
+        partial.write(b"half a rec" * 100_000)
     assert stopped.exit_code == 1
     assert "Aborted!" in stopped.stderr
     seen = json.loads((tmp_path / f"{name}.progress").read_text())

@@ -173,6 +173,7 @@ def test_usage_is_by_account_and_end_user(world: World) -> None:
     world.create([said("two")], owner="ann")
     gone = world.create([said("three")])
     world.store.delete_conversation(ids.owner_of("acme", ""), gone)
+    world.resources.s3.put_object(Bucket=world.bucket, Key="~nobody/conv_gone/object", Body=b"1")
     size = world.resources.s3.head_object(Bucket=world.bucket, Key=world.objects()[0])
 
     every, acme = asked("usage", *world.at), asked("usage", *world.at, *ACME)

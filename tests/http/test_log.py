@@ -61,7 +61,7 @@ def told(log: Log) -> Json:
     }
 
 
-@pytest.mark.parametrize("function", ["api", "authorizer", "preflight", "purge"])
+@pytest.mark.parametrize("function", ["api", "authorizer", "pages", "preflight", "purge"])
 def test_a_line_has_the_time_by_which_lambda_files_it(
     function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

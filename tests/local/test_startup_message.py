@@ -29,3 +29,11 @@ def test_the_documented_conversation_is_kept_and_comes_back_when_deleted(
     stack.drain_streams()
     startup_message.create_documented_conversation(stack)
     assert httpx.get(f"{url}/items", headers=headers).json()["data"] == []
+
+
+def test_a_start_prints_the_address_of_every_page_that_is_served(stack: DevStack) -> None:
+    printed = startup_message.page_addresses(stack)
+
+    addresses = [line.rpartition(" ")[2] for line in printed.splitlines()]
+    assert len(addresses) == 3
+    assert {httpx.get(address).status_code for address in addresses} == {200}

@@ -192,9 +192,11 @@ def test_arn_of_nothing_is_rejected(tmp_path: Path) -> None:
 def test_own_template_names_every_part() -> None:
     template = Template(TEMPLATE)
 
-    assert template.functions.keys() == {"ApiFunction", "AuthorizerFunction", "PurgeFunction"}
+    assert template.functions.keys() == {
+        *("ApiFunction", "AuthorizerFunction", "PagesFunction", "PurgeFunction"),
+    }
     assert template.tables.keys() == {"ConversationsTable", "ApiKeysTable"}
     assert template.buckets == ("PayloadBucket",)
     assert {
         route.path.rpartition("/")[2] for route in template.api.routes if not route.authorizer
-    } == {"openapi.json"}
+    } == {"openapi.json", "console", "docs"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
@@ -28,11 +29,16 @@ class _Session(boto3.Session):
     client: Any = functools.cache(cast("Any", boto3.Session.client))
 
 
-_session = functools.cache(_Session)
+@functools.cache
+def _session(endpoint: str | None, **options: Any) -> _Session:
+    """The session of commands on an emulator."""
+    del endpoint
+    return _Session(**options)
 
 
 def invoke(*arguments: str | object) -> Result:
-    with patch("boto3.Session", _session):
+    session = functools.partial(_session, os.environ.get("AWS_ENDPOINT_URL"))
+    with patch("boto3.Session", session):
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 

@@ -234,13 +234,22 @@ def test_every_module_is_shipped_with_its_bytecode(artefacts: Path) -> None:
 def test_function_artefact_is_its_module(function: str, artefacts: Path) -> None:
     names = {path.name for path in (artefacts / function).iterdir()}
 
-    assert names - {"openapi"} == {"app.py", "__pycache__"}
+    assert names - {"openapi", "console", "reference"} == {"app.py", "__pycache__"}
 
 
 def test_the_api_ships_its_documents(artefacts: Path) -> None:
     shipped = {path.name for path in (artefacts / "ApiFunction" / "openapi").iterdir()}
 
     assert shipped == {"mka1.json", "openai.json"}
+
+
+def test_built_pages_function_sends_swagger_ui(artefacts: Path, lambda_runtime: Path) -> None:
+    with running("PagesFunction", artefacts, lambda_runtime) as pages:
+        response = pages.invoke(event("pages", resource="/v1/docs"))
+
+    assert response["statusCode"] == 200
+    assert "SwaggerUIBundle" in str(response["body"])
+    assert not [*(artefacts / "ConversationsLayer").rglob("swagger-ui*")]
 
 
 ENDPOINTS = {

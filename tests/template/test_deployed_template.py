@@ -38,6 +38,8 @@ CHANGED: Mapping[str, Json] = {
     "Architecture": "x86_64",
     "CorsOrigins": "*",
     "RetentionDays": "30",
+    "SearchBytes": "2000000",
+    "SearchMilliseconds": "2000",
     "SnapStart": "PublishedVersions",
     "SpillBytes": "2048",
     "Tracing": "Active",
@@ -45,6 +47,7 @@ CHANGED: Mapping[str, Json] = {
 """Another value of each parameter that reaches a function."""
 WITH_CORS: Mapping[str, Json] = {"CorsOrigins": "https://app.example.com"}
 """Parameters with which every function is created."""
+WITHOUT_PAGES: Mapping[str, Json] = {"Pages": "false"}
 OPTIONS: Mapping[str, Json] = {
     **WITH_CORS,
     "AccessLogs": "OwnRole",
@@ -94,7 +97,9 @@ class Stacks:
 @pytest.fixture(scope="module")
 def stacks() -> Stacks:
     changes = [{**WITH_CORS, name: value} for name, value in CHANGED.items()]
-    return Stacks([{}, configured("dev"), configured("prod"), OPTIONS, WITH_CORS, *changes])
+    return Stacks(
+        [{}, configured("dev"), configured("prod"), OPTIONS, WITH_CORS, WITHOUT_PAGES, *changes]
+    )
 
 
 @pytest.fixture
@@ -200,6 +205,20 @@ def test_every_route_is_deployed_behind_its_authorizer_or_open(with_options: Jso
         required = items(mapping(operation).get("security", []))
         named = [name for each in required for name in mapping(each)]
         assert named == ([route.authorizer, "api_key"] if route.authorizer else [])
+
+
+def test_without_pages_nothing_of_theirs_is_deployed(stacks: Stacks, defaults: JsonObject) -> None:
+    def paths(resources: JsonObject) -> set[str]:
+        return {*section(mapping(at(resources, "Api", "Properties", "Body")), "paths")}
+
+    without = stacks.resources(WITHOUT_PAGES)
+    theirs = {route.path for route in TEMPLATE.api.routes if route.function == "PagesFunction"}
+
+    assert theirs <= paths(defaults)
+    assert paths(without) == paths(defaults) - theirs
+    made = {name: mapping(each) for name, each in defaults.items() if "Pages" in name}
+    assert len(made) >= 6
+    assert {as_text(each["Condition"]) for each in made.values()} == {"HasPages"}
 
 
 def test_authorizer_is_asked_as_the_template_says(prod: JsonObject) -> None:
@@ -310,6 +329,7 @@ def test_requests_and_records_go_to_the_alias(with_options: JsonObject) -> None:
     assert set(re.findall(r"/functions/([^\"]*)/invocations", body)) == {
         "${ApiFunction.Arn}:live",
         "${ApiFunctionAliaslive}",
+        "${PagesFunction.Arn}:live",
         "${PreflightFunction.Arn}:live",
         "${__FunctionArn__}",
     }

@@ -10,6 +10,7 @@ import pytest
 from conversations.auth.api_keys import UsageKey
 from functions.api import app as api
 from functions.authorizer import app as authorizer
+from functions.pages import app as pages
 from functions.preflight import app as preflight
 from functions.purge import app as purge
 from local import startup_message
@@ -90,6 +91,13 @@ def test_the_authorizer_names_the_count_of_a_key_with_a_plan(
 def test_the_authorizer_knows_nobody_by_its_sample_alone(stack: DevStack) -> None:
     with stack.engine.lock, pytest.raises(Exception, match=r"^Unauthorized$"):
         authorizer.lambda_handler(sample("authorizer"), CONTEXT)
+
+
+def test_the_pages_function_sends_the_console_for_its_sample() -> None:
+    response = pages.lambda_handler(sample("pages"), CONTEXT)
+
+    assert response["statusCode"] == 200
+    assert "<title>Conversations</title>" in response["body"]
 
 
 def test_the_preflight_lets_the_page_of_its_sample_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ GRANTS = {
         "ApiKeysTable.Arn": {"dynamodb:GetItem"},
         "AuthorizerLogGroup.Arn": LOGGING,
     },
+    "PagesFunction": {"PagesLogGroup.Arn": LOGGING},
     "PreflightFunction": {"PreflightLogGroup.Arn": LOGGING},
     "PurgeFunction": {
         "ConversationsTable.Arn": {
@@ -85,6 +86,7 @@ KMS_GRANTS = {
         "s3": {"kms:Decrypt", "kms:GenerateDataKey"},
     },
     "AuthorizerFunction": {"dynamodb": {"kms:Decrypt"}},
+    "PagesFunction": {},
     "PreflightFunction": {},
     "PurgeFunction": {
         "dynamodb": {"kms:Decrypt"},
@@ -194,8 +196,12 @@ def test_a_key_of_the_operators_encrypts_all_that_is_stored() -> None:
     assert at(resolved(properties("PurgeFailuresQueue")), "SqsManagedSseEnabled") is True
 
 
-def test_every_route_asks_for_a_key_but_the_documents() -> None:
-    asking = [route for route in API.routes if not route.path.endswith("/openapi.json")]
+def test_every_route_asks_for_a_key_but_the_documents_and_the_pages() -> None:
+    asking = [
+        route
+        for route in API.routes
+        if route.function == "ApiFunction" and not route.path.endswith("/openapi.json")
+    ]
 
     assert {route.authorizer for route in asking} == set(API.authorizers)
     assert len(API.authorizers) == 1
@@ -395,7 +401,8 @@ def test_every_route_names_its_method() -> None:
 def test_every_path_answers_preflights_without_a_key_if_pages_may_call() -> None:
     preflights = [route for route in TEMPLATE_WITH_CORS.api.routes if route.method == "OPTIONS"]
 
-    assert {route.path for route in preflights} == {route.path for route in API.routes}
+    called = {route.path for route in API.routes if route.function == "ApiFunction"}
+    assert {route.path for route in preflights} == called
     assert {(route.function, route.authorizer) for route in preflights} == {
         ("PreflightFunction", None)
     }

@@ -41,3 +41,4 @@ def batch_write(
         if delay is None:
             raise OverloadedError(f"{len(left)} rows could not be written.")
         time.sleep(delay)
+    raise AssertionError  # pragma: no cover - the last delay is None

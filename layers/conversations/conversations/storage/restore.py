@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, override
 
 from conversations import ids
 from conversations.storage import rows
-from conversations.storage.archive import ArchivedBatch, Pointer, Tombstone
+from conversations.storage.archive import ArchivedBatch, Tombstone
 from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.claims import IdClaims
 from conversations.storage.items import unique_id
@@ -174,7 +174,7 @@ def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
         case Tombstone():
             primary_key = rows.primary_key(pk, rows.tombstone_sk(part.key))
             yield primary_key | {"n": rows.number(part.written)} | _expiry(part.expires_at)
-        case Pointer():
+        case _:
             yield rows.pointer_row(pk, part.item_id, part.key) | _expiry(part.expires_at)
 
 
