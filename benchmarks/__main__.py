@@ -1,7 +1,7 @@
-"""Speed and size against peers and limits, all of one run: `make bench` prints the table.
+"""Benchmark of speed and size against peers and limits; `make bench` prints the table.
 
-Whatever is compared runs in turn, pair by pair, so that a ratio holds where the machine's speed
-does not. Ratios of different runs are not to be compared. Exits with 1 if a target is missed.
+Compared calls alternate, so that changes of the machine's speed do not change a ratio. Ratios of
+different runs are not comparable. The exit status is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.ogx import compare_with_ogx
 
 
 def main() -> None:
-    """Print the table, and write it as JSON where told."""
+    """Print the table, and write it to the file of `--json`."""
     options = _parser().parse_args()
     out = sys.stdout
     # The functions log to standard output.
@@ -36,27 +36,29 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
-    parser.add_argument("--pairs", type=int, default=500, help="of requests, compared in turn")
-    parser.add_argument("--starts", type=int, default=15, help="of each function")
-    parser.add_argument("--items", type=int, default=100_000, help="of the large conversation")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
+    parser.add_argument("--pairs", type=int, default=500, help="number of compared requests")
+    parser.add_argument("--starts", type=int, default=15, help="cold starts of each function")
+    parser.add_argument(
+        "--items", type=int, default=100_000, help="items of the large conversation"
+    )
     return parser
 
 
 def _measure(options: argparse.Namespace) -> list[Row]:
     with Handler.running() as handler:
-        _tell("calls, and the handler against its floors")
+        _log_progress("calls, and the handler against its floors")
         rows = [*count_round_trips(handler), *compare_with_floors(handler, options.pairs)]
-        answers = dict(handler.wire.answers)
-        _tell("OGX")
+        responses = dict(handler.recorder.responses)
+        _log_progress("OGX")
         rows += compare_with_ogx(handler, options.pairs)
-        _tell(f"a conversation of {options.items:,} items")
+        _log_progress(f"a conversation of {options.items:,} items")
         rows += compare_lengths(handler, options.pairs, options.items)
-    _tell("cold starts")
-    return [*rows, *compare_cold_starts(answers, options.starts)]
+    _log_progress("cold starts")
+    return [*rows, *compare_cold_starts(responses, options.starts)]
 
 
-def _tell(what: str) -> None:
+def _log_progress(what: str) -> None:
     sys.stderr.write(f"measuring: {what}\n")
 
 

@@ -1,7 +1,7 @@
 """Cold starts: CPU of a new execution environment up to its first response, and its memory.
 
-The built artifacts run in processes of their own, in turn with the peer. DynamoDB is a server on
-this machine with fixed responses, so that all of the AWS client's work is done.
+The built artifacts and the peer run alternately, each in a new process. A server on this machine
+replaces DynamoDB with fixed responses, so that the AWS client does all of its work.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ BUILD = Path(__file__).parents[1] / ".aws-sam" / "build"
 LAYER = BUILD / "ConversationsLayer" / "python"
 SOURCE = Path(__file__).parents[1] / "layers" / "conversations"
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
-"""What the peer has beside its folder: boto3 as it comes."""
+"""Packages of the peer, with boto3 as installed."""
 PEER = Path(__file__).parent / "peers" / "fastapi"
 WORKER = Path(__file__).with_name("worker.py")
-WARM_ANSWERS = 50
+WARM_RESPONSES = 50
 CONVERSATION = "conv_abc123"
 FASTAPI = "FastAPI + Mangum + boto3"
 MEGABYTE = 1_000_000
@@ -54,38 +54,38 @@ KEY_RECORD = json.dumps(
 
 
 class Start(NamedTuple):
-    """What one process measured."""
+    """Measurements of one process."""
 
     import_ms: float
-    answers_ms: list[list[float]]
+    responses_ms: list[list[float]]
     peak_mb: float
 
     @property
-    def first_answer_ms(self) -> float:
-        """The import, and the first response."""
-        return self.import_ms + self.answers_ms[0][0]
+    def first_response_ms(self) -> float:
+        """CPU of the import and the first response."""
+        return self.import_ms + self.responses_ms[0][0]
 
 
-def compare_cold_starts(answers: Mapping[str, bytes], rounds: int) -> list[Row]:
-    """The API function against the peer, and the authorizer against the API function.
+def compare_cold_starts(responses: Mapping[str, bytes], rounds: int) -> list[Row]:
+    """Compare the API function with the peer, and the authorizer with the API function.
 
-    *answers* are DynamoDB's, by operation, as `ClientRecorder` kept them.
+    *responses* are DynamoDB's, by operation, as `ClientRecorder` recorded them.
     """
     appends: list[tuple[Event, int]] = [
-        (events.append(CONVERSATION, 1), WARM_ANSWERS),
-        (events.append(CONVERSATION, 20), WARM_ANSWERS),
+        (events.append(CONVERSATION, 1), WARM_RESPONSES),
+        (events.append(CONVERSATION, 20), WARM_RESPONSES),
     ]
-    pages = [(events.list_items(CONVERSATION, 100), WARM_ANSWERS)]
+    pages = [(events.list_items(CONVERSATION, 100), WARM_RESPONSES)]
     verifications: list[tuple[Event, int]] = [(events.authorization(), 1)]
     functions = Template().functions
-    with serving({**answers, "GetItem": KEY_RECORD}) as url:
+    with serving({**responses, "GetItem": KEY_RECORD}) as url:
         environment = {**functions["ApiFunction"].environment, "AWS_ENDPOINT_URL": url}
         keys = {**functions["AuthorizerFunction"].environment, "AWS_ENDPOINT_URL": url}
         api = Environment(BUILD / "ApiFunction", environment, [LAYER])
         authorizer = Environment(BUILD / "AuthorizerFunction", keys, [LAYER])
         peer = Environment(PEER, environment, [SITE_PACKAGES, SOURCE])
         for each in (api, authorizer, peer):
-            each.start([])  # so that bytecode is written where the artifact has none
+            each.start([])  # writes bytecode where the artifact has none
         starts = [
             (api.start(appends + pages), peer.start(appends), authorizer.start(verifications))
             for _ in range(rounds)
@@ -94,12 +94,14 @@ def compare_cold_starts(answers: Mapping[str, bytes], rounds: int) -> list[Row]:
     both = (apis, peers)
     return [
         _ratio("API function: init CPU", FASTAPI, both, "import_ms", 0.60),
-        _ratio("API function: CPU up to the first answer", FASTAPI, both, "first_answer_ms", 0.60),
         _ratio(
-            "authorizer: CPU up to the first answer",
+            "API function: CPU up to the first response", FASTAPI, both, "first_response_ms", 0.60
+        ),
+        _ratio(
+            "authorizer: CPU up to the first response",
             "API function's",
             (authorizers, apis),
-            "first_answer_ms",
+            "first_response_ms",
             0.60,
         ),
         *_compare_warm(apis, peers),
@@ -114,7 +116,7 @@ def compare_cold_starts(answers: Mapping[str, bytes], rounds: int) -> list[Row]:
 
 
 class Environment:
-    """How a function is run: its folder, its variables, and the packages beside it."""
+    """Execution environment of a function: its folder, variables and packages."""
 
     def __init__(
         self, folder: Path, variables: Mapping[str, str], packages: Sequence[Path]
@@ -132,7 +134,7 @@ class Environment:
         }
 
     def start(self, orders: Sequence[tuple[Event, int]]) -> Start:
-        """A new process that answers each event as often as told."""
+        """Start a process that handles each event the given number of times."""
         done = subprocess.run(  # noqa: S603 - our own worker
             [sys.executable, "-S", WORKER],
             cwd=self._folder,
@@ -146,15 +148,15 @@ class Environment:
 
 
 @contextmanager
-def serving(answers: Mapping[str, bytes]) -> Iterator[str]:
-    """The URL of a DynamoDB that says the same each time it is asked for an operation."""
+def serving(responses: Mapping[str, bytes]) -> Iterator[str]:
+    """Serve a fixed response for each DynamoDB operation, and yield the server's URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            body = answers[self.headers["X-Amz-Target"].rpartition(".")[2]]
+            body = responses[self.headers["X-Amz-Target"].rpartition(".")[2]]
             self.send_response(200)
             self.send_header("Content-Type", "application/x-amz-json-1.0")
             self.send_header("Content-Length", str(len(body)))
@@ -162,7 +164,7 @@ def serving(answers: Mapping[str, bytes]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -175,13 +177,13 @@ def serving(answers: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def _compare_warm(apis: Sequence[Start], peers: Sequence[Start]) -> list[Row]:
-    """Later answers of the same processes, without the first few."""
+    """Compare the median warm responses of the same processes."""
     return [
         ratio(
             f"append of {count}: CPU in the built function",
             FASTAPI,
-            ours=[sorted(api.answers_ms[place])[WARM_ANSWERS // 2] for api in apis],
-            theirs=[sorted(peer.answers_ms[place])[WARM_ANSWERS // 2] for peer in peers],
+            ours=[sorted(api.responses_ms[place])[WARM_RESPONSES // 2] for api in apis],
+            theirs=[sorted(peer.responses_ms[place])[WARM_RESPONSES // 2] for peer in peers],
             unit="ms",
         )
         for place, count in enumerate((1, 20))

@@ -1,4 +1,4 @@
-"""What was measured, as rows of one table: ratios of one run, and figures that have a limit."""
+"""Results as rows of one table: ratios of one run, and figures with a limit."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ NO_SPREAD = ""
 
 
 class Row(NamedTuple):
-    """One line of the table; lower is better."""
+    """Row of the table; lower is better."""
 
     what: str
     against: str
-    """What the ratio's other half is; empty where the value is a figure by itself."""
+    """Denominator of the ratio; empty for a figure."""
     value: float
     at_most: float | None
-    """The target, where there is one."""
+    """Target, if any."""
     spread: str
-    """The quartiles of the ratios, pair by pair."""
+    """Quartiles of the pairs' ratios."""
     measured: str
-    """The medians behind a ratio; the unit of a figure."""
+    """Medians of a ratio, or the unit of a figure."""
 
     @property
     def is_met(self) -> bool:
-        """Whether the value is within its target; without one it is."""
+        """Whether the value is within its target; true without a target."""
         return self.at_most is None or self.value <= self.at_most
 
 
@@ -40,7 +40,7 @@ def ratio(  # noqa: PLR0913 - a row's parts, each named by its caller
     unit: str,
     at_most: float | None = None,
 ) -> Row:
-    """The median of ours / theirs, pair by pair: what slows the machine slows both of a pair."""
+    """Return the median of the pairs' ratios; a slow machine slows both halves of a pair."""
     low, middle, high = statistics.quantiles(
         [one / other for one, other in zip(ours, theirs, strict=True)], n=4
     )
@@ -50,12 +50,12 @@ def ratio(  # noqa: PLR0913 - a row's parts, each named by its caller
 
 
 def figure(what: str, value: float, unit: str, at_most: float | None = None) -> Row:
-    """A figure by itself."""
+    """Return a row of a single figure."""
     return Row(what, "", value, at_most, NO_SPREAD, unit)
 
 
 def table_of(rows: Iterable[Row]) -> str:
-    """The rows in Markdown."""
+    """Return the rows as a Markdown table."""
     lines = [
         "| what | against | at most | reached | quartiles | medians |",
         "| --- | --- | ---: | ---: | --- | --- |",

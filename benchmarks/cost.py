@@ -1,7 +1,7 @@
-"""What the service costs by AWS's list prices: `docs/cost.md` holds what this prints.
+"""Cost of the service at AWS's list prices; `docs/cost.md` contains the printed tables.
 
-The real store runs on moto with the items of `benchmarks.samples`. Units, requests and bytes are
-those of what it really sends; how long Lambda bills is assumed, in `prices.toml`.
+The real store runs on an emulator with the items of `benchmarks.samples`. Units, requests and bytes
+are measured; the time that Lambda bills is an assumption in `prices.toml`.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ TURN = "append a turn, 2 items"
 BATCH = "append an agent's batch, 8 items"
 COMPONENTS = ("API Gateway", "Lambda", "DynamoDB", "S3", "logs", "transfer")
 INDEX_UNITS = 2
-"""Of an append: the index's old entry goes, a new one comes."""
+"""Write units of the index per append: delete the old entry, put the new one."""
 MANAGED = {"AWS::CloudWatch::Alarm": "alarm_month", "AWS::CloudWatch::Dashboard": "dashboard_month"}
-"""What costs by the month, and its price."""
+"""Resources with a monthly price, by the name of that price."""
 
 
 class Operation(NamedTuple):
-    """What one request asks of AWS."""
+    """Usage of AWS by one request."""
 
     cost: Cost
-    answer_bytes: int
-    """Of its items, each packed by itself: together they would gain by being samples."""
+    response_bytes: int
+    """Size of its items, each compressed alone, because samples compress too well together."""
 
 
 class Bill(NamedTuple):
-    """What one request costs, in dollars, by component."""
+    """Cost of one request in dollars, by component."""
 
     gateway: float
     function: float
@@ -58,13 +58,13 @@ class Bill(NamedTuple):
 
 
 class Requests:
-    """The requests of `docs/cost.md`, made of a store."""
+    """Requests of `docs/cost.md` to a store."""
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
 
     def measured(self) -> dict[str, Operation]:
-        """Each request by its name."""
+        """Measure each request, by name."""
         make, get = self._workload.conversation, self._workload.store.get_item
         chat = make(*[samples.turn()] * math.ceil(PAGE_ITEMS / 2))
         agent = make(*[samples.agent_batch()] * math.ceil(PAGE_ITEMS / 8))
@@ -98,13 +98,13 @@ class Requests:
         return self._measure(lambda: self._workload.page(conversation_id, PAGE_ITEMS))
 
     def _measure(self, work: Callable[[], list[StoredItem]]) -> Operation:
-        answers: list[StoredItem] = []
-        cost = self._workload.meter.cost_of(lambda: answers.extend(work()))
-        return Operation(cost, sum(map(_packed_answer_bytes, answers)))
+        responses: list[StoredItem] = []
+        cost = self._workload.meter.cost_of(lambda: responses.extend(work()))
+        return Operation(cost, sum(map(_packed_response_bytes, responses)))
 
 
 def bill(prices: Prices, memory_mb: float, operation: Operation) -> Bill:
-    """The price of a warm request; a function waits for S3 while it reads or writes there."""
+    """Return the price of a warm request, which includes the function's wait for S3."""
     cost, assumed = operation.cost, prices.assumed
     milliseconds = assumed["api_milliseconds"] + assumed["s3_milliseconds"] * bool(cost.s3_calls)
     return Bill(
@@ -114,12 +114,12 @@ def bill(prices: Prices, memory_mb: float, operation: Operation) -> Bill:
         + cost.read_units * prices.dynamodb["read_unit"],
         sum(prices.s3["put" if name == "PutObject" else "get"] for name in cost.s3_calls),
         assumed["log_bytes"] / GIGABYTE * prices.cloudwatch["log_gigabyte"],
-        operation.answer_bytes / GIGABYTE * prices.transfer["gigabyte"],
+        operation.response_bytes / GIGABYTE * prices.transfer["gigabyte"],
     )
 
 
 def bill_of_authorizing(prices: Prices, memory_mb: float) -> Bill:
-    """The price of asking the authorizer, whose answer API Gateway keeps for a minute."""
+    """Return the price of one authorizer call, whose policy API Gateway caches for a minute."""
     return Bill(
         0,
         prices.of_lambda(prices.assumed["authorizer_milliseconds"], memory_mb),
@@ -131,13 +131,13 @@ def bill_of_authorizing(prices: Prices, memory_mb: float) -> Bill:
 
 
 def kept_month(prices: Prices, cost: Cost) -> float:
-    """What the storage of an operation's result costs in a month."""
+    """Return the monthly storage cost of what an operation leaves."""
     objects = cost.object_bytes / GIGABYTE * prices.s3["gigabyte_month"]
     return prices.of_rows(cost.row_bytes, 1) + objects
 
 
 def bills_table(prices: Prices, template: Template, operations: dict[str, Operation]) -> str:
-    """Dollars for a million of each request, by component."""
+    """Return the table of dollars per million requests, by component."""
     lambdas = template.functions
     lines: list[tuple[str, ...]] = [
         ("one million of", *COMPONENTS, "**all**", "storage per month"),
@@ -152,7 +152,7 @@ def bills_table(prices: Prices, template: Template, operations: dict[str, Operat
 
 
 def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
-    """Dollars for writing a million turns and batches, and what else could be written."""
+    """Return the table of dollars per million writes, ours and the alternatives'."""
     pairs = (
         (samples.turn(), operations[TURN].cost.write_units),
         (samples.agent_batch(), operations[BATCH].cost.write_units),
@@ -179,39 +179,39 @@ def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
 
 
 def plain_units(items: Sequence[Item], ours: float) -> float:
-    """The write units of the append if nothing were compressed."""
+    """Return the write units of the append without compression."""
     lines = lines_of(items)
     plain = len("\n".join(lines).encode())
     return ours - write_units(len(encode(lines).data)) + write_units(plain)
 
 
 def row_per_item_units(items: Sequence[Item], ours: float) -> float:
-    """The write units of the append if each item had a row of its own."""
+    """Return the write units of the append with one row per item."""
     lines = lines_of(items)
     each = sum(write_units(len(encode([line]).data)) for line in lines)
     return ours - write_units(len(encode(lines).data)) + each
 
 
 def history_units(items: Sequence[Item]) -> int:
-    """The write units of a row that holds 50 such items, as they are, and is written anew."""
+    """Return the write units to replace a row with 50 such items, uncompressed."""
     size = sum(len(line.encode()) for line in lines_of(items)) * PAGE_ITEMS / len(items)
     return math.ceil((size + row_overhead()) / WRITE_BYTES)
 
 
 def idle_month(prices: Prices) -> float:
-    """What the template's resources cost in a month in which nothing is kept and nobody calls."""
+    """Return the monthly cost of the template's resources without data and requests."""
     resources = map(mapping, section(read_document(TEMPLATE), "Resources").values())
     kinds = (str(each["Type"]) for each in resources if "Condition" not in each)
     return sum(prices.cloudwatch[MANAGED[kind]] for kind in kinds if kind in MANAGED)
 
 
 def metrics_month(prices: Prices) -> float:
-    """What the service's own metrics cost in a month in which all of them are written."""
+    """Return the monthly cost of the service's metrics if all of them are written."""
     return len(METRICS) * prices.cloudwatch["metric_month"]
 
 
 def tables(template: Template, operations: dict[str, Operation]) -> str:
-    """All that `docs/cost.md` takes from here."""
+    """Return the generated parts of `docs/cost.md`."""
     prices = Prices.load()
     idle, metrics = (_dollars(month(prices) / MILLION) for month in (idle_month, metrics_month))
     months = (
@@ -222,13 +222,13 @@ def tables(template: Template, operations: dict[str, Operation]) -> str:
     return "\n".join(parts)
 
 
-def _packed_answer_bytes(item: StoredItem) -> int:
-    """An item's share of an answer; its id counts in full, or chance would decide over a byte."""
+def _packed_response_bytes(item: StoredItem) -> int:
+    """Return an item's compressed size; its id, which is random, counts uncompressed."""
     return len(item.cursor) + len(zlib.compress(item.json.replace(item.cursor, "").encode()))
 
 
 def _named() -> list[Item]:
-    """An agent's batch with ids of the client's."""
+    """Return an agent's batch with client-given ids."""
     named = ({**item, "id": f"c-{place}"} for place, item in enumerate(samples.agent_batch()))
     return cast("list[Item]", list(named))
 

@@ -1,4 +1,4 @@
-"""Requests as API Gateway delivers them to the API function."""
+"""Events of requests, as API Gateway sends them to the API function."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ type Event = dict[str, Any]
 
 
 def authorization() -> Event:
-    """The event of `events/authorizer.json`."""
+    """Return the event of `events/authorizer.json`."""
     sample: Event = json.loads(EVENT.with_name("authorizer.json").read_text(encoding="utf-8"))
     return sample
 
 
 def append(conversation_id: str, count: int) -> Event:
-    """An append of messages of 450 bytes: 20 of them are a body of 10 KB."""
+    """Return an append of messages of 450 bytes; 20 of them are a body of 10 KB."""
     return event("POST", ITEMS, {"items": messages(count)}, conversation_id=conversation_id)
 
 
 def list_items(conversation_id: str, limit: int) -> Event:
-    """A list of the first items."""
+    """Return a list request for the first items."""
     return event(
         "GET", ITEMS, query={"limit": str(limit), "order": "asc"}, conversation_id=conversation_id
     )
 
 
 def get_item(conversation_id: str, item_id: str) -> Event:
-    """A read of one item."""
+    """Return a get request for one item."""
     return event("GET", ITEM, conversation_id=conversation_id, item_id=item_id)
 
 
 def messages(count: int) -> list[dict[str, str]]:
-    """So many messages of about 450 characters."""
+    """Return *count* messages of about 450 characters."""
     return [
         {"type": "message", "role": "user", "content": f"{place}: {_SENTENCE * 6}"}
         for place in range(count)
@@ -56,7 +56,7 @@ def event(
     query: dict[str, str] | None = None,
     **parameters: str,
 ) -> Event:
-    """One REST proxy event, of the account of `events/api.json`."""
+    """Return a REST proxy event for the account of `events/api.json`."""
     sample: Event = json.loads(EVENT.read_text(encoding="utf-8"))
     resource = PREFIX + resource
     path = resource.format(**parameters)

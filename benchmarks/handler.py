@@ -1,9 +1,9 @@
-"""What the handler adds to the calls that it makes, and what it asks of AWS.
+"""CPU of the handler compared with floors, and its calls to AWS.
 
-The floor is what a user would write for a row for each item, without any promise: one
-`validate_json` of the body and one boto3 call that writes the conversation row and the items; or
-one `Query` of the items, and their JSON put together. Handler and floors run in turn, in one
-process; DynamoDB's part is answered from memory.
+A floor is the least code for one row per item, without atomicity or idempotency: `validate_json` of
+the body and one boto3 call that writes the conversation row and the items; or one `Query` of the
+items with their JSON joined. Handler and floors alternate in one process; DynamoDB's responses are
+recorded ones.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ ROWS_AT_ONCE = 25
 
 
 class Handler:
-    """The API function in this process, on MiniStack: made by `running`."""
+    """API function in this process, on MiniStack; `running` creates it."""
 
     def __init__(self, template: Template, resources: Resources) -> None:
         self._table = template.name("ConversationsTable")
         self._resources = resources
-        self.wire = ClientRecorder()
+        self.recorder = ClientRecorder()
         self.app: ModuleType = importlib.import_module("functions.api.app")
-        self.wire.tap(self.app.dynamodb())
+        self.recorder.record(self.app.dynamodb())
 
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[Self]:
-        """Have the tables and the bucket of the template until the block is left."""
+        """Create the template's tables and bucket for the block."""
         template = Template()
         environment = template.functions["ApiFunction"].environment
         with (
@@ -75,45 +75,47 @@ class Handler:
             resources.create()
             yield cls(template, resources)
 
-    def ask(self, event: Event) -> dict[str, Any]:
-        """The answer's JSON.
+    def request_json(self, event: Event) -> dict[str, Any]:
+        """Return the response's JSON.
 
         Raises:
-            RuntimeError: it is no 200.
+            RuntimeError: the status is not 200.
         """
-        asked: dict[str, Any] = json.loads(self.invoke(event))
-        return asked
+        parsed: dict[str, Any] = json.loads(self.invoke(event))
+        return parsed
 
     def invoke(self, event: Event) -> str:
-        """Return the response's body, unread: what is measured is the function alone.
+        """Return the response's body, unparsed, to measure the function alone.
 
         Raises:
-            RuntimeError: it is no 200.
+            RuntimeError: the status is not 200.
         """
-        answer = self.app.lambda_handler(event, cast("LambdaContext", Context()))
-        if answer["statusCode"] != HTTPStatus.OK:
-            raise RuntimeError(answer["body"])
-        return str(answer["body"])
+        response = self.app.lambda_handler(event, cast("LambdaContext", Context()))
+        if response["statusCode"] != HTTPStatus.OK:
+            raise RuntimeError(response["body"])
+        return str(response["body"])
 
     def calls_of(self, event: Event) -> Sequence[tuple[str, int]]:
-        """The calls to DynamoDB that the answer took, and the bytes of each request."""
-        self.wire.calls.clear()
-        self.ask(event)
-        return [(call.operation, call.request_bytes) for call in self.wire.calls]
+        """Return the DynamoDB calls of a request, and the bytes of each."""
+        self.recorder.calls.clear()
+        self.request_json(event)
+        return [(call.operation, call.request_bytes) for call in self.recorder.calls]
 
     def conversation(self, items: int) -> str:
-        """A conversation of so many items, in batches of 20."""
-        made = self.ask(events.event("POST", events.CONVERSATIONS, {}))["id"]
+        """Create a conversation of *items* items, in batches of 20."""
+        made = self.request_json(events.event("POST", events.CONVERSATIONS, {}))["id"]
         for _ in range(items // BATCH_ITEMS):
-            self.ask(events.append(made, BATCH_ITEMS))
+            self.request_json(events.append(made, BATCH_ITEMS))
         if items % BATCH_ITEMS:
-            self.ask(events.append(made, items % BATCH_ITEMS))
+            self.request_json(events.append(made, items % BATCH_ITEMS))
         return str(made)
 
     def large_conversation(self, items: int) -> str:
-        """One with so many items that all but the last are put before it without a transaction."""
+        """Create a conversation of *items* items, most of them put without transactions."""
         made = self.conversation(ROWS_AT_ONCE)
-        owner = self.ask(events.event("GET", events.CONVERSATION, conversation_id=made))["identity"]
+        owner = self.request_json(events.event("GET", events.CONVERSATION, conversation_id=made))[
+            "identity"
+        ]
         pk = rows.partition(owner, made)
         lines = [encode_item(cast("Any", message)) for message in events.messages(BATCH_ITEMS)]
         payload = payloads.encode(lines)
@@ -130,23 +132,23 @@ class Handler:
 
     @property
     def table(self) -> str:
-        """The name of the table of conversations."""
+        """Name of the conversations table."""
         return self._table
 
 
 class Floor(NamedTuple):
-    """The least that a request takes with a row for each item, which is one call to DynamoDB."""
+    """Minimal work of a request with one row per item: one call to DynamoDB."""
 
     against: str
     at_most: float
     params: dict[str, Any]
-    """Of the call."""
+    """Parameters of the call."""
     work: Callable[[DynamoDBClient, str, dict[str, Any]], object]
-    """It gets a client, the request's body, and the parameters."""
+    """Function of a client, the request's body and the parameters."""
 
 
 def _item_rows(pk: str, count: int) -> list[dict[str, Any]]:
-    """A row for each item, as a store that keeps items apart has it."""
+    """Return a row for each item, as in a store with one row per item."""
     lines = [encode_item(cast("Any", message)) for message in events.messages(count)]
     keys = ids.sequence_keys(1 << 64, count)
     return [
@@ -164,7 +166,9 @@ def _item_rows(pk: str, count: int) -> list[dict[str, Any]]:
 def _append_floor(handler: Handler, event: Event, count: int, at_most: float) -> Floor:
     adapter = TypeAdapter(AppendItems)
     handler.calls_of(event)
-    [ours] = [call.params for call in handler.wire.calls if call.operation == "TransactWriteItems"]
+    [ours] = [
+        call.params for call in handler.recorder.calls if call.operation == "TransactWriteItems"
+    ]
     puts = [{"Put": {"TableName": handler.table, "Item": row}} for row in _item_rows("a/b", count)]
     params = {**ours, "TransactItems": [ours["TransactItems"][0], *puts]}
 
@@ -196,10 +200,10 @@ def _page_floor(handler: Handler, at_most: float) -> Floor:
 
 
 def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
-    """CPU of an append of 1 and of 20 items, and of a page of 100, each against its floors.
+    """Compare the CPU of appends of 1 and 20 items and of a page of 100 with their floors.
 
-    The first floor has a client as boto3 makes it, which takes each value through its model. The
-    second has ours, which does not, so that what is left is the rest of our code.
+    The first floor uses a stock boto3 client, which validates each value against its model. The
+    second uses our client, which does not, so that the ratio shows the rest of our code.
     """
     made = handler.conversation(CONVERSATION_ITEMS)
     one, many = events.append(made, 1), events.append(made, BATCH_ITEMS)
@@ -219,14 +223,14 @@ def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
 
 
 def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int) -> list[Row]:
-    """One request against its floors, in turn."""
-    handler.ask(event)
-    wire = ClientRecorder()
-    stock, same = wire.tap(boto3.client("dynamodb")), wire.tap(aws_clients.dynamodb())
-    wire.answers["TransactWriteItems"] = b"{}"
+    """Compare one request with its floors, alternately."""
+    handler.request_json(event)
+    recorder = ClientRecorder()
+    stock, same = recorder.record(boto3.client("dynamodb")), recorder.record(aws_clients.dynamodb())
+    recorder.responses["TransactWriteItems"] = b"{}"
     if "TransactItems" not in floor.params:
         floor.work(stock, event["body"], floor.params)  # whose response is replayed
-    with handler.wire.replaying(), wire.replaying():
+    with handler.recorder.replaying(), recorder.replaying():
         ours, theirs, sames = in_turn(
             pairs,
             lambda: handler.invoke(event),
@@ -241,9 +245,9 @@ def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int
 
 
 def count_round_trips(handler: Handler) -> list[Row]:
-    """How often an answer waits for AWS."""
+    """Count the calls to AWS per request."""
     made = handler.conversation(CONVERSATION_ITEMS)
-    item = handler.ask(events.list_items(made, 1))["data"][0]["id"]
+    item = handler.request_json(events.list_items(made, 1))["data"][0]["id"]
     counted = {
         "append of 20 items": events.append(made, BATCH_ITEMS),
         "item by its generated id": events.get_item(made, item),
@@ -257,7 +261,7 @@ def count_round_trips(handler: Handler) -> list[Row]:
 
 
 def compare_lengths(handler: Handler, rounds: int, large: int) -> list[Row]:
-    """An append of 1 item to a conversation of many items, against one to a conversation of 10."""
+    """Compare an append to a conversation of many items with one to a conversation of 10."""
     many, few = (
         events.append(made, 1)
         for made in (handler.large_conversation(large), handler.conversation(10))
@@ -278,13 +282,13 @@ def compare_lengths(handler: Handler, rounds: int, large: int) -> list[Row]:
 
 
 def in_turn(rounds: int, *works: Callable[[], object]) -> list[list[float]]:
-    """The CPU milliseconds of each work, round by round, after a warm-up."""
+    """Return the CPU milliseconds of each function, round by round, after a warm-up."""
     measured = [[cpu_ms(work) for work in works] for _ in range(WARM_UP + rounds)]
     return [[*column] for column in zip(*measured[WARM_UP:], strict=True)]
 
 
 def cpu_ms(work: Callable[[], object]) -> float:
-    """The CPU milliseconds of this process, all of its threads, for one call."""
+    """Return the CPU milliseconds of all threads of this process for one call."""
     before = time.process_time_ns()
     work()
     return (time.process_time_ns() - before) / 1_000_000

@@ -1,8 +1,8 @@
-"""A load of mixed requests: appends, pages and items, over connections that stay open.
+"""Load test of mixed requests: appends, pages and items, over persistent connections.
 
-`python -m benchmarks.load` starts the local stack for it; `--url` and `--key` point it at another,
-deployed ones too. It sends no more than it gets answered, and ends by itself. Exits with 1 if a
-request failed.
+`python -m benchmarks.load` starts a local stack; `--url` and `--key` select another one, also a
+deployed one. Each connection sends a request when it has the previous response. The exit status is
+1 if a request failed.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 APPENDS_EACH = 200
-"""Of a conversation, before its connection begins another."""
+"""Appends to a conversation before its connection creates another."""
 PAGE_ITEMS = 20
 QUARTERS = 4
 
 
 class Target(NamedTuple):
-    """What is asked."""
+    """Stack under test."""
 
     url: str
     key: str
     process: int | None
-    """The local stack's."""
+    """Process id of the local stack."""
 
     def memory_mb(self) -> float | None:
-        """What the local stack holds now: API Gateway's part, the functions and our threads."""
+        """Return the local stack's memory: gateway, functions and threads."""
         if self.process is None:
             return None
         status = Path(f"/proc/{self.process}/status").read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ class Target(NamedTuple):
 
 
 class Load:
-    """The requests of all connections, and how long each took."""
+    """Requests of all connections, with their durations."""
 
     def __init__(self, target: Target, seconds: float) -> None:
         self._target = target
@@ -66,32 +66,32 @@ class Load:
         self.errors: dict[str, int] = defaultdict(int)
 
     def run(self) -> None:
-        """One connection, until the time is over."""
+        """Send requests over one connection until the deadline."""
         headers = {"Authorization": f"Bearer {self._target.key}"}
         base = self._target.url + events.PREFIX
         with httpx.Client(base_url=base, headers=headers, timeout=30) as client:
             while time.monotonic() < self._deadline:
-                made = self._ask(client, "create", "POST", events.CONVERSATIONS, {})
+                made = self._send(client, "create", "POST", events.CONVERSATIONS, {})
                 if made:
                     self._converse(client, f"{events.CONVERSATIONS}/{made['id']}/items")
 
     def _converse(self, client: httpx.Client, path: str) -> None:
-        """A turn, the page before it, and one of its items, again and again."""
+        """Append a turn, list a page and get an item, repeatedly."""
         for _ in range(APPENDS_EACH):
             if time.monotonic() > self._deadline:
                 return
-            turn = self._ask(client, "append 2", "POST", path, {"items": events.messages(2)})
-            self._ask(client, "list 20", "GET", f"{path}?limit={PAGE_ITEMS}&order=desc")
+            turn = self._send(client, "append 2", "POST", path, {"items": events.messages(2)})
+            self._send(client, "list 20", "GET", f"{path}?limit={PAGE_ITEMS}&order=desc")
             if turn:
-                self._ask(client, "get", "GET", f"{path}/{turn['last_id']}")
+                self._send(client, "get", "GET", f"{path}/{turn['last_id']}")
 
-    def _ask(
+    def _send(
         self, client: httpx.Client, name: str, method: str, path: str, body: object = None
     ) -> dict[str, str] | None:
         started = time.perf_counter()
         try:
-            answer = client.request(method, path, json=body)
-            failure = None if answer.status_code == HTTPStatus.OK else str(answer.status_code)
+            response = client.request(method, path, json=body)
+            failure = None if response.status_code == HTTPStatus.OK else str(response.status_code)
         except httpx.HTTPError as error:
             failure = type(error).__name__
         passed = (time.perf_counter() - started) * 1000
@@ -101,8 +101,8 @@ class Load:
                 self.errors[f"{name}: {failure}"] += 1
         if failure:
             return None
-        answered: dict[str, str] = answer.json()
-        return answered
+        parsed: dict[str, str] = response.json()
+        return parsed
 
 
 def main() -> None:
@@ -135,11 +135,11 @@ def _parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def _target(options: argparse.Namespace) -> Iterator[Target]:
-    """The stack that is named, or one of its own until the block is left."""
+    """Yield the stack of `--url`, or a local stack for the block."""
     if options.url:
         yield Target(options.url.rstrip("/"), options.key or os.environ["API_KEY"], None)
         return
-    # The load is more than the stage lets in by default.
+    # The load exceeds the stage's default rate limit.
     unthrottled = ["ThrottlingRateLimit=10000", "ThrottlingBurstLimit=10000"]
     parameters = [word for given in unthrottled for word in ("--parameter", given)]
     with (

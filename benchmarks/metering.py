@@ -1,8 +1,8 @@
-"""Request units of DynamoDB, by its documented rules, from what is really sent.
+"""Request units of DynamoDB, by its documented rules, for the requests really sent.
 
-A write unit is a begun 1 KB of the larger of a row's old and new self, a read unit a begun 4 KB,
-half of one where the read is eventually consistent; both count twice in a transaction. A change of
-the index is a unit for the entry that goes and one for that which comes.
+A write takes one unit per started 1 KB of the larger of a row's old and new version; a read takes
+one per started 4 KB, or half of that if eventually consistent. Both count twice in a transaction. A
+change of an index takes one unit for the removed entry and one for the new entry.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 WRITE_BYTES = 1024
 READ_BYTES = 4096
 INDEX_KEYS = (("owner", "updated_at"), ("account",))
-"""The attributes of a row that place it in an index: by-owner and by-account."""
+"""Key attributes of the indexes by-owner and by-account."""
 INDEX_BYTES = 100
-"""What DynamoDB adds to each row for storage."""
+"""Bytes that DynamoDB adds to each row for storage."""
 
 
 class Cost(NamedTuple):
-    """What one operation asked of AWS."""
+    """Usage of AWS by one operation."""
 
     calls: tuple[str, ...]
-    """The DynamoDB operations, in order."""
+    """DynamoDB operations, in order."""
     request_bytes: int
-    """Of the DynamoDB requests' bodies."""
+    """Bytes of the DynamoDB requests' bodies."""
     write_units: float
     read_units: float
     s3_calls: tuple[str, ...]
     row_bytes: int
-    """What the table grew by, with DynamoDB's 100 bytes for each row."""
+    """Growth of the table, with DynamoDB's 100 bytes for each row."""
     object_bytes: int
-    """What was put into the bucket."""
+    """Bytes written to the bucket."""
     fetched_bytes: int = 0
-    """What was read from it."""
+    """Bytes read from the bucket."""
 
 
 class Meter:
-    """Records what a store asks of DynamoDB and S3."""
+    """Recorder of a store's requests to DynamoDB and S3."""
 
     def __init__(self, resources: Resources, table: str) -> None:
         self._resources = resources
@@ -67,7 +67,7 @@ class Meter:
         resources.s3.meta.events.register("after-call.s3.GetObject", self._weigh_fetched)
 
     def cost_of(self, operation: Callable[[], object]) -> Cost:
-        """Run an operation and say what it cost."""
+        """Run an operation, and return its cost."""
         self._write_units = self._read_units = 0
         self._object_bytes = self._fetched_bytes = 0
         self._calls, self._s3_calls = [], []
@@ -125,7 +125,7 @@ class Meter:
             self._read_units += sum(twice * _units(size, READ_BYTES) for size in sizes)
 
     def _units_of_query(self, params: dict[str, Any], found: list[Row]) -> float:
-        """Of the rows as they are in the table, however little of them is asked for."""
+        """Return the units of a query: of whole rows, even if it projects a part of them."""
         if "IndexName" in params:
             return _units(sum(map(row_bytes, found)), READ_BYTES) / 2
         size = sum(self._size(self._before, _key(row)) for row in found)
@@ -152,7 +152,7 @@ class Meter:
 
 
 def row_bytes(row: Mapping[str, Any]) -> int:
-    """The size of a row as DynamoDB counts it: names and values."""
+    """Return the size of a row as DynamoDB counts it: names and values."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in row.items())
 
 
@@ -178,7 +178,7 @@ def _units(size: int, step: int = WRITE_BYTES) -> int:
 
 
 def _index_units(before: Row, after: Row) -> int:
-    """Return what the indexes add: their entries are keys alone, well under 1 KB."""
+    """Return the units of the indexes, whose entries are keys alone, well under 1 KB."""
     units = 0
     for names in INDEX_KEYS:
         entries = [
@@ -195,7 +195,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _written(name: str, params: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """The keys of the rows that a request writes."""
+    """Yield the keys of the rows that a request writes."""
     match name:
         case "TransactWriteItems":
             bodies = (next(iter(action.values())) for action in params["TransactItems"])
@@ -208,7 +208,7 @@ def _written(name: str, params: dict[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _read(name: str, params: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """The keys of the rows that a request reads; a row that is missing costs a unit as well."""
+    """Yield the keys of the rows that a request reads; a missing row takes a unit, too."""
     match name:
         case "TransactGetItems":
             return (_key(action["Get"]["Key"]) for action in params["TransactItems"])

@@ -1,8 +1,7 @@
-"""OGX, a server with the same API on SQLite, driven over HTTP in turn with our handler.
+"""Comparison with OGX, a server with the same API on SQLite, called alternately with our handler.
 
-Compared is the CPU of what an operator runs: of the API function, on MiniStack in DynamoDB's place,
-and of OGX's process. HTTP is part of the latter alone, for ours is API Gateway's; so is the
-database.
+It compares the CPU that an operator pays for: of the API function, on MiniStack, and of OGX's
+process. OGX's CPU includes HTTP and the database, which are API Gateway's and DynamoDB's for us.
 """
 
 from __future__ import annotations
@@ -38,20 +37,20 @@ START_SECONDS = 60
 
 
 class Server:
-    """A running OGX."""
+    """Running OGX server."""
 
     def __init__(self, process: subprocess.Popen[bytes], client: httpx.Client) -> None:
         self._clock = (~process.pid << 3) | 2  # clock_getcpuclockid(3): the CPU of a process
         self._client = client
 
     def cpu_ms(self, work: Callable[[], object]) -> float:
-        """What it took of the server to answer."""
+        """Return the server's CPU milliseconds during *work*."""
         before = time.clock_gettime(self._clock)
         work()
         return (time.clock_gettime(self._clock) - before) * 1000
 
     def conversation(self, items: int) -> str:
-        """The path of a new conversation."""
+        """Create a conversation, and return the path of its items."""
         made = self._client.post("/v1/conversations", json={}).raise_for_status().json()["id"]
         path = f"/v1/conversations/{made}/items"
         for _ in range(items // BATCH_ITEMS):
@@ -59,23 +58,23 @@ class Server:
         return path
 
     def append(self, path: str, count: int) -> None:
-        """Append messages."""
+        """Append *count* messages."""
         self._client.post(path, json={"items": events.messages(count)}).raise_for_status()
 
     def list_items(self, path: str) -> None:
-        """Read a page."""
+        """List a page of items."""
         page = self._client.get(path, params={"limit": PAGE_ITEMS, "order": "asc"})
         if len(page.raise_for_status().json()["data"]) != PAGE_ITEMS:
             raise RuntimeError(page.text)
 
 
 def compare_with_ogx(handler: Handler, pairs: int) -> list[Row]:
-    """CPU of an append of 1 and of 20 items, and of a page of 100.
+    """Compare the CPU of appends of 1 and 20 items and of a page of 100.
 
-    Where OGX is not installed it says so, and there are no rows.
+    If OGX is not installed, print that and return no rows.
     """
     if not OGX.exists():
-        sys.stderr.write("OGX is left out: `make bench` installs it where it can.\n")
+        sys.stderr.write("OGX is not installed and is skipped; `make bench` tries to install it.\n")
         return []
     with running_ogx() as server:
         made = handler.conversation(CONVERSATION_ITEMS)
@@ -112,7 +111,7 @@ def _compare(
 
 @contextmanager
 def running_ogx() -> Iterator[Server]:
-    """OGX on a free port of this machine, with an empty database."""
+    """Run OGX on a free port of this machine, with an empty database."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as chosen:
         chosen.bind(("127.0.0.1", 0))
         port = chosen.getsockname()[1]

@@ -1,6 +1,6 @@
-"""Read units of pages, by the size of batches, and what one item of a large batch costs.
+"""Read units of pages, by the size of batches, and of single items of a large batch.
 
-`docs/storage.md` holds the tables, which `python -m benchmarks.page_units` prints.
+`python -m benchmarks.page_units` prints the tables, which `docs/storage.md` contains.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 LARGE_BYTES = 250_000
 ITEMS = 240
 BATCH_SIZES = ((1,), (2,), (8,), (20,), (1, 20), (1, 2, 8, 20))
-"""Sizes of the batches of a conversation, in turn."""
+"""Sizes of the batches of a conversation, repeated in this order."""
 PAGES: tuple[tuple[Order, int], ...] = (("desc", 20), ("desc", 100), ("asc", 20), ("asc", 100))
 
 
 class PageCost(NamedTuple):
-    """What a page reads, and what its rows need."""
+    """Read units of a page, and the minimum for its rows."""
 
     page: str
     batch_sizes: str
@@ -38,12 +38,12 @@ class PageCost(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """How much more is read than needed."""
+        """Read units divided by the minimum."""
         return self.read_units / self.needed
 
 
 def page_costs(workload: Workload) -> list[PageCost]:
-    """Pages of conversations of some 240 items, by the sizes of their batches."""
+    """Measure pages of conversations of some 240 items, by the sizes of their batches."""
     return [
         PageCost(
             f"{'newest' if order == 'desc' else 'oldest'} {limit}",
@@ -59,7 +59,7 @@ def page_costs(workload: Workload) -> list[PageCost]:
 
 
 def large_batch_costs(workload: Workload) -> dict[str, Cost]:
-    """What is read and written for one item among 20 of 250 KB, which share an object."""
+    """Measure requests for one item among 20 of 250 KB, which share an object."""
     cost = workload.meter.cost_of
     into = workload.conversation(batch(2))
     large = batch(20, LARGE_BYTES)
@@ -75,7 +75,7 @@ def large_batch_costs(workload: Workload) -> dict[str, Cost]:
 
 
 def _long_conversation(workload: Workload, sizes: Sequence[int]) -> str:
-    """One of some 240 items whose latest 12 batches were really appended."""
+    """Create a conversation of some 240 items; only the latest 12 batches are appended."""
     turn = [[_message(number) for number in range(size)] for size in sizes]
     batches = turn * (ITEMS // sum(sizes))
     recent = len(rows.RECENT_BATCHES)
@@ -89,7 +89,7 @@ def _page_cost(workload: Workload, conversation_id: str, limit: int, order: Orde
 
 
 def _units_needed(workload: Workload, conversation_id: str, limit: int, order: Order) -> int:
-    """The conversation row, and the batches that hold the page's items and the next one."""
+    """Return the units for the conversation row and the batches of the page and the next item."""
     pk = {"S": rows.partition(OWNER, conversation_id)}
     found = workload.table.dynamodb.query(
         TableName=workload.table.name,
@@ -105,13 +105,13 @@ def _units_needed(workload: Workload, conversation_id: str, limit: int, order: O
 
 
 def _message(number: int) -> Item:
-    """A message of some 300 characters that hardly compresses."""
+    """Return a message of some 300 characters that hardly compresses."""
     text = random.Random(number).randbytes(140).hex()  # noqa: S311 - the same each time
     return cast("Item", {"type": "message", "role": "user", "content": text})
 
 
 def page_table(costs: list[PageCost]) -> str:
-    """The costs of pages as a table of Markdown."""
+    """Return the costs of pages as a Markdown table."""
     lines = [("page", "batches of", "read units", "needed", "ratio"), ("---", *["---:"] * 4)]
     lines += [
         (one.page, one.batch_sizes, f"{one.read_units:g}", str(one.needed), f"{one.ratio:.2f}")
@@ -121,7 +121,7 @@ def page_table(costs: list[PageCost]) -> str:
 
 
 def large_batch_table(costs: Mapping[str, Cost]) -> str:
-    """The costs of a large batch as a table of Markdown."""
+    """Return the costs of a large batch as a Markdown table."""
     lines = [
         ("operation", "write units", "read units", "S3 requests", "KB read", "KB written"),
         ("---", *["---:"] * 5),

@@ -1,7 +1,7 @@
-"""What zlib gives on batches as they come, and from which size on an object is cheaper than a row.
+"""Compression of sample batches, and the size from which an object is cheaper than a row.
 
-The defaults of `conversations.storage.payloads` and of the template's `SpillBytes` come from it;
-`docs/storage.md` holds what it prints. The times are this machine's.
+The defaults of `conversations.storage.payloads` and of the template's `SpillBytes` follow from it;
+`docs/storage.md` contains the printed tables. The times are this machine's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MILLION = 1_000_000
 USES = ((0, 1), (2, 1), (10, 1), (50, 1), (2, 12), (10, 12), (50, 12))
-"""Reads in a batch's life, and the months it is kept."""
+"""Numbers of reads of a batch, and of months that it is stored."""
 PK = rows.partition(ids.owner_of("acme", ""), "conv_" + "0" * 26)
 KEY = "0" * 26
 OBJECT_KEY = f"{PK}/{'0' * 36}"
@@ -49,7 +49,7 @@ BATCHES = {
 
 
 class Packing(NamedTuple):
-    """One batch as it is, compressed together, and as the store keeps it."""
+    """Sizes of one batch: plain, compressed, and as stored."""
 
     size: int
     packed: int
@@ -60,7 +60,7 @@ class Packing(NamedTuple):
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> Packing:
-        """Pack a batch, and see what the store does with it."""
+        """Compress a batch, and encode it as the store does."""
         lines = lines_of(items)
         raw = "\n".join(lines).encode()
         payload = encode(lines)
@@ -72,8 +72,8 @@ class Packing(NamedTuple):
         return cls(len(raw), packed, size, place, units, write_units(len(raw)))
 
 
-class Life(NamedTuple):
-    """What a batch costs from its append on, in dollars."""
+class LifetimeCost(NamedTuple):
+    """Lifetime cost of a batch in dollars."""
 
     prices: Prices
     memory_mb: float
@@ -81,18 +81,18 @@ class Life(NamedTuple):
     months: int
 
     def in_a_row(self, size: float) -> float:
-        """Its *size* bytes stand in the row."""
+        """Return the cost with *size* bytes in the row."""
         return self._row(size, None)
 
     def in_an_object(self, size: float, milliseconds: float) -> float:
-        """They stand in an object, for which a function waits so long each time."""
+        """Return the cost with *size* bytes in an object; each access waits *milliseconds*."""
         wait = self.prices.of_waiting(milliseconds / 1000, self.memory_mb)
         s3 = self.prices.s3
         kept = size / GIGABYTE * s3["gigabyte_month"] * self.months
         return self._row(0, OBJECT_KEY) + s3["put"] + wait + self.reads * (s3["get"] + wait) + kept
 
     def break_even(self, milliseconds: float) -> int:
-        """The first size at which the object is cheaper, in bytes."""
+        """Return the first size, in bytes, at which the object is cheaper."""
         return next(
             size
             for size in range(0, 1 << 20, 64)
@@ -100,7 +100,7 @@ class Life(NamedTuple):
         )
 
     def _row(self, size: float, object_key: str | None) -> float:
-        """Written once in a transaction, read in a page, of which it is a part by its bytes."""
+        """Return the cost of a row that is written in a transaction and read as part of pages."""
         whole = size + row_overhead(object_key=object_key)
         dynamodb = self.prices.dynamodb
         return (
@@ -111,23 +111,23 @@ class Life(NamedTuple):
 
 
 def lines_of(items: Sequence[Item]) -> list[str]:
-    """The lines that the store keeps of a batch."""
+    """Return the lines that the store writes for a batch."""
     return [encode_item(item) for item in items]
 
 
 def row_overhead(*, object_key: str | None = None) -> int:
-    """The bytes of a batch's row without its lines."""
+    """Return the bytes of a batch's row without its lines."""
     payload = Payload("zlib", 1000, object_key=object_key)
     return row_bytes(rows.batch_row(PK, KEY, 20, payload))
 
 
 def write_units(size: int) -> int:
-    """What a row with so many bytes of lines costs in a transaction."""
+    """Return the write units of a row with *size* bytes of lines in a transaction."""
     return 2 * math.ceil((size + row_overhead()) / WRITE_BYTES)
 
 
 def packing_table(times: Callable[[Sequence[Item]], tuple[str, ...]]) -> str:
-    """Each sample batch, packed; *times* adds the columns of the machine."""
+    """Return the table of sample batches, compressed; *times* adds columns of measured times."""
     header = ("batch", "JSON, bytes", "zlib", "kept, bytes", "kept as", "write units", "plain")
     table = [
         (*header, "pack, µs", "unpack, µs"),
@@ -142,14 +142,14 @@ def packing_table(times: Callable[[Sequence[Item]], tuple[str, ...]]) -> str:
 
 
 def life_table(prices: Prices, memory_mb: float) -> str:
-    """Rows against objects, in dollars for a million batches, for each use."""
+    """Return the table of rows and objects, in dollars for a million batches, for each use."""
     wait = prices.assumed["s3_milliseconds"]
     table: list[tuple[str, ...]] = [
         ("reads", "months", "object cheaper from", f"waiting {wait:g} ms", "row", "object"),
         ("---:",) * 6,
     ]
     for reads, months in USES:
-        life = Life(prices, memory_mb, reads, months)
+        life = LifetimeCost(prices, memory_mb, reads, months)
         sizes = (f"{life.break_even(ms) / 1024:.1f} KB" for ms in (0, wait))
         full = (life.in_a_row(SPILL_BYTES), life.in_an_object(SPILL_BYTES, wait))
         costs = (f"${MILLION * cost:.2f}" for cost in full)
@@ -158,12 +158,12 @@ def life_table(prices: Prices, memory_mb: float) -> str:
 
 
 def markdown(table: Iterable[Iterable[str]]) -> str:
-    """Lines of cells as Markdown writes them."""
+    """Return lines of cells as Markdown."""
     return "".join(f"| {' | '.join(line)} |\n" for line in table)
 
 
 def machine_times(items: Sequence[Item]) -> tuple[str, str]:
-    """Microseconds to pack and to unpack as the store does, the best of five series."""
+    """Return the microseconds to encode and to decode, the best of five series."""
     lines = lines_of(items)
     payload = encode(lines)
     part = Part(payload, 0, len(lines))

@@ -1,4 +1,4 @@
-"""What AWS charges, from `prices.toml`: dollars for one of each thing."""
+"""AWS's prices from `prices.toml`, in dollars per unit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GIGABYTE = 1024**3
 
 
 class Prices(NamedTuple):
-    """The tables of the price file, each a price by name."""
+    """Tables of the price file, each with prices by name."""
 
     dynamodb: dict[str, float]
     s3: dict[str, float]
@@ -24,20 +24,24 @@ class Prices(NamedTuple):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the file; a table that is missing in it is a `KeyError`."""
+        """Read the file.
+
+        Raises:
+            KeyError: a table is missing.
+        """
         read = tomllib.loads(PRICES.read_text())
         return cls(*(read[name] for name in cls._fields))
 
     def of_lambda(self, milliseconds: float, memory_mb: float) -> float:
-        """One invocation that is billed for so long."""
+        """Return the price of one invocation of this duration."""
         seconds = milliseconds / 1000
         return self.function["request"] + self.of_waiting(seconds, memory_mb)
 
     def of_waiting(self, seconds: float, memory_mb: float) -> float:
-        """So much longer of a function that runs already."""
+        """Return the price of additional run time."""
         return seconds * memory_mb / 1024 * self.function["gigabyte_second"]
 
     def of_rows(self, size: float, months: float) -> float:
-        """Keeping so many bytes of a table that can be restored."""
+        """Return the price of storing bytes in a table with point-in-time recovery."""
         month = self.dynamodb["gigabyte_month"] + self.dynamodb["recovery_gigabyte_month"]
         return size / GIGABYTE * month * months

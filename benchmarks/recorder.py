@@ -1,4 +1,4 @@
-"""What goes between the store's clients and AWS: counted, kept, and answered again from memory."""
+"""Recorder of DynamoDB calls, which can replay the responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Call(NamedTuple):
-    """One request to AWS."""
+    """Request to AWS."""
 
     operation: str
     params: dict[str, Any]
@@ -30,31 +30,30 @@ class _Body(io.BytesIO):
 
 
 class ClientRecorder:
-    """What some clients of DynamoDB send and get.
+    """Recorder of the requests and responses of DynamoDB clients.
 
-    They reach what they are configured for, and their answers are kept. While `replaying`, each
-    operation is answered with the body that it was answered with last, at once and below all that
-    botocore does.
+    The clients reach their own endpoint, and their responses are recorded. While `replaying`, each
+    operation receives the body of its last response, without a connection.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._is_replaying = False
-        self.answers: dict[str, bytes] = {}
+        self.responses: dict[str, bytes] = {}
 
-    def tap(self, client: DynamoDBClient) -> DynamoDBClient:
-        """The client, which is one of those from now on."""
+    def record(self, client: DynamoDBClient) -> DynamoDBClient:
+        """Record the calls of a client, and return it."""
         events = client.meta.events
         events.register("provide-client-params.dynamodb", self._note)
         events.register("request-created.dynamodb", self._count)
-        events.register("before-send.dynamodb", self._answer)  # type: ignore[arg-type] # its answer counts
-        # Before our client takes the body away.
+        events.register("before-send.dynamodb", self._replay)  # type: ignore[arg-type] # botocore uses the returned value
+        # Registered first, because our client removes the body.
         events.register_first("before-parse.dynamodb", self._keep)
         return client
 
     @contextmanager
     def replaying(self) -> Iterator[None]:
-        """Answer from memory until the block is left."""
+        """Replay recorded responses for the block."""
         self._is_replaying = True
         try:
             yield
@@ -69,16 +68,16 @@ class ClientRecorder:
         self, operation_model: OperationModel, response_dict: dict[str, Any], **_: object
     ) -> None:
         if not self._is_replaying:
-            self.answers[operation_model.name] = response_dict["body"]
+            self.responses[operation_model.name] = response_dict["body"]
 
     def _count(self, operation_name: str, request: AWSRequest, **_: object) -> None:
         if not self._is_replaying:
             params = request.context["params"]
             self.calls.append(Call(operation_name, params, len(request.body)))
 
-    def _answer(self, event_name: str, **_: object) -> AWSResponse | None:
+    def _replay(self, event_name: str, **_: object) -> AWSResponse | None:
         if not self._is_replaying:
             return None
-        body = self.answers[event_name.rpartition(".")[2]]
+        body = self.responses[event_name.rpartition(".")[2]]
         headers = {"Content-Type": "application/x-amz-json-1.0"}
         return AWSResponse("https://none.invalid", 200, headers, _Body(body))  # type: ignore[arg-type] # a plain dict does

@@ -1,6 +1,6 @@
-"""Request units of the store's operations: `docs/storage.md` holds the table.
+"""Request units of the store's operations; `docs/storage.md` contains the table.
 
-The real store runs on an emulator, and every request that it sends is recorded.
+The real store runs on an emulator, and every request to AWS is recorded.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _HEADER = ("operation", "calls", "write units", "read units", "S3 requests")
 
 
 def batch(count: int, size: int = 300, *, are_named: bool = False) -> list[Item]:
-    """Messages of about *size* bytes of text that compresses like prose, or not if it is large."""
+    """Return *count* messages of *size* bytes: prose, or incompressible text above 4 KB."""
     text = (_SENTENCE * (size // len(_SENTENCE) + 1))[:size]
     if size > INCOMPRESSIBLE_BYTES:
         text = random.Random(0).randbytes(size // 2).hex()  # noqa: S311 - the same each time
@@ -53,7 +53,7 @@ def batch(count: int, size: int = 300, *, are_named: bool = False) -> list[Item]
 
 
 class Workload:
-    """A store on a table, and what is asked of it."""
+    """Store on a table, with the operations to measure."""
 
     def __init__(
         self, template: Template, resources: Resources, threads: ThreadPoolExecutor
@@ -66,7 +66,7 @@ class Workload:
         self._requests = 0
 
     def conversation(self, *batches: list[Item]) -> str:
-        """The id of a new conversation with these items."""
+        """Create a conversation with these batches, and return its id."""
         request = self._request()
         made = self.store.create_conversation(OWNER, "acme", [], {"topic": "demo"}, request)
         for items in batches:
@@ -74,12 +74,12 @@ class Workload:
         return made.conversation_id
 
     def append(self, conversation_id: str, items: list[Item], key: str | None = None) -> list[str]:
-        """The ids of what is appended."""
+        """Append items, and return their ids."""
         appended = self.store.append_items(OWNER, conversation_id, items, self._request(key))
         return [item.cursor for item in appended]
 
     def fill(self, conversation_id: str, batches: Sequence[list[Item]]) -> None:
-        """Put *batches* before the first without a transaction, which is quicker."""
+        """Put *batches* before the existing ones without transactions, which is faster."""
         pk = rows.partition(OWNER, conversation_id)
         puts: list[WriteRequestUnionTypeDef] = []
         for number, items in enumerate(batches):
@@ -97,14 +97,14 @@ class Workload:
         after: str | None = None,
         order: Order = "desc",
     ) -> list[StoredItem]:
-        """The newest items, or those before *after*; or the same from the oldest on."""
+        """Return a page of items, by default the newest first."""
         listed = self.store.list_items(
             OWNER, conversation_id, after=after, limit=limit, order=order
         )
         return listed.entries
 
     def costs(self) -> dict[str, Cost]:
-        """Each operation of `docs/storage.md` with its cost."""
+        """Measure each operation of `docs/storage.md`."""
         return {**self._costs_of_appends(), **self._costs_of_reads(), **self._costs_of_changes()}
 
     def _costs_of_appends(self) -> dict[str, Cost]:
@@ -169,7 +169,7 @@ class Workload:
         }
 
     def delete(self, conversation_id: str, item_ids: list[str]) -> None:
-        """Delete items."""
+        """Delete items by id."""
         self.store.delete_items(OWNER, conversation_id, item_ids, param="item_ids[{}]")
 
     def _request(self, key: str | None = None) -> IdempotencyInfo:
@@ -178,7 +178,7 @@ class Workload:
 
 
 def table_of(costs: Mapping[str, Cost]) -> str:
-    """The costs as a table of Markdown."""
+    """Return the costs as a Markdown table."""
     lines = [_HEADER, ("---", "---", "---:", "---:", "---:")]
     for operation, cost in costs.items():
         calls = ", ".join(
@@ -192,7 +192,7 @@ def table_of(costs: Mapping[str, Cost]) -> str:
 
 @contextmanager
 def running_workload() -> Iterator[Workload]:
-    """Have a store on new tables in MiniStack until the block is left."""
+    """Create a store on new tables in MiniStack for the block."""
     template = Template.loaded(TEMPLATE, {})
     with (
         tempfile.TemporaryDirectory() as data,
@@ -205,7 +205,7 @@ def running_workload() -> Iterator[Workload]:
 
 
 def main() -> None:
-    """Print the table that `docs/storage.md` holds."""
+    """Print the table for `docs/storage.md`."""
     with running_workload() as workload:
         print(table_of(workload.costs()), end="")  # noqa: T201 - a command's output
 

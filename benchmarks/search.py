@@ -1,7 +1,7 @@
-"""What a search reads and takes, by the number and length of conversations: `docs/search.md`.
+"""Cost of a search, by the number and length of conversations, for `docs/search.md`.
 
-The real store searches for a word that nothing has, on MiniStack: every conversation is read whole.
-Units are DynamoDB's, by the rows really read; CPU is that of this process, without MiniStack's.
+The real store, on MiniStack, searches for a word that no conversation contains, so it reads all of
+them. Units follow DynamoDB's rules for the rows read; CPU is that of this process alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NEVER = "zyzzyva"
 UNLIMITED = SearchLimits(10**15, 10**9)
 PATIENT = SearchLimits(milliseconds=10**9)
 SIZES = ((10, 10), (100, 100), (1_000, 1), (1_000, 10), (10_000, 1))
-"""Conversations, and turns of each."""
+"""Numbers of conversations, and of turns in each."""
 _HEADER = (
     "conversations",
     "turns of each",
@@ -59,18 +59,18 @@ FIRST_MS = 1_767_225_600_000
 
 
 class Scan(NamedTuple):
-    """A search of all of an owner's conversations."""
+    """Result of a search through all conversations of an owner."""
 
     read_units: float
     megabytes: float
     requests: int
-    """Requests with the default number of bytes."""
+    """Requests under the default limit of bytes."""
     seconds: float
     cpu_ms: float
 
 
 def measure(workload: Workload, count: int, turns: int) -> Scan:
-    """Search *count* conversations of so many *turns*, of a new owner."""
+    """Search *count* conversations of *turns* turns each, of a new owner."""
     owner = ids.owner_of("acme", f"{count}-{turns}")
     size = fill(workload.table, owner, count, [samples.turn()] * turns)
     with closing(aws_clients.dynamodb()) as dynamodb, ThreadPoolExecutor(8) as threads:
@@ -86,7 +86,7 @@ def measure(workload: Workload, count: int, turns: int) -> Scan:
 
 
 class UnitCounter:
-    """Read units of `Query` and `BatchGetItem`, by the rows that a client receives."""
+    """Counter of the read units of a client's `Query` and `BatchGetItem` calls."""
 
     def __init__(self, dynamodb: DynamoDBClient) -> None:
         self.read = 0.0
@@ -104,7 +104,7 @@ class UnitCounter:
 
 
 def search(store: Store, owner: str) -> int:
-    """Search for what is not there, and return how many requests it took."""
+    """Search for a missing word, and return the number of requests."""
     after, has_more = None, True
     for number in itertools.count(1):
         page = store.list_conversations(
@@ -117,7 +117,7 @@ def search(store: Store, owner: str) -> int:
 
 
 def fill(table: Table, owner: str, count: int, batches: Sequence[Sequence[Item]]) -> int:
-    """Write conversations without transactions, which is quicker; return the bytes of payloads."""
+    """Write conversations without transactions, which is faster; return the bytes of payloads."""
     encoded = [payloads.encode([encode_item(item) for item in items]) for items in batches]
     puts: Iterator[WriteRequestUnionTypeDef] = (
         {"PutRequest": {"Item": row}}
@@ -163,8 +163,8 @@ def line_of(count: int, turns: int, scan: Scan) -> list[str]:
 
 
 def main() -> None:
-    """Print the table, line by line: the last ones take minutes on an emulator."""
-    # An emulator needs longer for an index of 10,000 entries than DynamoDB may take.
+    """Print the table line by line; the last lines take minutes on an emulator."""
+    # An emulator is slower on an index of 10,000 entries than our timeout for DynamoDB.
     aws_clients.CLIENT_CONFIG = aws_clients.CLIENT_CONFIG.merge(Config(read_timeout=60))
     sys.stdout.write(markdown([_HEADER, ["---:"] * len(_HEADER)]))
     with running_workload() as workload:

@@ -1,8 +1,8 @@
-"""One execution environment: a function is imported, asked, and weighed.
+"""Process that imports a function, invokes it and measures both.
 
-It runs as a process of its own, whose path holds the artefact, the layer and what Lambda brings.
-Standard input has a list of [event, times]. Standard output has the CPU milliseconds of the import
-and of each answer, by event, and the largest memory in MB.
+Its import path has the artifact, the layer and Lambda's own packages. Standard input is a list of
+[event, times]. Standard output is the CPU milliseconds of the import and of each response,
+by event, and the peak memory in MB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 class Context:
-    """As much of Lambda's context as a handler looks at."""
+    """The fields of Lambda's context that handlers read."""
 
     function_name = "api"
     memory_limit_in_mb = 1024
@@ -26,7 +26,7 @@ class Context:
 
 
 def main() -> None:
-    """Do what standard input says."""
+    """Measure the events of standard input."""
     orders = json.load(sys.stdin)
     out = os.fdopen(os.dup(1), "w")
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the function's log
@@ -34,18 +34,22 @@ def main() -> None:
     import app  # type: ignore[import-not-found]  # noqa: PLC0415 - this is what is measured
 
     imported = time.process_time()
-    answers = [[_answer_ms(app, event) for _ in range(times)] for event, times in orders]
+    responses = [[_response_ms(app, event) for _ in range(times)] for event, times in orders]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = {"import_ms": (imported - before) * 1000, "answers_ms": answers, "peak_mb": peak_mb}
+    result = {
+        "import_ms": (imported - before) * 1000,
+        "responses_ms": responses,
+        "peak_mb": peak_mb,
+    }
     json.dump(result, out)
 
 
-def _answer_ms(app: Any, event: dict[str, Any]) -> float:  # noqa: ANN401 - whatever module it is
+def _response_ms(app: Any, event: dict[str, Any]) -> float:  # noqa: ANN401 - whatever module it is
     before = time.process_time()
-    answer = app.lambda_handler(event, Context())
+    response = app.lambda_handler(event, Context())
     passed = time.process_time() - before
-    if answer.get("statusCode", HTTPStatus.OK) != HTTPStatus.OK:
-        raise RuntimeError(answer["body"])
+    if response.get("statusCode", HTTPStatus.OK) != HTTPStatus.OK:
+        raise RuntimeError(response["body"])
     return passed * 1000
 
 

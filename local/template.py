@@ -277,9 +277,7 @@ def _throttle(settings: Sequence[Json]) -> Throttle | None:
     """Return the limits of all methods; limits of single methods are not supported."""
     for setting in map(mapping, settings):
         if (setting["ResourcePath"], setting["HttpMethod"]) != ("/*", "*"):
-            raise TemplateError(
-                "The local stack supports only MethodSettings for all methods (`/*`, `*`)."
-            )
+            raise TemplateError("The local stack supports MethodSettings of all methods only.")
         return Throttle(
             rate=float(as_text(setting["ThrottlingRateLimit"])),
             burst=float(as_text(setting["ThrottlingBurstLimit"])),

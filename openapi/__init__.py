@@ -1,1 +1,1 @@
-"""The OpenAPI documents of the two dialects, made from routes, handlers and contract."""
+"""Generator of the OpenAPI documents of both dialects, from routes, handlers and contract."""

@@ -1,4 +1,4 @@
-"""`python -m openapi`: writes the documents beside the function that sends them."""
+"""Command `python -m openapi`, which writes the documents to the function that returns them."""
 
 from conversations.http.dialects import DIALECTS
 from openapi.document import FOLDER, write

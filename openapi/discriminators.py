@@ -1,4 +1,4 @@
-"""Discriminators of unions: which schema a value is of, by its `type`."""
+"""Discriminators of unions, which map a value's `type` to its schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 type Json = dict[str, Any]
 
 NAME: Final = "type"
-"""The property that tells the members of every union apart."""
+"""Property that discriminates the members of every union."""
 _PREFIX: Final = "#/components/schemas/"
 
 

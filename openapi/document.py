@@ -1,4 +1,4 @@
-"""A dialect's document, made from the routes that the API function declares."""
+"""Document of a dialect, generated from the routes that the API function declares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conversations.http.dialects import DIALECTS, MKA1, OPENAI
 from functions.api import app
 from openapi import examples, parameters, responses
 from openapi.discriminators import with_discriminators
-from openapi.schemas import Json, answered_schemas, contract_schemas, ref
+from openapi.schemas import Json, contract_schemas, ref, response_schemas
 
 if TYPE_CHECKING:
     from conversations.http.dialects import Dialect
@@ -41,7 +41,7 @@ _TAGS: Final = {
     "items": ("Items", "The items of a conversation, in order."),
     "openapi.json": ("Document", "The OpenAPI document."),
 }
-"""Names and descriptions, by the last plain part of a path."""
+"""Names and descriptions, by the last literal segment of a path."""
 _OPEN_ERRORS: Final = (
     "request_refused",
     "request_too_large",
@@ -61,12 +61,12 @@ _ID: Final = re.compile(r"\{(\w+)\}")
 
 
 def write(dialect: Dialect) -> str:
-    """The document as it is committed."""
+    """Return the document as JSON, as it is committed."""
     return json.dumps(document(dialect), indent=1, ensure_ascii=False) + "\n"
 
 
 def document(dialect: Dialect) -> Json:
-    """The document of a dialect."""
+    """Return the document of a dialect."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -106,7 +106,7 @@ def _operation(dialect: Dialect, route: Route) -> Json:
     written["parameters"] = [*in_path, *parameters.parameters_of(route, dialect)]
     if route.body:
         written["requestBody"] = _body(route, route.body)
-    done = responses.success(route.returns, examples.answers(dialect)[route.returns])
+    done = responses.success(route.returns, examples.responses_by_schema(dialect)[route.returns])
     if route.links:
         done["links"] = {name: _link(dialect, name) for name in route.links}
     common = _OPEN_ERRORS if route.is_open else _COMMON_ERRORS
@@ -154,8 +154,8 @@ def _components(dialect: Dialect) -> Json:
     contract = contract_schemas()
     [values, _] = contract["AppendItems"]["properties"]["include"]["anyOf"]
     values["items"] = parameters.included(dialect)
-    done = responses.answer_schemas(routes.MAX_PAGE_CONVERSATIONS, routes.MAX_PAGE_ITEMS)
-    schemas = {**contract, **answered_schemas(contract), **done}
+    done = responses.success_schemas(routes.MAX_PAGE_CONVERSATIONS, routes.MAX_PAGE_ITEMS)
+    schemas = {**contract, **response_schemas(contract), **done}
     return {
         "securitySchemes": {
             "ApiKey": {

@@ -1,4 +1,4 @@
-"""What the documents show of a conversation: bodies, and the answers to them."""
+"""Examples in the documents: request bodies and responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CALL: Final = {
     "arguments": '{"city": "Oslo"}',
 }
 _RESULT: Final = {"type": "function_call_output", "call_id": "call_1", "output": "-3 °C, snow"}
-_ANSWERED: Final[dict[str, object]] = {"id": "msg_06f1e2v9m0c8i4a7k3p5s1q2to", **_QUESTION}
+_RETURNED: Final[dict[str, object]] = {"id": "msg_06f1e2v9m0c8i4a7k3p5s1q2to", **_QUESTION}
 _CONVERSATION: Final[dict[str, object]] = json.loads(
     conversation_json(
         Conversation(
@@ -49,9 +49,9 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "message": {"items": [_QUESTION]},
         "tool": {"items": [_CALL, _RESULT]},
     },
-    "delete_items": {"two": {"item_ids": [_ANSWERED["id"], "msg_mine"]}},
+    "delete_items": {"two": {"item_ids": [_RETURNED["id"], "msg_mine"]}},
 }
-"""By the name of the handler's function, then by their own."""
+"""Examples of bodies by name, by the name of the handler."""
 
 
 def _page(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,9 +59,12 @@ def _page(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"object": "list", "data": [entry], **ends}
 
 
-def answers(dialect: Dialect) -> Mapping[str, Mapping[str, Any]]:
-    """By the name of their schema, then by their own; items as the dialect shows them."""
-    item = as_openai(_ANSWERED) if dialect is OPENAI else _ANSWERED
+def responses_by_schema(dialect: Dialect) -> Mapping[str, Mapping[str, Any]]:
+    """Return the examples of responses by name, by the name of their schema.
+
+    Items are as the dialect renders them.
+    """
+    item = as_openai(_RETURNED) if dialect is OPENAI else _RETURNED
     return {
         "Conversation": {"conversation": _CONVERSATION},
         "DeletedConversation": {

@@ -1,4 +1,4 @@
-"""`python -m openapi.fuzzing`: schemathesis against the local stack, by each of the documents."""
+"""Command `python -m openapi.fuzzing`, which runs schemathesis with each document."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SEED: Final = 1
 
 
 def command(url: str, dialect: Dialect, *options: str) -> list[str]:
-    """What tries the service at *url*; the settings are those of `schemathesis.toml`."""
+    """Return the command that tests the service at *url*, as `schemathesis.toml` says."""
     program = str(Path(sys.executable).with_name("schemathesis"))
     document = f"{url}{dialect.prefix}/openapi.json"
     return [program, "run", document, "--seed", str(SEED), *options]
 
 
 def issue_key(stack: DevStack) -> str:
-    """A key that may do everything."""
+    """Create a key with every scope and with delegation."""
     keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
     with stack.engine.lock:
         return keys.create(account="fuzzing", name="fuzzing", may_delegate=True)[0]
@@ -37,7 +37,7 @@ def issue_key(stack: DevStack) -> str:
 def main(options: list[str]) -> int:
     """Run schemathesis on both dialects; return the exit status of the first that fails."""
     quiet = {"POWERTOOLS_LOG_LEVEL": "CRITICAL"}
-    # On MiniStack, because moto slows down with every row.
+    # MiniStack, because moto becomes slower with every row.
     with (
         TemporaryDirectory() as data,
         DevStack.start(engine="ministack", data=Path(data), overrides=quiet) as stack,

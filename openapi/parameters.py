@@ -1,4 +1,4 @@
-"""What a request says beside its body: in the path, the query and the headers."""
+"""Parameters of requests: in the path, the query and the headers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conversations.http.dialects import Dialect
     from conversations.http.routes import Route
 
-# A header's value has no blanks at its ends: HTTP takes them away.
+# HTTP strips whitespace at the ends of a header's value.
 _VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"
 _END_USER: Final = _VISIBLE.format(256 - 2)
 _KEY: Final = _VISIBLE.format(255 - 2)
@@ -34,7 +34,7 @@ PATH: Final[Mapping[str, Json]] = {
     "conversation_id": _path("conversation_id", "Id of the conversation."),
     "item_id": _path("item_id", "Id of the item."),
 }
-"""The parameters of paths, by name."""
+"""Path parameters, by name."""
 
 ON_BEHALF_OF: Final = _parameter(
     "header",
@@ -114,8 +114,8 @@ def included(dialect: Dialect) -> Json:
     return {"type": "string"} if dialect.include_is_open else {"enum": [*INCLUDABLE_FIELDS]}
 
 
-def _limit(most: int | None) -> Json:
-    schema = {"type": "integer", "minimum": 1, "maximum": most, "default": DEFAULT_LIMIT}
+def _limit(maximum: int | None) -> Json:
+    schema = {"type": "integer", "minimum": 1, "maximum": maximum, "default": DEFAULT_LIMIT}
     return _parameter("query", "limit", "Maximum number of entries in the page.", schema)
 
 

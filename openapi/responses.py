@@ -1,4 +1,4 @@
-"""What the service answers: the schemas of its successes, and of its error_responses by status."""
+"""Responses of the service: schemas of success, and error responses by status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CURSOR: Final[Json] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{0,64}$"}
 
 
 def _object(description: str, **properties: Json) -> Json:
-    """An object of exactly these properties."""
+    """Return the schema of an object with exactly these properties."""
     return {
         "type": "object",
         "description": description,
@@ -37,20 +37,20 @@ def _object(description: str, **properties: Json) -> Json:
     }
 
 
-def _page(description: str, entry: Json, most: int) -> Json:
+def _page(description: str, entry: Json, max_items: int) -> Json:
     last = "Pass it as `after` to read the next page. Empty on an empty page."
     return _object(
         description,
         object={"const": "list"},
-        data={"type": "array", "items": entry, "maxItems": most},
+        data={"type": "array", "items": entry, "maxItems": max_items},
         first_id={**_CURSOR, "description": "Empty on an empty page."},
         last_id={**_CURSOR, "description": last},
         has_more={"type": "boolean", "description": "Whether more entries follow `last_id`."},
     )
 
 
-def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
-    """The schemas of all successes, by name; the limits are those of one page."""
+def success_schemas(max_conversations: int, max_items: int) -> dict[str, Json]:
+    """Return the schemas of all successful responses, by name; the limits are those of one page."""
     seconds = {"type": "integer", "minimum": 0, "description": "Unix time in seconds."}
     return {
         "Conversation": _object(
@@ -76,9 +76,9 @@ def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
             deleted={"const": True},
         ),
         "ConversationPage": _page(
-            "A page of conversations.", ref("Conversation"), most_conversations
+            "A page of conversations.", ref("Conversation"), max_conversations
         ),
-        "ItemPage": _page("A page of items.", ref("AnsweredItem"), most_items),
+        "ItemPage": _page("A page of items.", ref("AnsweredItem"), max_items),
         "Document": {
             "type": "object",
             "description": "An OpenAPI 3.1 document.",
@@ -89,7 +89,7 @@ def answer_schemas(most_conversations: int, most_items: int) -> dict[str, Json]:
 
 
 def success(schema: str, examples: Mapping[str, Any]) -> Json:
-    """The answer of an operation that was done."""
+    """Return the successful response of an operation."""
     named = {name: {"value": value} for name, value in examples.items()}
     media: Json = {"schema": ref(schema)} | ({"examples": named} if named else {})
     return {
@@ -100,7 +100,7 @@ def success(schema: str, examples: Mapping[str, Any]) -> Json:
 
 
 def error_responses(codes: Sequence[str]) -> dict[str, Json]:
-    """The answers by which an operation may be refused, by status."""
+    """Return the error responses of an operation, by status."""
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in codes:
         for status in ERRORS[code].statuses:
@@ -124,7 +124,7 @@ def _error_response(status: int, codes: Sequence[str]) -> Json:
 
 
 def error_examples() -> dict[str, Json]:
-    """An envelope for each code."""
+    """Return an example envelope for each error code."""
     return {
         code: {
             "summary": kind.when,
@@ -155,7 +155,7 @@ HEADERS: Final[Mapping[str, Json]] = {
         "schema": {"const": "Bearer"},
     },
 }
-"""What answers carry, by name."""
+"""Headers of responses, by name."""
 
 
 def _header(name: str) -> Json:

@@ -1,4 +1,4 @@
-"""The contract as JSON Schema: what Pydantic says of it, and what the contract says in code."""
+"""JSON Schema of the contract: Pydantic's, and the rules that the contract has in code."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _PREFIX: Final = "#/components/schemas/"
 
 
 def _exactly_one(*names: str) -> Json:
-    """A string under one of the names; null counts as absent."""
+    """Require a string in exactly one of the properties; null counts as absent."""
     return {"oneOf": [{"required": [n], "properties": {n: {"type": "string"}}} for n in names]}
 
 
 def _without(*names: str) -> Json:
-    """An object that lacks at least one of the names."""
+    """Require that at least one of the properties is absent."""
     return {"not": {"required": [*names], "properties": {name: {} for name in names}}}
 
 
-_EXACT: Final[Mapping[str, Json]] = {
+_SCHEMA_OVERRIDES: Final[Mapping[str, Json]] = {
     "InputImage": _exactly_one("file_id", "image_url"),
     "InputFile": _exactly_one("file_data", "file_id", "file_url"),
     "NamedFunctionOutput": _without("call_id"),
@@ -60,27 +60,27 @@ _EXACT: Final[Mapping[str, Json]] = {
         }
     },
 }
-"""The rules of `conversations.contract` that are functions: which shape of a type an item is of,
-and of which of several fields a part needs one."""
+"""Rules that `conversations.contract` has as functions: the form of an item among those of its
+type, and the fields of a part that exclude each other."""
 
 
 class _Generator(GenerateJsonSchema):
     def function_plain_schema(self, schema: Any) -> Json:  # noqa: ANN401 - Pydantic's own
-        """A member of a union that is built when it is first met."""
+        """Return the schema of a union's member, which is built lazily."""
         return self.generate_inner(schema["function"]["function"].adapter.core_schema)
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - its signature
-        """Only schemas that have a name of their own have a title."""
+        """Return False: only named schemas have a title."""
         return False
 
 
 def ref(name: str) -> Json:
-    """A reference to a schema of the document."""
+    """Return a reference to a schema of the document."""
     return {"$ref": f"{_PREFIX}{name}"}
 
 
 def contract_schemas() -> dict[str, Json]:
-    """The schemas of the bodies that a client sends, and of all that is in them, by name."""
+    """Return the schemas of request bodies, and all that they refer to, by name."""
     adapters: list[Any] = [(ITEM, "validation", TypeAdapter(AnyItem, config=STRICT))]
     adapters += [(body.__name__, "validation", TypeAdapter(body)) for body in _BODIES]
     generated, common = TypeAdapter.json_schemas(
@@ -88,18 +88,18 @@ def contract_schemas() -> dict[str, Json]:
     )
     item = generated[cast("Any", (ITEM, "validation"))]
     schemas = {
-        name: _merged(_replaced(schema, item, ref(ITEM)), _EXACT.get(name, {}))
+        name: _merged(_replaced(schema, item, ref(ITEM)), _SCHEMA_OVERRIDES.get(name, {}))
         for name, schema in common["$defs"].items()
     }
     title = {"title": ITEM, "description": "An item of a conversation; `type` tells which."}
     return {ITEM: title | item, **schemas}
 
 
-def answered_schemas(schemas: Mapping[str, Json]) -> dict[str, Json]:
-    """The same schemas as they are in answers, where `include` may leave an image's URL out.
+def response_schemas(schemas: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the schemas as they are in responses, where `include` may omit an image's URL.
 
-    An item of an answer has its `id` and its `type`, whoever gave them. Shapes of one type are
-    named together, so that the type tells the members of the union apart.
+    An item of a response always has its `id` and its `type`. Forms of one type are grouped under
+    one name, so that the type discriminates the members of the union.
     """
     bodies = {body.__name__ for body in _BODIES}
     members = {name_in(member): schemas[name_in(member)] for member in schemas[ITEM]["oneOf"]}
@@ -109,23 +109,23 @@ def answered_schemas(schemas: Mapping[str, Json]) -> dict[str, Json]:
         for name in schemas
         if name not in bodies and (name in untyped or _reaches_image(schemas, name))
     ]
-    answered = {name: {**schemas[name], "title": f"Answered{name}"} for name in names}
-    del answered["InputImage"]["oneOf"]
+    returned = {name: {**schemas[name], "title": f"Answered{name}"} for name in names}
+    del returned["InputImage"]["oneOf"]
     for name in untyped:
-        answered[name] = _typed(answered[name])
+        returned[name] = _typed(returned[name])
     for name in names:
         for inner in names:
-            answered[name] = _replaced(answered[name], ref(inner), ref(f"Answered{inner}"))
+            returned[name] = _replaced(returned[name], ref(inner), ref(f"Answered{inner}"))
     has_id = {"required": ["id", "type"], "properties": {"id": ID, "type": {"type": "string"}}}
-    answered[ITEM] |= {"type": "object", **has_id}
-    found = {f"Answered{name}": schema for name, schema in answered.items()}
+    returned[ITEM] |= {"type": "object", **has_id}
+    found = {f"Answered{name}": schema for name, schema in returned.items()}
     union = found[f"Answered{ITEM}"]
     union["oneOf"], shapes = _grouped(union["oneOf"], {**schemas, **found})
     return {**found, **shapes}
 
 
 def _typed(schema: Json) -> Json:
-    """The schema of an item that has its type."""
+    """Return the schema of an item that has its type."""
     kept = {name: value for name, value in schema.items() if name != "anyOf"}
     properties = {**schema["properties"], NAME: {"const": type_of(schema), "type": "string"}}
     return {**kept, "properties": properties, "required": [NAME, *schema["required"]]}
@@ -134,7 +134,7 @@ def _typed(schema: Json) -> Json:
 def _grouped(
     members: Sequence[Json], schemas: Mapping[str, Json]
 ) -> tuple[list[Json], dict[str, Json]]:
-    """One member of a union for each type; and the unions that stand for several, by name."""
+    """Return one member of a union for each type, and the unions that group several, by name."""
     singles: list[Json] = []
     shapes: dict[str, Json] = {}
     for kind, group in by_type(members, schemas).items():
@@ -159,7 +159,7 @@ def _reaches_image(schemas: Mapping[str, Json], name: str) -> bool:
 
 
 def _references(value: object) -> Iterator[str]:
-    """The names of the schemas that a schema refers to."""
+    """Yield the names of the schemas that a schema refers to."""
     if isinstance(value, dict):
         if "$ref" in value:
             yield value["$ref"].removeprefix(_PREFIX)
@@ -170,7 +170,7 @@ def _references(value: object) -> Iterator[str]:
 
 
 def _replaced(value: Any, old: Json, new: Json) -> Any:  # noqa: ANN401 - whatever JSON there is
-    """The value with *new* wherever *old* stands in it."""
+    """Return the value with each *old* replaced by *new*."""
     if value == old:
         return new
     if isinstance(value, dict):
@@ -179,7 +179,7 @@ def _replaced(value: Any, old: Json, new: Json) -> Any:  # noqa: ANN401 - whatev
 
 
 def _merged(schema: Json, more: Json) -> Json:
-    """Both schemas in one: what *more* says of a property holds."""
+    """Merge two schemas; *more* overrides properties of *schema*."""
     merged = {**schema, **more}
     if "properties" in more:
         merged["properties"] = schema["properties"] | more["properties"]

@@ -1,7 +1,7 @@
-"""What a schema cannot tell schemathesis, which loads this file by `schemathesis.toml`.
+"""Hooks of schemathesis for rules that a schema cannot express; `schemathesis.toml` loads them.
 
-A schema says what a request looks like, and nothing of the requests before it. All errors share one
-schema, which does not say which codes a status may have.
+A schema describes one request, not those before it. All errors share one schema, which does not
+list the codes of each status.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ if TYPE_CHECKING:
     from schemathesis import Case, CheckContext, HookContext, Response
     from schemathesis.core.failures import Failure
 
-_ROOM: Final = 240
-_OF_STATE: Final = {"item_already_in_conversation", "idempotency_key_reused"}
-_UNSAYABLE: Final = ("is already the id of another item of this request", "at most 16 pairs")
+_MAX_KEY_LENGTH: Final = 240
+_DEPENDS_ON_STATE: Final = {"item_already_in_conversation", "idempotency_key_reused"}
+_NOT_IN_SCHEMA: Final = ("is already the id of another item of this request", "at most 16 pairs")
 
 _COUNT: Final = itertools.count()
 
 
 @schemathesis.hook
 def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
-    """Give each valid request an Idempotency-Key of its own, where it has one.
+    """Make the Idempotency-Key of each valid request unique.
 
-    schemathesis draws few, and the second request under one would get no further.
+    schemathesis draws few keys, and a second request under one key would be a replay or a 422.
     """
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     key = case.headers.get("Idempotency-Key", "")
-    if is_valid and 0 < len(key) < _ROOM:
+    if is_valid and 0 < len(key) < _MAX_KEY_LENGTH:
         case.headers["Idempotency-Key"] = f"{key}-{next(_COUNT)}"
 
 
 @schemathesis.hook
 def filter_failure(_: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:  # noqa: ARG001 - its signature
-    """Whether a failure is one."""
+    """Return whether a failure counts."""
     match failure:
         case RejectedPositiveData():
             error: dict[str, Any] = response.json()["error"]
-            return error["code"] not in _OF_STATE and not any(
-                text in error["message"] for text in _UNSAYABLE
+            return error["code"] not in _DEPENDS_ON_STATE and not any(
+                text in error["message"] for text in _NOT_IN_SCHEMA
             )
         case UnsupportedMethodResponse():
-            # API Gateway has one answer for an unknown path and for an unknown method.
+            # API Gateway returns the same error for an unknown path and an unknown method.
             return bool(response.json()["error"]["code"] != "route_not_found")
     return True
 
 
 @schemathesis.check
 def error_code_conformance(_: CheckContext, response: Response, case: Case[Any]) -> None:
-    """Check that the document names the code of an error under its status.
+    """Check that the document lists the code of an error under its status.
 
-    Other checks look at a status that the document lacks, and at a method.
+    Other checks cover undocumented statuses and methods.
     """
     is_described = case.method.upper() == case.operation.method.upper()
     described = case.operation.definition.raw["responses"].get(str(response.status_code))

@@ -1,6 +1,6 @@
 """Check a deployed stack over HTTP, as its clients see it.
 
-The exit status is 0 if no check failed, 1 if one did, and 2 if nothing answers at the URL.
+The exit status is 0 if no check failed, 1 if one did, and 2 if the URL does not respond.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one line a check, and return the exit status."""
+    """Run the checks, print one line for each, and return the exit status."""
     options = _parser().parse_args(arguments)
     headers = dict(_header(text) for text in options.header)
     with httpx.Client(base_url=options.url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
         try:
             client.get(f"{PREFIXES[0]}/openapi.json")
         except httpx.HTTPError as error:
-            sys.stderr.write(f"Nothing answers at {options.url}: {error}\n")
+            sys.stderr.write(f"{options.url} does not respond: {error}\n")
             return 2
         key, read_key = os.environ["API_KEY"], os.environ.get("READ_KEY")
         api = Api(client, PREFIXES[0], key, read_key or None, options.origin)
@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(json.dumps({"url": options.url, **counts, "checks": checks}) + "\n")
     else:
         seconds = sum(result.seconds for result in results)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        sys.stdout.write(f"{told} in {seconds:.0f} s. docs/smoke.md explains each check.\n")
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        sys.stdout.write(f"{summary} in {seconds:.0f} s. docs/smoke.md explains each check.\n")
     return int(counts["failed"] > 0)
 
 

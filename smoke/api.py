@@ -17,55 +17,55 @@ type Json = dict[str, Any]
 
 CONVERSATIONS = "/conversations"
 TIMEOUT_SECONDS = 30
-"""API Gateway waits for 29 seconds itself."""
+"""Longer than API Gateway's own timeout of 29 seconds."""
 SHOWN_CHARACTERS = 300
 
 
 class CheckError(Exception):
-    """A response is not what it must be."""
+    """Response that differs from the expected one."""
 
 
 class SkipError(Exception):
-    """A check cannot be made with what was given; the message says what it needs."""
+    """Check that the given options do not allow; the message says what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One prefix of the API, spoken to with one key or none."""
+    """Client of one prefix of the API, with one key or none."""
 
     client: httpx.Client
-    """Its base URL is the root that the stack names as `ApiUrl`."""
+    """Client whose base URL is the stack's output `ApiUrl`."""
     prefix: str
     key: str | None
     read_key: str | None = None
-    """A key with the scope `read` alone."""
+    """Key that has only the scope `read`."""
     origin: str | None = None
-    """One of `CorsOrigins`."""
+    """One origin of `CorsOrigins`."""
     created: list[tuple[str, Json]] = field(default_factory=list)
-    """Paths of the conversations that were made, with the headers that reach them."""
+    """Paths of the conversations that the run created, with the headers of their owner."""
 
     def with_key(self, key: str | None) -> Self:
-        """Return the same API, spoken to with another key or none."""
+        """Return a client with another key or none."""
         return replace(self, key=key)
 
     def url(self, path: str) -> str:
-        """Return the whole URL of a path behind the prefix."""
+        """Return the full URL of a path below the prefix."""
         return str(self.client.base_url).rstrip("/") + self.prefix + path
 
     def send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
-        """Return the response to a request, whatever it is."""
+        """Send a request, and return the response, whatever its status."""
         headers = {**self._authorization(), **request.pop("headers", {})}
         return self.client.request(method, self.url(path), headers=headers, **request)
 
     def call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
-        """Return the response to a request that must succeed.
+        """Send a request that must succeed, and return the response.
 
         Raises:
-            CheckError: it does not, or has no `x-request-id`.
+            CheckError: the status is not 200, or `x-request-id` is missing.
         """
         return require(self.send(method, path, **request))
 
-    def refused(
+    def rejected(
         self,
         method: str,
         path: str,
@@ -73,22 +73,22 @@ class Api:
         code: str,
         **request: Any,  # noqa: ANN401 - httpx's
     ) -> httpx.Response:
-        """Return the response to a request that must be refused with this error.
+        """Send a request that must fail with this error, and return the response.
 
         Raises:
-            CheckError: it is answered in another way, or in another envelope.
+            CheckError: the status, the code or the envelope differs.
         """
         response = require(self.send(method, path, **request), status)
         error = error_of(response)
         expect(
             error.get("code") == code and {"message", "type", "param"} <= error.keys(),
-            f"{method} {self.prefix}{path} must answer with the error code {code}, "
+            f"{method} {self.prefix}{path} must return the error code {code}, "
             f"got {response.text[:SHOWN_CHARACTERS]}",
         )
         return response
 
     def create(self, items: Sequence[Json] = (), headers: Json | None = None) -> str:
-        """Return the path of a new conversation, which is deleted at the end of the run."""
+        """Create a conversation, which the end of the run deletes, and return its path."""
         body = {"items": [*items]}
         made = self.call("POST", CONVERSATIONS, json=body, headers=headers or {}).json()
         path = f"{CONVERSATIONS}/{made['id']}"
@@ -96,9 +96,9 @@ class Api:
         return path
 
     def head(self, path: str) -> tuple[int, bytes]:
-        """Return the status of a HEAD request, and what follows the headers up to the end.
+        """Send a HEAD request, and return its status and any bytes after the headers.
 
-        HTTP clients pass over a body that must not be there; so this reads the connection itself.
+        HTTP clients ignore a body after HEAD, so this reads the connection itself.
         """
         url = httpx.URL(self.url(path))
         headers = {**self.client.headers, **self._authorization(), "Connection": "close"}
@@ -114,10 +114,10 @@ class Api:
         return int(head.split(maxsplit=2)[1]), body
 
     def delete_created(self) -> None:
-        """Delete every conversation that was made and is still there.
+        """Delete every conversation that the run created and that still exists.
 
         Raises:
-            CheckError: one is left, and its path is named.
+            CheckError: a deletion failed; the message has its path.
         """
         while self.created:
             path, headers = self.created.pop()
@@ -133,13 +133,13 @@ def require(response: httpx.Response, status: int = HTTPStatus.OK) -> httpx.Resp
     """Return the response, which must have this status and an `x-request-id`.
 
     Raises:
-        CheckError: it has not.
+        CheckError: the status differs, or the header is missing.
     """
     request_id = response.headers.get("x-request-id")
     what = f"{response.request.method} {response.request.url.path}"
     if response.status_code != status:
         raise CheckError(
-            f"{what} must answer {status:d}, got {response.status_code}. "
+            f"{what} must return {status:d}, got {response.status_code}. "
             f"x-request-id {request_id}: {response.text[:SHOWN_CHARACTERS]}"
         )
     expect(request_id, f"{what} has no header x-request-id. {response.text[:SHOWN_CHARACTERS]}")
@@ -147,7 +147,7 @@ def require(response: httpx.Response, status: int = HTTPStatus.OK) -> httpx.Resp
 
 
 def error_of(response: httpx.Response) -> Json:
-    """Return the inside of the error's envelope, empty if the response has none."""
+    """Return the `error` object of the envelope, empty if the response has none."""
     try:
         error = response.json()["error"]
     except (ValueError, KeyError, TypeError):
@@ -156,10 +156,10 @@ def error_of(response: httpx.Response) -> Json:
 
 
 def expect(holds: object, message: str) -> None:
-    """Check a fact.
+    """Check that a condition holds.
 
     Raises:
-        CheckError: it does not hold.
+        CheckError: the condition does not hold.
     """
     if not holds:
         raise CheckError(message)

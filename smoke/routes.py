@@ -26,7 +26,7 @@ def message(text: str) -> Json:
 
 
 def text_of(item: Json) -> str:
-    """Return a message's text: OpenAI's view of an item has it in a part."""
+    """Return a message's text, which is in a part under OpenAI's prefix."""
     content = item["content"]
     return str(content if isinstance(content, str) else content[0]["text"])
 
@@ -57,7 +57,7 @@ def check_conversations(api: Api) -> None:
 
 
 def check_items(api: Api) -> None:
-    """Check that items can be appended, listed, read and deleted, one and several at once."""
+    """Check that items can be appended, listed, read and deleted, one or several at once."""
     path = api.create([message("a")])
     sent = [message("b"), message("c"), message("d")]
     appended = api.call("POST", f"{path}/items", json={"items": sent}).json()["data"]
@@ -67,12 +67,12 @@ def check_items(api: Api) -> None:
     expect(text_of(read) == "b", f"The item {one} is {read}.")
     api.call("DELETE", f"{path}/items/{one}")
     api.call("DELETE", f"{path}/items", json={"item_ids": [two, three]})
-    api.refused("GET", f"{path}/items/{one}", HTTPStatus.NOT_FOUND, "item_not_found")
+    api.rejected("GET", f"{path}/items/{one}", HTTPStatus.NOT_FOUND, "item_not_found")
     expect(texts(api, path) == ["a"], f"After deletions the items are {texts(api, path)}.")
 
 
 def check_head(api: Api) -> None:
-    """Check that every GET route also supports HEAD, without a body."""
+    """Check that every GET route also answers HEAD, without a body."""
     path = api.create([message("a")])
     item = api.call("GET", f"{path}/items").json()["data"][0]["id"]
     for each in (
@@ -83,23 +83,23 @@ def check_head(api: Api) -> None:
         "/openapi.json",
     ):
         status, body = api.head(each)
-        expect(status == HTTPStatus.OK, f"HEAD {api.prefix}{each} must answer 200, got {status}.")
+        expect(status == HTTPStatus.OK, f"HEAD {api.prefix}{each} must return 200, got {status}.")
         expect(not body, f"HEAD {api.prefix}{each} has a body of {len(body)} bytes.")
 
 
 def check_batch(api: Api) -> None:
-    """Check that a batch of 20 items is stored in order, and one of 21 is rejected."""
+    """Check that a batch of 20 is stored whole and in order, and one of 21 is rejected."""
     wanted = [f"{number}" for number in range(MAX_BATCH_ITEMS)]
     path = api.create(map(message, wanted))  # type: ignore[arg-type]
     expect(texts(api, path) == wanted, f"The items are {texts(api, path)}.")
     too_many = {"items": [message("x")] * (MAX_BATCH_ITEMS + 1)}
-    refusal = HTTPStatus.BAD_REQUEST, "array_above_max_length"
-    api.refused("POST", f"{path}/items", *refusal, json=too_many)
-    expect(texts(api, path) == wanted, "A batch that was refused left something.")
+    error = HTTPStatus.BAD_REQUEST, "array_above_max_length"
+    api.rejected("POST", f"{path}/items", *error, json=too_many)
+    expect(texts(api, path) == wanted, "A rejected batch left items.")
 
 
 def check_large_batch(api: Api) -> None:
-    """Check that a batch of 5 MB, which spills to the bucket, is returned unchanged."""
+    """Check that a batch of 5 MB, which spills to S3, is returned unchanged."""
     text = secrets.token_hex(LARGE_BYTES // 2)
     path = api.create()
     api.call("POST", f"{path}/items", json={"items": [message(text)]})
@@ -107,7 +107,7 @@ def check_large_batch(api: Api) -> None:
 
 
 def check_replay(api: Api) -> None:
-    """Check that an append and a create with an `Idempotency-Key` take effect once."""
+    """Check that a repeated append or create with an `Idempotency-Key` takes effect once."""
     path, headers = api.create(), {"Idempotency-Key": secrets.token_hex(8)}
     body = {"items": [message("once")]}
     first, second = (
@@ -115,15 +115,15 @@ def check_replay(api: Api) -> None:
     )
     expect(first == second, "A replayed append must have the same response.")
     expect(texts(api, path) == ["once"], f"After a replay the items are {texts(api, path)}.")
-    refusal = HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"
+    error = HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"
     other = {"items": [message("twice")]}
-    api.refused("POST", f"{path}/items", *refusal, json=other, headers=headers)
+    api.rejected("POST", f"{path}/items", *error, json=other, headers=headers)
     made = {api.create([message("once")], headers) for _ in range(2)}
     expect(len(made) == 1, f"A replayed create made {made}.")
 
 
 def check_paging(api: Api) -> None:
-    """Check that pages list all items and conversations, in both orders."""
+    """Check that pages contain all items and conversations, in both orders."""
     wanted = [f"{number}" for number in range(MAX_BATCH_ITEMS + PAGE_ITEMS // 2)]
     path = api.create(map(message, wanted[:MAX_BATCH_ITEMS]))  # type: ignore[arg-type]
     api.call("POST", f"{path}/items", json={"items": [*map(message, wanted[MAX_BATCH_ITEMS:])]})
@@ -138,21 +138,21 @@ def check_paging(api: Api) -> None:
 
 
 def check_end_users(api: Api) -> None:
-    """Check that end users of a key cannot read another's conversations, or the account's."""
+    """Check that end users of one key see neither each other's conversations nor the account's."""
     mine, yours = {"X-On-Behalf-Of": "smoke-one"}, {"X-On-Behalf-Of": "smoke-two"}
     response = api.send("GET", CONVERSATIONS, headers=mine)
     if error_of(response).get("code") == "delegation_not_allowed":
-        raise SkipError("KEY speaks for nobody else: make it with --delegate.")
+        raise SkipError("KEY may not delegate: create one with --delegate.")
     require(response)
     path = api.create([message("a")], headers=mine)
     api.call("GET", path, headers=mine)
     for headers in (yours, {}):
-        refusal = HTTPStatus.NOT_FOUND, "conversation_not_found"
-        api.refused("GET", path, *refusal, headers=headers)
+        error = HTTPStatus.NOT_FOUND, "conversation_not_found"
+        api.rejected("GET", path, *error, headers=headers)
 
 
 def check_writers(api: Api) -> None:
-    """Check that batches of eight concurrent clients are all stored, each whole and in order."""
+    """Check that eight concurrent appends are all stored, each whole and in order."""
     path = api.create()
     batches = [[f"{writer}.{number}" for number in range(3)] for writer in range(WRITERS)]
 
@@ -170,12 +170,12 @@ def check_writers(api: Api) -> None:
 
 
 def check_deletion(api: Api) -> None:
-    """Check that a deleted conversation returns 404 immediately."""
+    """Check that a deleted conversation disappears at once."""
     path = api.create([message("a")])
     deleted = api.call("DELETE", path).json()
-    expect(deleted.get("deleted") is True, f"DELETE answered {deleted}.")
+    expect(deleted.get("deleted") is True, f"DELETE returned {deleted}.")
     for each in (path, f"{path}/items"):
-        api.refused("GET", each, HTTPStatus.NOT_FOUND, "conversation_not_found")
+        api.rejected("GET", each, HTTPStatus.NOT_FOUND, "conversation_not_found")
 
 
 def _pages(api: Api, path: str, order: str, limit: int) -> Any:  # noqa: ANN401 - of Json

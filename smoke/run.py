@@ -1,4 +1,4 @@
-"""The checks in their order, each made and timed."""
+"""Runner of the checks, in order, with their durations."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ CHECKS: dict[str, Check] = {
 }
 """Every check by its name; `docs/smoke.md` explains them."""
 ONCE = {"writers", "batch of 5 MB", "body limits"}
-"""Those that are long, and the same under both prefixes."""
+"""Long checks that do not depend on the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check came to."""
+    """Result of a check."""
 
     check: str
     prefix: str
     outcome: Literal["passed", "failed", "skipped"]
     seconds: float
     detail: str
-    """Why it failed, or what it needs."""
+    """Reason of the failure, or what the check needs."""
 
 
 def run(api: Api) -> Iterator[Result]:
-    """Make every check under each prefix; what they create is deleted at the end."""
+    """Run every check under each prefix; the last one deletes what they created."""
     for prefix in PREFIXES:
         for name in CHECKS:
             if name not in ONCE or prefix == PREFIXES[0]:
@@ -64,7 +64,7 @@ def run(api: Api) -> Iterator[Result]:
 
 
 def run_check(name: str, api: Api) -> Result:
-    """Make one check."""
+    """Run one check."""
     started = time.monotonic()
 
     def result(outcome: Literal["passed", "failed", "skipped"], detail: str = "") -> Result:
@@ -79,5 +79,5 @@ def run_check(name: str, api: Api) -> Result:
     except (httpx.HTTPError, OSError) as error:
         return result("failed", f"No response: {type(error).__name__}: {error}")
     except (LookupError, TypeError, ValueError) as error:
-        return result("failed", f"A response of another shape: {type(error).__name__}: {error}")
+        return result("failed", f"Unexpected response: {type(error).__name__}: {error}")
     return result("passed")

@@ -180,7 +180,7 @@ def test_requests_share_a_connection(stack: DevStack, monkeypatch: pytest.Monkey
     assert settings.tcp_keepalive is True
 
 
-def test_a_lost_answer_is_asked_for_once_more(
+def test_a_lost_response_is_asked_for_once_more(
     stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stack.engine.lock, serving(None) as (seen, url):
@@ -192,7 +192,7 @@ def test_a_lost_answer_is_asked_for_once_more(
     assert seen.requests == 2
 
 
-def test_an_answer_that_is_cut_off_is_asked_for_once_more(
+def test_a_response_that_is_cut_off_is_asked_for_once_more(
     stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stack.engine.lock, serving(WHOLE[:9], WHOLE) as (seen, url):
@@ -206,7 +206,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_once_more(
 
 
 @pytest.mark.parametrize("answer", [WHOLE[:9], b"[]", b"null", b"", b"\xff"])
-def test_an_answer_that_cannot_be_read_is_a_lost_one(
+def test_a_response_that_cannot_be_read_is_a_lost_one(
     answer: bytes, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stack.engine.lock, serving(answer) as (_, url):

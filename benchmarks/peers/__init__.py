@@ -1,1 +1,1 @@
-"""What the service is compared with, as its users would write it."""
+"""Alternatives to the service, as its users would write them."""

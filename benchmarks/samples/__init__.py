@@ -1,4 +1,4 @@
-"""Items as agents and people post them, the same each time: prose, tool calls, what is encoded."""
+"""Realistic items, identical in each run: prose, tool calls, encoded data."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _STATES = ("paid", "shipped", "returned", "cancelled")
 
 
 def question(size: int = 320) -> Item:
-    """A user's message of *size* characters."""
+    """Return a user's message of *size* characters."""
     return _item(type="message", role="user", content=_prose(size))
 
 
 def answer(size: int) -> Item:
-    """An assistant's message of *size* characters, in the Responses API's output shape."""
+    """Return an assistant's message of *size* characters, in the Responses API's output shape."""
     part = {"type": "output_text", "text": _prose(size), "annotations": [], "logprobs": []}
     return _item(type="message", role="assistant", status="completed", content=[part])
 
 
 def tool_call() -> Item:
-    """A call of a function with a handful of arguments."""
+    """Return a function call with a handful of arguments."""
     arguments = {"customer": "c_7731904", "from": "2026-10-01", "to": "2026-10-31", "limit": 50}
     return _item(
         type="function_call",
@@ -40,7 +40,7 @@ def tool_call() -> Item:
 
 
 def tool_output(count: int) -> Item:
-    """What such a call gives back: *count* rows of about 250 characters."""
+    """Return the output of a function call: *count* rows of about 250 characters."""
     found = [_order(random.Random(number)) for number in range(count)]  # noqa: S311 - the same each time
     return _item(
         type="function_call_output",
@@ -50,13 +50,13 @@ def tool_output(count: int) -> Item:
 
 
 def reasoning(size: int = 900) -> Item:
-    """A reasoning item with *size* encrypted bytes, which come as base64."""
+    """Return a reasoning item with *size* encrypted bytes in base64."""
     summary = [{"type": "summary_text", "text": _prose(180)}]
     return _item(type="reasoning", summary=summary, encrypted_content=_base64(size))
 
 
 def image(size: int) -> Item:
-    """A user's message with an image of *size* bytes in it, compressed as JPEG or PNG are."""
+    """Return a user's message with an image of *size* incompressible bytes."""
     url = f"data:image/jpeg;base64,{_base64(size)}"
     parts = [
         {"type": "input_text", "text": "What is wrong with this invoice?"},
@@ -66,12 +66,12 @@ def image(size: int) -> Item:
 
 
 def turn() -> list[Item]:
-    """What a chat appends: a question and its answer."""
+    """Return the batch of a chat turn: a question and its answer."""
     return [question(), answer(1200)]
 
 
 def agent_batch(rows: tuple[int, ...] = (4, 25, 10)) -> list[Item]:
-    """What an agent appends after a turn of tool calls, whose results have so many *rows*."""
+    """Return the batch of an agent's turn, with a tool call for each number of *rows*."""
     outputs = [tool_output(count) for count in rows]
     calls = [item for output in outputs for item in (tool_call(), output)]
     return [reasoning(), *calls, answer(1200)]
@@ -82,7 +82,7 @@ def _item(**fields: object) -> Item:
 
 
 def _prose(size: int) -> str:
-    """The beginning of the answer, which is over 4,000 characters long."""
+    """Return the first *size* characters of the repeated answer."""
     return (_ANSWER * (size // len(_ANSWER) + 1))[:size]
 
 

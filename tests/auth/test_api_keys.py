@@ -91,7 +91,7 @@ def test_of_two_rotations_at_once_one_is_done(stack: DevStack, api_keys: ApiKeyR
 
 
 @pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError"])
-def test_a_rotation_that_aws_cancels_is_no_refusal(
+def test_a_rotation_that_aws_cancels_is_no_conflict(
     code: str, stack: DevStack, api_keys: ApiKeyRepository
 ) -> None:
     _, old = api_keys.create(account="acme", name="test")

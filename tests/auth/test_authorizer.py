@@ -36,9 +36,9 @@ def ask(base_url: str, method: str, header: str | None, *, delegates: bool = Fal
     headers = {} if header is None else {"Authorization": header}
     if delegates:
         headers["X-On-Behalf-Of"] = "user_1"
-    answer = httpx.request(method, f"{base_url}{ROUTES[method][1]}", headers=headers)
-    body = answer.json()
-    return answer.status_code, body["error"]["code"] if "error" in body else None
+    response = httpx.request(method, f"{base_url}{ROUTES[method][1]}", headers=headers)
+    body = response.json()
+    return response.status_code, body["error"]["code"] if "error" in body else None
 
 
 def expected(method: str, scopes: frozenset[Scope], *, may: bool, delegates: bool) -> Answer:
@@ -68,14 +68,14 @@ def test_a_live_key_does_what_its_scopes_and_its_right_say(
     keep_scopes(stack, key, scopes)
 
     for method, delegates in itertools.product(ROUTES, [True, False]):
-        answer = ask(base_url, method, f"Bearer {key}", delegates=delegates)
-        assert answer == expected(method, scopes, may=may, delegates=delegates)
+        response = ask(base_url, method, f"Bearer {key}", delegates=delegates)
+        assert response == expected(method, scopes, may=may, delegates=delegates)
 
 
 @pytest.mark.parametrize("scopes", SUBSETS, ids=lambda scopes: "+".join(sorted(scopes)) or "none")
 @pytest.mark.parametrize("state", ["expired", "revoked"])
 @pytest.mark.parametrize("may", [True, False], ids=["may-delegate", "may-not"])
-def test_a_key_that_has_ended_is_refused_whatever_it_could(  # noqa: PLR0913 - a matrix
+def test_a_key_that_has_ended_is_rejected_whatever_it_could(  # noqa: PLR0913 - a matrix
     scopes: frozenset[Scope],
     state: str,
     *,
@@ -113,7 +113,7 @@ def test_the_scheme_is_known_in_any_case(scheme: str, base_url: str, issue_key: 
         pytest.param(f"Bearer {'x' * 257}", id="long"),
     ],
 )
-def test_what_is_no_key_is_refused(header: str | None, base_url: str) -> None:
+def test_what_is_no_key_is_rejected(header: str | None, base_url: str) -> None:
     for method, delegates in itertools.product(ROUTES, [True, False]):
         assert ask(base_url, method, header, delegates=delegates) == REFUSED
 
@@ -173,7 +173,7 @@ def test_a_revoked_key_is_refused_after_a_minute(
     assert not is_let_in(timed_url, key)
 
 
-def test_a_revoked_key_that_was_not_in_use_is_refused_at_once(
+def test_a_revoked_key_that_was_not_in_use_is_rejected_at_once(
     timed_url: str, timed_keys: ApiKeyRepository
 ) -> None:
     key, record = timed_keys.create(account="a", name="n")
@@ -182,7 +182,7 @@ def test_a_revoked_key_that_was_not_in_use_is_refused_at_once(
     assert not is_let_in(timed_url, key)
 
 
-def test_both_keys_of_a_rotation_open_the_door_until_the_overlap_is_over(
+def test_both_keys_of_a_rotation_are_valid_until_the_overlap_is_over(
     timed_url: str, timed_keys: ApiKeyRepository, clock: Clock
 ) -> None:
     old, record = timed_keys.create(account="a", name="n")

@@ -54,9 +54,9 @@ def peer(stack: DevStack) -> Iterator[ModuleType]:
 
 
 def ask(peer: ModuleType, event: events.Event) -> dict[str, Any]:
-    answer = peer.lambda_handler(event, Context())
-    assert answer["statusCode"] == 200, answer["body"]
-    asked: dict[str, Any] = json.loads(answer["body"])
+    response = peer.lambda_handler(event, Context())
+    assert response["statusCode"] == 200, response["body"]
+    asked: dict[str, Any] = json.loads(response["body"])
     return asked
 
 
@@ -71,10 +71,10 @@ def test_the_peer_appends_and_lists_as_we_do(peer: ModuleType) -> None:
     ]
 
 
-def test_the_peer_refuses_what_is_no_batch(peer: ModuleType) -> None:
+def test_the_peer_rejects_what_is_no_batch(peer: ModuleType) -> None:
     event = events.append("conv_1", 1) | {"body": '{"items": []}'}
 
-    answer = peer.lambda_handler(event, Context())
+    response = peer.lambda_handler(event, Context())
 
-    assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["error"]["param"] == "items"
+    assert response["statusCode"] == 400
+    assert json.loads(response["body"])["error"]["param"] == "items"

@@ -398,7 +398,7 @@ def test_a_bad_record_is_named_and_nothing_of_it_is_written(
         ),
     ],
 )
-def test_a_file_that_is_no_export_is_refused(
+def test_a_file_that_is_no_export_is_rejected(
     text: str, complaint: str, world: World, tmp_path: Path
 ) -> None:
     (tmp_path / "bad").write_text(text)
@@ -582,7 +582,7 @@ def test_an_export_does_not_go_on_with_another_ones_file(world: World, tmp_path:
         ((), "Missing option '--account'"),
     ],
 )
-def test_wrong_options_are_refused(options: tuple[str, ...], complaint: str, world: World) -> None:
+def test_wrong_options_are_rejected(options: tuple[str, ...], complaint: str, world: World) -> None:
     result = invoke("export", *world.at, *options, "--out", "x")
 
     assert (result.exit_code, complaint in result.stderr) == (2, True)

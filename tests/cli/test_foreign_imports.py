@@ -144,7 +144,7 @@ def test_without_the_package_it_is_asked_for(world: World, monkeypatch: pytest.M
         ((*ACME, "--all-end-users", "--from-openai", LONG), "Give --end-user: OpenAI's"),
     ],
 )
-def test_wrong_options_are_refused(options: tuple[str, ...], complaint: str, world: World) -> None:
+def test_wrong_options_are_rejected(options: tuple[str, ...], complaint: str, world: World) -> None:
     result = invoke("import", *world.at, *options)
 
     assert (result.exit_code, complaint in result.stderr) == (2, True)
@@ -271,7 +271,7 @@ def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -
         (json.dumps([{**THREAD[0], "attachments": ["f"]}]), "is not a dump of threads"),
     ],
 )
-def test_what_is_no_dump_is_refused(
+def test_what_is_no_dump_is_rejected(
     dump: str, complaint: str, world: World, tmp_path: Path
 ) -> None:
     (tmp_path / "dump").write_text(dump)

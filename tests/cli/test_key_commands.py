@@ -147,7 +147,7 @@ def test_a_key_expires_in_the_future_or_is_not_made(
     assert [*api_keys.list_all()] == []
 
 
-def test_the_list_holds_live_keys_and_all_if_told(
+def test_the_list_holds_live_keys_and_all_on_request(
     at: list[str], api_keys: ApiKeyRepository
 ) -> None:
     live = api_keys.create(account="a", name="live")[1].key_id
@@ -197,7 +197,7 @@ def test_the_table_is_for_people(at: list[str], api_keys: ApiKeyRepository) -> N
     assert line.index("live") == title.index("state")
 
 
-def test_all_is_shown_of_a_key_but_what_opens_the_door(
+def test_all_of_a_key_is_shown_but_its_secret(
     at: list[str], stack: DevStack, api_keys: ApiKeyRepository
 ) -> None:
     key, record = api_keys.create(account="acme", name="ci")
@@ -476,10 +476,10 @@ def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyP
     made, states = ask("create", *at, *ACME), ["Running"]
 
     def slow(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
-        answer = ask_aws(client, operation, parameters)
+        response = ask_aws(client, operation, parameters)
         if operation == "GetQueryResults" and states:
-            answer["status"] = states.pop()
-        return answer
+            response["status"] = states.pop()
+        return response
 
     monkeypatch.setattr(BaseClient, "_make_api_call", slow)
     monkeypatch.setattr(key_use, "POLL_SECONDS", 0)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+
 pytestmark = pytest.mark.xdist_group("local commands")  # they share a stack
 KILLED = """
 import itertools, os, signal, sys

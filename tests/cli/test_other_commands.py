@@ -51,7 +51,7 @@ def test_owner_is_the_identity_that_rows_have() -> None:
     }
 
 
-def test_owner_of_what_is_no_account_is_refused() -> None:
+def test_owner_of_what_is_no_account_is_rejected() -> None:
     result = CliRunner().invoke(main, ["owner", "no:account"])
 
     assert result.exit_code == 2

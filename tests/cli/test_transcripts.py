@@ -231,7 +231,7 @@ def test_usage_counts_requests_by_key_where_there_is_a_log(
     }
     cloudformation = boto3.client("cloudformation")
     cloudformation.create_stack(StackName="usage", TemplateBody=json.dumps(body))
-    answers: dict[str, list[Any]] = {
+    responses: dict[str, list[Any]] = {
         "GetFunctionConfiguration": [{"LoggingConfig": {"LogGroup": "/logs/api"}}],
         "StartQuery": [{"queryId": "q"}],
         "GetQueryResults": [
@@ -243,10 +243,14 @@ def test_usage_counts_requests_by_key_where_there_is_a_log(
     make_api_call: Any = vars(BaseClient)["_make_api_call"]
 
     def answer(client: Any, operation: str, given: Any) -> Any:
-        if operation not in answers:
+        if operation not in responses:
             return make_api_call(client, operation, given)
         asked_for.append(given)
-        return answers[operation].pop(0) if len(answers[operation]) > 1 else answers[operation][0]
+        return (
+            responses[operation].pop(0)
+            if len(responses[operation]) > 1
+            else responses[operation][0]
+        )
 
     monkeypatch.setattr(BaseClient, "_make_api_call", answer)
     clock = SimpleNamespace(sleep=lambda _: None, time=time.time)

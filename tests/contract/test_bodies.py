@@ -41,7 +41,7 @@ def test_a_create_reads_items_as_an_append_does() -> None:
         if name not in EMPTY_IN_A_CREATE and not (param or "").startswith("include")
     ],
 )
-def test_a_create_refuses_what_an_append_refuses(body: bytes, param: str | None) -> None:
+def test_a_create_rejects_what_an_append_rejects(body: bytes, param: str | None) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         parse_create(body)
 
@@ -71,7 +71,7 @@ def test_metadata_within_limits_comes_back(metadata: dict[str, str]) -> None:
         ({"k" * 65: "v"}, f'metadata["{"k" * 64}…"]', "string_above_max_length"),
     ],
 )
-def test_metadata_beyond_limits_is_refused(metadata: object, param: str, code: str) -> None:
+def test_metadata_beyond_limits_is_rejected(metadata: object, param: str, code: str) -> None:
     for parse in (parse_create, parse_update):
         with pytest.raises(InvalidRequestError) as refused:
             parse(json.dumps({"metadata": metadata}))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from conversations.http.rendering import as_openai
 from tests.support.contract_cases import EXAMPLES, answered
-from tests.support.sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
+from tests.support.sdk_samples import MKA1_ITEMS, MKA1_RESPONSES, OPENAI_ITEMS, is_valid_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from tests.support.contract_cases import Json
 
 OF_MKA1 = [answered(item) for name, item in EXAMPLES if not name.startswith("openai/")]
-OF_MKA1 += [answered(item) for item in MKA1_ITEMS + MKA1_ANSWERS]
+OF_MKA1 += [answered(item) for item in MKA1_ITEMS + MKA1_RESPONSES]
 OF_OPENAI = [answered(item) for _, item in EXAMPLES]
-OF_OPENAI += [answered(item) for item in OPENAI_ITEMS if is_answerable(item)]
+OF_OPENAI += [answered(item) for item in OPENAI_ITEMS if is_valid_output(item)]
 OF_OPENAI += [
     {**item, "status": "completed"} for item in OF_OPENAI if "custom" in str(item["type"])
 ]
@@ -84,14 +84,14 @@ def posted(client: httpx.Client, base: str, items: list[Json]) -> list[Json]:
     made = client.post(f"{base}/conversations").json()["id"]
     url = f"{base}/conversations/{made}/items"
     for batch in itertools.batched(items, 20, strict=False):
-        answer = client.post(url, json={"items": batch})
-        assert answer.status_code == 200, answer.text
+        response = client.post(url, json={"items": batch})
+        assert response.status_code == 200, response.text
     listed: list[Json] = client.get(url, params={"limit": 100, "order": "asc"}).json()["data"]
     return listed
 
 
 @pytest.mark.parametrize("dump", EACH_DUMP)
-def test_what_openais_models_dump_is_accepted_and_so_is_what_they_make_of_the_answer(
+def test_what_openais_models_dump_is_accepted_and_so_is_what_they_make_of_the_response(
     dump: dict[str, Any], client: httpx.Client, base_url: str
 ) -> None:
     base = base_url.removesuffix("/api/v1/llm") + "/v1"

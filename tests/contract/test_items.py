@@ -23,7 +23,7 @@ from conversations.contract.bodies import AppendItems, parse_append
 from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID
 from conversations.errors import InvalidRequestError
 from tests.support.contract_cases import EXAMPLES, INVALID, Json, answered, body_of
-from tests.support.sdk_samples import MKA1_ANSWERS, MKA1_ITEMS, OPENAI_ITEMS, is_answerable
+from tests.support.sdk_samples import MKA1_ITEMS, MKA1_RESPONSES, OPENAI_ITEMS, is_valid_output
 
 MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 LONGEST_MESSAGE = 2000
@@ -54,15 +54,15 @@ def test_an_example_can_be_posted_back_with_what_answers_add(item: Json) -> None
 @pytest.mark.parametrize(
     ("body", "param"), [pytest.param(body, param, id=name) for name, body, param in INVALID]
 )
-def test_an_invalid_body_is_refused_at_the_fault(body: bytes, param: str | None) -> None:
+def test_an_invalid_body_is_rejected_at_the_fault(body: bytes, param: str | None) -> None:
     assert refusal_of(body).param == param
 
 
 @pytest.mark.parametrize(
-    "items", [OPENAI_ITEMS, MKA1_ITEMS, MKA1_ANSWERS], ids=["openai", "mka1", "mka1-answers"]
+    "items", [OPENAI_ITEMS, MKA1_ITEMS, MKA1_RESPONSES], ids=["openai", "mka1", "mka1-answers"]
 )
 def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: list[Json]) -> None:
-    for item in filter(is_answerable, items):
+    for item in filter(is_valid_output, items):
         [parsed] = parse_append(body_of(item))["items"]
 
         assert json.dumps(parsed) == json.dumps(answered(item))
@@ -127,7 +127,7 @@ def test_only_a_reference_needs_an_id(item: Json) -> None:
 
 
 def test_only_one_shape_of_the_sdks_is_left_out() -> None:
-    left_out = [item for item in OPENAI_ITEMS + MKA1_ITEMS if not is_answerable(item)]
+    left_out = [item for item in OPENAI_ITEMS + MKA1_ITEMS if not is_valid_output(item)]
 
     assert left_out == [{"type": "function_call_output", "output": "text"}]
 
@@ -156,7 +156,7 @@ def test_only_one_shape_of_the_sdks_is_left_out() -> None:
         ('{"items":[{"x":' + "[" * 300, "invalid_value"),
     ],
 )
-def test_a_refusal_has_the_code_of_its_kind(body: str | bytes, code: str) -> None:
+def test_a_error_has_the_code_of_its_kind(body: str | bytes, code: str) -> None:
     assert refusal_of(body).code == code
 
 
@@ -187,7 +187,7 @@ def test_a_refusal_has_the_code_of_its_kind(body: str | bytes, code: str) -> Non
         ('{"items":[{"x":NaN}]}', "items[0].x must be a finite number."),
     ],
 )
-def test_a_refusal_says_what_is_wrong_in_a_sentence(body: str | bytes, message: str) -> None:
+def test_a_error_says_what_is_wrong_in_a_sentence(body: str | bytes, message: str) -> None:
     assert refusal_of(body).message == message
 
 
@@ -206,7 +206,7 @@ def test_a_refusal_says_what_is_wrong_in_a_sentence(body: str | bytes, message: 
         ('"metadata":{"k":' + "[" * 300, "items[0].metadata"),
     ],
 )
-def test_what_json_cannot_carry_is_refused_where_it_stands(field: str, param: str) -> None:
+def test_what_json_cannot_carry_is_rejected_where_it_stands(field: str, param: str) -> None:
     assert refusal_of('{"items":[{"role":"user","content":"é",' + field + "}]}").param == param
 
 
@@ -316,7 +316,7 @@ def read_or_refused(body: bytes) -> AppendItems | None:
 
 
 @given(st.binary() | st.text().map(lambda text: text.encode(errors="surrogatepass")))
-def test_no_bytes_do_more_than_refuse(body: bytes) -> None:
+def test_no_bytes_do_more_than_reject(body: bytes) -> None:
     read_or_refused(body)
 
 
@@ -326,7 +326,7 @@ def test_no_json_does_more_than_refuse(value: object) -> None:
 
 
 @given(st.sampled_from([body_of(item) for _, item in EXAMPLES]), st.data())
-def test_no_cut_or_spliced_body_does_more_than_refuse(body: bytes, data: st.DataObject) -> None:
+def test_no_cut_or_spliced_body_does_more_than_reject(body: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(start, len(body)))
 
@@ -347,7 +347,7 @@ def places(value: object) -> list[Callable[[object], None]]:
 
 @settings(max_examples=300)
 @given(st.sampled_from([json.dumps(item) for _, item in EXAMPLES]), st.data())
-def test_a_changed_item_is_read_as_it_is_or_refused(text: str, data: st.DataObject) -> None:
+def test_a_changed_item_is_read_as_it_is_or_rejected(text: str, data: st.DataObject) -> None:
     item = json.loads(text)
     data.draw(st.sampled_from(places(item)))(data.draw(JSON))
 

@@ -59,10 +59,10 @@ def test_operator_sees_the_keys_and_not_their_secrets(stack: Stack, key: str) ->
 
 
 def test_key_without_the_right_to_it_speaks_for_nobody_else(stack: Stack, key: str) -> None:
-    answer = stack.ask("GET", CONVERSATIONS, key, **{"X-On-Behalf-Of": "user-1"})
+    response = stack.ask("GET", CONVERSATIONS, key, **{"X-On-Behalf-Of": "user-1"})
 
-    assert answer.status_code == 403
-    assert answer.json()["error"]["code"] == "delegation_not_allowed"
+    assert response.status_code == 403
+    assert response.json()["error"]["code"] == "delegation_not_allowed"
 
 
 def test_delegated_user_has_conversations_of_its_own(

@@ -80,10 +80,10 @@ def use_everything(stack: Stack, key: str) -> str:
     """
 
     def ask(method: str, path: str, body: object = None, **headers: str) -> Any:
-        answer = stack.ask(method, CONVERSATIONS + path, key, body, **headers)
-        if answer.status_code >= 500:
-            raise HinderedError(f"{method} {path}: {answer.status_code} {answer.text}")
-        return answer.json()
+        response = stack.ask(method, CONVERSATIONS + path, key, body, **headers)
+        if response.status_code >= 500:
+            raise HinderedError(f"{method} {path}: {response.status_code} {response.text}")
+        return response.json()
 
     other = ask("POST", "", {"items": [MESSAGE]}, **{"Idempotency-Key": secrets.token_hex(8)})
     copied = ask("GET", f"/{other['id']}/items")["data"]

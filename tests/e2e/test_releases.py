@@ -74,9 +74,9 @@ def test_changed_code_takes_over_and_the_data_stays(
     stack = deploy(cloud, changed, "changing", "dev")
 
     page = stack.ask("GET", f"{path}/items", key)
-    answers = [stack.ask("DELETE", path, key), stack.ask("GET", path, key)]
+    responses = [stack.ask("DELETE", path, key), stack.ask("GET", path, key)]
     assert page.json()["data"][0]["content"] == MESSAGE["content"]
-    assert [change.new.strip("'") in answer.text for answer in answers].count(True) == 1
+    assert [change.new.strip("'") in response.text for response in responses].count(True) == 1
 
 
 @pytest.mark.usefixtures("stack")  # the first stack makes the SAM CLI's bucket, which stays

@@ -49,17 +49,17 @@ def test_route_answers(stack: Stack, key: str, route: Route) -> None:
     items = stack.ask("GET", f"{CONVERSATIONS}/{made['id']}/items", key).json()
     item_id = items["data"][0]["id"]
 
-    answer = ask(stack, route, made["id"], item_id, key if route.authorizer else None)
+    response = ask(stack, route, made["id"], item_id, key if route.authorizer else None)
 
-    assert answer.status_code == 200, answer.text
-    assert answer.content or route.method == "HEAD"
+    assert response.status_code == 200, response.text
+    assert response.content or route.method == "HEAD"
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name)
 def test_route_needs_a_key(stack: Stack, route: Route) -> None:
-    answer = ask(stack, route, "conv_1", "msg_1", None)
+    response = ask(stack, route, "conv_1", "msg_1", None)
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name)
@@ -67,15 +67,15 @@ def test_route_needs_its_scope(stack: Stack, key_with: KeyWith, route: Route) ->
     others = sorted({*SCOPES.values()} - {SCOPES[route.method]})
     lesser = key_with("--scope", others[0], "--scope", others[1])
 
-    answer = ask(stack, route, "conv_1", "msg_1", lesser)
+    response = ask(stack, route, "conv_1", "msg_1", lesser)
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name)
 def test_its_scope_opens_a_route(stack: Stack, key_with: KeyWith, route: Route) -> None:
     least = key_with("--scope", SCOPES[route.method])
 
-    answer = ask(stack, route, "conv_1", "msg_1", least)
+    response = ask(stack, route, "conv_1", "msg_1", least)
 
-    assert answer.status_code in {200, 404}
+    assert response.status_code in {200, 404}

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     import httpx
 
 
-def test_the_documented_request_gets_the_documented_answer(
+def test_the_documented_request_gets_the_documented_response(
     client: httpx.Client, conversation: str
 ) -> None:
-    answer = client.post(f"{conversation}/items", json={"items": [HELLO]})
+    response = client.post(f"{conversation}/items", json={"items": [HELLO]})
 
-    item_id = answer.json()["data"][0]["id"]
-    assert answer.status_code == 200
+    item_id = response.json()["data"][0]["id"]
+    assert response.status_code == 200
     assert item_id.startswith("msg_")
-    assert answer.json() == {
+    assert response.json() == {
         "object": "list",
         "data": [{"id": item_id, **HELLO}],
         "first_id": item_id,
@@ -41,11 +41,11 @@ def test_an_item_comes_back_as_it_was_given(
     listed = client.get(f"{conversation}/items").json()
     read = client.get(f"{conversation}/items/{appended['last_id']}").json()
 
-    [answer] = appended["data"]
+    [response] = appended["data"]
     given = {key: value for key, value in item.items() if value not in (None, PLACEHOLDER_ID)}
-    implied = {"id": answer["id"], "type": "message" if "role" in item else "item_reference"}
-    assert answer == item | implied | given
-    assert json.dumps(answer) == json.dumps(listed["data"][0]) == json.dumps(read), name
+    implied = {"id": response["id"], "type": "message" if "role" in item else "item_reference"}
+    assert response == item | implied | given
+    assert json.dumps(response) == json.dumps(listed["data"][0]) == json.dumps(read), name
 
 
 def test_a_batch_of_20_keeps_its_order_behind_what_was_there(
@@ -85,7 +85,7 @@ def test_the_old_sdks_placeholder_is_no_id(client: httpx.Client, conversation: s
     assert item["id"] not in ids
 
 
-def test_a_taken_id_is_refused_with_the_whole_batch(
+def test_a_taken_id_is_rejected_with_the_whole_batch(
     client: httpx.Client, conversation: str
 ) -> None:
     client.post(
@@ -93,10 +93,10 @@ def test_a_taken_id_is_refused_with_the_whole_batch(
     )
 
     batch = [HELLO, {**HELLO, "id": "b"}, {**HELLO, "id": "c"}, {**HELLO, "id": "a"}]
-    answer = client.post(f"{conversation}/items", json={"items": batch})
+    response = client.post(f"{conversation}/items", json={"items": batch})
 
-    error = error_of(answer)
-    assert answer.status_code == 400
+    error = error_of(response)
+    assert response.status_code == 400
     assert error["code"] == "item_already_in_conversation"
     assert error["param"] == "items[1].id"
     assert "'b', 'a'" in error["message"]
@@ -108,9 +108,9 @@ def test_an_id_of_ours_that_is_posted_back_is_taken(
 ) -> None:
     item = client.post(f"{conversation}/items", json={"items": [HELLO]}).json()["data"][0]
 
-    answer = client.post(f"{conversation}/items", json={"items": [item]})
+    response = client.post(f"{conversation}/items", json={"items": [item]})
 
-    assert error_of(answer)["code"] == "item_already_in_conversation"
+    assert error_of(response)["code"] == "item_already_in_conversation"
 
 
 def test_an_item_of_one_conversation_may_be_posted_to_another(
@@ -127,9 +127,9 @@ def test_an_item_of_one_conversation_may_be_posted_to_another(
 def test_a_reference_keeps_even_the_placeholder(client: httpx.Client, conversation: str) -> None:
     reference = {"type": "item_reference", "id": PLACEHOLDER_ID}
 
-    answer = client.post(f"{conversation}/items", json={"items": [reference]})
+    response = client.post(f"{conversation}/items", json={"items": [reference]})
 
-    assert answer.json()["data"] == [reference]
+    assert response.json()["data"] == [reference]
 
 
 def test_references_may_repeat_and_are_read_by_their_cursor(
@@ -152,9 +152,9 @@ def test_references_may_repeat_and_are_read_by_their_cursor(
 def test_include_is_accepted_wherever_a_client_puts_it(
     query: str, body: Json, client: httpx.Client, conversation: str
 ) -> None:
-    answer = client.post(f"{conversation}/items{query}", json={"items": [HELLO], **body})
+    response = client.post(f"{conversation}/items{query}", json={"items": [HELLO], **body})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def test_a_large_item_comes_back_equal(client: httpx.Client, conversation: str) -> None:
@@ -171,9 +171,9 @@ def test_a_large_item_comes_back_equal(client: httpx.Client, conversation: str) 
 def test_a_body_over_6_mb_is_too_large(client: httpx.Client, conversation: str) -> None:
     batch = [{**HELLO, "content": "x" * 700_000}] * 10
 
-    answer = client.post(f"{conversation}/items", json={"items": batch})
+    response = client.post(f"{conversation}/items", json={"items": batch})
 
-    assert (answer.status_code, error_of(answer)["code"]) == (413, "request_too_large")
+    assert (response.status_code, error_of(response)["code"]) == (413, "request_too_large")
     assert client.get(f"{conversation}/items").json()["data"] == []
 
 
@@ -185,15 +185,15 @@ def test_a_body_over_6_mb_is_too_large(client: httpx.Client, conversation: str) 
     ],
     ids=["one item", "all together"],
 )
-def test_what_no_answer_could_carry_is_too_large(
+def test_what_no_response_could_carry_is_too_large(
     batch: list[Json], param: str, client: httpx.Client, conversation: str
 ) -> None:
     """What comes in always goes out, but for numbers that grow when they are written again."""
     body = json.dumps({"items": batch}).replace("9000000000000000.0", "9e15")
 
-    answer = client.post(f"{conversation}/items", content=body)
+    response = client.post(f"{conversation}/items", content=body)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (413, param)
+    assert (response.status_code, error_of(response)["param"]) == (413, param)
     assert client.get(f"{conversation}/items").json()["data"] == []
 
 
@@ -204,9 +204,9 @@ def test_two_ids_may_look_like_one_place(
     key = "06f1e2v9m0c8i4a7k3p5s1q2to"
     batch = [{**HELLO, "id": f"msg_{key}"}, {**HELLO, "id": f"fc_{key}"}]
 
-    answer = client.post(path.format(conversation), json={"items": batch})
+    response = client.post(path.format(conversation), json={"items": batch})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def test_writers_at_the_same_time_neither_mix_nor_lose(

@@ -37,8 +37,8 @@ def test_every_route_is_found_behind_the_base_path(client: httpx.Client, prefix:
     asked = [route for route in Template().api.routes if route.path.startswith(f"{prefix}/")]
 
     for route in [each for each in asked if each.method in {"GET", "HEAD"}]:
-        answer = client.request(route.method, route.path.format(**values))
-        assert answer.status_code == 200, route
+        response = client.request(route.method, route.path.format(**values))
+        assert response.status_code == 200, route
     assert client.delete(f"{prefix}/conversations/{values['conversation_id']}").is_success
     assert client.base_url.path == "/chat/"
 
@@ -53,18 +53,18 @@ def test_openais_prefix_is_known_behind_the_base_path(client: httpx.Client) -> N
 
 
 def test_the_document_leads_to_the_routes_behind_the_base_path(client: httpx.Client) -> None:
-    answer = client.get("/v1/openapi.json")
+    response = client.get("/v1/openapi.json")
 
-    [server] = answer.json()["servers"]
+    [server] = response.json()["servers"]
     assert server["url"] == f"{str(client.base_url).rstrip('/')}/v1"
     assert client.get(f"{server['url']}/conversations").status_code == 200
 
 
-def test_an_id_of_odd_characters_is_refused_behind_the_base_path(client: httpx.Client) -> None:
-    answer = client.get("/v1/conversations/a%20b")
+def test_an_id_of_odd_characters_is_rejected_behind_the_base_path(client: httpx.Client) -> None:
+    response = client.get("/v1/conversations/a%20b")
 
-    assert answer.status_code == 400
-    assert answer.json()["error"]["param"] == "conversation_id"
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "conversation_id"
 
 
 def test_nothing_is_found_beside_the_base_path(client: httpx.Client) -> None:

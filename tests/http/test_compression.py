@@ -43,11 +43,13 @@ def test_a_page_is_packed_as_its_client_likes_it(
     client.post(f"{conversation}/items", json={"items": [HELLO] * 20})
     plain = client.get(f"{conversation}/items", headers={"Accept-Encoding": "identity"})
 
-    answer = client.get(f"{conversation}/items", headers={"Accept-Encoding": accepted})
+    response = client.get(f"{conversation}/items", headers={"Accept-Encoding": accepted})
 
-    assert answer.headers.get("Content-Encoding") == coding
-    assert answer.json() == plain.json()
-    assert (int(answer.headers["Content-Length"]) < len(plain.content) / 3) == (coding is not None)
+    assert response.headers.get("Content-Encoding") == coding
+    assert response.json() == plain.json()
+    assert (int(response.headers["Content-Length"]) < len(plain.content) / 3) == (
+        coding is not None
+    )
 
 
 def test_who_does_not_say_gets_it_plain(client: httpx.Client, conversation: str) -> None:
@@ -56,11 +58,11 @@ def test_who_does_not_say_gets_it_plain(client: httpx.Client, conversation: str)
     assert "Content-Encoding" not in client.get(conversation).headers
 
 
-def test_refusals_are_packed_too(client: httpx.Client) -> None:
+def test_errors_are_packed_too(client: httpx.Client) -> None:
     missing = client.get("/conversations/conv_none", headers={"Accept-Encoding": "gzip"})
     unknown = client.get("/nowhere", headers={"Accept-Encoding": "gzip"})
 
-    assert {answer.headers["Content-Encoding"] for answer in (missing, unknown)} == {"gzip"}
+    assert {response.headers["Content-Encoding"] for response in (missing, unknown)} == {"gzip"}
     assert error_of(missing)["code"] == "conversation_not_found"
     assert error_of(unknown)["code"] == "route_not_found"
 
@@ -98,7 +100,7 @@ def test_a_packed_body_is_understood(
         pytest.param("deflate", gzip.compress(BATCH), id="the other one"),
     ],
 )
-def test_a_body_that_is_not_what_its_coding_says_is_refused(
+def test_a_body_that_is_not_what_its_coding_says_is_rejected(
     coding: str, body: bytes, client: httpx.Client, conversation: str
 ) -> None:
     headers = {"Content-Encoding": coding}

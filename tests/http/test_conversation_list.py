@@ -55,13 +55,13 @@ def test_an_entry_is_the_conversation_itself(client: httpx.Client, made: list[st
 def test_a_conversation_says_whose_it_is_and_that_it_is_there(
     client: httpx.Client, made: list[str]
 ) -> None:
-    answer = client.get(f"/conversations/{made[0]}").json()
+    response = client.get(f"/conversations/{made[0]}").json()
 
-    assert list(answer) == ["id", "object", "created_at", "deleted_at", "metadata", "identity"]
-    assert (answer["identity"], answer["deleted_at"]) == (ids.owner_of("acme", ""), None)
+    assert list(response) == ["id", "object", "created_at", "deleted_at", "metadata", "identity"]
+    assert (response["identity"], response["deleted_at"]) == (ids.owner_of("acme", ""), None)
 
 
-def test_the_order_is_ascending_unless_told(client: httpx.Client, made: list[str]) -> None:
+def test_the_order_is_ascending_by_default(client: httpx.Client, made: list[str]) -> None:
     assert listing(client) == listing(client, "order=asc") == made
     assert listing(client, "order=desc") == made[::-1]
 
@@ -100,7 +100,7 @@ def test_pages_join_to_the_whole_in_both_orders(
     assert seen == (made if order == "asc" else made[::-1])
 
 
-def test_a_page_has_20_unless_told_and_50_at_most(client: httpx.Client) -> None:
+def test_a_page_has_20_by_default_and_50_at_most(client: httpx.Client) -> None:
     for _ in range(51):
         client.post("/conversations").raise_for_status()
 
@@ -129,12 +129,12 @@ def test_a_page_has_20_unless_told_and_50_at_most(client: httpx.Client) -> None:
         ('team=red&metadata={"team":"blue"}', "team"),
     ],
 )
-def test_a_wrong_query_value_is_refused_by_name(
+def test_a_wrong_query_value_is_rejected_by_name(
     query: str, param: str, client: httpx.Client
 ) -> None:
-    answer = client.get(f"/conversations?{query}")
+    response = client.get(f"/conversations?{query}")
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    assert (response.status_code, error_of(response)["param"]) == (400, param)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ def test_a_misspelt_parameter_is_no_metadata(
 ) -> None:
     client.post(f"/conversations/{made[0]}", json={"metadata": {name: "5"}}).raise_for_status()
 
-    answer = client.get("/conversations", params={name: "5"})
+    response = client.get("/conversations", params={name: "5"})
 
-    error = error_of(answer)
-    assert (answer.status_code, error["code"], error["param"]) == (400, "unknown_parameter", name)
+    error = error_of(response)
+    assert (response.status_code, error["code"], error["param"]) == (400, "unknown_parameter", name)
     assert f"Did you mean '{meant}'?" in error["message"]
     assert listing(client, {"metadata": json.dumps({name: "5"})}) == [made[0]]
 
@@ -170,9 +170,9 @@ def test_a_plausible_name_is_metadata(name: str, client: httpx.Client) -> None:
 
 
 def test_an_unknown_cursor_is_not_found(client: httpx.Client, made: list[str]) -> None:
-    answer = client.get("/conversations", params={"after": "conv_none"})
+    response = client.get("/conversations", params={"after": "conv_none"})
 
-    assert (answer.status_code, error_of(answer)["param"]) == (404, "after")
+    assert (response.status_code, error_of(response)["param"]) == (404, "after")
     assert made
 
 
@@ -248,10 +248,10 @@ def test_what_is_left_when_the_rest_is_deleted_is_no_more(
 def test_an_update_merges_and_null_removes(client: httpx.Client, made: list[str]) -> None:
     path = f"/conversations/{made[0]}"
 
-    answer = client.post(path, json={"metadata": {"place": None, "gone": None, "new": "é"}})
+    response = client.post(path, json={"metadata": {"place": None, "gone": None, "new": "é"}})
 
-    assert answer.json()["metadata"] == {"team": "red", "new": "é"}
-    assert answer.json() == client.get(path).json()
+    assert response.json()["metadata"] == {"team": "red", "new": "é"}
+    assert response.json() == client.get(path).json()
 
 
 @pytest.mark.parametrize("metadata", [{}, None])
@@ -260,12 +260,12 @@ def test_an_update_of_nothing_changes_nothing(
 ) -> None:
     before = client.get(f"/conversations/{made[0]}").json()
 
-    answer = client.post(f"/conversations/{made[0]}", json={"metadata": metadata})
+    response = client.post(f"/conversations/{made[0]}", json={"metadata": metadata})
 
-    assert (answer.status_code, answer.json()) == (200, before)
+    assert (response.status_code, response.json()) == (200, before)
 
 
-def test_the_17th_pair_is_refused_whenever_it_comes(client: httpx.Client, made: list[str]) -> None:
+def test_the_17th_pair_is_rejected_whenever_it_comes(client: httpx.Client, made: list[str]) -> None:
     path = f"/conversations/{made[0]}"
     client.post(path, json={"metadata": {str(n): "" for n in range(14)}}).raise_for_status()
 
@@ -294,7 +294,7 @@ def test_a_wrong_update_changes_nothing(
 ) -> None:
     before = client.get(f"/conversations/{made[0]}").json()
 
-    answer = client.post(f"/conversations/{made[0]}", json=body)
+    response = client.post(f"/conversations/{made[0]}", json=body)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    assert (response.status_code, error_of(response)["param"]) == (400, param)
     assert client.get(f"/conversations/{made[0]}").json() == before

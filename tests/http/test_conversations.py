@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     "body", [b"", b"{}", b'{"items": null, "metadata": null}', b'{"items": [], "metadata": {}}']
 )
 def test_a_conversation_is_made_of_nothing(body: bytes, client: httpx.Client) -> None:
-    answer = client.post("/conversations", content=body)
+    response = client.post("/conversations", content=body)
 
-    made = answer.json()
-    assert answer.status_code == 200
+    made = response.json()
+    assert response.status_code == 200
     assert made["id"].startswith("conv_")
     assert abs(made["created_at"] - time.time()) < 60
     assert (made["object"], made["deleted_at"], made["metadata"]) == ("conversation", None, {})
@@ -62,9 +62,9 @@ def test_a_conversation_begins_with_the_items_it_is_given(client: httpx.Client) 
 def test_a_wrong_body_makes_no_conversation(
     body: object, param: str | None, client: httpx.Client
 ) -> None:
-    answer = client.post("/conversations", json=body)
+    response = client.post("/conversations", json=body)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    assert (response.status_code, error_of(response)["param"]) == (400, param)
 
 
 ROUTES = [
@@ -128,13 +128,13 @@ def test_end_users_of_one_account_are_strangers(
 
 
 def test_a_key_without_the_right_may_not_speak_for_end_users(client: httpx.Client) -> None:
-    answer = client.post("/conversations", headers={"X-On-Behalf-Of": "ann"})
+    response = client.post("/conversations", headers={"X-On-Behalf-Of": "ann"})
 
-    assert (answer.status_code, error_of(answer)["code"]) == (403, "delegation_not_allowed")
+    assert (response.status_code, error_of(response)["code"]) == (403, "delegation_not_allowed")
 
 
 @pytest.mark.parametrize("end_user", [b"", b"x" * 257, b"a\tb", b"\xe9"])
-def test_an_odd_end_user_is_refused_by_name(
+def test_an_odd_end_user_is_rejected_by_name(
     end_user: bytes, base_url: str, issue_key: IssueKey
 ) -> None:
     headers = {
@@ -142,18 +142,18 @@ def test_an_odd_end_user_is_refused_by_name(
         b"X-On-Behalf-Of": end_user,
     }
 
-    answer = httpx.post(f"{base_url}/conversations", headers=headers)
+    response = httpx.post(f"{base_url}/conversations", headers=headers)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "X-On-Behalf-Of")
+    assert (response.status_code, error_of(response)["param"]) == (400, "X-On-Behalf-Of")
 
 
 def test_two_end_users_are_not_one(base_url: str, issue_key: IssueKey) -> None:
     key = issue_key(may_delegate=True)
     headers = [("Authorization", f"Bearer {key}"), *[("X-On-Behalf-Of", "ann")] * 2]
 
-    answer = httpx.post(f"{base_url}/conversations", headers=headers)
+    response = httpx.post(f"{base_url}/conversations", headers=headers)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "X-On-Behalf-Of")
+    assert (response.status_code, error_of(response)["param"]) == (400, "X-On-Behalf-Of")
 
 
 @pytest.mark.parametrize(
@@ -171,19 +171,19 @@ def test_two_end_users_are_not_one(base_url: str, issue_key: IssueKey) -> None:
 def test_no_key_and_a_wrong_key_are_refused_alike(authorization: str | None, base_url: str) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
 
-    answer = httpx.post(f"{base_url}/conversations", headers=headers)
+    response = httpx.post(f"{base_url}/conversations", headers=headers)
 
-    assert answer.status_code == 401
-    assert error_of(answer) == {
-        "message": error_of(answer)["message"],
+    assert response.status_code == 401
+    assert error_of(response) == {
+        "message": error_of(response)["message"],
         "type": "authentication_error",
         "param": None,
         "code": "invalid_api_key",
     }
-    assert "lck_junk" not in answer.text
+    assert "lck_junk" not in response.text
 
 
-def test_an_expired_and_a_revoked_key_are_refused(
+def test_an_expired_and_a_revoked_key_are_rejected(
     base_url: str, issue_key: IssueKey, api_keys: ApiKeyRepository
 ) -> None:
     expired = issue_key("a", expires_at=int(time.time()) - 1)
@@ -191,8 +191,10 @@ def test_an_expired_and_a_revoked_key_are_refused(
     api_keys.revoke(next(key.key_id for key in api_keys.list_all() if key.account == "b"))
 
     for key in (expired, revoked):
-        answer = httpx.post(f"{base_url}/conversations", headers={"Authorization": f"Bearer {key}"})
-        assert error_of(answer)["code"] == "invalid_api_key"
+        response = httpx.post(
+            f"{base_url}/conversations", headers={"Authorization": f"Bearer {key}"}
+        )
+        assert error_of(response)["code"] == "invalid_api_key"
 
 
 def test_a_key_does_what_its_scopes_say(base_url: str, issue_key: IssueKey) -> None:
@@ -219,16 +221,16 @@ def test_a_key_does_what_its_scopes_say(base_url: str, issue_key: IssueKey) -> N
     ],
 )
 def test_an_unknown_route_is_not_found(method: str, path: str, stack: DevStack) -> None:
-    answer = httpx.request(method, f"{stack.url}{path}")
+    response = httpx.request(method, f"{stack.url}{path}")
 
-    assert (answer.status_code, error_of(answer)["code"]) == (404, "route_not_found")
+    assert (response.status_code, error_of(response)["code"]) == (404, "route_not_found")
 
 
 def test_a_form_is_told_by_its_content_type(client: httpx.Client, conversation: str) -> None:
-    answer = client.post(f"{conversation}/items", data={"items": "hello"})
+    response = client.post(f"{conversation}/items", data={"items": "hello"})
 
-    error = error_of(answer)
-    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_json", None)
+    error = error_of(response)
+    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_json", None)
     assert str(error["message"]).endswith(
         "Its Content-Type is 'application/x-www-form-urlencoded': send application/json."
     )
@@ -236,7 +238,7 @@ def test_a_form_is_told_by_its_content_type(client: httpx.Client, conversation: 
 
 def test_every_response_is_spaced_alike(client: httpx.Client, conversation: str) -> None:
     client.post(f"{conversation}/items", json={"items": [HELLO]}).raise_for_status()
-    answers = [
+    responses = [
         client.get("/conversations"),
         client.get(conversation),
         client.get(f"{conversation}/items"),
@@ -244,8 +246,10 @@ def test_every_response_is_spaced_alike(client: httpx.Client, conversation: str)
         client.delete(conversation),
     ]
 
-    for answer in answers:
-        assert answer.text == json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":"))
+    for response in responses:
+        assert response.text == json.dumps(
+            response.json(), ensure_ascii=False, separators=(",", ":")
+        )
 
 
 UNKNOWN_FIELDS = [
@@ -267,19 +271,19 @@ def test_an_unknown_field_of_a_body_is_rejected_with_the_nearest_name(
 ) -> None:
     method, suffix, body, name, hint = case
 
-    answer = client.request(method, conversation + suffix, json=body)
+    response = client.request(method, conversation + suffix, json=body)
 
-    error = error_of(answer)
-    assert (answer.status_code, error["code"], error["param"]) == (400, "unknown_parameter", name)
+    error = error_of(response)
+    assert (response.status_code, error["code"], error["param"]) == (400, "unknown_parameter", name)
     assert str(error["message"]).endswith(hint)
     assert client.get(f"{conversation}/items").json()["data"] == []
 
 
 def test_a_misspelt_field_of_a_create_makes_no_conversation(client: httpx.Client) -> None:
-    answer = client.post("/conversations", json={"itmes": [HELLO]})
+    response = client.post("/conversations", json={"itmes": [HELLO]})
 
-    assert answer.status_code == 400
-    assert error_of(answer)["message"] == (
+    assert response.status_code == 400
+    assert error_of(response)["message"] == (
         "\"itmes\" is not a parameter of this request. Did you mean 'items'?"
     )
     assert client.get("/conversations").json()["data"] == []

@@ -62,8 +62,8 @@ def browser(open_stack: DevStack) -> Iterator[httpx.Client]:
         yield browser
 
 
-def listed(answer: httpx.Response, name: str) -> set[str]:
-    return {value.strip().lower() for value in answer.headers.get(name, "").split(",")}
+def listed(response: httpx.Response, name: str) -> set[str]:
+    return {value.strip().lower() for value in response.headers.get(name, "").split(",")}
 
 
 def may_send(preflight: httpx.Response, origin: str, method: str, headers: set[str]) -> bool:
@@ -105,30 +105,30 @@ def test_a_page_of_another_origin_may_not_call(origin: str, open_stack: DevStack
 
 
 def test_a_preflight_needs_no_origin(open_stack: DevStack) -> None:
-    answer = httpx.options(open_stack.url + LIST)
+    response = httpx.options(open_stack.url + LIST)
 
-    assert answer.status_code == 204
-    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert response.status_code == 204
+    assert "Access-Control-Allow-Origin" not in response.headers
 
 
 @pytest.mark.parametrize("origin", [APP, PARTNER])
 def test_a_page_may_read_answers(origin: str, browser: httpx.Client) -> None:
-    answer = browser.post(LIST, json={"items": [HELLO]}, headers={"Origin": origin})
+    response = browser.post(LIST, json={"items": [HELLO]}, headers={"Origin": origin})
 
-    assert answer.status_code == 200
-    assert answer.headers["Access-Control-Allow-Origin"] == origin
-    assert answer.headers["Vary"] == "Origin"
-    exposed = listed(answer, "Access-Control-Expose-Headers")
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == origin
+    assert response.headers["Vary"] == "Origin"
+    exposed = listed(response, "Access-Control-Expose-Headers")
     assert exposed == {"x-request-id", "retry-after", "x-should-retry"}
 
 
 @pytest.mark.parametrize("origin", [STRANGER, None])
 def test_no_other_page_may_read_answers(origin: str | None, browser: httpx.Client) -> None:
-    answer = browser.get(LIST, headers={"Origin": origin} if origin else {})
+    response = browser.get(LIST, headers={"Origin": origin} if origin else {})
 
-    assert answer.status_code == 200
-    assert "Access-Control-Allow-Origin" not in answer.headers
-    assert answer.headers["Vary"] == "Origin"
+    assert response.status_code == 200
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert response.headers["Vary"] == "Origin"
 
 
 def refusals(stack: DevStack) -> dict[str, httpx.Response]:
@@ -153,11 +153,11 @@ def refusals(stack: DevStack) -> dict[str, httpx.Response]:
     }
 
 
-def test_a_page_may_read_refusals_also_those_of_the_gateway(open_stack: DevStack) -> None:
-    for code, answer in refusals(open_stack).items():
-        assert error_of(answer)["code"] == code
-        assert answer.headers["Access-Control-Allow-Origin"] in {APP, "*"}
-        assert "x-request-id" in listed(answer, "Access-Control-Expose-Headers")
+def test_a_page_may_read_errors_also_those_of_the_gateway(open_stack: DevStack) -> None:
+    for code, response in refusals(open_stack).items():
+        assert error_of(response)["code"] == code
+        assert response.headers["Access-Control-Allow-Origin"] in {APP, "*"}
+        assert "x-request-id" in listed(response, "Access-Control-Expose-Headers")
 
 
 @pytest.mark.usefixtures("running_stack")
@@ -165,11 +165,11 @@ def test_every_page_may_call_if_the_operator_says_so() -> None:
     with DevStack.start(parameters={"CorsOrigins": "*"}) as stack:
         stack.reset()
         preflight = ask_before(stack.url + LIST, STRANGER, "POST")
-        answer = httpx.get(stack.url + LIST, headers={"Origin": STRANGER, **key(stack)})
+        response = httpx.get(stack.url + LIST, headers={"Origin": STRANGER, **key(stack)})
 
     assert may_send(preflight, STRANGER, "POST", SENT)
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert "Vary" not in answer.headers
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Vary" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,6 @@ def test_origins_are_accepted_as_browsers_send_them(given: str) -> None:
         "https://a.example,",
     ],
 )
-def test_what_no_browser_sends_is_refused_as_an_origin(given: str) -> None:
+def test_what_no_browser_sends_is_rejected_as_an_origin(given: str) -> None:
     with pytest.raises(TemplateError, match=r"CorsOrigins .* as browsers send them"):
         Template(parameters={"CorsOrigins": given})

@@ -35,10 +35,10 @@ def ids_left(client: httpx.Client, conversation: str, **query: str) -> list[str]
 def test_one_item_is_deleted_and_the_conversation_answered(
     place: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    answer = client.delete(f"{conversation}/items/{ids[place]}")
+    response = client.delete(f"{conversation}/items/{ids[place]}")
 
-    assert answer.status_code == 200
-    assert answer.json() == client.get(conversation).json()
+    assert response.status_code == 200
+    assert response.json() == client.get(conversation).json()
     assert client.get(f"{conversation}/items/{ids[place]}").status_code == 404
     assert ids_left(client, conversation) == [*ids[:place], *ids[place + 1 :]]
 
@@ -46,10 +46,10 @@ def test_one_item_is_deleted_and_the_conversation_answered(
 def test_many_items_are_deleted_and_the_conversation_answered(
     client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    answer = delete(client, conversation, [ids[4], ids[0], ids[1]])
+    response = delete(client, conversation, [ids[4], ids[0], ids[1]])
 
-    assert answer.status_code == 200
-    assert answer.json() == client.get(conversation).json()
+    assert response.status_code == 200
+    assert response.json() == client.get(conversation).json()
     assert ids_left(client, conversation) == [ids[2], ids[3], ids[5]]
 
 
@@ -69,11 +69,11 @@ def test_up_to_100_items_go_in_one_request(
 def test_an_unknown_id_is_named_and_nothing_deleted(
     client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    answer = delete(client, conversation, [ids[0], ids[1], "nope", ids[2]])
+    response = delete(client, conversation, [ids[0], ids[1], "nope", ids[2]])
 
-    assert (answer.status_code, error_of(answer)["code"]) == (404, "item_not_found")
-    assert error_of(answer)["param"] == "item_ids[2]"
-    assert "'nope'" in error_of(answer)["message"]
+    assert (response.status_code, error_of(response)["code"]) == (404, "item_not_found")
+    assert error_of(response)["param"] == "item_ids[2]"
+    assert "'nope'" in error_of(response)["message"]
     assert ids_left(client, conversation) == ids
 
 
@@ -97,10 +97,10 @@ def test_of_any_number_none_is_deleted_if_one_is_gone(
     client.delete(f"{conversation}/items/{ids[count // 2]}").raise_for_status()
     left = ids_left(client, conversation)
 
-    answer = delete(client, conversation, ids[:count])
+    response = delete(client, conversation, ids[:count])
 
-    assert (answer.status_code, error_of(answer)["code"]) == (404, "item_not_found")
-    assert error_of(answer)["param"] == f"item_ids[{count // 2}]"
+    assert (response.status_code, error_of(response)["code"]) == (404, "item_not_found")
+    assert error_of(response)["param"] == f"item_ids[{count // 2}]"
     assert ids_left(client, conversation) == left
 
 
@@ -232,28 +232,28 @@ def test_a_reference_is_deleted_by_its_cursor_and_alone(
     ],
     ids=str,
 )
-def test_a_wrong_list_of_ids_is_refused_by_the_path_of_its_fault(
+def test_a_wrong_list_of_ids_is_rejected_by_the_path_of_its_fault(
     body: Json, param: str | None, client: httpx.Client, conversation: str
 ) -> None:
-    answer = client.request("DELETE", f"{conversation}/items", json=body)
+    response = client.request("DELETE", f"{conversation}/items", json=body)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    assert (response.status_code, error_of(response)["param"]) == (400, param)
 
 
-def test_no_body_is_refused(client: httpx.Client, conversation: str, ids: list[str]) -> None:
-    answer = client.delete(f"{conversation}/items")
+def test_no_body_is_rejected(client: httpx.Client, conversation: str, ids: list[str]) -> None:
+    response = client.delete(f"{conversation}/items")
 
-    assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_json")
+    assert (response.status_code, error_of(response)["code"]) == (400, "invalid_json")
     assert ids_left(client, conversation) == ids
 
 
 def test_a_deleted_conversation_is_answered_so(client: httpx.Client, conversation: str) -> None:
     conversation_id = conversation.rpartition("/")[2]
 
-    answer = client.delete(conversation)
+    response = client.delete(conversation)
 
-    assert answer.status_code == 200
-    assert answer.json() == {
+    assert response.status_code == 200
+    assert response.json() == {
         "id": conversation_id,
         "object": "conversation.deleted",
         "deleted": True,

@@ -127,7 +127,7 @@ def refused(sdk: OpenAI, wrong: Wrong, names: dict[str, str]) -> openai.APIStatu
     return caught.value
 
 
-def assert_told(error: openai.APIStatusError, code: str) -> None:
+def assert_raised(error: openai.APIStatusError, code: str) -> None:
     """The error is the table's, dressed as the SDK expects it."""
     answer = error.response
     assert error.status_code in ERRORS[code].statuses
@@ -160,7 +160,7 @@ def test_a_wrong_request_is_told_what_is_wrong(
 ) -> None:
     error = refused(sdk, wrong, names)
 
-    assert_told(error, wrong.code)
+    assert_raised(error, wrong.code)
     assert error.param == wrong.param
 
 
@@ -182,7 +182,7 @@ def test_what_aws_does_to_the_service_is_told(
     error = refused(sdk, Wrong(code, body=items(), headers=headers), names)
     faults.before()
 
-    assert_told(error, code)
+    assert_raised(error, code)
 
 
 def client_of(stack: DevStack, function: str) -> Any:
@@ -224,7 +224,7 @@ def test_the_throttle_lets_the_burst_in_and_then_its_rate(
         made = sdk.conversations.create()
         refused(sdk, wrong, {})
 
-    assert_told(error, "rate_limit_exceeded")
+    assert_raised(error, "rate_limit_exceeded")
     assert made.id
 
 
@@ -236,7 +236,7 @@ def test_a_function_that_crashes_is_told(
 
     error = refused(sdk, wrong, {})
 
-    assert_told(error, "server_error")
+    assert_raised(error, "server_error")
     assert error.status_code == 502
 
 
@@ -262,7 +262,7 @@ def test_what_the_template_has_no_words_for_is_told(
     with OpenAI(api_key=key, base_url=url, max_retries=0) as sdk:
         error = refused(sdk, Wrong("request_refused", "get", "/conversations"), {})
 
-    assert_told(error, "request_refused")
+    assert_raised(error, "request_refused")
 
 
 def test_every_error_is_provoked() -> None:

@@ -30,12 +30,16 @@ def reads(stack: DevStack) -> Iterator[Faults]:
 def read() -> tuple[int, Any, Any]:
     event = sample("api")
     event |= {"httpMethod": "GET", "path": "/api/v1/llm/conversations/conv_abc123", "body": None}
-    answer = api.lambda_handler(event, CONTEXT)
-    return answer["statusCode"], answer["multiValueHeaders"], json.loads(answer["body"])["error"]
+    response = api.lambda_handler(event, CONTEXT)
+    return (
+        response["statusCode"],
+        response["multiValueHeaders"],
+        json.loads(response["body"])["error"],
+    )
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "SlowDown"])
-def test_throttling_is_told_as_overload(code: str, reads: Faults) -> None:
+def test_throttling_is_returned_as_overload(code: str, reads: Faults) -> None:
     reads.before(*[refusal(code)] * 3)
 
     status, headers, error = read()
@@ -68,7 +72,7 @@ def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(
 
 
 @pytest.mark.parametrize("fault", connection_errors(), ids=lambda fault: type(fault).__name__)
-def test_a_write_that_finds_no_connection_is_tried_like_one_whose_answer_is_lost(
+def test_a_write_that_finds_no_connection_is_tried_like_one_whose_response_is_lost(
     fault: Any, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.05)
@@ -76,11 +80,11 @@ def test_a_write_that_finds_no_connection_is_tried_like_one_whose_answer_is_lost
     with stack.engine.lock:
         writes = Faults(api.dynamodb(), "TransactWriteItems")
         writes.before(*[fault] * 1000)
-        answer = api.lambda_handler(sample("api"), CONTEXT)
+        response = api.lambda_handler(sample("api"), CONTEXT)
     api.dynamodb.cache_clear()
 
-    assert answer["statusCode"] == HTTPStatus.SERVICE_UNAVAILABLE
-    assert answer["multiValueHeaders"]["Retry-After"] == ["1"]
+    assert response["statusCode"] == HTTPStatus.SERVICE_UNAVAILABLE
+    assert response["multiValueHeaders"]["Retry-After"] == ["1"]
     assert len(writes.calls) > 1
 
 
@@ -90,19 +94,19 @@ def test_a_header_under_two_spellings_is_given_twice(name: str, stack: DevStack)
     event["multiValueHeaders"] |= {name: ["ann"], name.lower(): ["bob"]}
 
     with stack.engine.lock:
-        answer = api.lambda_handler(event, CONTEXT)
+        response = api.lambda_handler(event, CONTEXT)
 
-    error = json.loads(answer["body"])["error"]
-    assert (answer["statusCode"], error["param"]) == (HTTPStatus.BAD_REQUEST, name)
+    error = json.loads(response["body"])["error"]
+    assert (response["statusCode"], error["param"]) == (HTTPStatus.BAD_REQUEST, name)
     assert "given once" in error["message"]
 
 
 def test_text_that_is_no_unicode_is_no_json(stack: DevStack) -> None:
     with stack.engine.lock:
-        answer = api.lambda_handler(sample("api") | {"body": '"\ud800"'}, CONTEXT)
+        response = api.lambda_handler(sample("api") | {"body": '"\ud800"'}, CONTEXT)
 
-    assert answer["statusCode"] == HTTPStatus.BAD_REQUEST
-    assert json.loads(answer["body"])["error"]["code"] == "invalid_json"
+    assert response["statusCode"] == HTTPStatus.BAD_REQUEST
+    assert json.loads(response["body"])["error"]["code"] == "invalid_json"
 
 
 def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
@@ -128,11 +132,11 @@ def test_the_log_holds_neither_content_nor_key(
     event = sample("api")
     with stack.engine.lock:
         Faults(api.dynamodb(), "TransactWriteItems").before(fault)
-        answer = api.lambda_handler(event, CONTEXT)
+        response = api.lambda_handler(event, CONTEXT)
     api.dynamodb.cache_clear()
 
     logged = str([vars(record) for record in caplog.records])
-    assert answer["statusCode"] == (500 if fault else 404)
+    assert response["statusCode"] == (500 if fault else 404)
     assert event["requestContext"]["requestId"] in logged
     assert "weather" not in logged
     assert event["headers"]["Authorization"].partition(" ")[2] not in logged

@@ -51,7 +51,7 @@ def test_the_same_key_and_body_are_answered_as_the_first_time(
     assert count_items(client, conversation) == 3
 
 
-def test_the_answer_is_the_same_when_items_were_deleted_in_between(
+def test_the_response_is_the_same_when_items_were_deleted_in_between(
     client: httpx.Client, conversation: str
 ) -> None:
     first = append(client, conversation, BATCH, KEY)
@@ -62,7 +62,7 @@ def test_the_answer_is_the_same_when_items_were_deleted_in_between(
     assert count_items(client, conversation) == 1
 
 
-def test_the_answer_is_the_same_behind_many_other_appends(
+def test_the_response_is_the_same_behind_many_other_appends(
     client: httpx.Client, conversation: str
 ) -> None:
     first = append(client, conversation, BATCH, KEY)
@@ -73,16 +73,16 @@ def test_the_answer_is_the_same_behind_many_other_appends(
     assert count_items(client, conversation) == 9
 
 
-def test_a_key_with_another_body_is_refused_and_not_to_be_sent_again(
+def test_a_key_with_another_body_is_rejected_and_not_to_be_sent_again(
     client: httpx.Client, conversation: str
 ) -> None:
     append(client, conversation, BATCH, KEY).raise_for_status()
 
-    answer = append(client, conversation, OTHER, KEY)
+    response = append(client, conversation, OTHER, KEY)
 
-    assert (answer.status_code, answer.headers["x-should-retry"]) == (422, "false")
-    assert error_of(answer) == {
-        "message": error_of(answer)["message"],
+    assert (response.status_code, response.headers["x-should-retry"]) == (422, "false")
+    assert error_of(response) == {
+        "message": error_of(response)["message"],
         "type": "idempotency_error",
         "param": "Idempotency-Key",
         "code": "idempotency_key_reused",
@@ -90,39 +90,41 @@ def test_a_key_with_another_body_is_refused_and_not_to_be_sent_again(
     assert count_items(client, conversation) == 3
 
 
-def test_a_refused_batch_does_not_use_up_its_key(client: httpx.Client, conversation: str) -> None:
+def test_a_rejected_batch_does_not_use_up_its_key(client: httpx.Client, conversation: str) -> None:
     append(client, conversation, BATCH).raise_for_status()
 
     refused = append(client, conversation, BATCH, KEY)
-    answer = append(client, conversation, OTHER, KEY)
+    response = append(client, conversation, OTHER, KEY)
 
     assert error_of(refused)["code"] == "item_already_in_conversation"
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("key", [b"", b"x" * 256, b"a\tb", b"\xe9"])
-def test_an_odd_key_is_refused_by_name(key: bytes, client: httpx.Client, conversation: str) -> None:
+def test_an_odd_key_is_rejected_by_name(
+    key: bytes, client: httpx.Client, conversation: str
+) -> None:
     headers = [(b"Idempotency-Key", key)]
-    answer = client.post(f"{conversation}/items", json=BATCH, headers=headers)
+    response = client.post(f"{conversation}/items", json=BATCH, headers=headers)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "Idempotency-Key")
+    assert (response.status_code, error_of(response)["param"]) == (400, "Idempotency-Key")
     assert count_items(client, conversation) == 0
 
 
-def test_two_keys_are_refused(client: httpx.Client, conversation: str) -> None:
+def test_two_keys_are_rejected(client: httpx.Client, conversation: str) -> None:
     headers = [("Idempotency-Key", "one"), ("idempotency-key", "two")]
-    answer = client.post(f"{conversation}/items", json=BATCH, headers=headers)
+    response = client.post(f"{conversation}/items", json=BATCH, headers=headers)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "Idempotency-Key")
+    assert (response.status_code, error_of(response)["param"]) == (400, "Idempotency-Key")
     assert count_items(client, conversation) == 0
 
 
 def test_a_key_of_255_characters_is_taken(client: httpx.Client, conversation: str) -> None:
     key = {"Idempotency-Key": "x" * 255}
 
-    answers = [append(client, conversation, BATCH, key).content for _ in range(2)]
+    responses = [append(client, conversation, BATCH, key).content for _ in range(2)]
 
-    assert answers[0] == answers[1]
+    assert responses[0] == responses[1]
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(DAY - 60, 1), (DAY + 60, 2)])
@@ -194,12 +196,12 @@ def test_a_create_is_answered_as_the_first_time_whatever_came_after(client: http
     assert first.content == again.content == late.content
 
 
-def test_a_create_with_a_used_key_and_another_body_is_refused(client: httpx.Client) -> None:
+def test_a_create_with_a_used_key_and_another_body_is_rejected(client: httpx.Client) -> None:
     client.post("/conversations", headers=KEY).raise_for_status()
 
-    answer = client.post("/conversations", json=OTHER, headers=KEY)
+    response = client.post("/conversations", json=OTHER, headers=KEY)
 
-    assert (answer.status_code, error_of(answer)["code"]) == (422, "idempotency_key_reused")
+    assert (response.status_code, error_of(response)["code"]) == (422, "idempotency_key_reused")
     assert len(client.get("/conversations").json()["data"]) == 1
 
 
@@ -227,7 +229,7 @@ def test_a_retry_that_is_marked_is_answered_as_the_first_time(
     first = append(client, conversation, OTHER, retried(0))
     again = [append(client, conversation, OTHER, retried(count)) for count in (1, 2)]
 
-    assert [answer.content for answer in again] == [first.content] * 2
+    assert [response.content for response in again] == [first.content] * 2
     assert count_items(client, conversation) == 1
 
 

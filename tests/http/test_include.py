@@ -142,9 +142,9 @@ def test_nothing_is_missing_unless_something_is_asked_for(client: httpx.Client, 
 def test_what_is_asked_for_is_shown_and_the_like_left_out(
     value: str, client: httpx.Client, items: str
 ) -> None:
-    answer = client.post(items, json={"items": ALL, "include": [value]})
+    response = client.post(items, json={"items": ALL, "include": [value]})
 
-    assert answer.json()["data"] == only(value)
+    assert response.json()["data"] == only(value)
     assert shown(client, items, f"include={value}") == only(value)
     assert shown(client, items, "") == ALL
 
@@ -174,29 +174,29 @@ def test_several_values_are_asked_for_in_any_spelling(
 def test_body_and_query_ask_together(client: httpx.Client, items: str) -> None:
     body = {"items": ALL, "include": ["file_search_call.results"]}
 
-    answer = client.post(f"{items}?include[]=web_search_call.results", json=body)
+    response = client.post(f"{items}?include[]=web_search_call.results", json=body)
 
-    assert answer.json()["data"] == only("file_search_call.results", "web_search_call.results")
+    assert response.json()["data"] == only("file_search_call.results", "web_search_call.results")
 
 
 @pytest.mark.parametrize("nothing", [None, []])
 def test_to_ask_for_nothing_is_not_to_ask(
     nothing: object, client: httpx.Client, items: str
 ) -> None:
-    answer = client.post(items, json={"items": ALL, "include": nothing})
+    response = client.post(items, json={"items": ALL, "include": nothing})
 
-    assert answer.json()["data"] == ALL
+    assert response.json()["data"] == ALL
 
 
 def test_a_repetition_is_shown_as_it_asks(client: httpx.Client, items: str) -> None:
     query, headers = "include=file_search_call.results", {"Idempotency-Key": "k"}
 
-    answers = [
+    responses = [
         client.post(f"{items}?{query}", json={"items": ALL}, headers=headers) for _ in range(2)
     ]
 
-    assert answers[0].json() == answers[1].json()
-    assert answers[0].json()["data"] == only("file_search_call.results")
+    assert responses[0].json() == responses[1].json()
+    assert responses[0].json()["data"] == only("file_search_call.results")
 
 
 @pytest.mark.parametrize("query", ["include=", "include[]=", "include=,", "include=&include[]="])
@@ -229,30 +229,30 @@ def test_mka1_passes_over_what_has_no_meaning(
 
 @pytest.mark.parametrize("name", ["include", "include[]"])
 @pytest.mark.parametrize("unknown", [UNKNOWN, f"file_search_call.results,{UNKNOWN}"])
-def test_openai_refuses_an_unknown_value_by_its_name(
+def test_openai_rejects_an_unknown_value_by_its_name(
     unknown: str, name: str, client: httpx.Client, openais: str
 ) -> None:
     query = {name: unknown}
 
-    for answer in (
+    for response in (
         client.get(openais, params=query),
         client.get(f"{openais}/msg_1", params=query),
         client.post(openais, params=query, json={"items": ALL}),
     ):
-        assert (answer.status_code, error_of(answer)["param"]) == (400, name)
-        assert error_of(answer)["code"] == "invalid_value"
-        assert f'got "{UNKNOWN}"' in error_of(answer)["message"]
+        assert (response.status_code, error_of(response)["param"]) == (400, name)
+        assert error_of(response)["code"] == "invalid_value"
+        assert f'got "{UNKNOWN}"' in error_of(response)["message"]
     assert client.get(openais).json()["data"] == []
 
 
-def test_openai_refuses_an_unknown_value_in_the_body_by_its_place(
+def test_openai_rejects_an_unknown_value_in_the_body_by_its_place(
     client: httpx.Client, openais: str
 ) -> None:
     body = {"items": ALL, "include": ["file_search_call.results", UNKNOWN]}
 
-    answer = client.post(openais, json=body)
+    response = client.post(openais, json=body)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "include[1]")
+    assert (response.status_code, error_of(response)["param"]) == (400, "include[1]")
     assert client.get(openais).json()["data"] == []
 
 
@@ -261,6 +261,8 @@ def test_text_content_has_no_parts_to_leave_anything_out_of(
 ) -> None:
     message = {"type": "message", "id": "m", "role": "user", "content": "Hello"}
 
-    answer = client.post(mka1s, json={"items": [message], "include": ["file_search_call.results"]})
+    response = client.post(
+        mka1s, json={"items": [message], "include": ["file_search_call.results"]}
+    )
 
-    assert answer.json()["data"] == [message]
+    assert response.json()["data"] == [message]

@@ -106,9 +106,9 @@ def test_there_is_a_sample_for_every_route() -> None:
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_the_owner_succeeds(route: Route, ann: httpx.Client, hers: str) -> None:
-    answer = ask(ann, route, hers)
+    response = ask(ann, route, hers)
 
-    assert (answer.status_code, len(answer.headers["x-request-id"])) == (200, 36)
+    assert (response.status_code, len(response.headers["x-request-id"])) == (200, 36)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_a_stranger_finds_nothing_and_changes_nothing(
 ) -> None:
     before = rows_of(stack, hers)
 
-    answer = ask(callers[stranger], route, hers)
+    response = ask(callers[stranger], route, hers)
 
-    assert_shows_nothing(answer, route, ask(callers[stranger], route, "conv_none"), hers)
+    assert_shows_nothing(response, route, ask(callers[stranger], route, "conv_none"), hers)
     assert rows_of(stack, hers) == before
     assert len(before) == 3
 
@@ -132,33 +132,33 @@ def test_a_stranger_finds_nothing_and_changes_nothing(
 def test_a_deleted_conversation_is_gone_at_once(route: Route, ann: httpx.Client, hers: str) -> None:
     ann.delete(f"{MKA1.prefix}/conversations/{hers}").raise_for_status()
 
-    answer = ask(ann, route, hers)
+    response = ask(ann, route, hers)
 
-    assert_shows_nothing(answer, route, ask(ann, route, "conv_none"), hers)
+    assert_shows_nothing(response, route, ask(ann, route, "conv_none"), hers)
 
 
 def assert_shows_nothing(
-    answer: httpx.Response, route: Route, missing: httpx.Response, conversation_id: str
+    response: httpx.Response, route: Route, missing: httpx.Response, conversation_id: str
 ) -> None:
     """What a route says of a conversation that is not the caller's, as of a *missing* one."""
-    assert PRIVATE not in answer.text
+    assert PRIVATE not in response.text
     if not route.path.endswith(CONVERSATIONS):
-        assert (answer.status_code, error_of(answer)["code"]) == (404, "conversation_not_found")
-        assert answer.text == missing.text.replace("conv_none", conversation_id)
+        assert (response.status_code, error_of(response)["code"]) == (404, "conversation_not_found")
+        assert response.text == missing.text.replace("conv_none", conversation_id)
     elif route.method == "GET":
-        assert (answer.status_code, answer.json()["data"]) == (200, [])
+        assert (response.status_code, response.json()["data"]) == (200, [])
     else:
-        assert (answer.status_code, answer.json()["metadata"]) == (200, {})
-        assert answer.json()["id"] != conversation_id
+        assert (response.status_code, response.json()["metadata"]) == (200, {})
+        assert response.json()["id"] != conversation_id
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_a_stranger_cannot_page_from_anothers_cursor(
     prefix: str, callers: dict[str, httpx.Client], hers: str
 ) -> None:
-    answer = callers["another end user"].get(f"{prefix}{CONVERSATIONS}", params={"after": hers})
+    response = callers["another end user"].get(f"{prefix}{CONVERSATIONS}", params={"after": hers})
 
-    assert (answer.status_code, error_of(answer)["param"]) == (404, "after")
+    assert (response.status_code, error_of(response)["param"]) == (404, "after")
 
 
 def test_end_users_are_told_apart_by_every_character(base_url: str, issue_key: IssueKey) -> None:

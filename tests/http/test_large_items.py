@@ -72,11 +72,11 @@ def test_20_items_with_5_mb_of_images_come_back_equal(
 ) -> None:
     batch = [image(250_000, seed) for seed in range(20)]
 
-    answer = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
+    response = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
     page = client.get(f"{conversation}/items").json()
 
-    assert [item["content"] for item in answer] == [item["content"] for item in batch]
-    assert (page["data"], page["has_more"]) == (answer, False)
+    assert [item["content"] for item in response] == [item["content"] for item in batch]
+    assert (page["data"], page["has_more"]) == (response, False)
     assert count_objects(stack) == 1
 
 
@@ -86,10 +86,10 @@ def test_an_item_on_either_side_of_a_threshold_comes_back_equal(
 ) -> None:
     item = image(size, seed=size)
 
-    [answer] = client.post(f"{conversation}/items", json={"items": [item]}).json()["data"]
+    [response] = client.post(f"{conversation}/items", json={"items": [item]}).json()["data"]
 
-    assert answer == {"id": answer["id"], **item}
-    assert client.get(f"{conversation}/items/{answer['id']}").json() == answer
+    assert response == {"id": response["id"], **item}
+    assert client.get(f"{conversation}/items/{response['id']}").json() == response
 
 
 def test_one_item_over_the_limit_stores_nothing_of_its_batch(
@@ -100,9 +100,9 @@ def test_one_item_over_the_limit_stores_nothing_of_its_batch(
     items = [image(100_000, seed=1), HELLO, {**HELLO, "x": "numbers"}]
     body = json.dumps({"items": items}).replace('"numbers"', f"[{numbers}]")
 
-    answer = client.post(f"{conversation}/items", content=body)
+    response = client.post(f"{conversation}/items", content=body)
 
-    assert (answer.status_code, error_of(answer)["param"]) == (413, "items[2]")
+    assert (response.status_code, error_of(response)["param"]) == (413, "items[2]")
     assert client.get(f"{conversation}/items").json()["data"] == []
     assert count_objects(stack) == 0
 
@@ -165,17 +165,17 @@ def test_items_of_a_large_batch_are_read_by_their_range(
     data = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
 
     with counting_bytes(stack) as fetched:
-        answer = client.get(f"{conversation}/items{path.format(id=data[9]['id'])}").json()
+        response = client.get(f"{conversation}/items{path.format(id=data[9]['id'])}").json()
 
     assert sum(fetched) == sum(len(zlib.compress(line(batch[place]))) for place in places)
-    found = answer.get("data", [answer])
+    found = response.get("data", [response])
     assert sorted(item["id"] for item in found) == [data[place]["id"] for place in places]
 
 
 def test_a_repetition_leaves_no_second_object(
     client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
-    answers = [
+    responses = [
         client.post(
             f"{conversation}/items",
             json={"items": [image(100_000, seed=1)]},
@@ -184,7 +184,7 @@ def test_a_repetition_leaves_no_second_object(
         for _ in range(2)
     ]
 
-    assert answers[0].content == answers[1].content
+    assert responses[0].content == responses[1].content
     assert count_objects(stack) == 1
 
 

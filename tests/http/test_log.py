@@ -13,7 +13,7 @@ import pytest
 
 from conversations import ids
 from conversations.storage import backoff
-from tests.support.fault_injection import CANCELED, Faults, lost_answer, refusal
+from tests.support.fault_injection import CANCELED, Faults, lost_response, refusal
 from tests.support.http_helpers import HELLO, LARGE, OWNER, Json
 from tests.support.log_lines import Log, module_of, reading_log
 from tests.support.paths import ROOT
@@ -80,23 +80,23 @@ def test_a_line_has_the_time_by_which_lambda_files_it(
 def test_a_request_leaves_one_line(
     log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
-    answer = client.post(f"{conversation}/items", json=BATCH)
+    response = client.post(f"{conversation}/items", json=BATCH)
 
     [_, line] = log.lines("request")
-    sent = answer.request.content
+    sent = response.request.content
     assert (
         line.items()
         >= {
             "level": "INFO",
             "service": stack.template.name("ApiFunction").removesuffix("-ApiFunction"),
-            "request_id": answer.headers["x-request-id"],
+            "request_id": response.headers["x-request-id"],
             "owner": OWNER,
             "conversation_id": conversation.rpartition("/")[2],
             "route": "POST /api/v1/llm/conversations/{conversation_id}/items",
             "status": 200,
             "items": 2,
             "body_bytes": len(sent),
-            "answer_bytes": len(answer.content),
+            "answer_bytes": len(response.content),
             "retries": 0,
         }.items()
     )
@@ -134,15 +134,15 @@ def test_a_line_is_a_metric_as_cloudwatch_reads_it(
         ("DELETE", "/{id}", None, 0),
     ],
 )
-def test_a_line_counts_what_the_answer_is_about(  # noqa: PLR0913, PLR0917 - a table's columns
+def test_a_line_counts_what_the_response_is_about(  # noqa: PLR0913, PLR0917 - a table's columns
     log: Log, client: httpx.Client, method: str, path: str, body: Json | None, items: int
 ) -> None:
     made = client.post("/conversations", json={"items": [{**HELLO, "id": "mine"}, HELLO, LARGE]})
 
-    answer = client.request(method, f"/conversations{path}".format(**made.json()), json=body)
+    response = client.request(method, f"/conversations{path}".format(**made.json()), json=body)
 
     line = log.lines("request")[-1]
-    assert (answer.status_code, line["items"], line["owner"]) == (200, items, OWNER)
+    assert (response.status_code, line["items"], line["owner"]) == (200, items, OWNER)
     assert ("_aws" in line) == (body == BATCH)
 
 
@@ -152,7 +152,7 @@ def test_a_new_conversation_is_named(log: Log, client: httpx.Client) -> None:
     assert log.lines("request")[-1]["conversation_id"] == made["id"]
 
 
-def test_a_refusal_is_told_by_its_code(log: Log, client: httpx.Client, conversation: str) -> None:
+def test_a_error_is_told_by_its_code(log: Log, client: httpx.Client, conversation: str) -> None:
     client.post(f"{conversation}/items", json={"items": []})
 
     line = log.lines("request")[-1]
@@ -224,9 +224,9 @@ def test_a_throttled_read_is_counted(
 ) -> None:
     with faults(stack, "BatchGetItem") as reads:
         reads.before(refusal("ThrottlingException"))
-        answer = client.get(conversation)
+        response = client.get(conversation)
 
-    assert answer.status_code == 503
+    assert response.status_code == 503
     assert told(log) == {"Throttles": 1, "FailedRequests": 1}
     assert log.lines("request")[-1]["code"] == "overloaded"
 
@@ -250,16 +250,16 @@ def test_a_throttled_look_for_what_may_be_on_its_way_is_counted(
 ) -> None:
     with faults(stack, "TransactGetItems") as reads:
         reads.before(refusal("ThrottlingException"))
-        answer = client.get(f"{conversation}/items/missing")
+        response = client.get(f"{conversation}/items/missing")
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
     assert told(log) == {"Throttles": 1}
 
 
 def test_what_boto3_sends_again_by_itself_is_counted(
     log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
-    failures = iter([lost_answer()])
+    failures = iter([lost_response()])
 
     def fail(**_: object) -> None:
         for failure in failures:
@@ -268,9 +268,9 @@ def test_what_boto3_sends_again_by_itself_is_counted(
     with faults(stack, "BatchGetItem"):
         events = module_of(stack, "ApiFunction").dynamodb().meta.events
         events.register_first("before-send.dynamodb", fail)
-        answer = client.get(conversation)
+        response = client.get(conversation)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert log.lines("request")[-1]["retries"] == 1
 
 
@@ -286,16 +286,16 @@ def test_a_key_leaves_a_line_when_it_is_judged(
     assert refused["RejectedKeys"] == 1
 
 
-def test_an_authorizer_that_fails_is_told_from_a_key_that_is_refused(
+def test_an_authorizer_that_fails_is_told_from_a_key_that_is_rejected(
     log: Log, client: httpx.Client, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_KEYS_TABLE", "none")
     module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
 
-    answer = client.get("/conversations")
+    response = client.get("/conversations")
 
     module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
-    assert answer.status_code == 500
+    assert response.status_code == 500
     [failed] = log.lines("key not judged")
     assert (failed["error"], failed["AuthorizerErrors"]) == ("ResourceNotFoundException", 1)
     assert not log.lines("key refused")

@@ -55,8 +55,8 @@ def test_head_knows_no_conversation_of_another(
     assert (head.status_code, shown(head)) == (got.status_code, shown(got))
 
 
-def shown(answer: httpx.Response) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name not in OF_ITS_OWN}
+def shown(response: httpx.Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name not in OF_ITS_OWN}
 
 
 @pytest.mark.parametrize(("scope", "status"), [("read", 200), ("write", 403)])
@@ -65,24 +65,24 @@ def test_head_asks_for_the_scope_of_get(
 ) -> None:
     key = issue_key(scopes=frozenset({scope}))  # type: ignore[arg-type] # from a table
 
-    answer = httpx.head(f"{base_url}/conversations", headers={"Authorization": f"Bearer {key}"})
+    response = httpx.head(f"{base_url}/conversations", headers={"Authorization": f"Bearer {key}"})
 
-    assert answer.status_code == status
+    assert response.status_code == status
 
 
-def test_head_of_what_cannot_be_got_is_refused_without_a_body(client: httpx.Client) -> None:
-    answer = client.head("/nowhere")
+def test_head_of_what_cannot_be_got_is_rejected_without_a_body(client: httpx.Client) -> None:
+    response = client.head("/nowhere")
 
-    assert (answer.status_code, answer.content) == (404, b"")
-    assert answer.headers["x-request-id"]
+    assert (response.status_code, response.content) == (404, b"")
+    assert response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("path", HEADS)
 def test_no_page_of_another_origin_may_call_by_default(path: str, stack: DevStack) -> None:
-    answer = httpx.options(url(stack, path, "conv_abc123"), headers=PAGE)
+    response = httpx.options(url(stack, path, "conv_abc123"), headers=PAGE)
 
-    assert (answer.status_code, error_of(answer)["code"]) == (404, "route_not_found")
-    assert not allowances(answer)
+    assert (response.status_code, error_of(response)["code"]) == (404, "route_not_found")
+    assert not allowances(response)
 
 
 def test_answers_say_nothing_of_pages_by_default(client: httpx.Client, base_url: str) -> None:
@@ -93,5 +93,7 @@ def test_answers_say_nothing_of_pages_by_default(client: httpx.Client, base_url:
     assert not allowances(success) + allowances(refusal)
 
 
-def allowances(answer: httpx.Response) -> list[str]:
-    return [name for name in answer.headers if name.startswith("access-control") or name == "vary"]
+def allowances(response: httpx.Response) -> list[str]:
+    return [
+        name for name in response.headers if name.startswith("access-control") or name == "vary"
+    ]

@@ -53,13 +53,13 @@ def ids(client: httpx.Client, conversation: str) -> list[str]:
     return [item["id"] for page in pages for item in page]
 
 
-def typed(model: type[BaseModel], answer: httpx.Response) -> Any:
+def typed(model: type[BaseModel], response: httpx.Response) -> Any:
     """The answer as it is, once openai's type took it as it is."""
-    model.model_validate(answer.json(), strict=True)
-    return answer.json()
+    model.model_validate(response.json(), strict=True)
+    return response.json()
 
 
-def test_a_list_of_items_begins_with_the_newest_unless_told(
+def test_a_list_of_items_begins_with_the_newest_by_default(
     client: httpx.Client, conversation: str, openai: str, ids: list[str]
 ) -> None:
     newest = client.get(f"{openai}{conversation}/items").json()
@@ -70,7 +70,7 @@ def test_a_list_of_items_begins_with_the_newest_unless_told(
     assert [item["id"] for item in oldest["data"]] == ids[:20]
 
 
-def test_a_list_of_conversations_begins_with_the_newest_unless_told(
+def test_a_list_of_conversations_begins_with_the_newest_by_default(
     client: httpx.Client, mka1: str, openai: str
 ) -> None:
     made = [client.post(f"{prefix}/conversations").json()["id"] for prefix in (mka1, openai)]
@@ -83,15 +83,15 @@ def test_a_list_of_conversations_begins_with_the_newest_unless_told(
 def test_a_conversation_is_one_and_the_same_under_both_prefixes(
     client: httpx.Client, mka1: str, openai: str
 ) -> None:
-    answer = client.post(f"{openai}/conversations", json={"metadata": {"topic": "weather"}})
+    response = client.post(f"{openai}/conversations", json={"metadata": {"topic": "weather"}})
 
-    made = typed(Conversation, answer)
+    made = typed(Conversation, response)
 
     assert client.get(f"{mka1}/conversations/{made['id']}").json() == made
     assert client.get(f"{openai}/conversations/{made['id']}").json() == made
 
 
-def test_an_item_is_kept_as_it_was_given_and_shown_in_either_manner(
+def test_an_item_is_kept_as_it_was_given_and_shown_in_either_dialect(
     client: httpx.Client, conversation: str, mka1: str, openai: str
 ) -> None:
     for prefix in (openai, mka1):
@@ -113,16 +113,16 @@ def test_a_deletion_is_answered_in_openais_type(
 @pytest.mark.parametrize(
     "header", [{"Idempotency-Key": "k"}, {"x-stainless-retry-count": "1"}], ids=["key", "retry"]
 )
-def test_a_repetition_is_answered_in_the_same_manner(
+def test_a_repetition_is_answered_in_the_same_dialect(
     header: dict[str, str], client: httpx.Client, conversation: str, openai: str
 ) -> None:
-    answers = [
+    responses = [
         client.post(f"{openai}{conversation}/items", json={"items": [HELLO]}, headers=header)
         for _ in range(2)
     ]
 
-    [item] = answers[0].json()["data"]
-    assert answers[0].json() == answers[1].json()
+    [item] = responses[0].json()["data"]
+    assert responses[0].json() == responses[1].json()
     assert item == {"id": item["id"], **SHOWN}
     assert len(client.get(f"{conversation}/items").json()["data"]) == 1
 
@@ -166,7 +166,7 @@ def test_openais_client_sees_its_own_types(openai: str, issue_key: IssueKey) -> 
     assert [item.to_dict()["status"] for item in listed] == ["completed"] * 3
 
 
-def test_a_page_that_fills_an_answer_fits_in_either_manner(
+def test_a_page_that_fills_a_response_fits_in_either_dialect(
     client: httpx.Client, conversation: str, mka1: str, openai: str
 ) -> None:
     message = {**HELLO, "content": ["x" * 245] * 1000}

@@ -41,7 +41,7 @@ def test_pages_join_to_the_whole_in_both_orders(
     assert seen == (ids if order == "asc" else ids[::-1])
 
 
-def test_a_page_has_20_items_in_ascending_order_unless_told(
+def test_a_page_has_20_items_in_ascending_order_by_default(
     client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
     page = client.get(f"{conversation}/items").json()
@@ -84,21 +84,21 @@ def test_behind_the_last_item_there_is_nothing_more(
         ("after=a&limit=5&after=b", "after"),
     ],
 )
-def test_a_wrong_query_value_is_refused_by_name(
+def test_a_wrong_query_value_is_rejected_by_name(
     query: str, param: str, client: httpx.Client, conversation: str
 ) -> None:
-    answer = client.get(f"{conversation}/items?{query}")
+    response = client.get(f"{conversation}/items?{query}")
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    assert (response.status_code, error_of(response)["param"]) == (400, param)
 
 
 @pytest.mark.parametrize("after", ["nope", "msg_00000000000000000000000000"])
 def test_an_unknown_cursor_is_not_found(
     after: str, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    answer = client.get(f"{conversation}/items", params={"after": after})
+    response = client.get(f"{conversation}/items", params={"after": after})
 
-    assert (answer.status_code, error_of(answer)["param"]) == (404, "after")
+    assert (response.status_code, error_of(response)["param"]) == (404, "after")
     assert ids
 
 
@@ -116,9 +116,9 @@ def test_an_id_that_was_never_given_is_not_found(
     generated = ids[1].removeprefix("msg_")
     made_up = prefix + (generated if prefix != "msg_" else generated[::-1])
 
-    answer = client.get(f"{conversation}/items/{made_up}")
+    response = client.get(f"{conversation}/items/{made_up}")
 
-    assert (answer.status_code, error_of(answer)["code"]) == (404, "item_not_found")
+    assert (response.status_code, error_of(response)["code"]) == (404, "item_not_found")
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,14 @@ def test_an_id_of_odd_characters_is_refused_by_name(
         (f"/conversations/{odd}/items", "conversation_id"),
         (f"{conversation}/items/{odd}", "item_id"),
     ]:
-        answer = client.get(path)
-        assert (answer.status_code, error_of(answer)["param"]) == (400, param), path
+        response = client.get(path)
+        assert (response.status_code, error_of(response)["param"]) == (400, param), path
 
 
 @pytest.mark.parametrize(
     ("text", "most"), [("x" * 1_400_000, 4), ('"' * 700_000, 2)], ids=["letters", "quotes"]
 )
-def test_a_page_ends_before_it_is_too_large_for_an_answer(
+def test_a_page_ends_before_it_is_too_large_for_a_response(
     text: str, most: int, client: httpx.Client, conversation: str
 ) -> None:
     for _ in range(most + 1):

@@ -48,8 +48,8 @@ def items(door: httpx.Client) -> str:
 def test_a_wrong_body_is_refused_by_the_path_of_its_fault(
     body: bytes, param: str | None, door: httpx.Client, items: str
 ) -> None:
-    answers = [door.post(f"{prefix}{items}", content=body) for prefix in PREFIXES]
+    responses = [door.post(f"{prefix}{items}", content=body) for prefix in PREFIXES]
 
-    for answer in answers:
-        assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+    for response in responses:
+        assert (response.status_code, error_of(response)["param"]) == (400, param)
     assert door.get(f"{MKA1.prefix}{items}").json()["data"] == []

@@ -177,7 +177,9 @@ def test_of_two_choices_what_both_include_is_left(
 
 
 @given(item=ITEMS, included=CHOICES)
-def test_a_choice_is_the_same_in_either_manner(item: Json, included: frozenset[str]) -> None:
+def test_include_selects_the_same_fields_in_either_dialect(
+    item: Json, included: frozenset[str]
+) -> None:
     assert apply_include(included, as_openai(item)) == as_openai(apply_include(included, item))
 
 

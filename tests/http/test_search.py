@@ -24,9 +24,9 @@ CALL: Json = {"type": "function_call", "call_id": "call_secret", "name": "book_t
 def made(client: httpx.Client, *items: Json, **metadata: str) -> str:
     """The id of a conversation with these items."""
     body = {"items": items, "metadata": metadata}
-    answer = client.post("/conversations", json=body)
-    assert answer.status_code == 200, answer.text
-    conversation_id: str = answer.json()["id"]
+    response = client.post("/conversations", json=body)
+    assert response.status_code == 200, response.text
+    conversation_id: str = response.json()["id"]
     return conversation_id
 
 
@@ -150,8 +150,8 @@ def test_has_more_says_whether_conversations_are_left_to_search(client: httpx.Cl
 
     def has_more(search: str, limit: int) -> bool:
         query: dict[str, str | int] = {"search": search, "limit": limit}
-        answer: bool = client.get("/conversations", params=query).json()["has_more"]
-        return answer
+        response: bool = client.get("/conversations", params=query).json()["has_more"]
+        return response
 
     assert has_more("thing 3", 1)
     assert has_more("thing 8", 1)
@@ -165,25 +165,25 @@ def test_has_more_says_whether_conversations_are_left_to_search(client: httpx.Cl
 def test_both_prefixes_search(prefix: str, client: httpx.Client, stack: DevStack) -> None:
     wanted = made(client, said("thing"))
 
-    answer = client.get(f"{stack.url}{prefix}/conversations", params={"search": "THING"})
+    response = client.get(f"{stack.url}{prefix}/conversations", params={"search": "THING"})
 
-    assert [entry["id"] for entry in answer.json()["data"]] == [wanted]
+    assert [entry["id"] for entry in response.json()["data"]] == [wanted]
 
 
 @pytest.mark.parametrize("search", ["", "x" * 201])
 def test_a_search_has_1_to_200_characters(search: str, client: httpx.Client) -> None:
-    answer = client.get("/conversations", params={"search": search})
+    response = client.get("/conversations", params={"search": search})
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "search")
-    assert "1 to 200 characters" in error_of(answer)["message"]
+    assert (response.status_code, error_of(response)["param"]) == (400, "search")
+    assert "1 to 200 characters" in error_of(response)["message"]
     assert found(client, "ü" * 200) == []
 
 
 @pytest.mark.parametrize("after", ["conv_a~", "conv_a~x~1", f"conv_a~{'0' * 26}~g", "~", "a b"])
-def test_an_odd_cursor_is_refused(after: str, client: httpx.Client) -> None:
-    answer = client.get("/conversations", params={"search": "x", "after": after})
+def test_an_odd_cursor_is_rejected(after: str, client: httpx.Client) -> None:
+    response = client.get("/conversations", params={"search": "x", "after": after})
 
-    assert (answer.status_code, error_of(answer)["param"]) == (400, "after")
+    assert (response.status_code, error_of(response)["param"]) == (400, "after")
 
 
 def test_the_mka1_sdk_searches(client: httpx.Client, stack: DevStack, issue_key: IssueKey) -> None:
@@ -232,9 +232,9 @@ def test_nobody_finds_what_is_another_owners(people: list[httpx.Client]) -> None
         assert found(other, "mine") == [name]
         for after in (hers, place):
             query = {"search": "secret", "after": after}
-            answer = other.get("/conversations", params=query)
+            response = other.get("/conversations", params=query)
             never = other.get("/conversations", params={**query, "after": "conv_none"})
-            assert answer.status_code == never.status_code == 404
-            assert answer.text == never.text.replace("conv_none", hers)
+            assert response.status_code == never.status_code == 404
+            assert response.text == never.text.replace("conv_none", hers)
     for person in people:
         person.close()

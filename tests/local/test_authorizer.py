@@ -130,7 +130,7 @@ def test_context_is_strings() -> None:
         pytest.param("Bearer a b", id="more-than-the-expression"),
     ],
 )
-def test_implausible_token_is_refused_unasked(token: str | None) -> None:
+def test_implausible_token_is_rejected_without_an_invocation(token: str | None) -> None:
     function = Function(policy(("Allow", "*")))
 
     with pytest.raises(GatewayError) as refused:
@@ -155,11 +155,11 @@ def test_implausible_token_is_refused_unasked(token: str | None) -> None:
         ),
     ],
 )
-def test_answer_that_is_no_policy_is_told_apart(answer: object, kind: str) -> None:
+def test_response_that_is_no_policy_is_a_configuration_error(answer: object, kind: str) -> None:
     assert refusal(answer, request()) == kind
 
 
-def test_verdict_holds_for_the_ttl_on_every_route() -> None:
+def test_policy_is_cached_for_the_ttl_on_every_route() -> None:
     function, clock = Function(policy(("Allow", f"{STAGE}/GET/*"))), Clock()
     gate = authorizer(function, clock)
 
@@ -172,7 +172,7 @@ def test_verdict_holds_for_the_ttl_on_every_route() -> None:
     assert len(function.asked) == 1
 
 
-def test_verdict_is_asked_for_again_after_the_ttl() -> None:
+def test_policy_is_requested_again_after_the_ttl() -> None:
     function, clock = Function(policy(("Allow", "*"))), Clock()
     gate = authorizer(function, clock)
 
@@ -183,7 +183,7 @@ def test_verdict_is_asked_for_again_after_the_ttl() -> None:
     assert len(function.asked) == 2
 
 
-def test_tokens_do_not_share_a_verdict() -> None:
+def test_tokens_do_not_share_a_policy() -> None:
     function = Function(policy(("Allow", "*")))
     gate = authorizer(function)
 
@@ -193,7 +193,7 @@ def test_tokens_do_not_share_a_verdict() -> None:
     assert [event["authorizationToken"] for event in function.asked] == ["Bearer x", "Bearer y"]
 
 
-def test_refusal_by_the_function_is_not_kept() -> None:
+def test_rejection_by_the_function_is_not_cached() -> None:
     function = Function(FunctionError(UNAUTHORIZED))
     gate = authorizer(function)
 
@@ -204,7 +204,7 @@ def test_refusal_by_the_function_is_not_kept() -> None:
     assert len(function.asked) == 2
 
 
-def test_forgotten_verdict_is_asked_for_again() -> None:
+def test_cleared_policy_is_requested_again() -> None:
     function = Function(policy(("Allow", "*")))
     gate = authorizer(function)
 

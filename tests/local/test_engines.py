@@ -84,7 +84,7 @@ def test_resources_are_those_of_the_template(tmp_path: Path) -> None:
     assert ttl["TimeToLiveDescription"]["AttributeName"] == "expires_at"
 
 
-def test_table_of_another_template_is_refused(tmp_path: Path) -> None:
+def test_table_of_another_template_is_rejected(tmp_path: Path) -> None:
     changed = tmp_path / "template.yaml"
     changed.write_text(APP.read_text().replace("AttributeName: id", "AttributeName: other"))
     with running_engine("moto", tmp_path) as engine, engine.lock:

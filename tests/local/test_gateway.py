@@ -127,7 +127,7 @@ def test_authorizer_decides(app: DevStack, token: str, status: int) -> None:
     assert answer.status_code == status
 
 
-def test_refusal_is_worded_by_the_template(app: DevStack) -> None:
+def test_error_is_worded_by_the_template(app: DevStack) -> None:
     answer = httpx.get(f"{app.url}/echo/a", headers={"User-Agent": "pytest"})
 
     assert answer.status_code == 401
@@ -139,7 +139,7 @@ def test_refusal_is_worded_by_the_template(app: DevStack) -> None:
     assert answer.headers["x-request-id"] == answer.headers["x-amzn-requestid"]
 
 
-def test_refusal_takes_the_media_type_that_is_accepted(app: DevStack) -> None:
+def test_error_takes_the_media_type_that_is_accepted(app: DevStack) -> None:
     denied = {"Authorization": "Bearer deny"}
 
     as_json = httpx.get(f"{app.url}/echo/a", headers=denied)
@@ -150,7 +150,7 @@ def test_refusal_takes_the_media_type_that_is_accepted(app: DevStack) -> None:
     assert as_text.headers["content-type"] == "text/plain"
 
 
-def test_refusal_that_the_template_leaves_alone_is_the_gateways(visitor: httpx.Client) -> None:
+def test_error_that_the_template_leaves_alone_is_the_gateways(visitor: httpx.Client) -> None:
     answer = visitor.get("/nowhere")
 
     assert answer.status_code == 403
@@ -165,7 +165,7 @@ def test_default_response_covers_its_class(visitor: httpx.Client) -> None:
     assert answer.json() == {"error": "INTEGRATION_FAILURE", "at": "testStage"}
 
 
-def test_response_with_an_unknown_variable_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_response_with_an_unknown_variable_is_rejected_at_the_start(tmp_path: Path) -> None:
     for name in ("echo", "gate", "listener"):
         (tmp_path / name).symlink_to(APP.parent / name)
     text = APP.read_text().replace("$context.stage", "$context.weather")
@@ -284,9 +284,9 @@ def test_nothing_is_packed_unless_the_template_says_so(tmp_path: Path, app: DevS
     (tmp_path / "template.yaml").write_text(text)
 
     with DevStack.start(template=tmp_path / "template.yaml") as plain:
-        answers = [httpx.get(f"{url}/open") for url in (plain.url, app.url)]
+        responses = [httpx.get(f"{url}/open") for url in (plain.url, app.url)]
 
-    assert ["content-encoding" in answer.headers for answer in answers] == [False, True]
+    assert ["content-encoding" in answer.headers for answer in responses] == [False, True]
 
 
 def test_chunked_body_is_put_together(visitor: httpx.Client) -> None:
@@ -315,7 +315,7 @@ def test_event_above_what_lambda_takes_is_413(visitor: httpx.Client) -> None:
     assert [fits.status_code, too_large.status_code, escaped.status_code] == [200, 413, 413]
 
 
-def test_connection_is_kept_through_refusals(wire: socket.socket) -> None:
+def test_connection_is_kept_through_errors(wire: socket.socket) -> None:
     head = said(wire, "HEAD /nowhere HTTP/1.1", "Host: x")
     options = said(wire, "OPTIONS * HTTP/1.1", "Host: x")
     refused = said(wire, "POST /answer HTTP/1.1", "Host: x", "Content-Length: 4", body=b"body")
@@ -387,7 +387,7 @@ def test_function_that_is_not_there_is_named(tmp_path: Path, handler: str, words
         pass
 
 
-def test_variable_of_two_meanings_is_refused(tmp_path: Path) -> None:
+def test_variable_of_two_meanings_is_rejected(tmp_path: Path) -> None:
     addition = "CodeUri: echo\n      Environment: {Variables: {HEARD_TABLE: other}}"
     (tmp_path / "template.yaml").write_text(APP.read_text().replace("CodeUri: echo", addition))
 

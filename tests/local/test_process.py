@@ -107,13 +107,13 @@ def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
     tmp_path: Path, number: signal.Signals, chosen: str | None
 ) -> None:
     with process(tmp_path, "moto", **({"API_KEY": chosen} if chosen else {})) as stack:
-        answer = stack.ask("POST", MESSAGE)
+        response = stack.ask("POST", MESSAGE)
 
         ended = stack.end(number)
 
     assert stack.lines == [f"url: {stack.url}\n", f"key: {stack.key}\n"]
     assert stack.url.startswith("http://127.0.0.1:")
-    assert answer.json()["data"][0]["content"] == "What is the weather today?"
+    assert response.json()["data"][0]["content"] == "What is the weather today?"
     assert ended == (0, "", "")
     assert chosen in {stack.key, None}
     assert (tmp_path / "api-key").exists() is (chosen is None)
@@ -130,22 +130,22 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
         assert running.stdout
         shown = [*iter(running.stdout.readline, "Press Ctrl-C to stop.\n")]
         pasted = [line for line in shown if line.startswith(("curl", ".venv/bin/python"))]
-        answers = [subprocess.check_output(line, shell=True, cwd=ROOT) for line in pasted]  # noqa: S602 - as pasted
+        responses = [subprocess.check_output(line, shell=True, cwd=ROOT) for line in pasted]  # noqa: S602 - as pasted
         running.terminate()
 
     assert shown[0] == f"POST {ITEMS}\n"
-    assert json.loads(answers[0])["data"][0]["id"].startswith("msg_")
-    assert b"What is the weather today?" in answers[1]
-    assert b"ResponseInputText" in answers[2]
+    assert json.loads(responses[0])["data"][0]["id"].startswith("msg_")
+    assert b"What is the weather today?" in responses[1]
+    assert b"ResponseInputText" in responses[2]
 
 
-def test_key_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
+def test_key_that_cannot_be_sent_is_rejected(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", API_KEY="two words")
 
     assert line == "error: API_KEY must be 1 to 256 visible ASCII characters without a space."
 
 
-def test_public_address_is_refused(tmp_path: Path) -> None:
+def test_public_address_is_rejected(tmp_path: Path) -> None:
     assert "loopback addresses only" in refused(tmp_path, "--host", "0.0.0.0")  # noqa: S104 - refused
 
 

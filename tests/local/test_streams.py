@@ -174,7 +174,7 @@ def test_pattern_needs_every_field() -> None:
 
 
 @pytest.mark.parametrize("rules", [[{"ip": "192.0.2.0/24"}], "a"], ids=["rule", "no-list"])
-def test_pattern_that_cannot_be_read_is_refused(rules: Json) -> None:
+def test_pattern_that_cannot_be_read_is_rejected(rules: Json) -> None:
     with pytest.raises(TemplateError):
         matches({"field": rules}, {"field": "a"})
 

@@ -110,12 +110,12 @@ def test_parameters_can_be_given(path: Path) -> None:
     assert not intrinsics.is_created("Red")
 
 
-def test_unknown_parameter_is_refused(path: Path) -> None:
+def test_unknown_parameter_is_rejected(path: Path) -> None:
     with pytest.raises(TemplateError, match="no parameter Weight"):
         Intrinsics(read_document(path), {"Weight": 1})
 
 
-def test_parameter_without_a_value_is_refused(path: Path) -> None:
+def test_parameter_without_a_value_is_rejected(path: Path) -> None:
     path.write_text("Parameters: {Needed: {Type: String}}")
 
     with pytest.raises(TemplateError, match="Needed"):
@@ -127,7 +127,7 @@ def test_template_that_is_not_there_is_named(tmp_path: Path) -> None:
         Template(tmp_path / "nowhere.yaml")
 
 
-def test_template_that_is_no_mapping_is_refused(path: Path) -> None:
+def test_template_that_is_no_mapping_is_rejected(path: Path) -> None:
     path.write_text("[]")
 
     with pytest.raises(TemplateError, match="is not a template"):
@@ -163,7 +163,7 @@ def test_subscription_is_read() -> None:
     assert not subscription.bisects
 
 
-def test_authorizer_of_another_type_is_refused(tmp_path: Path) -> None:
+def test_authorizer_of_another_type_is_rejected(tmp_path: Path) -> None:
     text = APP.read_text().replace(
         "Identity:", "FunctionPayloadType: REQUEST\n            Identity:"
     )
@@ -173,7 +173,7 @@ def test_authorizer_of_another_type_is_refused(tmp_path: Path) -> None:
         Template.loaded(tmp_path / "template.yaml", {})
 
 
-def test_throttle_of_a_single_method_is_refused(tmp_path: Path) -> None:
+def test_throttle_of_a_single_method_is_rejected(tmp_path: Path) -> None:
     text = TEMPLATE.read_text().replace("ResourcePath: /*", "ResourcePath: /~1conversations")
     (tmp_path / "template.yaml").write_text(text)
 
@@ -181,7 +181,7 @@ def test_throttle_of_a_single_method_is_refused(tmp_path: Path) -> None:
         Template.loaded(tmp_path / "template.yaml", {})
 
 
-def test_arn_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_arn_of_nothing_is_rejected(tmp_path: Path) -> None:
     text = APP.read_text().replace("!GetAtt GateFunction.Arn", "arn:aws:lambda:elsewhere")
     (tmp_path / "template.yaml").write_text(text)
 

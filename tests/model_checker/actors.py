@@ -1,4 +1,4 @@
-"""Store code as an actor: run again with the answers that it had, up to the call without one."""
+"""Actors: store code, rerun with its recorded responses up to the first call without one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from conversations.storage.payloads import PayloadStore
 from conversations.storage.transactions import Table
 from conversations.telemetry import RequestStats
 from tests.model_checker import index_model
-from tests.model_checker.dynamodb_model import Answer, Model, Request
-from tests.model_checker.frame_fingerprint import UnknownStandingError, fingerprint
+from tests.model_checker.dynamodb_model import Model, Request, Response
+from tests.model_checker.frame_fingerprint import UnknownValueError, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -36,65 +36,65 @@ if TYPE_CHECKING:
 
     type Loop = GeneratorType[float | None, None, None]
     type Row = dict[str, Any]
-    type Histories = tuple[tuple[Answer, ...], ...]
-    """The answers so far in an operation: to its own calls, and to those of its other threads."""
+    type Histories = tuple[tuple[Response, ...], ...]
+    """Responses so far in an operation, by thread."""
 
 MOMENT = 1_800_000_000
 
 
 class Record(NamedTuple):
-    """How an operation ended."""
+    """Outcome of an operation."""
 
     kind: str
-    """done, or the error's name."""
+    """`done`, or the name of the error."""
     value: Any
     begun: frozenset[tuple[str, Any]]
-    """What was acknowledged when this one began, by the actor's name."""
+    """Results acknowledged before the operation began, by the actor's name."""
 
 
 class Actor(NamedTuple):
-    """One client: it does one operation after another, and remembers how they ended."""
+    """Client that performs one operation after another, and records their outcomes."""
 
     name: str
     act: Callable[[Session, tuple[Record, ...]], tuple[str, Any]]
     is_done: Callable[[tuple[Record, ...]], bool] = bool
     clock: int = MOMENT
     is_reader: bool = False
-    """Whether it changes nothing, and what was acknowledged before it began matters."""
+    """Whether the actor only reads, and must see what was acknowledged before it began."""
     waits: bool = False
-    """Whether it is told of no conflict when it reads: to be told and to read again, or to have
-    read later, is one, but that it may give up."""
-    tries: int = 3
-    """How often it sends a call before it gives up."""
+    """Whether its reads wait instead of failing with a conflict. A read that retries after a
+    conflict equals a later read, except that it may give up."""
+    attempts: int = 3
+    """Number of attempts at a call."""
     may_begin: Callable[[Row], bool] = bool
-    """Whether the conversation row as it is now lets the actor begin."""
+    """Predicate of the conversation row that holds when the actor may begin."""
     deletes: tuple[str, ...] = ()
-    """The ids of the items that the actor deletes."""
+    """Ids of the items that the actor deletes."""
     adds: str = ""
-    """The id of a deleted item that the actor adds again."""
+    """Id of a deleted item that the actor adds again."""
     pairs: tuple[tuple[str, str | None], ...] = ()
-    """The pairs of the metadata that the actor sets, or removes."""
+    """Metadata pairs that the actor sets, or removes."""
     resends: bool = False
-    """Whether its operations are one request, sent again and marked as a retry, a second apart."""
+    """Whether its operations are one request and its marked retries, a second apart."""
     spill_bytes: int = payloads.SPILL_BYTES
 
 
 class Position(NamedTuple):
-    """Where an actor is."""
+    """Progress of an actor."""
 
-    memory: tuple[Record, ...] = ()
+    records: tuple[Record, ...] = ()
     begun: frozenset[tuple[str, Any]] | None = None
     histories: Histories = ((),)
     fingerprint: Hashable = None
-    """What its future depends on, of all that it was answered."""
+    """Fingerprint of the responses that its future depends on."""
 
 
 class SuspendedError(BaseException):
-    """There is no answer yet."""
+    """Call whose response is not known yet."""
 
 
 class Session:
-    """One run of an operation, fed with the answers that it had: the client of its store."""
+    """Run of an operation with its recorded responses; it is also the AWS client of its store."""
 
     def __init__(self, model: Model, actor: Actor, number: int, position: Position) -> None:
         self._model = model
@@ -107,7 +107,7 @@ class Session:
         self._slept = 0.0
         self._drawn = 0
         self.loops: list[Loop] = []
-        """The loops of attempts that are under way: they are no variable of any frame."""
+        """Active retry loops, which no frame holds in a variable."""
         self.pending: list[tuple[int, int]] = []
         self.fingerprint: Hashable = None
         self.table = Table(self, "conversations")  # type: ignore[arg-type] # has what is called
@@ -115,23 +115,23 @@ class Session:
         self.store = store.Store(self.table, self.payloads)
 
     def run(self) -> tuple[str, Any] | None:
-        """How the operation ends; None while it waits for what is `pending`."""
-        global _current  # noqa: PLW0603 - the clock and the dice that are patched in
+        """Run the operation, and return its outcome, or None while it waits for `pending` calls."""
+        global _current  # noqa: PLW0603 - `patch` makes clock and randomness use it
         _current = self
         try:
-            return self._actor.act(self, self._position.memory)
+            return self._actor.act(self, self._position.records)
         except SuspendedError as error:
             try:
                 frames = [loop.gi_frame for loop in self.loops]
                 deadlines = [frame.f_locals["deadline"] for frame in frames if frame]
                 dice = (self._drawn, self._slept, self._threads, *deadlines)
-                self.fingerprint = (dice, fingerprint(error, __file__, SAME))
-            except UnknownStandingError:
+                self.fingerprint = (dice, fingerprint(error, __file__, IGNORED_TYPES))
+            except UnknownValueError:
                 self.fingerprint = self._position.histories
             return None
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Promise:
-        """Do *work* as another thread would: it waits for its own answers."""
+        """Run *work* as another thread, which waits for its own responses."""
         outer, self._thread = self._thread, self._threads
         self._threads += 1
         try:
@@ -142,7 +142,7 @@ class Session:
             self._thread = outer
 
     def map(self, work: Callable[[Any], Any], values: Iterable[Any]) -> Iterator[Any]:
-        """Do *work* with each value as threads would."""
+        """Run *work* with each value, each as a thread."""
         promises = [self.submit(work, value) for value in values]
         return (promise.result() for promise in promises)
 
@@ -157,24 +157,24 @@ class Session:
         place = self._read[thread]
         if thread < len(histories) and place < len(histories[thread]):
             self._read[thread] += 1
-            return self._told(request, histories[thread][place])
+            return self._replay(request, histories[thread][place])
         self.pending.append((thread, self._model.requests.number(request)))
         raise SuspendedError
 
-    def _told(self, request: Request, answer: Answer) -> Row:
-        match answer.kind:
+    def _replay(self, request: Request, response: Response) -> Row:
+        match response.kind:
             case "lost":
                 raise ConnectionClosedError(endpoint_url="https://aws.invalid")
             case "error":
-                raise ClientError(_error_response(answer.details[0]), request.operation)
+                raise ClientError(_error_response(response.details[0]), request.operation)
             case "cancelled":
                 reasons = [
                     {"Code": code} | ({"Item": self._model.rows.values[row]} if row else {})
-                    for code, row in answer.details
+                    for code, row in response.details
                 ]
-                refusal = _error_response("TransactionCanceledException")
-                raise ClientError(refusal | {"CancellationReasons": reasons}, request.operation)
-        return self._read_rows(request, [self._model.rows.values[row] for row in answer.details])
+                error = _error_response("TransactionCanceledException")
+                raise ClientError(error | {"CancellationReasons": reasons}, request.operation)
+        return self._read_rows(request, [self._model.rows.values[row] for row in response.details])
 
     def _read_rows(self, request: Request, found: list[Row]) -> Row:
         there = [row for row in found if row]
@@ -199,34 +199,34 @@ class Session:
         return response
 
     def sleep(self, _seconds: float) -> None:
-        self._slept += backoff.RETRY_SECONDS / (self._actor.tries - 1)
+        self._slept += backoff.RETRY_SECONDS / (self._actor.attempts - 1)
 
     def monotonic(self) -> float:
         return self._slept
 
     def uniform(self, _low: float, _high: float) -> float:
-        """Jitter changes nothing: how long an actor sleeps is up to the search."""
+        """Return no jitter, because the search decides how long an actor sleeps."""
         return 0.0
 
     def time(self) -> float:
-        passed = len(self._position.memory) if self._actor.resends else 0
+        passed = len(self._position.records) if self._actor.resends else 0
         return float(self._actor.clock + passed)
 
     def time_ns(self) -> int:
         return int(self.time()) * 10**9
 
     def randbits(self, bits: int) -> int:
-        """Numbers of its own for each actor, operation and draw."""
+        """Return a number that is unique for each actor, operation and draw."""
         self._drawn += 1
-        seed = f"{self._actor.name} {len(self._position.memory)} {self._drawn}"
+        seed = f"{self._actor.name} {len(self._position.records)} {self._drawn}"
         return random.Random(seed).getrandbits(bits)  # noqa: S311 - decides nothing secret
 
     def uuid4(self) -> str:
-        return f"{self._number}-{len(self._position.memory)}-{self.randbits(64)}"
+        return f"{self._number}-{len(self._position.records)}-{self.randbits(64)}"
 
 
 class Promise(NamedTuple):
-    """What an executor gives."""
+    """Result of `submit`."""
 
     value: Any
     error: BaseException | None
@@ -241,7 +241,7 @@ class Promise(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """What a paginator gives: one page, because no paginated read has a limit."""
+    """Paginator of one page, because no paginated read has a limit."""
 
     read: Callable[[Row], Row]
 
@@ -249,33 +249,33 @@ class Pages(NamedTuple):
         yield self.read(arguments)
 
 
-SAME = (Session, Model, Actor, RequestStats, PayloadStore)
-"""Types whose values decide nothing of what an actor does next, beside its answers."""
+IGNORED_TYPES = (Session, Model, Actor, RequestStats, PayloadStore)
+"""Types whose values do not influence what an actor does next."""
 _current: Session
 
 
-class _Now:
-    """The clock and the dice of whoever is running, in place of several modules."""
+class _CurrentSession:
+    """Replacement of `time`, `uuid` and random numbers by the running session's own."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_current, name)
 
 
 def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time and chance become the running actor's own."""
+    """Make the store use the running actor's clock and random numbers."""
     for module in (backoff, delete, payloads, purge, reads, rows, store, transactions):
-        monkeypatch.setattr(module, "time", _Now())
+        monkeypatch.setattr(module, "time", _CurrentSession())
     for module in (batch_write, delete, payloads, reads, transactions):
         monkeypatch.setattr(module, "delays", _delays)
-    monkeypatch.setattr(backoff, "_RANDOM", _Now())
+    monkeypatch.setattr(backoff, "_RANDOM", _CurrentSession())
     monkeypatch.setattr(delete, "wait", _wait)
-    monkeypatch.setattr(ids, "secrets", _Now())
-    monkeypatch.setattr(payloads, "uuid", _Now())
-    monkeypatch.setattr(transactions, "uuid", _Now())
+    monkeypatch.setattr(ids, "secrets", _CurrentSession())
+    monkeypatch.setattr(payloads, "uuid", _CurrentSession())
+    monkeypatch.setattr(transactions, "uuid", _CurrentSession())
 
 
 def _delays(stats: RequestStats) -> Iterator[float | None]:
-    """Let the running actor know of a loop of attempts for as long as it lasts."""
+    """Register a retry loop with the running session while it lasts."""
     session, loop = _current, cast("Loop", backoff.delays(stats))
     session.loops.append(loop)
     try:
@@ -285,7 +285,7 @@ def _delays(stats: RequestStats) -> Iterator[float | None]:
 
 
 def _wait(promises: Sequence[Promise]) -> None:
-    """Go on only when every thread has its answers."""
+    """Suspend until every thread has its responses."""
     for promise in promises:
         if isinstance(promise.error, SuspendedError):
             promise.result()

@@ -1,20 +1,20 @@
-"""DynamoDB as it is documented, and no more: one table, stepped by whoever explores it.
+"""Model of DynamoDB with exactly its documented guarantees, for one table.
 
-What is guaranteed is there: conditions, all or nothing, one transaction at a time on a row, a
-`ClientRequestToken` that is remembered. What is not guaranteed may happen:
+It guarantees conditions, atomicity, one transaction at a time on a row, and idempotent
+`ClientRequestToken`s. What DynamoDB does not guarantee may happen in any way:
 
 - the rows of a committed transaction become visible one by one, in any order, to GetItem,
-  BatchGetItem and Query, and go on doing so after the coordinator died;
-- BatchGetItem reads each key, and Query each row, at a moment of its own;
-- until all its rows are there, other transactions on them are cancelled with TransactionConflict,
-  and the same token is answered TransactionInProgress;
-- a request whose answer is lost arrives at any later moment, or never;
-- an entry of the index that is written or removed is there for a Query, or not: see `index_model`.
+  BatchGetItem and Query;
+- BatchGetItem reads each key, and Query each row, at a different time;
+- until all its rows are visible, other transactions on them are cancelled with TransactionConflict,
+  and a request with the same token fails with TransactionInProgress;
+- a request whose response is lost arrives at any later time, or never;
+- a Query of an index may or may not see a written or removed entry: see `index_model`.
 
-S3 is there too: an object is a row whose partition is the bucket, and every call on it is atomic.
+S3 is part of the model: an object is a row whose partition is the bucket, and each call is atomic.
 
-One thing is taken for granted which is not documented: a transaction is visible as a whole before
-the twelfth one behind it commits. The conversation row names the latest twelve batches, no more.
+The model assumes one thing that is not documented: a transaction is fully visible before the
+twelfth transaction after it commits. The conversation row names only the latest twelve batches.
 
 A state is small, immutable and hashable: rows, requests and tables are numbers of interned values.
 """
@@ -36,54 +36,54 @@ if TYPE_CHECKING:
 type Row = dict[str, Any]
 type Key = tuple[str, str]
 
-UNDER_WAY = 12
-"""How many transactions, counted from the newest, may be under way."""
+MAX_IN_FLIGHT = 12
+"""Maximum number of transactions in flight, counted from the newest."""
 SCANS = {"query", "list_objects_v2"}
-"""Operations that read whatever rows there are between two keys."""
+"""Operations that read all rows between two keys."""
 SINGLE_WRITES = {"batch_write_item", "delete_objects", "put_object"}
-"""Operations that change rows outside of a transaction, each at a moment of its own."""
+"""Operations that change rows without a transaction, each row at a different time."""
 NONE, FAILED, CONFLICT = "None", "ConditionalCheckFailed", "TransactionConflict"
 
 
 class Request(NamedTuple):
-    """What a client method was called with."""
+    """Call of a client method."""
 
     operation: str
     arguments: Row
 
 
-class Answer(NamedTuple):
-    """What a call ends with, but for the words of boto3."""
+class Response(NamedTuple):
+    """Response to a call, before it is converted to boto3's format."""
 
     kind: str
-    """Rows, cancelled, error or lost."""
+    """`rows`, `cancelled`, `error` or `lost`."""
     details: tuple[Any, ...] = ()
 
 
 class InFlightTransaction(NamedTuple):
-    """A transaction that is committed and not yet visible as a whole."""
+    """Transaction that is committed and not yet fully visible."""
 
     rest: tuple[tuple[Key, int], ...]
-    """What is still to be written: rows by number, 0 for a deletion."""
+    """Rows that are not visible yet, by number; 0 is a deletion."""
     token: str
     request: int
     caller: tuple[int, int] | None
-    """Who waits for the answer, if anybody still does."""
+    """Actor and thread that wait for the response, if any."""
     younger: int = 0
-    """How many transactions were committed since."""
+    """Number of transactions committed since."""
 
 
 _token = operator.attrgetter("token")
 
 
 class Database(NamedTuple):
-    """All that DynamoDB knows, and what is on its way there."""
+    """State of DynamoDB, and the requests on their way to it."""
 
     table: int = 0
     flights: tuple[InFlightTransaction, ...] = ()
     tokens: frozenset[tuple[str, int]] = frozenset()
     late: tuple[int, ...] = ()
-    """Transactions whose answer was lost, and which have not arrived so far."""
+    """Transactions whose response was lost, and which have not arrived yet."""
     entries: Index = ()
 
     def locked(self) -> set[Key]:
@@ -91,7 +91,7 @@ class Database(NamedTuple):
 
 
 class Interned[Value]:
-    """Values by small numbers, the same for equal ones."""
+    """Table of values, with equal numbers for equal values."""
 
     def __init__(self, first: Value, key: Callable[[Value], Hashable] = repr) -> None:
         self._key = key
@@ -106,7 +106,7 @@ class Interned[Value]:
 
 
 class Model:
-    """What DynamoDB does with requests; it holds no state but the interned values."""
+    """Behavior of DynamoDB; its only state are the interned values."""
 
     def __init__(self, *, remembers_tokens: bool = True) -> None:
         self.rows = Interned[Row]({})
@@ -120,38 +120,38 @@ class Model:
         self._prepared = functools.cache(self._prepare)
 
     def row(self, table: int, key: Key) -> int:
-        """The number of the row at a key, 0 if there is none."""
+        """Return the number of the row at a key, 0 if there is none."""
         return self.tables.values[table].get(key, 0)
 
-    def is_held_up(self, base: Database) -> bool:
-        """Whether a transaction has to wait for the end of an older one."""
-        return any(flight.younger == UNDER_WAY - 1 for flight in base.flights)
+    def must_wait(self, base: Database) -> bool:
+        """Return whether a new transaction must wait until an older one is fully visible."""
+        return any(flight.younger == MAX_IN_FLIGHT - 1 for flight in base.flights)
 
     def commit(
         self, base: Database, number: int, caller: tuple[int, int] | None
-    ) -> tuple[Database, list[Answer]]:
-        """Let a transaction arrive: either it is answered, in one of these ways, or it flies."""
+    ) -> tuple[Database, list[Response]]:
+        """Process a transaction: return its possible responses, or none if it is now in flight."""
         token = self.requests.values[number].arguments["ClientRequestToken"]
         if any(flight.token == token for flight in base.flights):
-            return base, [Answer("error", ("TransactionInProgressException",))]
+            return base, [Response("error", ("TransactionInProgressException",))]
         known = dict(base.tokens)
         if token in known:
             same = known[token] == number
             return base, [
-                Answer("rows") if same else Answer("error", ("IdempotentParameterMismatch",))
+                Response("rows") if same else Response("error", ("IdempotentParameterMismatch",))
             ]
         locked = base.locked()
         reasons, writes = self._prepared(number, base.table)
         if locked.isdisjoint(self.keys_of(number)):
             if writes is None:
-                return base, [Answer("cancelled", reasons)]
+                return base, [Response("cancelled", reasons)]
             older = (flight._replace(younger=flight.younger + 1) for flight in base.flights)
             flights = (*older, InFlightTransaction(writes, token, number, caller))
             return base._replace(flights=tuple(sorted(flights, key=_token))), []
         return base, _conflicts([key in locked for key in self.keys_of(number)], reasons)
 
     def _shown(self, base: Database, key: Key) -> tuple[Database, InFlightTransaction | None]:
-        """Make the row that is under way to a key visible; the transaction, if that ends it."""
+        """Make an in-flight row visible; return its transaction if that was the last row."""
         [flight] = [flight for flight in base.flights if key in dict(flight.rest)]
         rest = tuple((other, row) for other, row in flight.rest if other != key)
         others = tuple(other for other in base.flights if other is not flight)
@@ -164,10 +164,10 @@ class Model:
         tokens = base.tokens
         if self._remembers_tokens:
             tokens |= {(flight.token, flight.request)}
-        return self._forget(base._replace(flights=others, tokens=tokens)), flight
+        return self._drop_dead_requests(base._replace(flights=others, tokens=tokens)), flight
 
     def entry(self, row: int) -> int:
-        """The entry of a row in the index, 0 if it has none."""
+        """Return the index entry of a row, 0 if it has none."""
         return self.rows.number(index_model.entry_of(self.rows.values[row]))
 
     def _indexed(self, index: Index, before: int, after: int) -> Index:
@@ -175,16 +175,16 @@ class Model:
         return index_model.with_change(index, entries - {0}) if len(entries) > 1 else index
 
     def index_pages(self, base: Database, number: int) -> list[tuple[int, ...]]:
-        """What a query of the index may find."""
+        """Return every result that a query of the index may have."""
         rows = ((self.rows.values[entry], entry, is_sure) for entry, is_sure in base.entries)
         return index_model.pages(self.requests.values[number].arguments, rows)
 
-    def _forget(self, base: Database) -> Database:
-        """Leave out what can do nothing any more when it arrives.
+    def _drop_dead_requests(self, base: Database) -> Database:
+        """Drop late requests that can have no effect any more.
 
-        A conversation's `last_key` and `rev` only grow and its end is for ever, so a condition on
-        its row that has failed fails for ever, but for one on its metadata; and what has a token
-        that is remembered was done.
+        A conversation's `last_key` and `rev` only grow, and its deletion is final, so a failed
+        condition on its row fails forever, except one on its metadata. A request with a known
+        token took effect before.
         """
         if not base.late:
             return base
@@ -203,13 +203,13 @@ class Model:
         return "metadata = " in action["ConditionExpression"]
 
     def settled(self, base: Database) -> Database:
-        """The state when all that is committed is visible."""
+        """Return the state with all committed rows visible."""
         while base.flights:
             base, _ = self.show(base, base.flights[0].rest[0][0])
         return base
 
     def behind(self, base: Database, number: int, last: int) -> list[Key]:
-        """The keys that a query may come to behind its *last* row, in its order."""
+        """Return the keys that a query may read after its *last* row, in its order."""
         keys = base.locked().union(self.tables.values[base.table])
         ascending = self.requests.values[number].arguments.get("ScanIndexForward", True)
         return sorted(
@@ -217,13 +217,13 @@ class Model:
         )
 
     def touches(self, number: int, key: Key) -> bool:
-        """Whether a request reads or changes a row."""
+        """Return whether a request reads or changes a row."""
         if self.requests.values[number].operation in SCANS:
             return self._is_behind(number, 0, key)
         return key in self.keys_of(number)
 
     def put_row(self, number: int) -> int:
-        """The row of an object that a request puts, 0 for a deletion."""
+        """Return the row of the object that a request puts, 0 for a deletion."""
         operation, arguments = self.requests.values[number]
         if operation != "put_object":
             return 0
@@ -245,14 +245,14 @@ class Model:
         return bool((key[1] > start["sk"]["S"]) == arguments.get("ScanIndexForward", True))
 
     def _keys_of(self, number: int) -> list[Key]:
-        """The keys that a request is about, in its order."""
+        """Return the keys that a request names, in its order."""
         operation, arguments = self.requests.values[number]
         match operation:
             case "get_item" | "update_item":
                 keys = [arguments["Key"]]
             case "batch_get_item":
-                [asked] = arguments["RequestItems"].values()
-                keys = asked["Keys"]
+                [requested] = arguments["RequestItems"].values()
+                keys = requested["Keys"]
             case "batch_write_item":
                 [requests] = arguments["RequestItems"].values()
                 keys = [request["DeleteRequest"]["Key"] for request in requests]
@@ -275,7 +275,7 @@ class Model:
     def _prepare(
         self, number: int, table: int
     ) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[Key, int], ...] | None]:
-        """The reasons not to do a transaction, and, where there is none, what it writes."""
+        """Return the cancellation reasons of a transaction, or its writes if no condition fails."""
         reasons: list[tuple[str, int]] = []
         writes: list[tuple[Key, int]] = []
         arguments = self.requests.values[number].arguments
@@ -283,9 +283,9 @@ class Model:
             [(kind, request)] = action.items()
             before = self.row(table, key)
             row = self.rows.values[before]
-            is_told = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            returns_row = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             fails = not holds(request.get("ConditionExpression"), row, request)
-            reasons.append((FAILED, before if is_told else 0) if fails else (NONE, 0))
+            reasons.append((FAILED, before if returns_row else 0) if fails else (NONE, 0))
             if kind != "ConditionCheck" and not fails:
                 writes.append((key, self._outcome(kind, key, row, request)))
         has_failed = any(code == FAILED for code, _ in reasons)
@@ -303,11 +303,11 @@ class Model:
                 return 0
 
 
-def _conflicts(is_locked: list[bool], reasons: tuple[tuple[str, int], ...]) -> list[Answer]:
-    """A conflict is told beside the conditions that failed on other rows, or without them."""
+def _conflicts(is_locked: list[bool], reasons: tuple[tuple[str, int], ...]) -> list[Response]:
+    """Return the responses to a conflict: with or without failed conditions on other rows."""
     alone = tuple((CONFLICT if locked else NONE, 0) for locked in is_locked)
     beside = tuple(
         (CONFLICT, 0) if locked else reason
         for locked, reason in zip(is_locked, reasons, strict=True)
     )
-    return [Answer("cancelled", told) for told in dict.fromkeys((alone, beside))]
+    return [Response("cancelled", details) for details in dict.fromkeys((alone, beside))]

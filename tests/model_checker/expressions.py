@@ -1,4 +1,4 @@
-"""DynamoDB's expressions, as far as the store writes them: parsed, not recognised."""
+"""Parser and evaluator of the DynamoDB expressions that the store uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     type Row = dict[str, Any]
     type Term = Callable[[Row, Row], Any]
-    """Something to be worked out from a row and from the values of the placeholders."""
+    """Function of a row and of the placeholders' values."""
 
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*|[:#][A-Za-z_0-9]+|<>|<=|>=|[<>=(),+-])")
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -28,14 +28,14 @@ _CLAUSES = {"SET", "REMOVE", "ADD"}
 
 
 def holds(expression: str | None, row: Row, request: Row) -> bool:
-    """Whether a condition holds of a *row*, empty where there is none."""
+    """Return whether a condition holds for a *row*, which is empty if it does not exist."""
     if expression is None:
         return True
     return bool(_condition(expression)(_renamed(row, request), _values(request)))
 
 
 def updated(expression: str, row: Row, request: Row) -> Row:
-    """The *row* after an update; what is read of it is read before."""
+    """Return the *row* after an update, whose operands are values before the update."""
     names = request.get("ExpressionAttributeNames", {})
     after = dict(row)
     for path, change in _update(expression):
@@ -171,7 +171,7 @@ class _Parser:
 
 
 def _compare(sign: str, left: Row | None, right: Row | None) -> bool:
-    """Values of two types, or one that is missing, are never less, equal or more."""
+    """Compare two values; the result is false if their types differ or one is missing."""
     if left is None or right is None or left.keys() != right.keys():
         return sign == "<>"
     return _COMPARISONS[sign](_native(left), _native(right))

@@ -1,7 +1,7 @@
-"""Where a suspended run of code stands: its frames and all that their variables hold.
+"""Fingerprint of a suspended run: its frames, and the values of all their variables.
 
-Two runs that stand alike go on alike, whatever brought them there, if what they have not put into
-a variable yet is the same too: `test_interleavings.py` compares with a search that does not use it.
+Two runs with identical frames and locals have identical futures, unless they differ in a temporary
+value that no variable holds; `test_interleavings.py` compares with a search without fingerprints.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ PLAIN = (
 )
 
 
-class UnknownStandingError(TypeError):
-    """A value of a kind that cannot be looked into."""
+class UnknownValueError(TypeError):
+    """Value of a type whose contents cannot be read."""
 
 
 def fingerprint(error: BaseException, driver: str, known: tuple[type, ...]) -> Hashable:
-    """The frames that an error went through, without those of the driver's file.
+    """Return the fingerprint of an error's frames, without those of the file *driver*.
 
-    Values of *known* types tell nothing.
+    Values of *known* types are ignored.
     """
-    return _Look(driver, known).frames(error)
+    return _Fingerprinter(driver, known).frames(error)
 
 
-class _Look:
+class _Fingerprinter:
     def __init__(self, driver: str, known: tuple[type, ...]) -> None:
         self._driver = driver
         self._known = known
-        self._met: dict[int, int] = {}
+        self._visited: dict[int, int] = {}
 
     def frames(self, error: BaseException) -> Hashable:
         return tuple(
@@ -48,9 +48,9 @@ class _Look:
             return (type(value).__name__, cast("Hashable", value))
         if isinstance(value, self._known):
             return type(value).__name__
-        if id(value) in self._met:
-            return (_Look, self._met[id(value)])
-        self._met[id(value)] = len(self._met)
+        if id(value) in self._visited:
+            return (_Fingerprinter, self._visited[id(value)])
+        self._visited[id(value)] = len(self._visited)
         match value:
             case dict():
                 return (dict, self._pairs(value))
@@ -73,7 +73,7 @@ class _Look:
     def _fields(self, value: Any) -> Hashable:
         names = [name for kind in type(value).__mro__ for name in vars(kind).get("__slots__", ())]
         if not names and not hasattr(value, "__dict__"):
-            raise UnknownStandingError(type(value))
+            raise UnknownValueError(type(value))
         fields = {name: getattr(value, name) for name in names} | getattr(value, "__dict__", {})
         return (type(value), self._pairs(fields))
 

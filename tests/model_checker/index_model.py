@@ -1,7 +1,7 @@
-"""The index by owner, as DynamoDB keeps it: behind the table, entry by entry, and never in step.
+"""Model of the index by owner, which is eventually consistent with the table.
 
-An update of an index key is a delete of one entry and a put of another. Whoever reads the index may
-meet both, one or neither, for as long as it likes, and another time something else.
+An update of an index key deletes one entry and puts another. For an unlimited time, each query may
+see both, one or neither of them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     type Row = dict[str, Any]
     type Index = tuple[tuple[int, bool], ...]
-    """Entries by number, and whether every query finds them: none that was written or removed."""
+    """Entries by number, and whether every query finds them: false once written or removed."""
 
 KEYS = ("owner", "updated_at", "pk", "sk")
-"""The attributes of an entry; a row that lacks one has none."""
+"""Attributes of an entry; a row that lacks one of them has no entry."""
 
 
 def entry_of(row: Row) -> Row:
@@ -27,12 +27,12 @@ def entry_of(row: Row) -> Row:
 
 
 def with_change(index: Index, entries: Iterable[int]) -> Index:
-    """The index once these entries were written or removed."""
+    """Return the index after these entries were written or removed."""
     return tuple(sorted({**dict(index), **dict.fromkeys(entries, False)}.items()))
 
 
 def pages(query: Row, entries: Iterable[tuple[Row, int, bool]]) -> list[tuple[int, ...]]:
-    """Whatever a query may find among *entries*: each with its number, and whether it is sure."""
+    """Return every result of a query; *entries* have a number and whether each query finds them."""
     start, is_ascending = query.get("ExclusiveStartKey"), query["ScanIndexForward"]
     choices = {
         _place(row): [(number,)] if is_sure else [(), (number,)]

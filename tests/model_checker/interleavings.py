@@ -1,12 +1,12 @@
-"""Actors on one table: every step that their calls, DynamoDB and faults can take from a state.
+"""Actors on one table, and every step that is possible from a state: calls, DynamoDB, faults.
 
-An actor is real store code. It is not suspended in a thread: what it does next depends on nothing
-but the answers it had, so it is run again from the start of its operation with these, up to the
-first call without one.
+An actor is real store code. No thread holds its state: its next call depends only on its responses
+so far, so each step reruns the operation from its start with these, up to the first call without a
+response.
 
-Of orders that nobody can tell apart, one is gone through. A row that is under way becomes visible
-when somebody reads it, or meets it with a transaction, or at the end of its transaction; and a
-call that reads several rows reads them at once, except for what is about to change.
+Of orders that no actor can distinguish, the search takes one. An in-flight row becomes visible when
+an actor reads it, when a transaction touches it, or when its transaction ends. A call that reads
+several rows reads them at once, except those that are about to change.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tests.model_checker.dynamodb_model import (
     NONE,
     SCANS,
     SINGLE_WRITES,
-    Answer,
     Database,
     Interned,
     Model,
+    Response,
 )
 
 if TYPE_CHECKING:
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from tests.model_checker.dynamodb_model import Key
 
     type Step = tuple[tuple[Any, ...], State]
-    """What happens, for people, and where it leads."""
+    """Label of a step, for counterexamples, and the next state."""
     type Reading = tuple[State, tuple[int, ...], bool]
-    """Where reading leads, the rows that were read so far, and whether that is all."""
+    """State after a read, the rows read so far, and whether the call is complete."""
 
 
 class State(NamedTuple):
-    """Where everything is."""
+    """State of the database and of all actors."""
 
     base: Database
     positions: tuple[int, ...]
     progress: tuple[tuple[tuple[int, int], tuple[int, ...]], ...] = ()
-    """What calls that read several rows have read so far, by actor and thread."""
+    """Rows that incomplete calls have read so far, by actor and thread."""
     faults: int = 0
     acked: frozenset[tuple[str, Any]] = frozenset()
-    """What was acknowledged so far, by the actor's name."""
+    """Results acknowledged so far, by the actor's name."""
 
 
 class World:
-    """Actors on one table: which steps there are from a state, and where each leads."""
+    """Transition relation of actors on one table."""
 
     def __init__(self, model: Model, actors: list[Actor], head: tuple[str, str]) -> None:
         self.model = model
@@ -58,21 +58,21 @@ class World:
         self._head = head
         self._places = [Interned(Position(), key=_alike) for _ in actors]
         self._pending: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        self._moves: dict[tuple[int, int, int, Answer], tuple[int, Any]] = {}
+        self._moves: dict[tuple[int, int, int, Response], tuple[int, Any]] = {}
 
     def start(self, base: Database, faults: int) -> State:
         return State(base, (0,) * len(self.actors), faults=faults)
 
-    def memory(self, state: State, number: int) -> tuple[Record, ...]:
-        """What an actor remembers."""
-        return self._places[number].values[state.positions[number]].memory
+    def records(self, state: State, number: int) -> tuple[Record, ...]:
+        """Return the outcomes of an actor's operations."""
+        return self._places[number].values[state.positions[number]].records
 
     def is_over(self, state: State) -> bool:
-        """Whether every actor is done."""
+        """Return whether every actor is done."""
         return all(not self._waiting(state, number) for number in range(len(self.actors)))
 
     def steps(self, state: State) -> Iterator[Step]:
-        """Every step that may come next."""
+        """Yield every possible next step."""
         base = state.base
         for flight in base.flights:
             keys = [key for key, _ in flight.rest]
@@ -80,16 +80,16 @@ class World:
         for late in dict.fromkeys(base.late):
             rest = [*base.late]
             rest.remove(late)
-            for label, shown in self._meet(
+            for label, shown in self._arrivals(
                 state._replace(base=base._replace(late=tuple(rest))), late
             ):
-                if not self.model.is_held_up(shown.base):
+                if not self.model.must_wait(shown.base):
                     arrived, _ = self.model.commit(shown.base, late, None)
                     yield (late, "arrives late", *label), shown._replace(base=arrived)
         yield from self.calls(state)
 
     def calls(self, state: State) -> Iterator[Step]:
-        """Every step of the actors themselves."""
+        """Yield every possible step of the actors."""
         flying = {flight.caller for flight in state.base.flights}
         for number, actor in enumerate(self.actors):
             for thread, request in self._waiting(state, number):
@@ -99,7 +99,7 @@ class World:
                         yield (actor.name, operation, *label), after
 
     def calls_apart(self, state: State, changing: frozenset[Key]) -> Iterator[Step]:
-        """The steps of a call that reads nothing of what is *changing*."""
+        """Yield the steps of one call that touches no *changing* row."""
         for number, _ in enumerate(self.actors):
             for thread, request in self._waiting(state, number):
                 if not any(self.model.touches(request, key) for key in changing):
@@ -107,23 +107,23 @@ class World:
                     return
 
     def _show(self, state: State, keys: Iterable[Key]) -> State:
-        """Make rows visible that are under way, and tell the writer of the last that all are."""
+        """Make in-flight rows visible; the last one of a transaction responds to its writer."""
         for key in keys:
             base, ended = self.model.show(state.base, key)
             state = State(base, *state[1:])
             if ended and ended.caller:
-                state = self._tell(state, *ended.caller, Answer("rows"))
+                state = self._respond(state, *ended.caller, Response("rows"))
         return state
 
-    def _meet(self, state: State, request: int) -> Iterator[Step]:
-        """How far what is under way to a request's rows may be when it arrives."""
+    def _arrivals(self, state: State, request: int) -> Iterator[Step]:
+        """Yield the states in which a request may arrive: with in-flight rows visible or not."""
         locked = state.base.locked().intersection(self.model.keys_of(request))
         for count in range(len(locked) + 1):
             for keys in itertools.combinations(sorted(locked), count):
                 yield tuple(f"{sk} is there" for _, sk in keys), self._show(state, keys)
 
     def _waiting(self, state: State, number: int) -> list[tuple[int, int]]:
-        """The calls that an actor has sent or is about to send."""
+        """Return the calls that an actor has sent or is about to send."""
         place = state.positions[number]
         if place == 0:
             head = self.model.rows.values[self.model.row(state.base.table, self._head)]
@@ -132,7 +132,7 @@ class World:
         if (number, place) not in self._pending:
             position = self._places[number].values[place]
             session = Session(self.model, self.actors[number], number, position)
-            if not self.actors[number].is_done(position.memory):
+            if not self.actors[number].is_done(position.records):
                 assert session.run() is None
             self._pending[number, place] = session.pending
         return self._pending[number, place]
@@ -147,49 +147,49 @@ class World:
         operation = self.model.requests.values[request].operation
         keys = [] if operation in SCANS else self.model.keys_of(request)
         if operation == "batch_get_item" and len({*keys}) < len(keys):
-            refused = Answer("error", ("ValidationException",))
-            yield ("a key twice",), self._tell(state, number, thread, refused)
+            rejected = Response("error", ("ValidationException",))
+            yield ("a key twice",), self._respond(state, number, thread, rejected)
             return
         if not operation.startswith("transact"):
             yield from self._step(state, number, thread, request)
             return
-        for label, met in self._meet(state, request):
+        for label, met in self._arrivals(state, request):
             if operation == "transact_get_items":
-                answers = self._read_settled(met, number, request)
+                responses = self._read_settled(met, number, request)
             else:
-                if self.model.is_held_up(met.base):
+                if self.model.must_wait(met.base):
                     continue
-                base, answers = self.model.commit(met.base, request, (number, thread))
-                if not answers:
+                base, responses = self.model.commit(met.base, request, (number, thread))
+                if not responses:
                     yield (*label, "commits"), State(base, *met[1:])
-            for answer in answers:
-                yield (*label, answer), self._tell(met, number, thread, answer)
+            for response in responses:
+                yield (*label, response), self._respond(met, number, thread, response)
         if state.faults:
             yield from self._fail(state._replace(faults=state.faults - 1), number, thread, request)
 
     def _fail(self, state: State, number: int, thread: int, request: int) -> Iterator[Step]:
-        """A conflict with nothing to be seen, too many requests, an answer that is lost."""
+        """Yield the faults of a call: a spurious conflict, throttling, a lost response."""
         others = ((NONE, 0),) * (len(self.model.keys_of(request)) - 1)
-        for answer in (
-            Answer("cancelled", ((CONFLICT, 0), *others)),
-            Answer("error", ("ThrottlingException",)),
+        for response in (
+            Response("cancelled", ((CONFLICT, 0), *others)),
+            Response("error", ("ThrottlingException",)),
         ):
-            yield ("fault", answer), self._tell(state, number, thread, answer)
+            yield ("fault", response), self._respond(state, number, thread, response)
         if self.model.requests.values[request].operation == "transact_write_items":
             late = tuple(sorted((*state.base.late, request)))
             state = state._replace(base=state.base._replace(late=late))
-        yield ("fault", "lost"), self._tell(state, number, thread, Answer("lost"))
+        yield ("fault", "lost"), self._respond(state, number, thread, Response("lost"))
 
-    def _read_settled(self, state: State, number: int, request: int) -> list[Answer]:
+    def _read_settled(self, state: State, number: int, request: int) -> list[Response]:
         keys = self.model.keys_of(request)
         locked = state.base.locked()
         if locked.isdisjoint(keys):
-            return [Answer("rows", tuple(self.model.row(state.base.table, key) for key in keys))]
-        told = tuple((CONFLICT if key in locked else NONE, 0) for key in keys)
-        return [] if self.actors[number].waits else [Answer("cancelled", told)]
+            return [Response("rows", tuple(self.model.row(state.base.table, key) for key in keys))]
+        reasons = tuple((CONFLICT if key in locked else NONE, 0) for key in keys)
+        return [] if self.actors[number].waits else [Response("cancelled", reasons)]
 
     def _step(self, state: State, number: int, thread: int, request: int) -> Iterator[Step]:
-        """Some or all of the rows of a call that touches several, each at a moment of its own."""
+        """Yield the next parts of a call that reads or writes rows at different times."""
         operation = self.model.requests.values[request].operation
         progress = dict(state.progress)
         so_far = progress.pop((number, thread), ())
@@ -201,25 +201,27 @@ class World:
             steps = self._scan_index
         for after, seen, is_last in steps(state, request, so_far):
             if is_last:
-                yield (seen,), self._tell(after, number, thread, Answer("rows", seen))
+                yield (seen,), self._respond(after, number, thread, Response("rows", seen))
             else:
                 others = (*after.progress, ((number, thread), seen))
                 yield (seen,), after._replace(progress=tuple(sorted(others)))
 
     def _scan(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
-        """A query: to its end, or as far as it sees what is about to change."""
+        """Yield continuations of a query: to its end, or up to a row that is about to change."""
         limit = self.model.requests.values[request].arguments.get("Limit")
-        for after, row, is_passing in self._next_rows(state, request, seen[-1] if seen else 0):
+        for after, row, is_about_to_change in self._next_rows(
+            state, request, seen[-1] if seen else 0
+        ):
             found = (*seen, row) if row else seen
             if not row or len(found) == limit:
                 yield after, found, True
             else:
-                if is_passing:
+                if is_about_to_change:
                     yield after, found, False
                 yield from self._scan(after, request, found)
 
     def _scan_index(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
-        """A query of the index, at one moment: what it may find only grows while others write."""
+        """Yield the results of an index query, at one time: later queries may see only more."""
         yield from (
             (state, (*seen, *found), True) for found in self.model.index_pages(state.base, request)
         )
@@ -227,28 +229,28 @@ class World:
     def _next_rows(
         self, state: State, request: int, last: int
     ) -> Iterator[tuple[State, int, bool]]:
-        """The rows with which a query may go on behind its *last* one, 0 for none."""
-        passing = self._passing(state)
-        is_passing = False
+        """Yield the rows that a query may read after its *last* one, 0 for none."""
+        about_to_change = self._about_to_change(state)
+        is_about_to_change = False
         for key in self.model.behind(state.base, request, last):
-            is_passing |= key in passing
+            is_about_to_change |= key in about_to_change
             moments = self._moments(state, key)
             found = [self.model.row(moment.base.table, key) for moment in moments]
             for after, row in zip(moments, found, strict=True):
                 if row:
-                    yield after, row, is_passing
+                    yield after, row, is_about_to_change
             if 0 not in found:
                 return
             state = moments[found.index(0)]
         yield state, 0, False
 
     def _read(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
-        """A read by keys: all that are left, or one that is about to change."""
+        """Yield continuations of a read by keys: all other rows, or one that is about to change."""
         keys = self.model.keys_of(request)
         seen = seen or (-1,) * len(keys)
         left = [place for place, row in enumerate(seen) if row == -1]
         for place in left if len(left) > 1 else []:
-            if keys[place] in self._passing(state):
+            if keys[place] in self._about_to_change(state):
                 row = self.model.row(state.base.table, keys[place])
                 yield state, _with(seen, place, row), False
         ends = [(state, seen)]
@@ -261,7 +263,7 @@ class World:
         yield from ((after, found, True) for after, found in ends)
 
     def _write(self, state: State, request: int, seen: tuple[int, ...]) -> Iterator[Reading]:
-        """The next row of a write by keys, when no transaction is under way on it."""
+        """Yield the next row of a write by keys, after any transaction on it."""
         keys = self.model.keys_of(request)
         key = keys[len(seen)]
         [*_, after] = self._moments(state, key)
@@ -270,21 +272,21 @@ class World:
         yield after._replace(base=base), (*seen, 0), len(seen) + 1 == len(keys)
 
     def _moments(self, state: State, key: Key) -> list[State]:
-        """Before and, if a change of a row is under way, after it."""
+        """Return the state and, if the row has a change in flight, the state after it."""
         return [state, *([self._show(state, [key])] if key in state.base.locked() else [])]
 
-    def _passing(self, state: State) -> set[Key]:
-        """The rows that the next step of another may change: what a read must not be late for."""
-        passing = state.base.locked()
+    def _about_to_change(self, state: State) -> set[Key]:
+        """Return the rows that the next step of another actor may change."""
+        about_to_change = state.base.locked()
         for number in range(len(self.actors)):
             for _, request in self._waiting(state, number):
                 if self.model.requests.values[request].operation in SINGLE_WRITES:
-                    passing.update(self.model.keys_of(request))
-        return passing
+                    about_to_change.update(self.model.keys_of(request))
+        return about_to_change
 
-    def _tell(self, state: State, number: int, thread: int, answer: Answer) -> State:
-        """Let an actor have an answer, and go on to its next call."""
-        moved = (number, state.positions[number], thread, answer)
+    def _respond(self, state: State, number: int, thread: int, response: Response) -> State:
+        """Give an actor a response, and advance it to its next call."""
+        moved = (number, state.positions[number], thread, response)
         if moved not in self._moves:
             self._moves[moved] = self._move(*moved)
         place, done = self._moves[moved]
@@ -292,12 +294,12 @@ class World:
         positions = _with(state.positions, number, place)
         return State(state.base, positions, state.progress, state.faults, acked)
 
-    def _move(self, number: int, place: int, thread: int, answer: Answer) -> tuple[int, Any]:
-        """Where an answer brings an actor, and what is acknowledged by that."""
+    def _move(self, number: int, place: int, thread: int, response: Response) -> tuple[int, Any]:
+        """Return an actor's position after a response, and the result that it acknowledges."""
         places = self._places[number]
         position = places.values[place]
         histories = [*position.histories, *[()] * (thread + 1 - len(position.histories))]
-        histories[thread] = (*histories[thread], answer)
+        histories[thread] = (*histories[thread], response)
         position = position._replace(histories=tuple(histories))
         session = Session(self.model, self.actors[number], number, position)
         outcome = session.run()
@@ -306,13 +308,13 @@ class World:
             self._pending[number, place] = session.pending
             return place, None
         record = Record(*outcome, begun=position.begun or frozenset())
-        memory = (*position.memory, record)
+        records = (*position.records, record)
         done = record.value if record.kind == "done" and not self.actors[number].is_reader else None
-        return places.number(Position(memory)), done
+        return places.number(Position(records)), done
 
 
 def _alike(position: Position) -> Hashable:
-    return position.memory, position.begun, position.fingerprint
+    return position.records, position.begun, position.fingerprint
 
 
 def _with[Value](values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:

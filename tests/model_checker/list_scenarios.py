@@ -1,4 +1,4 @@
-"""Lists of an owner's conversations while one of them changes, and what must be true of them."""
+"""Scenarios of lists of conversations while one of them changes, with their invariants."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     type Pairs = tuple[tuple[str, str], ...]
     type Listed = tuple[str, Pairs]
-    """A conversation's id and its metadata, in order."""
+    """Id and sorted metadata of a conversation."""
     type Listing = tuple[tuple[Listed, ...], bool, str]
 
 RED, BLUE = (("team", "red"),), (("team", "blue"),)
@@ -30,10 +30,10 @@ CONVERSATIONS: Mapping[str, Pairs] = {
     "conv_2": BLUE,
     "conv_3": RED,
 }
-"""The metadata of the conversations that there are, the least recently changed first."""
+"""Metadata of the conversations, the least recently changed first."""
 
 PAGES = 3
-"""How many pages are read: an entry's old place may show for ever here, and lead back to it."""
+"""Maximum number of pages; an entry's old position may stay visible, and repeat pages forever."""
 
 
 def changer(name: str, **changes: str) -> Actor:
@@ -50,11 +50,11 @@ def changer(name: str, **changes: str) -> Actor:
 
 
 def list_reader(order: Order, limit: int, wanted: Pairs = ()) -> Actor:
-    """Return an actor that reads three pages of the list, or all there are."""
+    """Return an actor that reads up to three pages of the list."""
 
-    def act(session: Session, memory: tuple[Record, ...]) -> tuple[str, Listing]:
+    def act(session: Session, records: tuple[Record, ...]) -> tuple[str, Listing]:
         def page() -> Listing:
-            after = memory[-1].value[2] if memory else None
+            after = records[-1].value[2] if records else None
             found = session.store.list_conversations(
                 OWNER, after=after, limit=limit, order=order, metadata=dict(wanted)
             )
@@ -66,22 +66,22 @@ def list_reader(order: Order, limit: int, wanted: Pairs = ()) -> Actor:
 
         return outcome(page)
 
-    def is_done(memory: tuple[Record, ...]) -> bool:
-        is_last = memory and (memory[-1].kind != "done" or not memory[-1].value[1])
-        return bool(is_last) or len(memory) == PAGES
+    def is_done(records: tuple[Record, ...]) -> bool:
+        is_last = records and (records[-1].kind != "done" or not records[-1].value[1])
+        return bool(is_last) or len(records) == PAGES
 
     return Actor(f"lister {order} {limit}", act, is_done, is_reader=True)
 
 
-class ListStory:
-    """A reader of the list beside actors that change one of its conversations."""
+class ListScenario:
+    """Reader of the list, and concurrent actors that change one of its conversations."""
 
     def __init__(self, *actors: Actor, reader: Actor, wanted: Pairs = ()) -> None:
-        """*wanted* is the metadata that the *reader* asks for."""
-        # Each at a time of its own: every change moves the conversation.
+        """Set up the actors; *wanted* is the metadata that the *reader* filters by."""
+        # Different times, because every change moves the conversation in the list.
         moments = range(MOMENT + 1, MOMENT + 1 + len(actors))
         movers = [
-            actor._replace(clock=moment, tries=2)
+            actor._replace(clock=moment, attempts=2)
             for actor, moment in zip(actors, moments, strict=True)
         ]
         self._actors = [*movers, reader]
@@ -99,7 +99,7 @@ class ListStory:
         self._still = still if order == "asc" else still[::-1]
 
     def explore(self) -> tuple[int, int]:
-        """Go through all interleavings: how many there are, of how many states."""
+        """Explore all interleavings; return their number, and the number of states."""
         made = [
             rows.conversation_row(
                 Conversation(name, OWNER, "acme", MOMENT * 1000 + place, dict(metadata)), ""
@@ -117,17 +117,17 @@ class ListStory:
         return Search(self._world, self._check).run(start)
 
     def _check(self, state: State) -> None:
-        """What must be true when all is over."""
+        """Check the invariants at the end of an interleaving."""
         expected = {"done", "OverloadedError"}
         [*movers, reader] = self._actors
         for number, actor in enumerate(movers):
             errors = {"ConversationBusyError"} | (
                 {"ConversationNotFoundError"} if self._ends else set()
             )
-            for record in self._world.memory(state, number):
+            for record in self._world.records(state, number):
                 assert record.kind in expected | errors, f"not there for {actor.name}"
         after: str | None = None
-        for record in self._world.memory(state, len(movers)):
+        for record in self._world.records(state, len(movers)):
             assert record.kind in expected, f"not there for {reader.name}: {record.kind}"
             if record.kind == "done":
                 self._check_page(record, after)
@@ -144,8 +144,10 @@ class ListStory:
             seen = [name for name in names if name != CONVERSATION]
             end = begin + len(seen) if has_more else len(self._still)
             assert seen == self._still[begin:end], "a conversation was passed over"
-        for name, told in record.begun:
+        for name, acknowledged in record.begun:
             if CONVERSATION in names and name == "ender":
                 raise AssertionError("deleted, and shown")
             if CONVERSATION in names and name.startswith("changer"):
-                assert {*told} <= {*dict(listed)[CONVERSATION]}, "acknowledged, and not shown"
+                assert {*acknowledged} <= {*dict(listed)[CONVERSATION]}, (
+                    "acknowledged, and not shown"
+                )

@@ -1,4 +1,4 @@
-"""Clients of one conversation, and what must be true of it however they meet."""
+"""Scenarios of clients of one conversation, with the invariants of every interleaving."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conversations.storage.purge import purge_conversation
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
 from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
-from tests.model_checker.state_space import Search, Watch, walk
+from tests.model_checker.state_space import ReaderSearch, Search, walk
 from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
@@ -26,40 +26,40 @@ if TYPE_CHECKING:
     from conversations.model import Order
     from conversations.storage.rows import Row
 
-    type Memory = tuple[Record, ...]
+    type Records = tuple[Record, ...]
     type Table = dict[str, Row]
-    """The rows of the conversation, or the objects of its folder, by their keys."""
+    """Rows of the conversation, or objects of its prefix, by key."""
     type Shown = tuple[str, str]
-    """An item's cursor and its JSON."""
+    """Cursor and JSON of an item."""
 
 CONVERSATION = "conv_1"
 PK = rows.partition(OWNER, CONVERSATION)
 CONVERSATION_KEY = (PK, rows.CONVERSATION_SK)
 FIRST = "first"
-"""The id of the first batch's first item; the client gave it."""
+"""Client-given id of the first batch's first item."""
 BATCH_SIZE = 2
-"""The items of each batch that is there before a scenario begins."""
+"""Number of items in each initial batch."""
 NOTHING_WRITTEN = {
     "ConversationBusyError",
     "ConversationNotFoundError",
     "ItemAlreadyInConversationError",
     "ItemNotFoundError",
 }
-"""Errors that say that the request changed nothing, and never will."""
+"""Errors after which a request has changed nothing, and never will."""
 RESENDS = 2
-"""Times that a client sends a request whose response it did not get."""
+"""Number of times that a client sends a request without a response."""
 EXPLORED: dict[str, int] = {"interleavings": 0, "states": 0, "random schedules": 0}
 
 
 def _keys(batch: int) -> list[str]:
-    """Return the keys of a batch that is there before a scenario begins."""
+    """Return the sequence keys of an initial batch."""
     return ids.sequence_keys((MOMENT - 99 + batch) * 1000 << 64, BATCH_SIZE)
 
 
 SECOND = ids.generated_id("message", _keys(0)[1])
-"""The generated id of the first batch's second item."""
+"""Generated id of the first batch's second item."""
 FOURTH = ids.generated_id("message", _keys(1)[1])
-"""The generated id of the second batch's second item; the first item of that batch is deleted."""
+"""Generated id of the second batch's second item; the first item of that batch is deleted."""
 
 
 def outcome(act: Callable[[], Any]) -> tuple[str, Any]:
@@ -70,34 +70,34 @@ def outcome(act: Callable[[], Any]) -> tuple[str, Any]:
 
 
 def appender(name: str, *given_ids: str | None, key: str | None = None, times: int = 1) -> Actor:
-    def act(session: Session, memory: Memory) -> tuple[str, Any]:
+    def act(session: Session, records: Records) -> tuple[str, Any]:
         return _append(
             session,
-            f"{name} {len(memory)}",
-            [given and f"{given}{len(memory)}" for given in given_ids],
+            f"{name} {len(records)}",
+            [given and f"{given}{len(records)}" for given in given_ids],
             key,
         )
 
-    return Actor(name, act, lambda memory: len(memory) == times)
+    return Actor(name, act, lambda records: len(records) == times)
 
 
 def adder(name: str, item_id: str) -> Actor:
     """Return an actor that adds a deleted item again, under its id."""
 
-    def act(session: Session, _: Memory) -> tuple[str, Any]:
+    def act(session: Session, _: Records) -> tuple[str, Any]:
         return _append(session, f"{name} 0", [item_id], None)
 
     return Actor(name, act, adds=item_id)
 
 
 def resender(name: str) -> Actor:
-    """Return an actor that sends its request once more, as a marked retry, if it was not done."""
+    """Return an actor that retries its request once, as a marked retry, if it failed."""
 
-    def act(session: Session, memory: Memory) -> tuple[str, Any]:
-        return _append(session, f"{name} 0", [None, None], None, is_marked_retry=bool(memory))
+    def act(session: Session, records: Records) -> tuple[str, Any]:
+        return _append(session, f"{name} 0", [None, None], None, is_marked_retry=bool(records))
 
-    def is_done(memory: Memory) -> bool:
-        return bool(memory) and (memory[-1].kind == "done" or len(memory) == RESENDS)
+    def is_done(records: Records) -> bool:
+        return bool(records) and (records[-1].kind == "done" or len(records) == RESENDS)
 
     return Actor(name, act, is_done, resends=True)
 
@@ -105,7 +105,7 @@ def resender(name: str) -> Actor:
 def updater(name: str, **changes: str | None) -> Actor:
     """Return an actor that changes the metadata once."""
 
-    def act(session: Session, _: Memory) -> tuple[str, Any]:
+    def act(session: Session, _: Records) -> tuple[str, Any]:
         return outcome(
             lambda: tuple(
                 sorted(session.store.update_metadata(OWNER, CONVERSATION, changes).metadata.items())
@@ -140,9 +140,9 @@ def _append(
 
 
 def lister(order: Order, limit: int) -> Actor:
-    def act(session: Session, memory: Memory) -> tuple[str, Any]:
+    def act(session: Session, records: Records) -> tuple[str, Any]:
         def page() -> tuple[tuple[Shown, ...], bool]:
-            after = memory[-1].value[0][-1][0] if memory else None
+            after = records[-1].value[0][-1][0] if records else None
             found = session.store.list_items(
                 OWNER, CONVERSATION, after=after, limit=limit, order=order
             )
@@ -150,18 +150,18 @@ def lister(order: Order, limit: int) -> Actor:
 
         return outcome(page)
 
-    def is_done(memory: Memory) -> bool:
-        if not memory or memory[-1].kind != "done":
-            return bool(memory)
-        shown, has_more = memory[-1].value
-        seen = {item for record in memory[:-1] for item in record.value[0]}
+    def is_done(records: Records) -> bool:
+        if not records or records[-1].kind != "done":
+            return bool(records)
+        shown, has_more = records[-1].value
+        seen = {item for record in records[:-1] for item in record.value[0]}
         return not (shown and has_more) or not seen.isdisjoint(shown)
 
     return Actor(f"lister {order} {limit}", act, is_done, is_reader=True)
 
 
 def getter(item_id: str) -> Actor:
-    def act(session: Session, _: Memory) -> tuple[str, Any]:
+    def act(session: Session, _: Records) -> tuple[str, Any]:
         def read() -> Shown:
             item = session.store.get_item(OWNER, CONVERSATION, item_id)
             return item.cursor, item.json
@@ -172,9 +172,9 @@ def getter(item_id: str) -> Actor:
 
 
 def deleter(*item_ids: str, name: str = "deleter", times: int = 1) -> Actor:
-    """Return an actor that deletes items in one request, and repeats it up to so many *times*."""
+    """Return an actor that deletes items in one request, and sends it up to *times* times."""
 
-    def act(session: Session, _: Memory) -> tuple[str, Any]:
+    def act(session: Session, _: Records) -> tuple[str, Any]:
         return outcome(
             lambda: (
                 session.store.delete_items(OWNER, CONVERSATION, item_ids, param="item_id")
@@ -182,21 +182,21 @@ def deleter(*item_ids: str, name: str = "deleter", times: int = 1) -> Actor:
             )
         )
 
-    def is_done(memory: Memory) -> bool:
-        return bool(memory) and (memory[-1].kind == "done" or len(memory) == times)
+    def is_done(records: Records) -> bool:
+        return bool(records) and (records[-1].kind == "done" or len(records) == times)
 
     return Actor(name, act, is_done, deletes=item_ids)
 
 
 def ender() -> Actor:
-    def act(session: Session, _: Memory) -> tuple[str, Any]:
+    def act(session: Session, _: Records) -> tuple[str, Any]:
         return outcome(lambda: session.store.delete_conversation(OWNER, CONVERSATION))
 
     return Actor("ender", act)
 
 
 def purger() -> Actor:
-    def act(session: Session, _: Memory) -> tuple[str, Any]:
+    def act(session: Session, _: Records) -> tuple[str, Any]:
         return outcome(
             lambda: purge_conversation(session.table, session.payloads, PK, lambda: True)
         )
@@ -204,15 +204,15 @@ def purger() -> Actor:
     return Actor("purger", act, may_begin=lambda row: "deleted_at" in row)
 
 
-class Told(NamedTuple):
-    """What the requests about one id were answered."""
+class Outcomes(NamedTuple):
+    """Numbers of requests about one id: done, and with unknown outcome."""
 
     done: int
     unknown: int
 
     @classmethod
-    def of(cls, records: Sequence[Record], *, is_atomic: bool = True) -> Told:
-        """A request in several transactions may have done a part when it reports a conflict."""
+    def of(cls, records: Sequence[Record], *, is_atomic: bool = True) -> Outcomes:
+        """Count outcomes; if not *is_atomic*, a conflict may leave a partial effect."""
         kinds = [record.kind for record in records]
         done = kinds.count("done")
         nothing = NOTHING_WRITTEN - (set() if is_atomic else {"ConversationBusyError"})
@@ -220,7 +220,7 @@ class Told(NamedTuple):
 
 
 class Scenario:
-    """Some actors on a conversation that has batches of two, and what must be true of it."""
+    """Actors on a conversation with batches of two items, and its invariants."""
 
     def __init__(  # noqa: PLR0913 - what a scenario may begin with
         self,
@@ -234,9 +234,9 @@ class Scenario:
         spills: bool = False,
         is_atomic: bool = True,
     ) -> None:
-        """Put the actors on *batches*; with *is_late*, the first of them is not visible yet.
+        """Set up the actors and *batches*; with *is_late*, the first batch is still in flight.
 
-        *is_atomic* is false where a deletion may take several transactions.
+        *is_atomic* is false if a deletion may take several transactions.
         """
         spill_bytes = 0 if spills else payloads.SPILL_BYTES
         self.actors = [actor._replace(spill_bytes=spill_bytes) for actor in actors]
@@ -245,7 +245,7 @@ class Scenario:
         self.world = World(self.model, self.actors, CONVERSATION_KEY)
         self._faults = faults
         self._may_stay = {rows.CONVERSATION_SK, *may_stay}
-        self._doomed = {item_id for actor in actors for item_id in actor.deletes}
+        self._to_delete = {item_id for actor in actors for item_id in actor.deletes}
         self._moving = {actor.adds for actor in actors if actor.adds}
         self._is_atomic = is_atomic
         self._ends = any(actor.name == "ender" for actor in actors)
@@ -254,7 +254,7 @@ class Scenario:
         self.start = self.world.start(base if is_late else self.model.settled(base), faults)
 
     def _first_batches(self, count: int, *, spills: bool) -> Database:
-        """Return a conversation of *count* batches, the first of which is not visible yet."""
+        """Return a conversation of *count* batches, the first of which is in flight."""
         conversation = Conversation(CONVERSATION, OWNER, "acme", MOMENT * 1000, {})
         row = rows.conversation_row(conversation, "")
         recent = [_keys(batch)[-1] for batch in reversed(range(count))]
@@ -296,16 +296,18 @@ class Scenario:
         )
 
     def explore(self) -> tuple[int, int]:
-        """Go through all interleavings: how many there are, of how many states.
+        """Explore all interleavings; return their number, and the number of states.
 
-        With *readers*, each of them reads all that can be seen while the actors do theirs.
+        Each of the *readers* is combined with everything that the actors make visible.
         """
         search = Search(self.world, self.check)
         count, states = search.run(self.start)
         for reader in self.readers:
             world = World(self.model, [reader._replace(waits=True)], CONVERSATION_KEY)
-            watch = Watch(world, search, functools.partial(self._check_reading, world))
-            readings, seen = watch.run()
+            reader_search = ReaderSearch(
+                world, search, functools.partial(self._check_reading, world)
+            )
+            readings, seen = reader_search.run()
             count, states = count + readings, states + seen
         EXPLORED["interleavings"] += count
         EXPLORED["states"] += states
@@ -316,56 +318,56 @@ class Scenario:
         EXPLORED["random schedules"] += 1
 
     def check(self, state: State) -> None:
-        """What must be true when all is over."""
+        """Check the invariants at the end of an interleaving."""
         base = self.model.settled(state.base)
         table, objects = self._rows(base, PK), self._rows(base, "payloads")
-        memories = [self.world.memory(state, number) for number in range(len(self.actors))]
-        for actor, memory in zip(self.actors, memories, strict=True):
-            for place, record in enumerate(memory):
+        all_records = [self.world.records(state, number) for number in range(len(self.actors))]
+        for actor, records in zip(self.actors, all_records, strict=True):
+            for place, record in enumerate(records):
                 self._check_kind(actor, record, is_repeated=place > 0)
-            if actor.name == "purger" and memory and memory[-1].kind == "done":
+            if actor.name == "purger" and records and records[-1].kind == "done":
                 self._check_purged(table, objects)
                 return
         final = self._items(table, objects)
         self._check_table(table, objects)
-        self._check_deletions(memories, final)
+        self._check_deletions(all_records, final)
         ends = [
-            memory[-1].kind
-            for actor, memory in zip(self.actors, memories, strict=True)
-            if actor.deletes and memory
+            records[-1].kind
+            for actor, records in zip(self.actors, all_records, strict=True)
+            if actor.deletes and records
         ]
         if {*ends} == {"done"}:
             assert "deleting" not in table[rows.CONVERSATION_SK], "a mark is left"
-        self._check_metadata(memories, table[rows.CONVERSATION_SK])
-        for actor, memory in zip(self.actors, memories, strict=True):
+        self._check_metadata(all_records, table[rows.CONVERSATION_SK])
+        for actor, records in zip(self.actors, all_records, strict=True):
             if actor.is_reader:
-                self._check_reader(actor, memory, table, final)
+                self._check_reader(actor, records, table, final)
             elif not (actor.deletes or actor.pairs):
-                told = memory
-                if len(memory) > 1 and actor.resends:
-                    # A retry that is refused says nothing of the request before it.
-                    told = memory[-1:] if memory[-1].kind == "done" else ()
-                for place, record in enumerate(told):
+                to_check = records
+                if len(records) > 1 and actor.resends:
+                    # A rejected retry says nothing about the first request.
+                    to_check = records[-1:] if records[-1].kind == "done" else ()
+                for place, record in enumerate(to_check):
                     self._check_append(f"{actor.name} {place}", record, final)
 
     def _check_reading(self, world: World, state: State) -> None:
-        """What must be true of what a reader saw when all is over."""
+        """Check the invariants of a reader's results at the end."""
         base = self.model.settled(state.base)
         table = self._rows(base, PK)
         [reader] = world.actors
-        for record in world.memory(state, 0):
+        for record in world.records(state, 0):
             self._check_kind(reader, record)
         final = self._items(table, self._rows(base, "payloads"))
-        self._check_reader(reader, world.memory(state, 0), table, final)
+        self._check_reader(reader, world.records(state, 0), table, final)
 
     def _check_reader(
-        self, reader: Actor, memory: Memory, table: Table, final: list[Shown]
+        self, reader: Actor, records: Records, table: Table, final: list[Shown]
     ) -> None:
         if reader.name.startswith("getter"):
-            self._check_item(reader.name.split()[1], memory)
+            self._check_item(reader.name.split()[1], records)
         elif "deleted_at" not in table[rows.CONVERSATION_SK]:
             _, order, limit = reader.name.split()
-            self._check_pages(memory, final, limit=int(limit), is_ascending=order == "asc")
+            self._check_pages(records, final, limit=int(limit), is_ascending=order == "asc")
 
     def _rows(self, base: Database, partition: str) -> Table:
         numbers = self.model.tables.values[self.model.settled(base).table]
@@ -376,7 +378,7 @@ class Scenario:
         }
 
     def _items(self, table: Table, objects: Table) -> list[Shown]:
-        """Return all items that are there, in order."""
+        """Return all stored items, in order."""
         return [
             (cursor, json)
             for sk in sorted(table)
@@ -397,7 +399,7 @@ class Scenario:
         return [(item.cursor, item.json) for item in items]
 
     def _check_purged(self, table: Table, objects: Table) -> None:
-        """What comes after the purge is swept up when the conversation's row goes."""
+        """Check that a purge leaves nothing but rows that the row's expiry removes."""
         assert {sk[:2] for sk in table} <= self._may_stay, "left by the purge"
         assert not objects, "left by the purge"
 
@@ -433,11 +435,11 @@ class Scenario:
         size, slots = int(row["n"]["N"]), [*rows.live_slots(row)]
         [name] = {content.rpartition(" ")[0] for content in contents}
         assert contents == [f"{name} {size}:{slot}" for slot in slots], "torn, or slots moved"
-        gone = {*range(size)} - {*slots}
+        deleted_slots = {*range(size)} - {*slots}
         ids_at = {"first 0": [FIRST, SECOND], "batch 1": ["", FOURTH]}.get(name, [])
-        assert all(slot < len(ids_at) and ids_at[slot] in {"", *self._doomed} for slot in gone), (
-            "an item is gone that nobody deleted"
-        )
+        assert all(
+            slot < len(ids_at) and ids_at[slot] in {"", *self._to_delete} for slot in deleted_slots
+        ), "an item is gone that nobody deleted"
         return name
 
     def _check_kind(self, actor: Actor, record: Record, *, is_repeated: bool = False) -> None:
@@ -458,12 +460,12 @@ class Scenario:
         assert record.kind in expected, f"not there for {actor.name}: {record.kind}"
 
     def _check_append(self, name: str, record: Record, final: list[Shown]) -> None:
-        """Check that what was acknowledged is there as it was answered, and nothing refused."""
+        """Check that acknowledged items are stored as returned, and rejected ones are not."""
         if record.kind in NOTHING_WRITTEN - {"ConversationNotFoundError"}:  # nobody can see it then
             assert name not in {_content(json).rpartition(" ")[0] for _, json in final}, (
                 "refused, and there all the same: there twice if it is repeated"
             )
-        if record.kind == "done" and not (record.value and record.value[0][0] in self._doomed):
+        if record.kind == "done" and not (record.value and record.value[0][0] in self._to_delete):
             self._check_whole(record.value or (), final)
 
     def _check_whole(self, items: tuple[Shown, ...], final: list[Shown]) -> None:
@@ -472,20 +474,20 @@ class Scenario:
             at = final.index(items[0])
             assert tuple(final[at : at + len(items)]) == items, "not as it was acknowledged"
 
-    def _check_metadata(self, memories: Sequence[Memory], row: Row) -> None:
-        """Check that what was acknowledged last is there, and nothing that was refused."""
+    def _check_metadata(self, all_records: Sequence[Records], row: Row) -> None:
+        """Check that the last acknowledged metadata is stored, and no rejected metadata."""
         final = rows.read_conversation(row).metadata if "metadata" in row else {}
-        told = [
+        outcomes = [
             (actor, record)
-            for actor, memory in zip(self.actors, memories, strict=True)
-            for record in memory
+            for actor, records in zip(self.actors, all_records, strict=True)
+            for record in records
             if actor.pairs and "metadata" in row
         ]
-        for actor, record in told:
+        for actor, record in outcomes:
             begun = {name for name, _ in record.begun}
             rivals = [
                 other
-                for other, its in told
+                for other, its in outcomes
                 if other is not actor
                 and other.name not in begun
                 and its.kind not in NOTHING_WRITTEN
@@ -497,14 +499,16 @@ class Scenario:
                 if record.kind in NOTHING_WRITTEN:
                     assert value is None or final.get(name) != value, "refused, and there"
 
-    def _check_deletions(self, memories: Sequence[Memory], final: list[Shown]) -> None:
-        """Check, for each id, that it is there as often as it was added and not deleted."""
+    def _check_deletions(self, all_records: Sequence[Records], final: list[Shown]) -> None:
+        """Check for each id that it is stored as often as it was added and not deleted."""
         live = [cursor for cursor, _ in final]
-        told = [*zip(self.actors, memories, strict=True)]
-        for item_id in self._doomed:
-            added = Told.of([r for actor, memory in told if actor.adds == item_id for r in memory])
-            deleted = Told.of(
-                [r for actor, memory in told if item_id in actor.deletes for r in memory],
+        outcomes = [*zip(self.actors, all_records, strict=True)]
+        for item_id in self._to_delete:
+            added = Outcomes.of(
+                [r for actor, records in outcomes if actor.adds == item_id for r in records]
+            )
+            deleted = Outcomes.of(
+                [r for actor, records in outcomes if item_id in actor.deletes for r in records],
                 is_atomic=self._is_atomic,
             )
             least = 1 + added.done - deleted.done - deleted.unknown
@@ -513,37 +517,37 @@ class Scenario:
                 assert live.count(item_id) == least, "deleted, and there"
             if deleted.done and item_id not in self._moving:
                 assert item_id not in live, "deleted, and there"
-        for actor, memory in told:
-            if memory and not self._moving:
+        for actor, records in outcomes:
+            if records and not self._moving:
                 rivals = {*actor.deletes} & self._deleted_by_others(actor)
                 own = {*actor.deletes} - rivals
-                self._check_deletion(own, own & {*live}, memory, rivals)
+                self._check_deletion(own, own & {*live}, records, rivals)
 
     def _check_deletion(
-        self, own: set[str], left: set[str], memory: Memory, rivals: set[str]
+        self, own: set[str], left: set[str], records: Records, rivals: set[str]
     ) -> None:
-        """Check that a request deleted all its items, or none; *left* are those still there."""
-        kind = memory[-1].kind
-        is_gone = kind == "ItemNotFoundError" and len(memory) > 1 and not rivals
-        if kind == "done" or is_gone:
+        """Check that a request deleted all of its items or none; *left* are those still stored."""
+        kind = records[-1].kind
+        is_deleted = kind == "ItemNotFoundError" and len(records) > 1 and not rivals
+        if kind == "done" or is_deleted:
             assert not left, "a part of a deletion is there"
-        elif kind in NOTHING_WRITTEN and len(memory) == 1 and not self._ends:
+        elif kind in NOTHING_WRITTEN and len(records) == 1 and not self._ends:
             assert left == own, "refused, and not there"
-        elif len(memory) == 1:
+        elif len(records) == 1:
             assert left in (set(), own), "a part of a deletion is there"
 
     def _deleted_by_others(self, actor: Actor) -> set[str]:
         others = (other for other in self.actors if other is not actor)
         return {item_id for other in others for item_id in other.deletes}
 
-    def _check_item(self, item_id: str, memory: Memory) -> None:
-        """Check that an item was found unless it was deleted, and that it is the right one."""
-        for record in memory:
-            told = [name for name, value in record.begun if item_id in str(value)]
-            is_deleted = any(name.startswith("deleter") for name in told)
-            is_added_again = any(name.startswith("adder") for name in told)
-            is_known = told or item_id in {cursor for cursor, _ in self._initial}
-            if record.kind == "ItemNotFoundError" and item_id not in self._doomed:
+    def _check_item(self, item_id: str, records: Records) -> None:
+        """Check that an item was found unless it was deleted, and that it was the right one."""
+        for record in records:
+            acknowledged = [name for name, value in record.begun if item_id in str(value)]
+            is_deleted = any(name.startswith("deleter") for name in acknowledged)
+            is_added_again = any(name.startswith("adder") for name in acknowledged)
+            is_known = acknowledged or item_id in {cursor for cursor, _ in self._initial}
+            if record.kind == "ItemNotFoundError" and item_id not in self._to_delete:
                 assert not is_known, "acknowledged, and not there"
             if record.kind == "done":
                 assert record.value[0] == item_id, "another item"
@@ -551,13 +555,13 @@ class Scenario:
                 assert not (is_first and (is_deleted or is_added_again)), "deleted, and shown"
 
     def _check_pages(
-        self, memory: Memory, final: list[Shown], *, limit: int, is_ascending: bool
+        self, records: Records, final: list[Shown], *, limit: int, is_ascending: bool
     ) -> None:
-        """Check pages, as a whole or between cursors whose items were added again elsewhere."""
-        pages = [record for record in memory if record.kind == "done"]
+        """Check all pages together, or between cursors whose items were added again elsewhere."""
+        pages = [record for record in records if record.kind == "done"]
         for record in pages:
             self._check_page(record, limit)
-        if not self._doomed:
+        if not self._to_delete:
             assert all(record.value[0] for record in pages), "has_more, and there is no more"
         order = final if is_ascending else final[::-1]
         start = 0
@@ -593,7 +597,7 @@ class Scenario:
     def _check_all(
         self, pages: Sequence[Record], order: list[Shown], *, is_ascending: bool
     ) -> None:
-        """Check that pages to the end show whole batches, and all that was there before."""
+        """Check that pages to the end contain whole batches, and everything from before."""
         seen = {item for record in pages for item in record.value[0]}
         batches = {_content(json).rpartition(" ")[0] for _, json in seen}
         begun = (pages[-1] if is_ascending else pages[0]).begun

@@ -1,7 +1,7 @@
-"""Ways to go through what a world can come to: all of it, all that a reader sees of it, or a walk.
+"""Searches of the state space: exhaustive, exhaustive for one reader, or a random walk.
 
-Two orders that lead to the same state, answers included, have the same future, which is gone
-through once; their number is still counted.
+Orders that lead to the same state, responses included, have the same future, which is explored
+once; each order still counts as an interleaving.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from tests.model_checker.interleavings import World
 
     type Views = dict[State, dict[State, None]]
-    """What can be read and was acknowledged at a time, and what that may change to."""
+    """Views (visible rows and acknowledged results), each with the views that may follow."""
 
 
 class Search:
-    """Goes through every state that can be reached, and checks those where all is over."""
+    """Exhaustive search that visits every reachable state, and checks the final ones."""
 
     def __init__(self, world: World, check: Callable[[State], None]) -> None:
         self._world = world
@@ -34,11 +34,11 @@ class Search:
         self._path: list[tuple[Any, ...]] = []
         self.views: Views = {}
         self.last_views: set[State] = set()
-        """What may be there when all is over."""
+        """Views of the final states."""
 
     def run(self, state: State) -> tuple[int, int]:
-        """How many interleavings there are from a state, and of how many states."""
-        gc.disable()  # a search makes no cycles, and millions of tuples
+        """Explore from a state; return the number of interleavings and of states."""
+        gc.disable()  # a search creates millions of tuples, but no cycles
         try:
             return self._count(state, self._look(state)), len(self._counts)
         finally:
@@ -80,27 +80,27 @@ class Search:
 
 
 def view_of(state: State) -> State:
-    """What of a state can be read, and what was acknowledged."""
+    """Return the view of a state: its visible and in-flight rows, and acknowledged results."""
     under_way = tuple(sorted(write for flight in state.base.flights for write in flight.rest))
     flights = (InFlightTransaction(under_way, "", 0, None),) if under_way else ()
     return State(Database(state.base.table, flights), (), acked=state.acked)
 
 
 class Reader(NamedTuple):
-    """Where the reader of a view is."""
+    """Progress of a reader of a view."""
 
     seen: frozenset[Key] = frozenset()
-    """The rows under way that it has seen already."""
+    """In-flight rows that the reader has seen already."""
     positions: tuple[int, ...] = (0,)
     progress: tuple[Any, ...] = ()
 
 
-class Watch:
-    """Goes through all that one actor which changes nothing may see of what the others do.
+class ReaderSearch:
+    """Exhaustive search of what one reader may see while other actors change the table.
 
-    Nobody else notices it, so what they do is searched without it, once; and what it may see of
-    that are far fewer views than there are states. Views that look alike are taken for one, with
-    the futures of all, which may show it more than can be, and never less.
+    A reader does not influence the others, so they are searched once, without it; and there are far
+    fewer views than states. Identical views are merged, with the futures of all of them, so that
+    the reader may see more than is possible, and never less.
     """
 
     def __init__(self, world: World, others: Search, check: Callable[[State], None]) -> None:
@@ -118,7 +118,7 @@ class Watch:
         self._ahead: dict[int, tuple[frozenset[Key], frozenset[int]]] = {}
 
     def run(self) -> tuple[int, int]:
-        """How many ways there are to read from the first view on, and of how many states."""
+        """Explore from the first view; return the number of readings and of states."""
         gc.disable()
         try:
             return self._count(0, Reader()), len(self._counts)
@@ -126,7 +126,7 @@ class Watch:
             gc.enable()
 
     def _count(self, view: int, reader: Reader) -> int:
-        """Go on from where the *reader* is, who may have seen more of a *view* than it must."""
+        """Explore from a *view* and a *reader*, which may have seen some of its in-flight rows."""
         count = self._counts.get((view, reader))
         if count is None:
             count = self._counts[view, reader] = self._sum(view, reader)
@@ -165,7 +165,7 @@ class Watch:
             self._check(State(Database(table), positions))
 
     def _future(self, view: int) -> tuple[frozenset[Key], frozenset[int]]:
-        """The rows that will be changed from a view on, and the tables that it may end with."""
+        """Return the rows that may change after a view, and the tables that may result."""
         if view not in self._ahead:
             keys: set[Key] = set()
             ends = {self._tables[view]} if view in self._tables else set()
@@ -181,11 +181,11 @@ class Watch:
 
 
 def walk(world: World, state: State, check: Callable[[State], None], seed: int) -> int:
-    """One interleaving by chance, checked at its end; how many steps it took."""
-    chance = random.Random(seed)  # noqa: S311 - decides nothing secret
+    """Walk one random interleaving, check its end, and return the number of steps."""
+    random_source = random.Random(seed)  # noqa: S311 - decides nothing secret
     for taken in itertools.count():
         if world.is_over(state):
             check(state)
             return taken
-        _, state = chance.choice([*world.steps(state)])
+        _, state = random_source.choice([*world.steps(state)])
     raise AssertionError

@@ -1,9 +1,4 @@
-"""The store under every order of events that DynamoDB leaves open, and under random ones.
-
-`SCHEDULES=10000 .venv/bin/pytest tests/model_checker` takes 10,000 random walks; what is
-enumerated is enumerated whole in any case. The scenarios of `LONG` take two minutes together and
-run only if `SCHEDULES` is set. `scenarios.EXPLORED` counts.
-"""
+"""The store under every order of events that DynamoDB allows, and random ones: see README.md."""
 
 from __future__ import annotations
 
@@ -24,7 +19,7 @@ from conversations.storage.reads import batch_get
 from conversations.storage.transactions import Resolution, Table
 from tests.model_checker import actors, dynamodb_model
 from tests.model_checker.actors import patch
-from tests.model_checker.frame_fingerprint import UnknownStandingError
+from tests.model_checker.frame_fingerprint import UnknownValueError
 from tests.model_checker.scenarios import (
     FIRST,
     FOURTH,
@@ -60,15 +55,14 @@ EMPTIER = deleter(FIRST, SECOND)
 RESENDER = resender("appender A")
 TOPIC, TEAM = updater("updater A", topic="a"), updater("updater B", team="b")
 RENAMER, CLEARER = updater("updater B", topic="b"), updater("updater C", topic=None, team=None)
-HURRIED = [actor._replace(tries=2, waits=True) for actor in (ONE, OTHER, DELETER, NEIGHBOUR)]
-"""Two appenders and two deleters that give up sooner, and are not told of conflicts when they read:
-there are many ways to wait."""
+IMPATIENT = [actor._replace(attempts=2, waits=True) for actor in (ONE, OTHER, DELETER, NEIGHBOUR)]
+"""Actors with fewer attempts, whose reads wait for conflicts, because waiting multiplies states."""
 LISTERS = (lister("asc", 3), lister("desc", 3))
 ONE_BY_ONE = (lister("asc", 1), lister("desc", 1))
-"""Every second page of theirs begins within a batch."""
+"""Readers whose every second page begins within a batch."""
 SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "two appenders, a deleter, listers, a fault": lambda: Scenario(
-        *HURRIED[:3], readers=LISTERS, faults=1
+        *IMPATIENT[:3], readers=LISTERS, faults=1
     ),
     "two appenders, two faults": lambda: Scenario(OTHER, THIRD, faults=2),
     "two appenders, a token forgotten": lambda: Scenario(
@@ -91,7 +85,7 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
         DELETER, NEIGHBOUR, readers=ONE_BY_ONE, faults=1, batches=2
     ),
     "two deleters of neighbours, an appender, listers": lambda: Scenario(
-        *HURRIED[1:], readers=ONE_BY_ONE
+        *IMPATIENT[1:], readers=ONE_BY_ONE
     ),
     "two deleters of neighbours, a token forgotten": lambda: Scenario(
         DELETER, NEIGHBOUR, faults=1, remembers_tokens=False
@@ -206,22 +200,22 @@ LONG: dict[str, Callable[[], Scenario]] = {
         NEIGHBOUR, adder("adder A", SECOND), adder("adder B", SECOND), faults=1
     ),
     "two deleters of neighbours, an appender, listers, a fault": lambda: Scenario(
-        *HURRIED[1:], readers=ONE_BY_ONE, faults=1
+        *IMPATIENT[1:], readers=ONE_BY_ONE, faults=1
     ),
     "two deleters of neighbours, three faults": lambda: Scenario(DELETER, NEIGHBOUR, faults=3),
     "three appenders, a fault": lambda: Scenario(ONE, OTHER, THIRD, faults=1),
     "two appenders, a deleter, listers, two faults": lambda: Scenario(
-        *HURRIED[:3], readers=LISTERS, faults=2
+        *IMPATIENT[:3], readers=LISTERS, faults=2
     ),
     "two appenders, a deleter, listers, three faults": lambda: Scenario(
-        *HURRIED[:3], readers=LISTERS, faults=3
+        *IMPATIENT[:3], readers=LISTERS, faults=3
     ),
     "three appenders, listers one by one": lambda: Scenario(ONE, OTHER, THIRD, readers=ONE_BY_ONE),
     "three appenders, a deleter, a lister": lambda: Scenario(
         ONE, OTHER, THIRD, DELETER, readers=[lister("asc", 3)]
     ),
     "two deleters of neighbours, an appender, listers, two faults": lambda: Scenario(
-        *HURRIED[1:], readers=ONE_BY_ONE, faults=2
+        *IMPATIENT[1:], readers=ONE_BY_ONE, faults=2
     ),
     "a client's id comes back, two adders, a fault": lambda: Scenario(
         DELETER, adder("adder A", FIRST), adder("adder B", FIRST), faults=1
@@ -245,11 +239,11 @@ def _time_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     patch(monkeypatch)
 
 
-@pytest.mark.parametrize("tell", SCENARIOS.values(), ids=SCENARIOS)
-def test_every_interleaving_keeps_what_is_promised(
-    tell: Callable[[], Scenario], record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("make_scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_every_interleaving_keeps_the_invariants(
+    make_scenario: Callable[[], Scenario], record_property: Callable[[str, object], None]
 ) -> None:
-    count, states = tell().explore()  # which checks what is promised, at each end
+    count, states = make_scenario().explore()  # checks the invariants at each end
 
     assert count > 1 < states
     record_property("interleavings", count)
@@ -282,7 +276,7 @@ def test_no_mark_is_left_when_others_delete_the_rest_of_a_deletion(
     assert count > 1 < states
 
 
-def test_random_schedules_of_many_writers_keep_what_is_promised(
+def test_random_schedules_of_many_writers_keep_the_invariants(
     record_property: Callable[[str, object], None],
 ) -> None:
     writers = [appender(f"appender {name}", None, name, times=2) for name in "ABCD"]
@@ -293,18 +287,18 @@ def test_random_schedules_of_many_writers_keep_what_is_promised(
 
 
 def ends_of(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Return what the lister of a scenario may have been told, and what is there then."""
+    """Return every result of a scenario's lister, with the items that are stored then."""
     ends: set[str] = set()
     monkeypatch.setattr(
         scenario,
         "_check_pages",
-        lambda memory, final, **_: ends.add(repr([final, *(record[:2] for record in memory)])),
+        lambda records, final, **_: ends.add(repr([final, *(record[:2] for record in records)])),
     )
     scenario.explore()
     return ends
 
 
-def test_a_reader_apart_sees_all_that_it_may_see_among_the_others(
+def test_a_separate_reader_sees_all_that_a_concurrent_one_may_see(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     among = ends_of(Scenario(ONE, DELETER, lister("asc", 2)), monkeypatch)
@@ -314,7 +308,7 @@ def test_a_reader_apart_sees_all_that_it_may_see_among_the_others(
 
 
 @pytest.mark.parametrize(
-    "tell",
+    "make_scenario",
     [
         lambda: Scenario(OTHER, DELETER, lister("asc", 2)),
         lambda: Scenario(EMPTIER, NEIGHBOUR, lister("asc", 1)),
@@ -322,18 +316,18 @@ def test_a_reader_apart_sees_all_that_it_may_see_among_the_others(
         lambda: Scenario(EMPTIER, lister("asc", 1), faults=1),
     ],
 )
-def test_runs_that_stand_alike_go_on_alike(
-    tell: Callable[[], Scenario], monkeypatch: pytest.MonkeyPatch
+def test_runs_with_one_fingerprint_have_one_future(
+    make_scenario: Callable[[], Scenario], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    merged = ends_of(tell(), monkeypatch)
-    monkeypatch.setattr(actors, "fingerprint", refuse_to_look)
-    apart = ends_of(tell(), monkeypatch)
+    merged = ends_of(make_scenario(), monkeypatch)
+    monkeypatch.setattr(actors, "fingerprint", fail_to_fingerprint)
+    apart = ends_of(make_scenario(), monkeypatch)
 
     assert merged == apart
 
 
-def refuse_to_look(error: BaseException, *_: object) -> None:
-    raise UnknownStandingError(error)
+def fail_to_fingerprint(error: BaseException, *_: object) -> None:
+    raise UnknownValueError(error)
 
 
 _conversation_action = Append._conversation_action  # noqa: SLF001
@@ -341,7 +335,7 @@ _actions, _rewritten, _query = Rewrite.actions, rows.rewritten, ItemPageReader._
 
 
 def without_condition(rewrite: Rewrite, table_name: str) -> Iterator[Any]:
-    """Rewrite a batch whatever it has become."""
+    """Rewrite a batch without a condition on its revision."""
     actions: Iterator[Any] = _actions(rewrite, table_name)
     for action in actions:
         [(kind, request)] = action.items()
@@ -360,7 +354,7 @@ def moved_up(row: Row, payload: Any, slots: Any) -> Row:
 
 
 def one_query(reader: ItemPageReader, *arguments: Any) -> None:
-    """Stop at the first response, whatever it lacks."""
+    """Stop at the first page of a query."""
     table = reader._table  # noqa: SLF001
     reader._table = Table(FirstPage(table.dynamodb), table.name)  # type: ignore[arg-type]  # noqa: SLF001
     _query(reader, *arguments)
@@ -368,7 +362,7 @@ def one_query(reader: ItemPageReader, *arguments: Any) -> None:
 
 
 class FirstPage:
-    """A client whose queries have no second page."""
+    """Client whose queries have no second page."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -386,14 +380,14 @@ def new_keys(append: Append, reasons: Any) -> Resolution:
 
 
 def unmarked(change: Append) -> Any:
-    """Take a marked retry for a new request."""
+    """Treat a marked retry as a new request."""
     idempotency = replace(change._idempotency, is_marked_retry=False)  # noqa: SLF001
     change._idempotency = idempotency  # noqa: SLF001
     return _conversation_action(change)
 
 
 def compare_pairs(update: UpdateMetadata) -> list[Any]:
-    """Compare the pairs that are there with those that were read."""
+    """Compare the stored pairs, not the revision, with those that were read."""
     now = rows.number(update._now)  # noqa: SLF001
     old, new = rows.read_conversation(update._row), update.conversation  # noqa: SLF001
     values = {":old": old.metadata, ":new": new.metadata}
@@ -424,24 +418,24 @@ def from_the_cursor_on(page: PageRange, row: Row) -> Any:
     return slots if page.order == "asc" else slots[::-1]
 
 
-def forget(id_claims: IdClaims, item_id: str, pointer: Row) -> list[str]:
-    """Take a pointer over without a look whether its item is live."""
+def take_over_pointer(id_claims: IdClaims, item_id: str, pointer: Row) -> list[str]:
+    """Take over a pointer without checking that its item is deleted."""
     id_claims._stale[item_id] = pointer["key"]["S"]  # noqa: SLF001
     return []
 
 
 def read_unsettled(table: Table, keys: Any) -> list[Row]:
-    """Read rows of which a transaction may be under way."""
+    """Read rows that may have a transaction in flight."""
     return batch_get(table, keys)
 
 
 class Flaw(NamedTuple):
-    """A part of the store replaced by a worse one, and what a scenario says of it."""
+    """Replacement of a part of the store by a wrong one, and the check that must fail."""
 
     target: object
     name: str
     replacement: object
-    tell: Callable[[], Scenario]
+    make_scenario: Callable[[], Scenario]
     broken: str
 
 
@@ -490,7 +484,7 @@ FLAWS = {
     ),
     "a row that names a batch too few": Flaw(
         dynamodb_model,
-        "UNDER_WAY",
+        "MAX_IN_FLIGHT",
         len(rows.RECENT_BATCHES) + 1,
         lambda: Scenario(OTHER, readers=[lister("asc", 3)], batches=12, is_late=True),
         "an item was passed over",
@@ -502,14 +496,14 @@ FLAWS = {
         lambda: Scenario(ONE, getter("a0"), faults=1),
         "acknowledged, and not there",
     ),
-    "new keys after a lost answer": Flaw(
+    "new keys after a lost response": Flaw(
         Append,
         "_resolve",
         new_keys,
         lambda: Scenario(ONE, OTHER, faults=1, remembers_tokens=False),
         "a batch is there twice",
     ),
-    "an append told before lists go by it": Flaw(
+    "an append acknowledged before lists see it": Flaw(
         append,
         "transact_get",
         read_unsettled,
@@ -554,7 +548,7 @@ FLAWS = {
     "an id that is added again while it is live": Flaw(
         IdClaims,
         "_taken_by",
-        forget,
+        take_over_pointer,
         lambda: Scenario(DELETER, adder("adder A", FIRST)),
         "an id is there twice",
     ),
@@ -573,4 +567,4 @@ def test_the_search_finds(flaw: Flaw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flaw.target, flaw.name, flaw.replacement)
 
     with pytest.raises(AssertionError, match=f"^{flaw.broken}"):
-        flaw.tell().explore()
+        flaw.make_scenario().explore()

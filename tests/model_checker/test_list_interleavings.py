@@ -1,4 +1,4 @@
-"""The list of conversations under every order of events that DynamoDB's index leaves open."""
+"""The list of conversations under every order of events that DynamoDB's index allows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conversations.model import Conversation
 from conversations.storage import conversation_pages, rows
 from conversations.storage.conversation_pages import OwnerIndex
 from tests.model_checker.actors import patch
-from tests.model_checker.list_scenarios import RED, ListStory, changer, list_reader
+from tests.model_checker.list_scenarios import RED, ListScenario, changer, list_reader
 from tests.model_checker.scenarios import appender, ender
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ OTHER = changer("B", topic="weather")
 @pytest.fixture(autouse=True)
 def _time_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     patch(monkeypatch)
-    # Several queries for one page of those that a filter finds.
+    # A filtered page then takes several queries.
     monkeypatch.setattr(conversation_pages, "BATCH_GET_MAX", 2)
 
 
@@ -39,16 +39,16 @@ def _time_and_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     [(APPENDER,), (CHANGER, OTHER), (APPENDER, CHANGER), (CHANGER, ender())],
     ids=["an append", "two changes", "an append and a change", "a change and an end"],
 )
-def test_a_list_beside_changes_keeps_what_is_promised(
+def test_a_list_during_changes_keeps_the_invariants(
     movers: Any,
     order: Order,
     limit: int,
     wanted: Any,
     record_property: Callable[[str, object], None],
 ) -> None:
-    scenario = ListStory(*movers, reader=list_reader(order, limit, wanted), wanted=wanted)
+    scenario = ListScenario(*movers, reader=list_reader(order, limit, wanted), wanted=wanted)
 
-    count, states = scenario.explore()  # which checks what is promised, at each end
+    count, states = scenario.explore()  # checks the invariants at each end
 
     assert count > 1 < states
     record_property("interleavings", count)
@@ -56,16 +56,16 @@ def test_a_list_beside_changes_keeps_what_is_promised(
 
 
 def with_repeated_keys(index: OwnerIndex, entries: Sequence[Row]) -> Iterator[Row]:
-    """Read the row of each entry, however many of them are one conversation's."""
+    """Read the row of each entry, even if several entries name one conversation."""
     table = index._table  # noqa: SLF001
     keys = [rows.primary_key(entry["pk"]["S"], entry["sk"]["S"]) for entry in entries]
-    asked: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
-    found = table.dynamodb.batch_get_item(RequestItems=asked)["Responses"][table.name]
+    requested: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
+    found = table.dynamodb.batch_get_item(RequestItems=requested)["Responses"][table.name]
     yield from (row for row in found if rows.is_live(row))
 
 
 def of_the_entries_alone(_: OwnerIndex, entries: Sequence[Row]) -> Iterator[Row]:
-    """List what the index has, without a look at the rows."""
+    """List the index's entries without reading the rows."""
     for entry in entries:
         name = entry["pk"]["S"].partition("/")[2]
         yield rows.conversation_row(Conversation(name, entry["owner"]["S"], "acme", 0, {}), "")
@@ -84,4 +84,4 @@ def test_the_search_finds(
     monkeypatch.setattr(OwnerIndex, "matching", replacement)
 
     with pytest.raises(AssertionError, match=f"^{broken}"):
-        ListStory(CHANGER, reader=list_reader("asc", 4)).explore()
+        ListScenario(CHANGER, reader=list_reader("asc", 4)).explore()

@@ -24,7 +24,7 @@ SETTINGS: Final = ROOT / "tools" / "openapi-linters"
 REDOCLY: Final = TOOLS / "node_modules" / "@redocly" / "cli" / "bin" / "cli.js"
 SPECTRAL: Final = TOOLS / "node_modules" / "@stoplight" / "spectral-cli" / "dist" / "index.js"
 OVERLAP: Final = "no-illogical-composition-keywords"
-TOLD_APART: Final = {
+DISTINGUISHED: Final = {
     # By the schema of `action`, which redocly does not look into.
     ("ShellCall", "ShellCommandsCall"),
     # By the schema of the entries of `output`.
@@ -77,7 +77,7 @@ def test_redocly_finds_only_schemas_it_cannot_tell_apart(dialect: Dialect, node:
 
     pairs = {tuple(re.findall(r"schemas/(?:Answered)?(\w+)`", message)) for _, message in findings}
     assert {rule for rule, _ in findings} == {OVERLAP}, findings
-    assert pairs == TOLD_APART
+    assert pairs == DISTINGUISHED
 
 
 @pytest.mark.parametrize(

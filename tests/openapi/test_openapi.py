@@ -236,7 +236,7 @@ def test_it_has_no_boolean_schemas(document: Json) -> None:
     ]
 
 
-def test_the_type_of_an_answered_item_names_its_schema(document: Json) -> None:
+def test_the_type_of_a_responseed_item_names_its_schema(document: Json) -> None:
     schemas = document["components"]["schemas"]
     union = schemas["AnsweredItem"]
     mapping = union["discriminator"]["mapping"]
@@ -256,7 +256,7 @@ def test_a_union_whose_members_may_lack_their_type_has_no_discriminator(document
     assert "discriminator" in schemas["WebSearchCall"]["properties"]["action"]
 
 
-def test_every_refusal_is_of_one_schema_and_names_its_codes(document: Json) -> None:
+def test_every_error_is_of_one_schema_and_names_its_codes(document: Json) -> None:
     for operation in operations(document):
         for status, response in operation["responses"].items():
             if status != "200":
@@ -313,7 +313,7 @@ def takes(item: Json) -> bool:
 @pytest.mark.parametrize(
     ("name", "body"), [pytest.param(name, body, id=name) for name, body, _ in INVALID]
 )
-def test_it_refuses_what_the_contract_refuses(name: str, body: bytes) -> None:
+def test_it_rejects_what_the_contract_rejects(name: str, body: bytes) -> None:
     try:
         value = json.loads(body)
     except ValueError:
@@ -362,7 +362,7 @@ def test_it_has_every_error_under_its_statuses(document: Json) -> None:
     }
 
 
-def test_a_refusal_has_the_headers_of_its_errors(document: Json) -> None:
+def test_a_error_has_the_headers_of_its_errors(document: Json) -> None:
     for operation in operations(document):
         for status, response in operation["responses"].items():
             codes = response["content"]["application/json"]["examples"] if status != "200" else ()

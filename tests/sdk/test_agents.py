@@ -162,7 +162,7 @@ def test_a_rewound_session_keeps_what_another_writer_added(
     assert said(converse(scenario)) == ["0", "1", "theirs"]
 
 
-def test_a_cleared_session_begins_anew(converse: Converse) -> None:
+def test_a_cleared_session_is_empty(converse: Converse) -> None:
     async def scenario(open_session: Open) -> Any:
         session = open_session()
         await session.add_items(turns(1))

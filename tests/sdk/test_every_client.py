@@ -90,8 +90,8 @@ def test_create_items(walkthrough: Json) -> None:
     shown = [item if client in MKA1 else as_openai(answered(item)) for item in given]
 
     assert walkthrough["create_items"] == [
-        {**item, "id": item.get("id") or answer["id"]}
-        for item, answer in zip(shown, walkthrough["create_items"], strict=True)
+        {**item, "id": item.get("id") or response["id"]}
+        for item, response in zip(shown, walkthrough["create_items"], strict=True)
     ]
 
 

@@ -82,21 +82,21 @@ def test_openapi_python_client_makes_a_client_that_works(
     printed = run(generator, "generate", "--url", url, *options)
     program = (PYTHON / "python", SUPPORT / "generated_walkthrough.py")
     path = {"PYTHONPATH": str(tmp_path)}
-    answers: Any = json.loads(run(*program, server(stack, dialect), key, given=given, **path))
+    responses: Any = json.loads(run(*program, server(stack, dialect), key, given=given, **path))
 
     assert "Warning" not in printed
-    assert answers["create"]["metadata"] == {"topic": "weather"}
-    assert [item["type"] for item in answers["append"]["data"]] == [i["type"] for i in ITEMS]
-    assert answers["append"]["data"][0] == SEARCH
-    listed = answers["list"]["data"]
-    assert (listed[::-1] if dialect is OPENAI else listed) == answers["append"]["data"]
-    assert answers["get"] == answers["append"]["data"][-1]
-    [first] = answers["include"]["data"]
+    assert responses["create"]["metadata"] == {"topic": "weather"}
+    assert [item["type"] for item in responses["append"]["data"]] == [i["type"] for i in ITEMS]
+    assert responses["append"]["data"][0] == SEARCH
+    listed = responses["list"]["data"]
+    assert (listed[::-1] if dialect is OPENAI else listed) == responses["append"]["data"]
+    assert responses["get"] == responses["append"]["data"][-1]
+    [first] = responses["include"]["data"]
     assert "results" not in first
-    assert answers["missing"]["error"]["code"] == "conversation_not_found"
-    assert answers["refused"]["error"]["code"] == "array_below_min_length"
-    assert answers["kinds"]["append"] == answers["kinds"]["list"] == "ItemPage"
-    assert answers["kinds"]["missing"] == answers["kinds"]["refused"] == "ErrorEnvelope"
+    assert responses["missing"]["error"]["code"] == "conversation_not_found"
+    assert responses["refused"]["error"]["code"] == "array_below_min_length"
+    assert responses["kinds"]["append"] == responses["kinds"]["list"] == "ItemPage"
+    assert responses["kinds"]["missing"] == responses["kinds"]["refused"] == "ErrorEnvelope"
 
 
 def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(
@@ -119,13 +119,13 @@ def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(
     tsc = modules / "typescript" / "bin" / "tsc"
     run(node, tsc, *options.split(), tmp_path / "walkthrough.mts")
     arguments = (server(stack, dialect), key, json.dumps(ITEMS[:-1]))
-    answers: Any = json.loads(run(node, tmp_path / "walkthrough.mjs", *arguments))
+    responses: Any = json.loads(run(node, tmp_path / "walkthrough.mjs", *arguments))
 
     assert "⚠" not in printed
-    assert answers["create"]["metadata"] == {"topic": "weather"}
-    assert answers["append"]["data"][0] == SEARCH
-    assert answers["get"] == answers["append"]["data"][-1]
-    assert answers["said"] == "user"
-    assert "results" not in answers["include"]["data"][0]
-    assert answers["include"]["data"][1] == REASONING
-    assert answers["missing"] == [404, "conversation_not_found"]
+    assert responses["create"]["metadata"] == {"topic": "weather"}
+    assert responses["append"]["data"][0] == SEARCH
+    assert responses["get"] == responses["append"]["data"][-1]
+    assert responses["said"] == "user"
+    assert "results" not in responses["include"]["data"][0]
+    assert responses["include"]["data"][1] == REASONING
+    assert responses["missing"] == [404, "conversation_not_found"]

@@ -35,7 +35,7 @@ def key(stack: DevStack, issue_key: IssueKey) -> str:
 
 
 @pytest.mark.parametrize("release", ["0.12.128", "0.5.25"])
-def test_the_documented_snippet_prints_the_documented_answer(
+def test_the_documented_snippet_prints_the_documented_response(
     release: str, stack: DevStack, key: str
 ) -> None:
     path = {"PYTHONPATH": str(OLD_SDK)} if release == "0.5.25" else {}
@@ -45,15 +45,15 @@ def test_the_documented_snippet_prints_the_documented_answer(
         command, env={**os.environ, **path}, capture_output=True, text=True, check=True
     )
 
-    answers = json.loads(run.stdout)
-    assert len(answers) == 2
-    for answer in answers:
-        [item] = answer["data"]
+    responses = json.loads(run.stdout)
+    assert len(responses) == 2
+    for response in responses:
+        [item] = response["data"]
         assert (item["type"], item["role"], item["content"]) == ("message", "user", QUESTION)
         assert item["id"].startswith("msg_")
         assert item["id"] != "msg_aa87e2b1112a455b8deabed784372198"
-        assert (answer["object"], answer["last_id"]) == ("list", item["id"])
-        assert answer["has_more"] is False
+        assert (response["object"], response["last_id"]) == ("list", item["id"])
+        assert response["has_more"] is False
 
 
 @pytest.mark.xdist_group("clients")  # the SDK is dear to import

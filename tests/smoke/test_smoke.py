@@ -304,7 +304,7 @@ def test_a_url_where_nothing_answers_is_told(
     status = main([*arguments, "--url", "http://127.0.0.1:9"])
 
     assert status == 2
-    assert "Nothing answers at http://127.0.0.1:9" in capsys.readouterr().err
+    assert "http://127.0.0.1:9 does not respond" in capsys.readouterr().err
 
 
 def test_the_module_is_a_command(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conversations import ids
 from conversations.errors import OverloadedError
 from conversations.storage import archive, backoff, restore, rows
-from tests.support.fault_injection import Faults, lost_answer
+from tests.support.fault_injection import Faults, lost_response
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -87,7 +87,7 @@ def test_a_batch_whose_response_is_lost_counts_as_added(world: World) -> None:
     world.append(name, said(NOISE))
     new = taken(world, name)
     replaced(world, old)
-    Faults(world.resources.dynamodb, "TransactWriteItems").after(None, lost_answer())
+    Faults(world.resources.dynamodb, "TransactWriteItems").after(None, lost_response())
 
     assert merged(world, new) == 1
     named = [row["object"]["S"] for row in world.rows() if "object" in row]

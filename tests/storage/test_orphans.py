@@ -84,7 +84,7 @@ def test_an_object_of_a_request_under_way_is_no_orphan(stack: DevStack) -> None:
     assert run(stack) == []
 
 
-def test_the_command_lists_orphans_and_removes_them_if_told(
+def test_the_command_lists_orphans_and_removes_them_on_request(
     stack: DevStack, client: httpx.Client, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [LARGE]}).raise_for_status()

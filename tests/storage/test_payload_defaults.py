@@ -7,7 +7,7 @@ from benchmarks.metering import WRITE_BYTES
 from benchmarks.payloads import (
     BATCHES,
     USES,
-    Life,
+    LifetimeCost,
     Packing,
     life_table,
     packing_table,
@@ -22,7 +22,7 @@ from tests.support.paths import DOCS
 PAGE = (DOCS / "storage.md").read_text()
 MEMORY_MB = Template().functions["ApiFunction"].memory_mb
 PRICES = Prices.load()
-LIVES = [Life(PRICES, MEMORY_MB, *use) for use in USES]
+LIVES = [LifetimeCost(PRICES, MEMORY_MB, *use) for use in USES]
 
 
 def test_the_page_holds_what_zlib_gives() -> None:

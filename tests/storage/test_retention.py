@@ -120,9 +120,9 @@ def test_the_tables_time_to_live_goes_by_that_attribute(stack: DevStack) -> None
     table = stack.template.name("ConversationsTable")
 
     with stack.engine.lock:
-        answer = stack.resources.dynamodb.describe_time_to_live(TableName=table)
+        response = stack.resources.dynamodb.describe_time_to_live(TableName=table)
 
-    assert answer["TimeToLiveDescription"] == {
+    assert response["TimeToLiveDescription"] == {
         "AttributeName": "expires_at",
         "TimeToLiveStatus": "ENABLED",
     }
@@ -192,9 +192,9 @@ def test_with_retention_switched_on_an_expiry_leaves_nothing_of_what_was_there_b
     record = removal(conversation, **BY_TIME)
     assert is_delivered(stack, record)
 
-    answers = [purge.lambda_handler({"Records": [record]}, CONTEXT) for _ in range(2)]
+    responses = [purge.lambda_handler({"Records": [record]}, CONTEXT) for _ in range(2)]
 
-    assert answers == [{"batchItemFailures": []}] * 2
+    assert responses == [{"batchItemFailures": []}] * 2
     assert rows(stack) == []
     assert objects(stack) == []
 
@@ -218,7 +218,7 @@ def test_a_sweep_that_runs_out_of_time_is_handed_over_to_a_purge(
     assert int(mark["expires_at"]["N"]) > time.time()
 
 
-def test_an_expired_pointer_refuses_no_id(store: Store, later: Callable[[float], None]) -> None:
+def test_an_expired_pointer_rejects_no_id(store: Store, later: Callable[[float], None]) -> None:
     """DynamoDB may take days to remove it."""
     made = create(store, {**HELLO, "id": "mine"})
     [generated] = append(store, made, HELLO)
@@ -427,9 +427,9 @@ def test_the_object_of_a_batch_that_expired_is_removed(store: Store, stack: DevS
     record = removal(first, **BY_TIME)
     assert is_delivered(stack, record)
 
-    answers = [purge.lambda_handler({"Records": [record]}, CONTEXT) for _ in range(2)]
+    responses = [purge.lambda_handler({"Records": [record]}, CONTEXT) for _ in range(2)]
 
-    assert answers == [{"batchItemFailures": []}] * 2
+    assert responses == [{"batchItemFailures": []}] * 2
     [left] = objects(stack)
     assert left != first["object"]["S"]
     assert made in left

@@ -62,10 +62,10 @@ def test_a_newer_conversation_is_neither_shown_nor_changed(  # noqa: PLR0913, PL
     before = everything(stack)
 
     with reading_log(stack) as log:
-        answer = client.request(method, path.format(conversation=conversation), json=body)
+        response = client.request(method, path.format(conversation=conversation), json=body)
 
-    assert answer.status_code == 500
-    assert error_of(answer)["code"] == "server_error"
+    assert response.status_code == 500
+    assert error_of(response)["code"] == "server_error"
     assert everything(stack) == before
     assert [line["error"] for line in log.lines("request failed")] == [
         "UnsupportedSchemaVersionError"

@@ -31,7 +31,7 @@ from conversations.storage.store import Store
 from conversations.storage.transactions import MAX_ACTIONS, Table
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE
-from tests.support.fault_injection import CANCELED, Faults, lost_answer, refusal
+from tests.support.fault_injection import CANCELED, Faults, lost_response, refusal
 from tests.support.http_helpers import HELLO, LARGE, OWNER, Json
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def test_an_append_is_one_call(store: Store, conversation_id: str, writes: Fault
         refusal("ThrottlingException"),
         refusal("TransactionInProgressException"),
         refusal("InternalServerError"),
-        lost_answer(),
+        lost_response(),
     ],
     ids=str,
 )
@@ -180,10 +180,10 @@ def test_a_passing_fault_is_sent_again_with_the_same_keys_and_token(
     assert texts(store, conversation_id) == [item.json for item in items]
 
 
-def test_an_append_whose_answer_is_lost_is_not_written_twice(
+def test_an_append_whose_response_is_lost_is_not_written_twice(
     store: Store, conversation_id: str, writes: Faults
 ) -> None:
-    writes.after(lost_answer())
+    writes.after(lost_response())
 
     items = append(store, conversation_id, {**HELLO, "id": "mine"})
 
@@ -191,11 +191,11 @@ def test_an_append_whose_answer_is_lost_is_not_written_twice(
     assert texts(store, conversation_id) == [item.json for item in items]
 
 
-def test_a_lost_answer_is_told_from_another_writers_append(
+def test_a_lost_response_is_distinguished_from_another_writers_append(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one writes between our try and our second, so that `last_key` is no longer ours."""
-    writes.after(lost_answer())
+    writes.after(lost_response())
     others = iter([True])
 
     def another_writer(_: float) -> None:
@@ -211,7 +211,7 @@ def test_a_lost_answer_is_told_from_another_writers_append(
 
 
 def test_a_lost_create_is_not_made_twice(store: Store, stack: DevStack, writes: Faults) -> None:
-    writes.after(lost_answer())
+    writes.after(lost_response())
 
     made = store.create_conversation(OWNER, "acme", batch(HELLO), {}, ONCE)
 
@@ -226,7 +226,7 @@ def test_a_lost_create_is_not_made_twice(store: Store, stack: DevStack, writes: 
     [
         (refusal(CANCELED, "TransactionConflict", "None"), ConversationBusyError),
         (refusal(CANCELED, "None", "ThrottlingError"), OverloadedError),
-        (lost_answer(), OverloadedError),
+        (lost_response(), OverloadedError),
     ],
     ids=["conflict", "throttled", "lost"],
 )
@@ -241,7 +241,7 @@ def test_a_spent_budget_is_told_to_the_client(
     assert texts(store, conversation_id) == []
 
 
-def test_objects_of_a_refused_batch_are_removed(
+def test_objects_of_a_rejected_batch_are_removed(
     store: Store, stack: DevStack, conversation_id: str
 ) -> None:
     append(store, conversation_id, {**LARGE, "id": "taken"})
@@ -255,23 +255,23 @@ def test_objects_of_a_refused_batch_are_removed(
 
 
 @pytest.mark.usefixtures("_hurried")
-def test_an_answer_that_is_lost_at_the_end_is_looked_up(
+def test_a_response_that_is_lost_at_the_end_is_looked_up(
     store: Store, conversation_id: str, writes: Faults
 ) -> None:
-    writes.after(lost_answer())
+    writes.after(lost_response())
 
     items = append(store, conversation_id, {**HELLO, "id": "mine"}, HELLO)
 
     assert texts(store, conversation_id) == [item.json for item in items]
 
 
-def test_nobody_is_told_that_nothing_was_written_after_a_lost_answer(
+def test_no_error_denies_a_write_whose_response_was_lost(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first try's answer is lost, and the second and last meets a conflict."""
     moments = itertools.chain([0.0, 0.0], itertools.repeat(backoff.RETRY_SECONDS))
     monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    writes.before(lost_answer(), refusal(CANCELED, "TransactionConflict", "None"))
+    writes.before(lost_response(), refusal(CANCELED, "TransactionConflict", "None"))
 
     with pytest.raises(OverloadedError):
         append(store, conversation_id, HELLO)
@@ -281,8 +281,8 @@ def test_nobody_is_told_that_nothing_was_written_after_a_lost_answer(
 def test_objects_of_a_batch_that_may_be_written_stay(
     store: Store, stack: DevStack, conversation_id: str, writes: Faults
 ) -> None:
-    writes.after(lost_answer())
-    Faults(stack.resources.dynamodb, "TransactGetItems").before(lost_answer())
+    writes.after(lost_response())
+    Faults(stack.resources.dynamodb, "TransactGetItems").before(lost_response())
 
     with pytest.raises(OverloadedError):
         append(store, conversation_id, LARGE)
@@ -382,7 +382,7 @@ def test_an_object_that_is_lost_is_no_deletion(
 def test_a_conversation_that_never_was_is_not_found_after_a_lost_try_either(
     store: Store, writes: Faults
 ) -> None:
-    writes.before(lost_answer())
+    writes.before(lost_response())
 
     with pytest.raises(ConversationNotFoundError):
         store.delete_conversation(OWNER, "conv_never")
@@ -391,7 +391,7 @@ def test_a_conversation_that_never_was_is_not_found_after_a_lost_try_either(
 def test_a_conversation_whose_deletion_told_nothing_is_deleted(
     store: Store, conversation_id: str, writes: Faults
 ) -> None:
-    writes.after(lost_answer())
+    writes.after(lost_response())
 
     store.delete_conversation(OWNER, conversation_id)
 
@@ -470,7 +470,7 @@ def test_two_deleters_of_the_last_items_of_a_batch_leave_a_tombstone(
     assert [item.cursor for item in page.entries] == ["behind"]
 
 
-def test_two_deleters_of_one_item_are_not_both_told_that_they_did_it(
+def test_only_one_of_two_deleters_of_one_item_succeeds(
     store: Store, conversation_id: str, meanwhile: Meanwhile
 ) -> None:
     append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
@@ -549,7 +549,7 @@ def test_a_deletion_that_never_came_is_not_taken_for_done(
 ) -> None:
     """Its first try is lost on the way, and another one deletes one of its items meanwhile."""
     append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
-    writes.before(lost_answer())
+    writes.before(lost_response())
     others = iter([True])
 
     def another_deletion(_: float) -> None:
@@ -564,12 +564,12 @@ def test_a_deletion_that_never_came_is_not_taken_for_done(
     assert [json.loads(text)["id"] for text in texts(store, conversation_id)] == ["a"]
 
 
-def test_a_deletion_whose_answer_is_lost_is_done(
+def test_a_deletion_whose_response_is_lost_is_done(
     store: Store, conversation_id: str, writes: Faults
 ) -> None:
     """moto forgets tokens, so that the second try finds nothing to delete."""
     append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
-    writes.after(lost_answer())
+    writes.after(lost_response())
 
     store.delete_items(OWNER, conversation_id, ["a", "b"], param="item_ids[{}]")
 

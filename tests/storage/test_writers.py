@@ -138,7 +138,7 @@ def test_what_sixteen_writers_append_is_whole_in_order_and_never_behind_a_reader
         following = [threads.submit(follow, store, conversation_id, ends_with) for _ in range(2)]
         looking = threads.submit(look_back, store, conversation_id, ends_with)
 
-    acknowledged = [answer for writer in writing for answer in writer.result()]
+    acknowledged = [response for writer in writing for response in writer.result()]
     batches = [batch for batch, _ in acknowledged]
     final = whole(store, conversation_id)
     record_property("batches", len(batches))
@@ -146,7 +146,9 @@ def test_what_sixteen_writers_append_is_whole_in_order_and_never_behind_a_reader
     assert len(batches) == WRITERS * BATCHES
     assert sorted(final) == sorted(cursor for batch in batches for cursor in batch)
     assert all(is_part(batch, final) for batch in batches)
-    assert all(are_in_order([answer[0] for answer in writer.result()], final) for writer in writing)
+    assert all(
+        are_in_order([response[0] for response in writer.result()], final) for writer in writing
+    )
     assert [seen.result() for seen in following] == [final, final]
     ends = {batch[-1] for batch in batches}
     newest_first = final[::-1]
@@ -167,12 +169,14 @@ def test_one_request_sent_by_many_at_once_is_appended_once(
             for request in requests
         ]
 
-    answers = [answer.result()[0] for answer in sent]
+    responses = [response.result()[0] for response in sent]
     final = whole(store, conversation_id)
-    record_property("repetitions", len(answers) - len(requests))
-    assert len({*map(tuple, answers)}) == len(requests)
-    assert sorted(final) == sorted(cursor for batch in answers[: len(requests)] for cursor in batch)
-    assert all(is_part(batch, final) for batch in answers)
+    record_property("repetitions", len(responses) - len(requests))
+    assert len({*map(tuple, responses)}) == len(requests)
+    assert sorted(final) == sorted(
+        cursor for batch in responses[: len(requests)] for cursor in batch
+    )
+    assert all(is_part(batch, final) for batch in responses)
 
 
 def is_part(batch: Listed, all_of_it: Listed) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def names_of(resources: Resources) -> list[str]:
-    """The options that name table and bucket."""
+    """Return the options that name table and bucket."""
     name = resources.template.name
     return ["--table", name("ConversationsTable"), "--bucket", name("PayloadBucket")]
 
@@ -43,12 +43,12 @@ def invoke(*arguments: str | object) -> Result:
 
 
 def done(*arguments: str | object) -> Result:
-    """The result of a command that must succeed."""
+    """Run a command that must succeed, and return its result."""
     result = invoke(*arguments)
     assert result.exit_code == 0, result.output
     return result
 
 
 def asked(*arguments: str | object) -> Any:
-    """What a command prints as JSON."""
+    """Run a command, and return the JSON that it prints."""
     return json.loads(done(*arguments, "--json").stdout)

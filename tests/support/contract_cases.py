@@ -1,4 +1,4 @@
-"""The contract by example: items to accept as they are, and bodies to refuse at a given path."""
+"""Examples of the contract: valid items, and invalid bodies with the path of the error."""
 
 import json
 from pathlib import Path
@@ -23,15 +23,15 @@ INVALID: list[tuple[str, bytes, str | None]] = [
     )
     for entry in _INDEX
 ]
-"""One request body each, by name, with the `param` that its refusal must carry."""
+"""Invalid request bodies by name, with the expected `param` of the error."""
 
 
 def body_of(*items: Json) -> bytes:
-    """An append's body."""
+    """Return the body of an append."""
     return json.dumps({"items": items}).encode()
 
 
 def answered(item: Json) -> Json:
-    """What an item is after parsing: the same, with the `type` that it left out."""
+    """Return an item as parsing leaves it: with its `type`, if the client omitted that."""
     untyped = "message" if "role" in item else "item_reference"
     return {**item, "type": cast("str | None", item.get("type")) or untyped}

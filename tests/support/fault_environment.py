@@ -1,4 +1,4 @@
-"""A store with one conversation, and faults for it."""
+"""Store with one conversation, for fault injection."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 SPILL_BYTES = 2000
 LARGE = "".join(f"{number:x}" for number in range(3_000))
 FAILURES = (ApiError, BotoCoreError, ClientError)
-"""What the handler answers with an error of the contract, a 500 or a 503."""
+"""Errors for which the handler returns an error of the contract, a 500 or a 503."""
 
 
 class Inline(Executor):
-    """Runs at once, so that the calls of an operation have an order."""
+    """Executor that runs work at once, so that the calls of an operation have a fixed order."""
 
     def submit[**P, T](
         self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -48,7 +48,7 @@ class Inline(Executor):
 
 
 class World:
-    """A store with one conversation in it."""
+    """Store with one conversation."""
 
     def __init__(self, resources: Resources) -> None:
         self.dynamodb, self.s3 = aws_clients.dynamodb(), aws_clients.s3()
@@ -61,7 +61,7 @@ class World:
         self.begin()
 
     def begin(self) -> None:
-        """Forget all but a new conversation of two items, one of them spilled."""
+        """Replace all data by a new conversation of two items, one of them spilled."""
         keys = [{"pk": row["pk"], "sk": row["sk"]} for row in self.rows()]
         if deletions := [{"DeleteRequest": {"Key": key}} for key in keys]:
             self.dynamodb.batch_write_item(RequestItems={self.table.name: cast("Any", deletions)})
@@ -89,7 +89,7 @@ class World:
         return {entry["Key"] for entry in listed.get("Contents", [])}
 
     def names(self, limit: int = 3) -> list[str]:
-        """The ids of all items, read page by page to the end, each with its payload."""
+        """Read all items page by page, with their payloads, and return their ids."""
         found: list[str] = []
         after = None
         while True:
@@ -117,7 +117,7 @@ class World:
         purge_conversation(self.table, self.bucket, self.pk, lambda: True)
 
     def check(self) -> None:
-        """What holds at every moment of a conversation that is not deleted, whatever happened."""
+        """Check the invariants of a live conversation, which hold after any fault."""
         present, objects = self.rows(), self.objects()
         for head in present:
             if head["sk"]["S"] == "c" and "deleted_at" not in head:

@@ -1,4 +1,4 @@
-"""What AWS may do to a request, injected at botocore: before it is sent, or after it was done."""
+"""Faults of AWS, injected in botocore before a request is sent or after it took effect."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ type Parsed = dict[str, Any]
 CANCELED = "TransactionCanceledException"
 
 
-def lost_answer() -> ConnectionClosedError:
+def lost_response() -> ConnectionClosedError:
     return ConnectionClosedError(endpoint_url="https://aws.invalid")
 
 
 def connection_errors() -> list[BotoCoreError]:
-    """All errors of botocore that say that no response came, by whatever names it has them."""
+    """Return all errors of botocore for a missing response."""
     bases = (botocore.exceptions.ConnectionError, HTTPClientError)
     return [
         kind(
@@ -40,7 +40,7 @@ def connection_errors() -> list[BotoCoreError]:
 
 
 def refusal(code: str, *reasons: str) -> Parsed:
-    """A refusal by AWS; *reasons* are the codes of a cancelled transaction's."""
+    """Return an error response of AWS; *reasons* are the codes of a cancelled transaction."""
     status = 500 if code == "InternalServerError" else 400
     return {
         "Error": {"Code": code, "Message": code},
@@ -50,7 +50,7 @@ def refusal(code: str, *reasons: str) -> Parsed:
 
 
 class Faults:
-    """The faults that the next calls of one operation meet, one each; then all is well."""
+    """Faults of the next calls of one operation, one for each call."""
 
     def __init__(self, client: BaseClient, operation: str) -> None:
         self.calls: list[Parsed] = []
@@ -59,15 +59,15 @@ class Faults:
         events = client.meta.events
         service = client.meta.service_model.service_id.hyphenize()
         events.register(f"provide-client-params.{service}.{operation}", self._note)
-        events.register(f"before-call.{service}.{operation}", self._refuse)  # type: ignore[arg-type] # its answer counts
+        events.register(f"before-call.{service}.{operation}", self._refuse)  # type: ignore[arg-type] # botocore uses the returned value
         events.register(f"after-call.{service}.{operation}", self._lose)
 
     def before(self, *faults: Exception | Parsed | None) -> None:
-        """What the next calls meet instead of AWS."""
+        """Inject results in place of the next calls."""
         self._before = iter(faults)
 
     def after(self, *faults: Exception | None) -> None:
-        """What the next calls meet once AWS has done them."""
+        """Inject results after the next calls took effect."""
         self._after = iter(faults)
 
     def _note(self, params: Parsed, **_: object) -> None:
@@ -96,24 +96,24 @@ BEFORE: dict[str, list[Exception | Parsed]] = {
     ],
     "TransactGetItems": [refusal(CANCELED, "TransactionConflict", "None")],
 }
-"""What an operation may meet instead of AWS, beside what all may."""
+"""Faults of single operations before they reach AWS, beside those of all operations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call."""
+    """Fault of one call."""
 
     what: Exception | Parsed
     is_after: bool = False
-    """Whether AWS has done it all the same."""
+    """Whether the call took effect."""
 
 
 READS = {"GetItem", "BatchGetItem", "TransactGetItems", "Query", "GetObject"}
-"""Of these it is all one whether AWS did it before it failed."""
+"""Operations for which it makes no difference whether AWS performed them."""
 
 
 def faults_of(operation: str, lost: Sequence[BotoCoreError]) -> list[Fault]:
-    """All that may happen to a call of an operation; *lost* are the errors of a lost connection."""
+    """Return all faults of a call of an operation; *lost* are the errors of a lost connection."""
     failed = refusal("InternalServerError")
     refused: list[Exception | Parsed] = [*BEFORE.get(operation, []), *lost]
     refused.append(refusal("ThrottlingException"))
@@ -128,7 +128,7 @@ def faults_of(operation: str, lost: Sequence[BotoCoreError]) -> list[Fault]:
 
 
 class FaultPlan:
-    """Which of the calls that follow, of several clients, meet a fault."""
+    """Plan of faults for the next calls of several clients."""
 
     def __init__(self, *clients: BaseClient) -> None:
         self.calls: list[str] = []
@@ -143,18 +143,18 @@ class FaultPlan:
             client.meta.events.register(f"after-call.{service}", self._after)
 
     def inject_at(self, faults: Mapping[int, Fault]) -> None:
-        """Begin to count calls, and let those in these places meet their faults."""
+        """Start to count calls, and inject faults at these positions."""
         self._begin(lambda place, _: faults.get(place))
 
     def inject_randomly(self, dice: random.Random, share: float) -> None:
-        """Let a share of the calls meet any fault."""
+        """Inject a random fault into a share of the calls."""
         lost = connection_errors()
         self._begin(
             lambda _, call: dice.choice(faults_of(call, lost)) if dice.random() < share else None
         )
 
     def see_both_places(self) -> None:
-        """Let pages of an index hold each entry twice.
+        """Make pages of an index contain each entry twice.
 
         An update of an index key is a deletion and a put, and a reader may see both entries.
         """
@@ -162,7 +162,7 @@ class FaultPlan:
             client.meta.events.register("after-call.dynamodb.Query", _double)
 
     def stop(self) -> int:
-        """Be well again; how many faults there were."""
+        """Stop to inject faults, and return their number."""
         self._is_on = False
         return self._injected
 
@@ -181,7 +181,7 @@ class FaultPlan:
     def _after(self, model: OperationModel, parsed: Parsed, **_: object) -> None:
         if self._is_on and self._now and self._now.is_after:
             if "Body" in parsed:
-                parsed["Body"].close()  # nobody will read it
+                parsed["Body"].close()  # nothing reads it
             self._strike(model)
 
     def _strike(self, model: OperationModel) -> NoReturn:

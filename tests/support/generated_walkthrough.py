@@ -34,7 +34,7 @@ def take(url: str, key: str, given: dict[str, Any]) -> dict[str, Any]:
         include = ["message.output_text.logprobs", "reasoning.encrypted_content"]
         whole = call("items", "list_items", made.id, limit=50)
         first = call("items", "list_items", made.id, limit=1, include=include)
-        answers = {
+        responses = {
             "create": made,
             "append": appended,
             "list": whole,
@@ -43,8 +43,11 @@ def take(url: str, key: str, given: dict[str, Any]) -> dict[str, Any]:
             "missing": call("conversations", "get_conversation", "conv_none"),
             "refused": call("items", "append_items", made.id, body=models.AppendItems(items=[])),
         }
-        shown = {name: answer.to_dict() for name, answer in answers.items()}
-        return {**shown, "kinds": {name: type(answer).__name__ for name, answer in answers.items()}}
+        shown = {name: response.to_dict() for name, response in responses.items()}
+        return {
+            **shown,
+            "kinds": {name: type(response).__name__ for name, response in responses.items()},
+        }
 
 
 if __name__ == "__main__":

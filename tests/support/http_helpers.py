@@ -1,4 +1,4 @@
-"""What goes over the wire, in the words that several tests share."""
+"""Sample messages, and checks of responses, for tests over HTTP."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OWNER = ids.owner_of("acme", "")
 """The owner of what the fixture `client` creates."""
 
 
-def error_of(answer: httpx.Response) -> Json:
-    """The inside of the one envelope that every refusal wears."""
-    error: Json = answer.json()["error"]
-    assert answer.headers["x-request-id"]
-    assert answer.headers["content-type"] == "application/json"
+def error_of(response: httpx.Response) -> Json:
+    """Return the `error` object of an error response, and check its envelope."""
+    error: Json = response.json()["error"]
+    assert response.headers["x-request-id"]
+    assert response.headers["content-type"] == "application/json"
     assert list(error) == ["message", "type", "param", "code"]
     return error

@@ -1,4 +1,4 @@
-"""All eight operations of llama-stack-client on one conversation; prints what they answered."""
+"""Program that prints the results of all eight operations of llama-stack-client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ITEMS_PER_PAGE = 10
 
 
 def take(url: str, key: str, items: list[Json]) -> Json:
-    """What each operation answered: through the client's own types, and out of them again."""
+    """Run each operation, and return its result as dumped by the client's own types."""
     with LlamaStackClient(api_key=key, base_url=url, max_retries=0) as client:
         api = client.conversations
         made = api.create(metadata={"topic": "weather"})
@@ -48,7 +48,7 @@ def take(url: str, key: str, items: list[Json]) -> Json:
 
 
 def _error_of(api: Any, conversation_id: str) -> str:
-    """How the client tells its caller what is wrong."""
+    """Return the fields of the error that the client raises."""
     try:
         api.retrieve(conversation_id)
     except NotFoundError as error:
@@ -56,9 +56,9 @@ def _error_of(api: Any, conversation_id: str) -> str:
     return "nothing"
 
 
-def _plain(answer: Any) -> Json:
-    """All fields of the answer, without a warning of items that the client has no class for."""
-    plain: Json = answer.to_dict(mode="json", warnings=False)
+def _plain(response: Any) -> Json:
+    """Return all fields of a result, without warnings about items unknown to the client."""
+    plain: Json = response.to_dict(mode="json", warnings=False)
     return plain
 
 

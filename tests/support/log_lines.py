@@ -1,4 +1,4 @@
-"""What the functions of a local stack really write to their logs."""
+"""Log lines that the functions of a local stack write."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def module_of(stack: DevStack, function: str) -> SimpleNamespace:
-    """What the module of a function of this stack holds; other stacks have modules of their own."""
+    """Return the module of a function of this stack; each stack has its own modules."""
     handler: Any = inspect.unwrap(stack._functions[function]._handler)  # noqa: SLF001 - the way to AWS
     return SimpleNamespace(**handler.__globals__)
 
 
 class Log:
-    """The lines of all functions, which share one logger in this process."""
+    """Lines of all functions, which share one logger in this process."""
 
     def __init__(self) -> None:
         self.text = io.StringIO()
 
     def lines(self, message: str) -> list[Json]:
-        """The lines with that message so far."""
+        """Return the lines with this message so far."""
         lines = [json.loads(line) for line in self.text.getvalue().splitlines()]
         return [line for line in lines if line["message"] == message]
 

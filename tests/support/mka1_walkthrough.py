@@ -1,6 +1,6 @@
-"""All ten operations of the mka1 SDK on one conversation; as a program, prints what it parsed.
+"""All ten operations of the mka1 SDK on one conversation; as a program, it prints their results.
 
-A program of its own, because the SDK's two releases cannot live in one process.
+It runs in a process of its own, because one process cannot import two releases of the SDK.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ITEMS_PER_PAGE = 10
 
 
 class Caller(NamedTuple):
-    """The operations by name, of the SDK's plain half or of its asynchronous one."""
+    """Operations by name, of the synchronous or the asynchronous SDK."""
 
     api: Any
     is_async: bool
@@ -35,7 +35,7 @@ class Caller(NamedTuple):
         return getattr(self.api, operation)(**arguments)
 
     async def pages(self, **arguments: Any) -> list[Any]:
-        """All items, page by page."""
+        """Return all items, page by page."""
         page = await self.call("list_items", limit=ITEMS_PER_PAGE, **arguments)
         items: list[Any] = page.data
         while page.has_more:
@@ -46,15 +46,15 @@ class Caller(NamedTuple):
 
 
 def take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
-    """What each operation answered: through the SDK's own types, and out of them again."""
+    """Run each operation, and return its result as dumped by the SDK's own types."""
     return asyncio.run(_take(url, key, items, is_async=is_async))
 
 
 async def _take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
     with SDK(bearer_auth=key, server_url=url, timeout_ms=60_000) as sdk:
         async with sdk:
-            answers = await _answers(Caller(sdk.llm.conversations, is_async), items)
-    return {operation: _plain(answer) for operation, answer in answers.items()}
+            responses = await _answers(Caller(sdk.llm.conversations, is_async), items)
+    return {operation: _plain(response) for operation, response in responses.items()}
 
 
 async def _answers(sdk: Caller, items: list[Json]) -> Json:
@@ -86,19 +86,21 @@ async def _answers(sdk: Caller, items: list[Json]) -> Json:
     }
 
 
-async def _error_of(answer: Awaitable[Any]) -> str:
-    """How the SDK tells its caller what is wrong."""
+async def _error_of(response: Awaitable[Any]) -> str:
+    """Return the fields of the error that the SDK raises."""
     try:
-        await answer
+        await response
     except SDKError as error:
         return f"{error.status_code} {json.loads(error.body)['error']['code']}"
     return "nothing"
 
 
-def _plain(answer: Any) -> Any:
-    if isinstance(answer, list):
-        return [_plain(each) for each in answer]
-    return answer if isinstance(answer, str) else answer.model_dump(mode="json", by_alias=True)
+def _plain(response: Any) -> Any:
+    if isinstance(response, list):
+        return [_plain(each) for each in response]
+    return (
+        response if isinstance(response, str) else response.model_dump(mode="json", by_alias=True)
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI's Conversations API that speaks HTTP: what an import reads."""
+"""HTTP server that replaces OpenAI's Conversations API as the source of an import."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "sk-test"
 
 @contextmanager
 def openai_stub(conversations: Mapping[str, Any]) -> Iterator[str]:
-    """Serve conversations, by id, until the block is left; the base URL of a client."""
+    """Serve conversations by id for the block, and yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -58,7 +58,7 @@ def openai_stub(conversations: Mapping[str, Any]) -> Iterator[str]:
 
 
 def page_of(items: list[Any], query: Mapping[str, list[str]]) -> Any:
-    """A page as OpenAI lists it; the newest first, unless told."""
+    """Return a page in OpenAI's format, by default the newest first."""
     ordered = items if query.get("order") == ["asc"] else items[::-1]
     names = [item["id"] for item in ordered]
     start = names.index(query["after"][0]) + 1 if "after" in query else 0

@@ -19,9 +19,9 @@ ITEMS_PER_PAGE = 10
 
 
 def take(url: str, key: str, items: list[Json], *, is_async: bool) -> Json:
-    """What each operation answered: through the SDK's own types, and out of them again.
+    """Run each operation, and return its result as dumped by the SDK's own types.
 
-    A field that does not fit its type makes pydantic warn on the way out.
+    The dump warns about a field that does not fit its type.
     """
     return asyncio.run(_take(url, key, items, is_async=is_async))
 
@@ -30,11 +30,11 @@ async def _take(url: str, key: str, items: list[Json], *, is_async: bool) -> Jso
     options: Any = {"api_key": key, "base_url": url, "max_retries": 0}
     if not is_async:
         with OpenAI(**options) as plain:
-            answers = await _answers(plain, items)
+            responses = await _answers(plain, items)
     else:
         async with AsyncOpenAI(**options) as waiting:
-            answers = await _answers(waiting, items)
-    return {operation: _plain(answer) for operation, answer in answers.items()}
+            responses = await _answers(waiting, items)
+    return {operation: _plain(response) for operation, response in responses.items()}
 
 
 async def _answers(client: Any, items: list[Json]) -> Json:
@@ -66,12 +66,12 @@ async def _answers(client: Any, items: list[Json]) -> Json:
     }
 
 
-async def _of(answer: Any) -> Any:
-    return await answer if inspect.isawaitable(answer) else answer
+async def _of(response: Any) -> Any:
+    return await response if inspect.isawaitable(response) else response
 
 
 async def _error_of(operation: Callable[[str], Any], conversation_id: str) -> str:
-    """How the SDK tells its caller what is wrong."""
+    """Return the fields of the error that the SDK raises."""
     try:
         await _of(operation(conversation_id))
     except NotFoundError as error:
@@ -80,11 +80,11 @@ async def _error_of(operation: Callable[[str], Any], conversation_id: str) -> st
 
 
 async def _all(pages: Any) -> list[Any]:
-    """All items of all pages."""
+    """Return all items of all pages."""
     return [item async for item in pages] if hasattr(pages, "__aiter__") else list(pages)
 
 
-def _plain(answer: Any) -> Any:
-    if isinstance(answer, list):
-        return [_plain(each) for each in answer]
-    return answer if isinstance(answer, str) else answer.to_dict(mode="json")
+def _plain(response: Any) -> Any:
+    if isinstance(response, list):
+        return [_plain(each) for each in response]
+    return response if isinstance(response, str) else response.to_dict(mode="json")

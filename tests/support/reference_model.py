@@ -1,4 +1,4 @@
-"""What a conversation should be, as a plain list: what the store is compared with."""
+"""Reference model of a conversation, a plain list that tests compare the store with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ type Plan = Sequence[tuple[str, int, str]]
 
 @dataclass
 class Entry:
-    """An item that was appended, and where it went."""
+    """Appended item, with its position."""
 
     cursor: str
     json: str
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass
 class Known:
-    """What a conversation should be at *clock*, in milliseconds."""
+    """Expected state of a conversation at *clock*, in milliseconds."""
 
     conversation_id: str
     clock: Callable[[], int]
@@ -87,7 +87,7 @@ class Known:
     def take(
         self, items: Sequence[Json], answer: Sequence[StoredItem], lifetime: int | None
     ) -> None:
-        """Put what was appended at the end of the list; its ids must be right and of one item."""
+        """Append items to the list, and check that their ids are valid and unique."""
         self.appended_at = self.clock()
         self.expires_at = None if lifetime is None else self.clock() // 1000 + lifetime
         for item, stored in zip(items, answer, strict=True):

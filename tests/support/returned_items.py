@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.contract_cases import EXAMPLES, Json, answered
-from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_answerable
+from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_valid_output
 
 UNKNOWN_TO_OPENAI = {
     "01-input_message.full": "sound in a message",
@@ -31,6 +31,6 @@ def as_returned(item: Json) -> Json:
 SAMPLES = [
     as_returned(item)
     for item in [*(item for _, item in EXAMPLES), *OPENAI_ITEMS, *MKA1_ITEMS]
-    if is_answerable(item)
+    if is_valid_output(item)
 ]
 """One item of each shape of the contract and of the SDKs' types."""

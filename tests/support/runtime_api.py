@@ -1,4 +1,4 @@
-"""Lambda's Runtime API, so that a built function runs under the real runtime client."""
+"""Lambda's Runtime API, in which a built function runs under the real runtime client."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,45 +12,45 @@ INVOCATION_SECONDS = 15
 
 
 class FunctionError(Exception):
-    """The runtime reported that the function failed, to start or to answer."""
+    """Failure of a function's start or invocation, as reported by the runtime."""
 
 
 class RuntimeApi:
-    """Hands events to one execution environment, one at a time, and takes its answers."""
+    """Source of events for one execution environment, and receiver of its responses."""
 
     def __init__(
-        self, address: str, events: Queue[bytes | None], answers: Queue[tuple[str, bytes]]
+        self, address: str, events: Queue[bytes | None], responses: Queue[tuple[str, bytes]]
     ) -> None:
         self.address = address
         self._events = events
-        self._answers = answers
+        self._answers = responses
 
     def invoke(self, event: Mapping[str, object]) -> dict[str, object]:
-        """What the function returns for *event*.
+        """Return the function's response to *event*.
 
         Raises:
-            FunctionError: it raised, or could not be imported; the message is the runtime's.
+            FunctionError: the function raised or cannot be imported; the message is the runtime's.
         """
         self._events.put(json.dumps(event).encode())
         outcome, body = self._answers.get(timeout=INVOCATION_SECONDS)
         if outcome != "response":
             raise FunctionError(body.decode())
-        answer = json.loads(body)
-        assert isinstance(answer, dict)
-        return answer
+        response = json.loads(body)
+        assert isinstance(response, dict)
+        return response
 
 
 @contextmanager
 def serve_runtime_api() -> Iterator[RuntimeApi]:
-    """A Runtime API on a free loopback port."""
-    events: Queue[bytes | None] = Queue()  # None: there will be no more
-    answers: Queue[tuple[str, bytes]] = Queue()
+    """Serve a Runtime API on a free loopback port."""
+    events: Queue[bytes | None] = Queue()  # None: no more events
+    responses: Queue[tuple[str, bytes]] = Queue()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            """The next invocation, once there is one."""
+            """Return the next invocation, once there is one."""
             event = events.get()
             if event is None:
                 self.close_connection = True
@@ -69,9 +69,9 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
             self._finish(event)
 
         def do_POST(self) -> None:
-            """An invocation's response or error, or the error of a start that failed."""
+            """Accept the response or error of an invocation, or the error of a failed start."""
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answers.put((self.path.rsplit("/", 1)[-1], body))
+            responses.put((self.path.rsplit("/", 1)[-1], body))
             self.send_response(202)
             self._finish(b"")
 
@@ -81,13 +81,13 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: what matters is in the answers."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield RuntimeApi(f"127.0.0.1:{server.server_port}", events, answers)
+        yield RuntimeApi(f"127.0.0.1:{server.server_port}", events, responses)
     finally:
         events.put(None)
         server.shutdown()

@@ -1,4 +1,4 @@
-"""The table of clients and operations, made of the results of their tests."""
+"""Table of clients and operations, from the results of their tests."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ OPERATIONS = (
     "get_item",
     "delete_item",
 )
-"""As the mka1 SDK calls them. openai has all but two, under names of its own."""
+"""Operations under the mka1 SDK's names; openai has all but two, under other names."""
 
 _CELL = re.compile(r"test_(?:every_client|node_agents)\.py::test_(\w+)\[([^\]]+)\]")
 
 
 def write_table(terminal: pytest.TerminalReporter) -> None:
-    """Write a line for each client; a dash stands for what it does not have."""
+    """Write a line for each client, with a dash for an operation that it lacks."""
     cells: dict[str, dict[str, str]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminal.stats.get(outcome, []):

@@ -36,7 +36,7 @@ _SCALARS: dict[object, list[object]] = {
     object: [{"any": [1, None, "x", {"deep": 1.0}]}],
     Any: ["x", 1, None, [{"deep": 1.0}]],
     types.NoneType: [None],
-    # A value that the SDK's version does not know: the contract's enums are closed.
+    # Unknown values are left out, because the contract's enums are closed.
     UnrecognizedStr: [],
 }
 _SOURCES = {
@@ -46,7 +46,7 @@ _SOURCES = {
 
 
 def _samples(kind: object) -> Iterator[object]:
-    """Values of *kind*, the plainest first."""
+    """Return sample values of *kind*, the simplest first."""
     if isinstance(kind, _ALIASES):
         return _samples(kind.__value__)
     if kind in _SCALARS:
@@ -73,7 +73,7 @@ def _generic(origin: object, arguments: tuple[object, ...]) -> Iterator[object]:
 
 
 def _objects(kind: object) -> Iterator[Json]:
-    """The object of required fields only, the full one, and the full one with each other value."""
+    """Yield the minimal object, the full one, and the full one with each other value of a field."""
     hints = get_type_hints(kind, include_extras=True)
     values = {_wire(name): list(_samples(hint)) for name, hint in hints.items()}
     full: Json = {name: found[-1] for name, found in values.items()}
@@ -85,19 +85,19 @@ def _objects(kind: object) -> Iterator[Json]:
 
 
 def _wire(name: str) -> str:
-    """The name in JSON; the mka1 SDK calls `bytes` and `format` by names of its own."""
+    """Return the name in JSON; the mka1 SDK has other names for `bytes` and `format`."""
     return name.removesuffix("_")
 
 
 def _required(kind: object, hints: dict[str, object]) -> list[str]:
-    """The required names; openai's string annotations hide them from `__required_keys__`."""
+    """Return the required names; openai's string annotations hide them from `__required_keys__`."""
     required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
     marks = (Required, typing_extensions.Required)
     return [name for name, hint in hints.items() if name in required or get_origin(hint) in marks]
 
 
 def _with_one_source(sample: Json) -> Iterator[Json]:
-    """Images and files have one source, which the SDKs say in words and not in types."""
+    """Yield the sample with each single source; the SDKs document, but do not type, this rule."""
     sources = _SOURCES.get(str(sample.get("type")), [])
     if not sources:
         yield sample
@@ -110,16 +110,16 @@ def _items(union: object) -> list[Json]:
     return [sample for sample in _samples(union) if isinstance(sample, dict)]
 
 
-def is_answerable(item: Json) -> bool:
-    """Not an output of no call: openai's type allows it, but no model could place it."""
+def is_valid_output(item: Json) -> bool:
+    """Return whether an item is valid: openai's type allows outputs without a call."""
     return item.get("type") != "function_call_output" or not {"call_id", "name"}.isdisjoint(item)
 
 
 OPENAI_ITEMS = _items(ResponseInputItemParam)
-"""What the openai SDK sends."""
+"""Items that the openai SDK can send."""
 
 MKA1_ITEMS = _items(ItemTypedDict)
-"""What the mka1 SDK sends."""
+"""Items that the mka1 SDK can send."""
 
-MKA1_ANSWERS = _items(ConversationsItemsCreateDataTypedDict)
-"""What the mka1 SDK has been answered, and may post back."""
+MKA1_RESPONSES = _items(ConversationsItemsCreateDataTypedDict)
+"""Items that the mka1 SDK can receive, and post back."""

@@ -1,4 +1,4 @@
-"""Every client's walkthrough of its operations: what it is given, and how it is run."""
+"""Walkthroughs of each client's operations, with their inputs."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LOCKED = HERE.parents[1] / "tools"
 
 
 def _locked(folder: str, package: str) -> str:
-    """The version of a package for Node."""
+    """Return the locked version of a package for Node."""
     return cast(
         "str", json.loads((LOCKED / folder / "package.json").read_text())["dependencies"][package]
     )
 
 
 def _pinned(tool: str) -> str:
-    """The version of a tool that has an environment of its own."""
+    """Return the locked version of a tool with an environment of its own."""
     pins = (LOCKED / tool / "requirements.txt").read_text()
     return pins.partition(f"\n{tool}==")[2].split()[0]
 
@@ -48,15 +48,15 @@ NODE = f"openai for Node {_locked('openai-node', 'openai')}"
 LLAMA_STACK = f"llama-stack-client {_pinned('llama-stack-client')}"
 AGENTS = f"agents for Node {_locked('openai-agents-node', '@openai/agents')}"
 OPENAI = [*PYTHON, NODE, LLAMA_STACK]
-"""Whose calls are OpenAI's."""
+"""Clients with OpenAI's operations."""
 
 UNSENT_BY_MKA1 = {"phase", "response_id", "metadata"}
 UNKNOWN_TO_OLD_MKA1 = ("mcp_call", "approval_request_id")
-"""A field of one type that only the newer release has."""
+"""Field that the older mka1 release does not have."""
 
 
 def _own(items: Iterable[Json]) -> list[Json]:
-    """The items with ids of which there is no other; what a reference names is another's."""
+    """Return the items with unique ids; references keep the id of the item that they name."""
     return [
         {**item, "id": f"own_{place}"} if item.get("id") and len(item) > 2 else item
         for place, item in enumerate(items)
@@ -75,7 +75,7 @@ OPENAI_ITEMS = _own(
 
 
 def sent_by_mka1(client: str) -> list[Json]:
-    """What the SDK makes of `MKA1_ITEMS`: it leaves out what its types of requests do not know."""
+    """Return `MKA1_ITEMS` as the SDK sends them, without fields unknown to its request types."""
     unknown = UNKNOWN_TO_OLD_MKA1 if client.startswith(MKA1_RELEASES[1]) else None
     return [
         {
@@ -88,7 +88,7 @@ def sent_by_mka1(client: str) -> list[Json]:
 
 
 def _run(command: list[str], items: list[Json], **environment: str) -> Any:
-    """What a client's own program prints."""
+    """Run a client's program, and return what it prints."""
     run = subprocess.run(  # noqa: S603 - our own programs
         command,
         input=json.dumps(items),
@@ -118,7 +118,7 @@ def _python(url: str, key: str) -> list[Json]:
 
 
 def run_node(program: str, folder: str, url: str, key: str, items: list[Json]) -> Json:
-    """What a program for Node prints, which finds its packages in a *folder* of `tools`."""
+    """Run a program for Node with the packages of a *folder* of `.tools`; return what it prints."""
     node, project = shutil.which("node"), TOOLS / folder
     if node is None or not (project / ".installed").exists():
         pytest.skip(f"there is no node on this machine, or {folder} could not be installed for it")
@@ -138,9 +138,9 @@ def _llama_stack(url: str, key: str) -> list[Json]:
 
 
 def walk_through(client: str, url: str, key: str) -> dict[str, Json]:
-    """The answers to the *client*, by its name, and to whoever walkthroughs along with it.
+    """Return the results of the *client*, by name, and of those that share its process.
 
-    The halves of a release go together: to import an SDK is what takes longest.
+    Both clients of a release share a process, because importing an SDK takes longest.
     """
     releases = [
         (MKA1[:2], _new_mka1),

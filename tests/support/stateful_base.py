@@ -95,7 +95,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         self.store = Store(self.table, self.bucket, days)
 
     def tick(self) -> None:
-        """No two steps at one time, whatever the skew."""
+        """Advance the clock, so that no two steps have one time."""
         self.now = self.started + next(self.ticks) + self.skew
         type(self).steps += 1
 
@@ -110,7 +110,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         self.outcomes[outcome] += 1
 
     def planned(self, known: Known | None, plan: Plan) -> list[Json]:
-        """A batch of the plan: no id twice, as the contract sees to."""
+        """Return a batch without repeated ids, as the contract requires."""
         items: dict[object, Json] = {}
         for kind, place, content in plan:
             message = {"type": "message", "role": "user", "content": content}
@@ -135,7 +135,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         return list(items.values())
 
     def send(self, known: Known, body: str, key: str | None, *, is_retry: bool) -> None:
-        """Append a body, and compare with what the list says should come of it."""
+        """Append a body, and compare the result with the reference model's."""
         self.tick()
         items = parse_append(body)["items"]
         delivery = IdempotencyInfo.of(body.encode(), key, is_retry=is_retry)
@@ -180,7 +180,7 @@ class StoreBesideModel(RuleBasedStateMachine):
                 known.memories[key] = (body, known.last_answer, expires_at)
 
     def is_recent(self, known: Known) -> bool:
-        """Whether the last append is so young that a lost response to it may still be in play."""
+        """Return whether a retry of the last append may still arrive."""
         return known.appended_at >= self.now - REPLAY_SECONDS * 1000
 
     def walk(self, known: Known, limit: int, order: Order) -> Iterator[StoredItem]:
@@ -252,7 +252,7 @@ class StoreBesideModel(RuleBasedStateMachine):
                 refused()
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows of the table, of each what is compared."""
+        """Return the compared attributes of all rows of the table."""
         pages = self.table.dynamodb.get_paginator("scan").paginate(
             TableName=self.table.name,
             ProjectionExpression="pk, sk, #object",
@@ -261,8 +261,8 @@ class StoreBesideModel(RuleBasedStateMachine):
         return [row for page in pages for row in page["Items"]]
 
     def objects(self) -> list[str]:
-        answer = self.s3.list_objects_v2(Bucket=self.bucket_name)
-        return [entry["Key"] for entry in answer.get("Contents", [])]
+        response = self.s3.list_objects_v2(Bucket=self.bucket_name)
+        return [entry["Key"] for entry in response.get("Contents", [])]
 
     def teardown(self) -> None:
         with self.exits:

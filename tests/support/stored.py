@@ -1,4 +1,4 @@
-"""A store on moto, and what tests of commands put into it."""
+"""Store on moto with sample data, for tests of commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODIES = itertools.count()
 
 
 class World:
-    """A store and the options by which commands find it."""
+    """Store, and the options that name its table and bucket."""
 
     def __init__(self, resources: Resources, executor: Executor) -> None:
         name = resources.template.name

@@ -88,14 +88,14 @@ def event(name: str, **changes: object) -> Mapping[str, object]:
 
 def test_built_api_answers(artefacts: Path, lambda_runtime: Path) -> None:
     with running("ApiFunction", artefacts, lambda_runtime) as api:
-        answer = api.invoke(event("api", body='{"items": ['))
+        response = api.invoke(event("api", body='{"items": ['))
 
-    assert answer["statusCode"] == 400
-    assert answer["isBase64Encoded"] is False
-    assert mapping(json.loads(str(answer["body"]))["error"])["code"] == "invalid_json"
+    assert response["statusCode"] == 400
+    assert response["isBase64Encoded"] is False
+    assert mapping(json.loads(str(response["body"]))["error"])["code"] == "invalid_json"
 
 
-def test_built_authorizer_refuses(artefacts: Path, lambda_runtime: Path) -> None:
+def test_built_authorizer_rejects(artefacts: Path, lambda_runtime: Path) -> None:
     with (
         running("AuthorizerFunction", artefacts, lambda_runtime) as api,
         pytest.raises(FunctionError, match='"errorMessage": "Unauthorized"'),
@@ -105,9 +105,9 @@ def test_built_authorizer_refuses(artefacts: Path, lambda_runtime: Path) -> None
 
 def test_built_preflight_lets_a_page_call(artefacts: Path, lambda_runtime: Path) -> None:
     with running("PreflightFunction", artefacts, lambda_runtime) as api:
-        answer = api.invoke(event("preflight"))
+        response = api.invoke(event("preflight"))
 
-    assert answer["headers"] == {
+    assert response["headers"] == {
         "x-request-id": "0f4a7f0e-6d0b-4d5b-9d5c-3d9f6b2f7c11",
         "Vary": "Origin",
         "Access-Control-Allow-Origin": "https://app.example.com",
@@ -117,7 +117,7 @@ def test_built_preflight_lets_a_page_call(artefacts: Path, lambda_runtime: Path)
     }
 
 
-def test_built_purge_refuses_what_is_no_stream(artefacts: Path, lambda_runtime: Path) -> None:
+def test_built_purge_rejects_what_is_no_stream(artefacts: Path, lambda_runtime: Path) -> None:
     with (
         running("PurgeFunction", artefacts, lambda_runtime) as api,
         pytest.raises(FunctionError, match="UnexpectedBatchTypeError"),

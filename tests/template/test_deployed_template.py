@@ -142,7 +142,7 @@ def at(value: Json, *path: str | int) -> Json:
     return value
 
 
-def test_gateway_refuses_as_the_template_says(prod: JsonObject) -> None:
+def test_gateway_rejects_as_the_template_says(prod: JsonObject) -> None:
     body = mapping(at(prod, "Api", "Properties", "Body"))
 
     responses = mapping(
@@ -267,7 +267,7 @@ def test_data_outlives_its_stack_in_prod_and_not_in_dev(
 
 
 @pytest.mark.parametrize("table", TEMPLATE.tables)
-def test_table_refuses_to_be_deleted_in_prod_and_not_in_dev(
+def test_table_rejects_to_be_deleted_in_prod_and_not_in_dev(
     prod: JsonObject, dev: JsonObject, table: str
 ) -> None:
     protections = [

@@ -37,10 +37,10 @@ def test_the_api_answers_its_sample(stack: DevStack) -> None:
     startup_message.create_documented_conversation(stack)
 
     with stack.engine.lock:
-        answer = api.lambda_handler(event, CONTEXT)
+        response = api.lambda_handler(event, CONTEXT)
 
-    assert answer["statusCode"] == 200
-    assert json.loads(answer["body"])["data"][0]["content"] == "What is the weather today?"
+    assert response["statusCode"] == 200
+    assert json.loads(response["body"])["data"][0]["content"] == "What is the weather today?"
 
 
 def test_the_authorizer_opens_the_whole_stage_for_its_sample(
@@ -52,17 +52,17 @@ def test_the_authorizer_opens_the_whole_stage_for_its_sample(
         _, record = api_keys.create(
             account="acme", name="test", scopes=frozenset({"read", "write"}), key=key
         )
-        answer = authorizer.lambda_handler(event, CONTEXT)
+        response = authorizer.lambda_handler(event, CONTEXT)
 
     stage = event["methodArn"].partition("/POST/")[0]
-    assert answer["principalId"] == "acme"
-    assert answer["usageIdentifierKey"] == unlimited_usage_key(stack)
-    assert answer["context"] == {
+    assert response["principalId"] == "acme"
+    assert response["usageIdentifierKey"] == unlimited_usage_key(stack)
+    assert response["context"] == {
         "account": "acme",
         "key_id": record.key_id,
         "may_delegate": False,
     }
-    assert answer["policyDocument"]["Statement"] == [
+    assert response["policyDocument"]["Statement"] == [
         {
             "Action": "execute-api:Invoke",
             "Effect": "Allow",
@@ -83,9 +83,9 @@ def test_the_authorizer_names_the_count_of_a_key_with_a_plan(
     usage = UsageKey(usage_key_id="a1b2c3d4e5", value="counted" * 3, plan="free")
     with stack.engine.lock:
         api_keys.create(account="acme", name="test", usage=usage, key=key)
-        answer = authorizer.lambda_handler(event, CONTEXT)
+        response = authorizer.lambda_handler(event, CONTEXT)
 
-    assert answer["usageIdentifierKey"] == "counted" * 3
+    assert response["usageIdentifierKey"] == "counted" * 3
 
 
 def test_the_authorizer_knows_nobody_by_its_sample_alone(stack: DevStack) -> None:
@@ -104,14 +104,14 @@ def test_the_preflight_lets_the_page_of_its_sample_call(monkeypatch: pytest.Monk
     event = sample("preflight")
     monkeypatch.setenv("CORS_ORIGINS", event["headers"]["Origin"])
 
-    answer = preflight.lambda_handler(event, CONTEXT)
+    response = preflight.lambda_handler(event, CONTEXT)
 
-    assert answer["statusCode"] == 204
-    assert answer["headers"]["Access-Control-Allow-Origin"] == "https://app.example.com"
+    assert response["statusCode"] == 204
+    assert response["headers"]["Access-Control-Allow-Origin"] == "https://app.example.com"
 
 
 def test_the_purge_repeats_its_sample_without_harm(stack: DevStack) -> None:
     with stack.engine.lock:
-        answers = [purge.lambda_handler(sample("purge"), CONTEXT) for _ in range(2)]
+        responses = [purge.lambda_handler(sample("purge"), CONTEXT) for _ in range(2)]
 
-    assert answers == [{"batchItemFailures": []}] * 2
+    assert responses == [{"batchItemFailures": []}] * 2

@@ -88,11 +88,11 @@ def test_stack_runs_in_a_folder_with_spaces(spaced_copy: Path) -> None:
         assert running.stdout
         url, key = (running.stdout.readline().partition(": ")[2].strip() for _ in range(2))
         headers = {"Authorization": f"Bearer {key}"}
-        answer = httpx.get(f"{url}/v1/conversations/conv_abc123", headers=headers)
+        response = httpx.get(f"{url}/v1/conversations/conv_abc123", headers=headers)
         running.kill()  # the stack ends with the make that runs it
         running.communicate(timeout=20)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert (spaced_copy / ".local 2" / "ministack" / "state" / "dynamodb.json").exists()
 
 

@@ -116,7 +116,7 @@ def test_a_version_is_judged_by_what_it_fails_more_than_the_one_before(
     assert API.is_over(minute(newest, earlier, crashes=crashes)) is expected
 
 
-def test_refused_keys_are_no_failures_of_the_authorizer() -> None:
+def test_rejected_keys_are_no_failures_of_the_authorizer() -> None:
     refused = {
         "newest_requests": 60,
         "newest_errors": 30,

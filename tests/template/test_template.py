@@ -439,12 +439,12 @@ def test_a_revoked_key_is_let_in_for_a_minute_at_most() -> None:
     assert [authorizer.ttl_seconds for authorizer in API.authorizers.values()] == [60]
 
 
-def test_every_refusal_of_the_gateway_is_in_the_table() -> None:
+def test_every_error_of_the_gateway_is_in_the_table() -> None:
     assert REFUSALS.keys() == API.responses.keys()
 
 
 @pytest.mark.parametrize("kind", API.responses)
-def test_gateway_refuses_in_the_envelope(kind: str) -> None:
+def test_gateway_rejects_in_the_envelope(kind: str) -> None:
     answer, code = API.responses[kind], REFUSALS[kind]
     body = json.loads(answer.templates["application/json"])
 
@@ -467,12 +467,12 @@ def test_gateway_repeats_nothing_of_the_request(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", API.responses)
-def test_refusal_of_the_gateway_carries_the_request_id(kind: str) -> None:
+def test_error_of_the_gateway_carries_the_request_id(kind: str) -> None:
     assert API.responses[kind].headers["x-request-id"] == "context.requestId"
 
 
 @pytest.mark.parametrize("kind", API.responses)
-def test_refusal_of_the_gateway_can_be_read_by_pages_if_any_may_call(kind: str) -> None:
+def test_error_of_the_gateway_can_be_read_by_pages_if_any_may_call(kind: str) -> None:
     headers = TEMPLATE_WITH_CORS.api.responses[kind].headers
 
     assert headers["Access-Control-Allow-Origin"] == "'*'"

@@ -1,6 +1,6 @@
-"""The two main routes with FastAPI, Mangum and boto3: a row for each item, and no promises.
+"""The two main routes with FastAPI, Mangum and boto3: one row per item, without idempotency.
 
-The body is read by the contract's own `parse_append`, so that both check the same in the same time.
+The contract's own `parse_append` validates the body, so that both services validate the same.
 """
 
 import json
@@ -25,13 +25,13 @@ dynamodb = boto3.client("dynamodb")
 
 
 @app.exception_handler(ApiError)
-def refuse(_: Request, error: ApiError) -> JSONResponse:
-    """The contract's refusals."""
+def error_response(_: Request, error: ApiError) -> JSONResponse:
+    """Return the contract's error response."""
     return JSONResponse(error.envelope(), error.kind.statuses[0])
 
 
 async def read_batch(request: Request) -> AppendItems:
-    """The body, checked against the contract."""
+    """Return the validated body."""
     return parse_append(await request.body())
 
 
@@ -66,20 +66,20 @@ def list_items(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: str = "asc",
 ) -> dict[str, Any]:
-    """The first or the last items."""
-    answer = dynamodb.query(
+    """List the first or the last items."""
+    response = dynamodb.query(
         TableName=TABLE,
         KeyConditionExpression="pk = :pk AND begins_with(sk, :items)",
         ExpressionAttributeValues={":pk": {"S": conversation_id}, ":items": {"S": "i#"}},
         ScanIndexForward=order == "asc",
         Limit=limit,
     )
-    items = [json.loads(row["item"]["S"]) for row in answer["Items"]]
-    return page(items, has_more="LastEvaluatedKey" in answer)
+    items = [json.loads(row["item"]["S"]) for row in response["Items"]]
+    return page(items, has_more="LastEvaluatedKey" in response)
 
 
 def page(items: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    """A list in the manner of OpenAI."""
+    """Return a list in OpenAI's format."""
     ends = [item["id"] for item in (items[:1] + items[-1:])] or [""]
     return {
         "object": "list",
