@@ -451,6 +451,25 @@ def test_a_compressed_file_that_is_damaged_is_told(
     assert len(world.listed(name)) == 1
 
 
+def interrupt(_: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_export_that_is_killed_before_its_end_has_one_trailer(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create([said("one")])
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", interrupt)
+        assert invoke("export", *world.at, *ALL, "--out", tmp_path / "out").exit_code == 1
+    world.create([said("two")], owner="zoe")
+
+    lines = export(world, tmp_path / "out").splitlines()
+
+    assert [json.loads(line)["type"] for line in lines].count("trailer") == 1
+    assert json.loads(lines[-1])["type"] == "trailer"
+
+
 def test_an_append_during_an_export_is_left_out(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
