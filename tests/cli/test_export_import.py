@@ -15,6 +15,7 @@ from conversations import ids
 from conversations.errors import ItemNotFoundError
 from conversations.storage import archive, payloads, rows
 from conversations.storage.purge import purge_conversation
+from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.store import Store
 from conversations_cli import export as exporting
 from tests.support.commands import asked, done, invoke
@@ -303,6 +304,30 @@ def test_what_an_interrupted_import_left_is_replaced(world: World, tmp_path: Pat
     assert world.listed(name) == before
     assert "p#left" not in [row["sk"]["S"] for row in world.rows()]
     assert len(world.objects()) == 1
+
+
+def test_an_import_that_another_one_takes_over_is_told(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one")], [said("two", id="two")])
+    export(world, tmp_path / "out")
+    before = world.listed(name)
+    emptied(world)
+    pk = rows.partition(ids.owner_of("acme", ""), name)
+    commit = RestoreClaim.commit
+
+    def taken_over(claim: RestoreClaim, row: Any) -> None:
+        RestoreClaim(world.table, pk)  # of an import that is killed then
+        commit(claim, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RestoreClaim, "commit", taken_over)
+        result = invoke("import", *world.at, *ALL, tmp_path / "out")
+    again = asked("import", *world.at, *ALL, tmp_path / "out")
+
+    assert (result.exit_code, "line 2: another import is writing" in result.stderr) == (1, True)
+    assert again["imported"] == 1
+    assert world.listed(name) == before
 
 
 def test_retention_goes_with_the_rows(

@@ -18,6 +18,7 @@
                                                posted with this id
     owner/conversation   k#<SHA-256 of key>    of an append with an Idempotency-Key: body (SHA-256),
                                                last_key; expires after 24 hours
+    owner/conversation   i                     run: the claim of the restore that writes it now
     owner/               k#<SHA-256 of key>    the same of a create: body, conversation, created_at
 
 Every row may have expires_at (s): from then on it counts as gone, whenever DynamoDB removes it.
