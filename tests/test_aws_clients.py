@@ -74,10 +74,18 @@ READS: dict[str, Callable[[DynamoDBClient, str], Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def stock(running_stack: DevStack) -> DynamoDBClient:
+    """The client of boto3, which passes everything through botocore's model."""
+    assert running_stack
+    return boto3.client("dynamodb")
+
+
 @pytest.mark.parametrize("operation", READS)
-def test_a_row_comes_back_as_it_was_put(client: DynamoDBClient, table: str, operation: str) -> None:
+def test_a_row_comes_back_as_it_was_put(
+    client: DynamoDBClient, stock: DynamoDBClient, table: str, operation: str
+) -> None:
     client.transact_write_items(TransactItems=[{"Put": {"TableName": table, "Item": ROW}}])
-    stock = boto3.client("dynamodb")
 
     ours, theirs = (READS[operation](each, table) for each in (client, stock))
 

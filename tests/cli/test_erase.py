@@ -247,8 +247,10 @@ def test_what_somebody_else_deletes_meanwhile_is_erased_too(
 
 def test_the_account_itself_is_asked_for_by_name(world: World) -> None:
     result = invoke("erase", *world.at, "--account", "acme")
+    anns = invoke("erase", *world.at, "--account", "acme", "--end-user", "ann")
 
     assert "Delete 0 conversations of account 'acme' itself, for good?" in result.stderr
+    assert "0 conversations of end user 'ann' of account 'acme', for good?" in anns.stderr
 
 
 def test_a_bucket_that_is_not_there_is_told(world: World) -> None:

@@ -513,7 +513,12 @@ def test_a_deletion_during_an_export_makes_it_read_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = world.create([said("one")], [said("two", id="own")])
-    between(monkeypatch, lambda: world.delete(name, "own"))
+
+    def change() -> None:
+        world.append(name, said("three"))
+        world.delete(name, "own")
+
+    between(monkeypatch, change)
     export(world, tmp_path / "out")
     after = world.listed(name)
     emptied(world)
@@ -591,7 +596,7 @@ def test_an_interrupted_export_goes_on(
         patch.setattr(exporting, "read_parts", interrupt)
         stopped = invoke("export", *world.at, *ALL, "--out", tmp_path / name)
     with (tmp_path / f"{name}.partial").open("ab") as partial:
-        partial.write(b"half a rec")
+        partial.write(b"half a rec" * 100_000)
     assert stopped.exit_code == 1
     assert "Aborted!" in stopped.stderr
     seen = json.loads((tmp_path / f"{name}.progress").read_text())

@@ -219,6 +219,9 @@ def test_all_batches_of_a_long_conversation_are_read_in_order(world: World) -> N
     assert [json.loads(row["data"]["B"])["content"] for row in found] == [*map(str, range(15))]
     after = rows.batch_key(found[1])
     assert [*scan_batches(world.table, world.row(name), after)] == found[2:]
+    expired = found[0] | {"expires_at": {"N": "1"}}
+    world.dynamodb.put_item(TableName=world.table.name, Item=expired)
+    assert [*scan_batches(world.table, world.row(name))] == found[1:]
 
 
 def test_a_batch_that_was_appended_later_is_left_out(world: World) -> None:
