@@ -69,8 +69,8 @@ class Journal:
         whole = text[: text.rfind("\n") + 1]
         if whole != text:  # it was interrupted while it wrote
             self._file.write_text(whole, encoding="utf-8")
-        started_at, *pks = whole.splitlines() or [None]
-        return started_at, pks
+        lines = whole.splitlines()
+        return next(iter(lines), None), lines[1:]
 
     def begin(self, started_at: str) -> None:
         """Write the first line."""

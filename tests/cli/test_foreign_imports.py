@@ -286,7 +286,7 @@ def test_a_thread_of_large_messages_can_be_read_page_by_page(world: World, tmp_p
     (tmp_path / "threads").write_text(json.dumps(messages))
 
     done("import", *world.at, *ANN, tmp_path / "threads")
-    pages = []
+    pages: list[list[tuple[str, str]]] = []
     while page := world.listed("thread_1", pages[-1][-1][0] if pages else None, "ann"):
         pages.append(page)
 

@@ -14,6 +14,7 @@ from botocore.client import BaseClient
 
 from conversations import ids
 from conversations.auth.api_keys import ApiKeyRepository
+from conversations.storage.scan import scan_index
 from conversations_cli import transcripts
 from conversations_cli import usage as usage_module
 from tests.support.commands import asked, done, invoke
@@ -70,7 +71,7 @@ def test_a_list_leaves_out_what_is_deleted_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stays, goes = world.create(), world.create()
-    scan = transcripts.scan_index
+    scan = scan_index
 
     def scan_late(*given: Any) -> list[str]:
         found = [*scan(*given)]

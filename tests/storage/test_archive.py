@@ -130,7 +130,9 @@ def test_a_restore_whose_responses_are_lost_is_whole(world: World, call: int) ->
     old = taken(world, name)
     items = world.listed(name)
     world.resources.recreate()
-    restore.RestoreClaim(world.table, old[0].pk).put([rows.pointer_row(old[0].pk, "x", "0" * 26)])
+    restore_claim.RestoreClaim(world.table, old[0].pk).put(
+        [rows.pointer_row(old[0].pk, "x", "0" * 26)]
+    )
     Faults(world.resources.dynamodb, "TransactWriteItems").after(*[None] * call, lost_answer())
 
     assert restore.restore(world.table, world.payloads, *old)
@@ -166,9 +168,9 @@ def test_two_restores_at_once_take_nothing_from_what_clients_see(
         if here == point:
             restore_beside()
 
-    behind(monkeypatch, restore.RestoreClaim, "__init__", lambda: run("claim"))
+    behind(monkeypatch, restore_claim.RestoreClaim, "__init__", lambda: run("claim"))
     behind(monkeypatch, world.payloads, "list_folder", lambda: run("list"))
-    behind(monkeypatch, restore.RestoreClaim, "check", lambda: run("query"))
+    behind(monkeypatch, restore_claim.RestoreClaim, "check", lambda: run("query"))
     with pytest.raises(restore_claim.ClaimLostError):
         restore.restore(world.table, world.payloads, archived, parts_beside())
 
@@ -178,4 +180,4 @@ def test_two_restores_at_once_take_nothing_from_what_clients_see(
     assert named <= {*world.objects()}
     assert not restore.restore(world.table, world.payloads, archived, parts)
     with pytest.raises(restore_claim.ClaimLostError):
-        restore.RestoreClaim(world.table, archived.pk)
+        restore_claim.RestoreClaim(world.table, archived.pk)
