@@ -39,6 +39,8 @@ class Receipt(NamedTuple):
     owner: str | None
     """The owner's identity; null for the account and all its end users."""
     conversations: int
+    created_meanwhile: int
+    """Conversations that appeared after the erasure had listed them: they are not erased."""
     started_at: str
     verified_at: str
     """The time when only marks of deletion were left: no other row, no object, no index entry."""
@@ -64,8 +66,12 @@ class Journal:
         """Return the start time and the partition keys of an interrupted erasure."""
         if not self._file.exists():
             return None, []
-        started_at, *pks = self._file.read_text(encoding="utf-8").split("\n")
-        return started_at, [pk for pk in pks if pk]
+        text = self._file.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:  # it was interrupted while it wrote
+            self._file.write_text(whole, encoding="utf-8")
+        lines = whole.splitlines()
+        return next(iter(lines), None), lines[1:]
 
     def begin(self, started_at: str) -> None:
         """Create the file, with the start time."""
@@ -119,7 +125,7 @@ def erase(
     with progress() as shown:
         _delete(data, live, shown)
         _wait_until_gone(data, scope, pks, timeout, shown)
-    receipt = _receipt(data, scope, len(pks), started_at)
+    receipt = _receipt(data, scope, pks, started_at)
     journal.end()
     click.echo(json.dumps(receipt._asdict()) if as_json else _sentences(receipt, scope))
 
@@ -175,14 +181,15 @@ def _is_left(data: Data, pk: str) -> bool:
     return any(row["sk"]["S"] != rows.CONVERSATION_SK or "deleted_at" not in row for row in found)
 
 
-def _receipt(data: Data, scope: Scope, count: int, started_at: str) -> Receipt:
+def _receipt(data: Data, scope: Scope, pks: list[str], started_at: str) -> Receipt:
+    created = len({*scan_index(data.table, scope.account, scope.owner)} - {*pks})
     now = datetime.now(UTC)
 
     def behind(days: int | None) -> str | None:
         return None if days is None else _text(now + timedelta(days=days))
 
     until = (behind(_recovery_days(data)), behind(_version_days(data)))
-    return Receipt(scope.account, scope.owner, count, started_at, _text(now), *until)
+    return Receipt(scope.account, scope.owner, len(pks), created, started_at, _text(now), *until)
 
 
 def _recovery_days(data: Data) -> int | None:
@@ -215,7 +222,10 @@ def _sentences(receipt: Receipt, scope: Scope) -> str:
 
 def _lines(receipt: Receipt, scope: Scope) -> Iterator[str]:
     yield f"Erased {amount(receipt.conversations, 'conversation')} of {scope.label}."
-    yield f"Begun {receipt.started_at}; nothing was left at {receipt.verified_at}."
+    yield f"Begun {receipt.started_at}; nothing was left of them at {receipt.verified_at}."
+    if receipt.created_meanwhile:
+        created = amount(receipt.created_meanwhile, "conversation")
+        yield f"Not erased: {created} created meanwhile. Stop writes, and erase again."
     for what, until in (
         ("Rows can be restored by point-in-time recovery", receipt.rows_restorable_until),
         ("Versions of deleted objects are kept", receipt.objects_restorable_until),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import shutil
@@ -90,7 +91,16 @@ class ExportFile:
         self._file.close()
 
     def add(self, record: IO[bytes], after: str = "", items: int | None = None) -> None:
-        """Append a record, and save a checkpoint behind it."""
+        """Append a record, and note that the file is whole up to its end."""
+        self._append(record)
+        self.checkpoint.offset = self._file.tell()
+        if items is not None:
+            self.checkpoint.after = after
+            self.checkpoint.conversations += 1
+            self.checkpoint.items += items
+        self._save()
+
+    def _append(self, record: IO[bytes]) -> None:
         record.seek(0)
         if self._out.suffix == ".gz":
             # One member for each record, without time and name, so that equal data is equal bytes.
@@ -99,15 +109,10 @@ class ExportFile:
         else:
             shutil.copyfileobj(record, self._file)
         self._file.flush()
-        self.checkpoint.offset = self._file.tell()
-        if items is not None:
-            self.checkpoint.after = after
-            self.checkpoint.conversations += 1
-            self.checkpoint.items += items
-        self._save()
 
-    def finish(self) -> None:
-        """Rename the file to its final name."""
+    def finish(self, trailer: bytes) -> None:
+        """Append the last line, which is no part of what a resumed export keeps; name the file."""
+        self._append(io.BytesIO(trailer))
         os.fsync(self._file.fileno())
         self._partial.replace(self._out)
         self._progress.unlink(missing_ok=True)
@@ -139,15 +144,14 @@ def export_conversations(data: Data, scope: Scope, out: Path) -> None:
         count = _collect(keys, scan_index(data.table, scope.account, scope.owner))
         done = file.checkpoint
         if not done.offset:
-            _add_line(file, header_line(scope.account, scope.owner, count))
+            file.add(io.BytesIO(header_line(scope.account, scope.owner, count)))
         for pk in _after(keys, done.after):
             with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as record:
                 if items := _write(data, pk, record):
                     file.add(record, pk, int(items["items"]))
             shown.show(f"{done.conversations:,} of {count:,} conversations, {done.items:,} items")
         trailer = {"type": "trailer", "conversations": done.conversations, "items": done.items}
-        _add_line(file, line_of({**trailer}))
-        file.finish()
+        file.finish(line_of({**trailer}))
     click.echo(f"{amount(done.conversations, 'conversation')}, {amount(done.items, 'item')}: {out}")
 
 
@@ -162,12 +166,6 @@ def _collect(keys: sqlite3.Connection, found: Iterator[str]) -> int:
 def _after(keys: sqlite3.Connection, after: str) -> Iterator[str]:
     for [pk] in keys.execute("SELECT pk FROM found WHERE pk > ? ORDER BY pk", (after,)):
         yield str(pk)
-
-
-def _add_line(file: ExportFile, line: bytes) -> None:
-    with tempfile.SpooledTemporaryFile() as record:
-        record.write(line)
-        file.add(record)
 
 
 def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:

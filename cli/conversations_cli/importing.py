@@ -12,6 +12,7 @@ from conversations.errors import InvalidRequestError, ItemAlreadyInConversationE
 from conversations.storage.items import encode_item
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
 from conversations.storage.restore import PurgeUnderWayError, merge, restore
+from conversations.storage.restore_claim import ClaimLostError
 from conversations_cli.archive_file import (
     MAX_MILLISECONDS,
     BatchLine,
@@ -134,6 +135,9 @@ class Importer:
         except PurgeUnderWayError as error:
             message = "it was deleted here less than 15 minutes ago, and its purge may still run."
             raise BadRecordError(place, f"{message} Import it again later.") from error
+        except ClaimLostError as error:
+            message = "another import is writing the conversation. Import it again afterwards."
+            raise BadRecordError(place, message) from error
         except ItemAlreadyInConversationError as error:
             raise BadRecordError(place, f"{error.message} The rest is not merged.") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,8 @@ def _conversations(data: Data, scope: Scope, search: str | None) -> Iterator[Con
     if scope.owner is None:
         for pk in scan_index(data.table, scope.account, None):
             owner, _, conversation_id = pk.partition("/")
-            yield store.get_conversation(owner, conversation_id)
+            with contextlib.suppress(ConversationNotFoundError):  # it was deleted meanwhile
+                yield store.get_conversation(owner, conversation_id)
         return
     after: str | None = None
     has_more = True

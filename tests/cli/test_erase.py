@@ -100,7 +100,7 @@ def test_the_receipt_is_for_people_too(world: World) -> None:
     lines = done("erase", *world.at, *ALL).stdout.splitlines()
 
     assert lines[0] == "Erased 3 conversations of account 'acme' and all its end users."
-    assert "nothing was left at " in lines[1]
+    assert "nothing was left of them at " in lines[1]
     assert lines[2] == "Rows can be restored by point-in-time recovery: no."
     assert lines[3] == "Versions of deleted objects are kept: no."
 
@@ -171,6 +171,47 @@ def test_an_interrupted_erasure_goes_on(
     assert receipt["conversations"] == 4
     assert {row["sk"]["S"] for row in world.rows()} == {"c"}
     assert not journal.exists()
+
+
+@pytest.mark.parametrize("torn", ["2026-01-01T00:00:00Z\n0123456789abc", "2026-01-"])
+def test_an_erasure_goes_on_that_was_killed_while_it_wrote(
+    torn: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasing, "_delete", lambda *_: 1 / 0)
+        invoke("erase", *world.at, *ALL)
+    [journal] = journals(tmp_path)
+    journal.write_text(torn)
+
+    assert asked("erase", *world.at, *ALL)["conversations"] == 3
+    assert not journal.exists()
+
+
+def test_conversations_created_meanwhile_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    created = iter([True])
+
+    def purge_late(_: float) -> None:
+        if next(created, False):
+            world.create([said("late")])
+        purge(world)
+
+    slept(monkeypatch, purge_late)
+
+    first = asked("erase", *world.at, *ALL)
+    world.create([said("later")])
+    created = iter([True])
+    told = done("erase", *world.at, *ALL).stdout
+    second = done("erase", *world.at, *ALL).stdout
+
+    assert (first["conversations"], first["created_meanwhile"]) == (3, 1)
+    assert "Not erased: 1 conversation created meanwhile." in told
+    assert second.startswith("Erased 1 conversation of")
+    assert "created meanwhile" not in second
+    assert live(world) == set()
 
 
 def test_an_erasure_does_not_end_while_something_is_left(

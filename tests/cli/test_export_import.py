@@ -15,6 +15,7 @@ from conversations import ids
 from conversations.errors import ItemNotFoundError
 from conversations.storage import archive, payloads, rows
 from conversations.storage.purge import purge_conversation
+from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.store import Store
 from conversations_cli import export as exporting
 from tests.support.commands import asked, done, invoke
@@ -306,6 +307,30 @@ def test_what_an_interrupted_import_left_is_replaced(world: World, tmp_path: Pat
     assert len(world.objects()) == 1
 
 
+def test_an_import_that_another_one_takes_over_is_told(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one")], [said("two", id="two")])
+    export(world, tmp_path / "out")
+    before = world.listed(name)
+    emptied(world)
+    pk = rows.partition(ids.owner_of("acme", ""), name)
+    commit = RestoreClaim.commit
+
+    def taken_over(claim: RestoreClaim, row: Any) -> None:
+        RestoreClaim(world.table, pk)  # of an import that is killed then
+        commit(claim, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RestoreClaim, "commit", taken_over)
+        result = invoke("import", *world.at, *ALL, tmp_path / "out")
+    again = asked("import", *world.at, *ALL, tmp_path / "out")
+
+    assert (result.exit_code, "line 2: another import is writing" in result.stderr) == (1, True)
+    assert again["imported"] == 1
+    assert world.listed(name) == before
+
+
 def test_retention_goes_with_the_rows(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -450,6 +475,25 @@ def test_a_compressed_file_that_is_damaged_is_told(
     assert (result.exit_code, "damaged or cut off" in result.stderr) == (1, True)
     assert (other.exit_code, "damaged or cut off: Not a gzipped" in other.stderr) == (1, True)
     assert len(world.listed(name)) == 1
+
+
+def interrupt(_: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_export_that_is_killed_before_its_end_has_one_trailer(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create([said("one")])
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", interrupt)
+        assert invoke("export", *world.at, *ALL, "--out", tmp_path / "out").exit_code == 1
+    world.create([said("two")], owner="zoe")
+
+    lines = export(world, tmp_path / "out").splitlines()
+
+    assert [json.loads(line)["type"] for line in lines].count("trailer") == 1
+    assert json.loads(lines[-1])["type"] == "trailer"
 
 
 def test_an_append_during_an_export_is_left_out(

@@ -14,6 +14,7 @@ from botocore.client import BaseClient
 
 from conversations import ids
 from conversations.auth.api_keys import ApiKeyRepository
+from conversations.storage.scan import scan_index
 from conversations_cli import transcripts
 from conversations_cli import usage as usage_module
 from tests.support.commands import asked, done, invoke
@@ -65,6 +66,22 @@ def test_a_list_shows_an_owners_conversations(world: World) -> None:
     assert asked("list", *world.at, *ACME, "--end-user", "ann")["owner"] == ids.owner_of(
         "acme", "ann"
     )
+
+
+def test_a_list_leaves_out_what_is_deleted_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays, goes = world.create(), world.create()
+    scan = scan_index
+
+    def scan_late(*given: Any) -> list[str]:
+        found = [*scan(*given)]
+        world.store.delete_conversation(ids.owner_of("acme", ""), goes)
+        return found
+
+    monkeypatch.setattr(transcripts, "scan_index", scan_late)
+
+    assert asked("list", *world.at, *ACME, "--all-end-users")["id"] == stays
 
 
 def test_a_search_is_in_one_owners(world: World) -> None:

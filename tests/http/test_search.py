@@ -67,6 +67,7 @@ def test_words_are_found_without_regard_to_case_and_order(
         ("Zu\N{COMBINING DIAERESIS}rich", "zürich"),
         ("Zürich", "zu\N{COMBINING DIAERESIS}RICH"),
         ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
+        ("ΣΚΙ\N{GREEK CAPITAL LETTER ALPHA WITH PROSGEGRAMMENI}\u0342", "σκι\u1fb7"),
         ("ｶﾞﾙ", "ガル"),
         ("東京タワー", "京タ"),
         ("Ⅳ", "iv"),

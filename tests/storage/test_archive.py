@@ -9,8 +9,8 @@ import pytest
 
 from conversations import ids
 from conversations.errors import OverloadedError
-from conversations.storage import archive, backoff, restore, rows
-from tests.support.fault_injection import Faults, lost_response
+from conversations.storage import archive, backoff, restore, restore_claim, rows
+from tests.support.fault_injection import Faults, lost_response, refusal
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -41,6 +41,21 @@ def replaced(world: World, old: Any) -> None:
 
 def merged(world: World, new: Any) -> int:
     return restore.merge(world.table, world.payloads, *new)
+
+
+def behind(
+    monkeypatch: pytest.MonkeyPatch, holder: Any, name: str, act: Callable[[], None]
+) -> None:
+    """Act behind each call of a method; of one that yields, behind all that it yields."""
+    method = getattr(holder, name)
+
+    def call(*given: Any) -> Any:
+        found = method(*given)
+        found = found and [*found]
+        act()
+        return found
+
+    monkeypatch.setattr(holder, name, call)
 
 
 def before(world: World, operation: str, act: Callable[[], object]) -> None:
@@ -101,13 +116,69 @@ def test_rows_that_dynamodb_does_not_take_are_an_error(
     name = world.create([said("one")])
     old = taken(world, name)
     world.resources.recreate()
+    Faults(world.resources.dynamodb, "TransactWriteItems").before(
+        None, refusal("ThrottlingException")
+    )
 
-    def refuse(parsed: Any, **_: object) -> None:
-        parsed["UnprocessedItems"] = {world.table.name: [{"PutRequest": {"Item": {}}}]}
-
-    events = world.resources.dynamodb.meta.events
-    events.register("after-call.dynamodb.BatchWriteItem", refuse)
-    with pytest.raises(OverloadedError, match="1 rows could not be written"):
+    with pytest.raises(OverloadedError, match="2 rows could not be written"):
         restore.restore(world.table, world.payloads, *old)
-    events.unregister("after-call.dynamodb.BatchWriteItem", refuse)
     assert "c" not in [row["sk"]["S"] for row in world.rows()]
+
+
+@pytest.mark.parametrize("call", range(4))
+def test_a_restore_whose_responses_are_lost_is_whole(world: World, call: int) -> None:
+    name = world.create([said("one", id="one")], [said(NOISE)])
+    old = taken(world, name)
+    items = world.listed(name)
+    world.resources.recreate()
+    restore_claim.RestoreClaim(world.table, old[0].pk).put(
+        [rows.pointer_row(old[0].pk, "x", "0" * 26)]
+    )
+    Faults(world.resources.dynamodb, "TransactWriteItems").after(*[None] * call, lost_response())
+
+    assert restore.restore(world.table, world.payloads, *old)
+
+    assert world.listed(name) == items
+    assert {row["sk"]["S"] for row in world.rows()}.isdisjoint({"i", "p#x"})
+
+
+@pytest.mark.parametrize("point", ["claim", "list", "query", "put", "commit"])
+def test_two_restores_at_once_take_nothing_from_what_clients_see(
+    point: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = world.create([said("one", id="one")], [said(NOISE)])
+    archived, parts = taken(world, name)
+    items = world.listed(name)
+    world.resources.recreate()
+    world.resources.s3.put_object(Bucket=world.bucket, Key=f"{archived.pk}/left", Body=b"")
+    added: list[str] = []
+
+    def restore_beside() -> None:
+        if not added:
+            added.append("")
+            assert restore.restore(world.table, world.payloads, archived, parts)
+            added[:] = world.append(name, said(NOISE, id="new"))
+
+    def parts_beside() -> Iterator[archive.Part]:
+        yield parts[0]
+        run("put")
+        yield from parts[1:]
+        run("commit")
+
+    def run(here: str) -> None:
+        if here == point:
+            restore_beside()
+
+    behind(monkeypatch, restore_claim.RestoreClaim, "__init__", lambda: run("claim"))
+    behind(monkeypatch, world.payloads, "list_folder", lambda: run("list"))
+    behind(monkeypatch, restore_claim.RestoreClaim, "check", lambda: run("query"))
+    with pytest.raises(restore_claim.ClaimLostError):
+        restore.restore(world.table, world.payloads, archived, parts_beside())
+
+    assert [cursor for cursor, _ in world.listed(name)] == [*(c for c, _ in items), *added]
+    assert world.listed(name)[:-1] == items
+    named = {row["object"]["S"] for row in world.rows() if "object" in row}
+    assert named <= {*world.objects()}
+    assert not restore.restore(world.table, world.payloads, archived, parts)
+    with pytest.raises(restore_claim.ClaimLostError):
+        restore_claim.RestoreClaim(world.table, archived.pk)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, override
 from conversations import ids
 from conversations.storage import rows
 from conversations.storage.archive import ArchivedBatch, Tombstone
-from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.claims import IdClaims
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import encode
-from conversations.storage.purge import delete_child_rows
 from conversations.storage.reads import read_conversation_with
+from conversations.storage.restore_claim import CLAIM_SK, RestoreClaim
 from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import (
     ConversationTransaction,
@@ -26,7 +25,7 @@ from conversations.storage.transactions import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, WriteRequestUnionTypeDef
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from conversations.storage.archive import ArchivedConversation, Part
     from conversations.storage.payloads import PayloadStore
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 
 PURGE_SECONDS = 900
 """Time after a deletion in which its purge may be running: Lambda's maximum."""
+
+ROWS_AT_ONCE = 25
+"""Rows of one transaction of a restore: less than its 4 MB, however large they are."""
 
 
 class PurgeUnderWayError(Exception):
@@ -50,7 +52,8 @@ def restore(
     deletes the rows that were written.
 
     Raises:
-        PurgeUnderWayError: the conversation was deleted less than `PURGE_SECONDS` ago.
+        PurgeUnderWayError: it was deleted here less than `PURGE_SECONDS` ago.
+        ClaimLostError: another restore of it began meanwhile, or has written it.
         OverloadedError: not all rows could be written; restore it again.
     """
     pk = archived.pk
@@ -61,17 +64,33 @@ def restore(
         if rows.is_live(row):
             return False
         _remove_deleted(table, row)
-    delete_child_rows(table, payloads, pk, lambda: True)
+    claim = RestoreClaim(table, pk)
+    _remove_leftovers(table, payloads, pk, claim)
     children = (row for part in parts for row in _rows(payloads, pk, part))
-    for some in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
-        requests: list[WriteRequestUnionTypeDef] = [{"PutRequest": {"Item": row}} for row in some]
-        batch_write(table, requests)
-    table.dynamodb.put_item(
-        TableName=table.name,
-        Item=_conversation_row(archived),
-        ConditionExpression="attribute_not_exists(pk)",
-    )
+    for some in itertools.batched(children, ROWS_AT_ONCE, strict=False):
+        claim.put(some)
+    claim.commit(_conversation_row(archived))
     return True
+
+
+def _remove_leftovers(table: Table, payloads: PayloadStore, pk: str, claim: RestoreClaim) -> None:
+    """Remove what an interrupted restore, or a purge, left of a conversation.
+
+    Objects that were listed before the claim is seen to stand belong to no later restore.
+    """
+    for object_keys in payloads.list_folder(pk):
+        claim.check()
+        payloads.delete(object_keys)
+    pages = table.dynamodb.get_paginator("query").paginate(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk",
+        ProjectionExpression="pk, sk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )
+    found = (row for page in pages for row in page["Items"] if row["sk"]["S"] != CLAIM_SK)
+    for some in itertools.batched(found, ROWS_AT_ONCE, strict=False):
+        claim.delete(some)
 
 
 def merge(

@@ -1,0 +1,146 @@
+"""The claim of a restore on a conversation that is not there yet: the latest claim wins.
+
+Two restores of one conversation may run at once, or one may go on after it was taken for dead. Each
+writes and deletes rows only on the condition that its claim still stands, and ends its claim in
+the transaction that makes the conversation visible. So nothing is ever removed from a conversation
+that somebody sees.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from conversations.errors import OverloadedError
+from conversations.storage import rows
+from conversations.storage.backoff import delays
+from conversations.storage.transactions import classify, put_if
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Reason, Table
+
+CLAIM_SK = "i"
+"""The sort key of the claim."""
+_IS_MINE = "run = :run"
+
+
+class ClaimLostError(Exception):
+    """Another restore of the conversation began meanwhile, or has written it."""
+
+    def __init__(self, reasons: Sequence[Reason] = ()) -> None:
+        super().__init__()
+        self.reasons = reasons
+        """The reasons of DynamoDB, if an attempt before may have committed."""
+
+
+class RestoreClaim:
+    """A restore's claim on a conversation."""
+
+    def __init__(self, table: Table, pk: str) -> None:
+        """Take the claim from any restore that has it.
+
+        Raises:
+            ClaimLostError: the conversation is there.
+        """
+        self._table = table
+        self._key = rows.primary_key(pk, CLAIM_SK)
+        self._values: Row = {":run": {"S": uuid.uuid4().hex}}
+        claim = {**self._key, "run": self._values[":run"]}
+        absent: TransactWriteItemTypeDef = {
+            "ConditionCheck": {
+                "TableName": table.name,
+                "Key": rows.primary_key(pk, rows.CONVERSATION_SK),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+        put: TransactWriteItemTypeDef = {"Put": {"TableName": table.name, "Item": claim}}
+        self._transact([put, absent])
+
+    def check(self) -> None:
+        """Check that the claim stands.
+
+        Raises:
+            ClaimLostError: it does not.
+        """
+        found = self._table.dynamodb.get_item(
+            TableName=self._table.name, Key=self._key, ConsistentRead=True
+        )
+        if found.get("Item", {}).get("run") != self._values[":run"]:
+            raise ClaimLostError
+
+    def put(self, children: Sequence[Row]) -> None:
+        """Write rows if the claim stands.
+
+        Raises:
+            ClaimLostError: it does not.
+        """
+        self._write([{"Put": {"TableName": self._table.name, "Item": row}} for row in children])
+
+    def delete(self, keys: Sequence[Row]) -> None:
+        """Delete rows if the claim stands.
+
+        Raises:
+            ClaimLostError: it does not.
+        """
+        self._write([{"Delete": {"TableName": self._table.name, "Key": key}} for key in keys])
+
+    def commit(self, conversation: Row) -> None:
+        """Write the row of the conversation, which makes it visible, and end the claim.
+
+        Raises:
+            ClaimLostError: the claim does not stand.
+        """
+        end: TransactWriteItemTypeDef = {
+            "Delete": {
+                "TableName": self._table.name,
+                "Key": self._key,
+                "ConditionExpression": _IS_MINE,
+                "ExpressionAttributeValues": self._values,
+            }
+        }
+        put = put_if(self._table, conversation, "attribute_not_exists(pk)", {})
+        try:
+            self._transact([end, put])
+        except ClaimLostError as error:
+            if all(reason.get("Item") != conversation for reason in error.reasons):
+                raise
+
+    def _write(self, actions: Sequence[TransactWriteItemTypeDef]) -> None:
+        stands: TransactWriteItemTypeDef = {
+            "ConditionCheck": {
+                "TableName": self._table.name,
+                "Key": self._key,
+                "ConditionExpression": _IS_MINE,
+                "ExpressionAttributeValues": self._values,
+            }
+        }
+        self._transact([stands, *actions])
+
+    def _transact(self, actions: Sequence[TransactWriteItemTypeDef]) -> None:
+        """Commit *actions*, again under the same token while their outcome is not known."""
+        token = str(uuid.uuid4())
+        is_unknown = False
+        for delay in delays(self._table.stats):
+            try:
+                self._table.dynamodb.transact_write_items(
+                    TransactItems=actions, ClientRequestToken=token
+                )
+            except (BotoCoreError, ClientError) as error:
+                failure = classify(error)
+                if failure.kind == "condition failed":
+                    raise ClaimLostError(failure.reasons if is_unknown else ()) from error
+                is_unknown |= failure.kind == "unknown"
+                if delay is None:
+                    raise OverloadedError(f"{len(actions)} rows could not be written.") from error
+                time.sleep(delay)
+            else:
+                return
+        raise AssertionError  # pragma: no cover - the last delay is None
