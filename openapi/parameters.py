@@ -65,7 +65,9 @@ METADATA: Final[Json] = {
     " parameter of its own: `?topic=weather`.",
     "content": {
         "application/json": {
-            "schema": {"type": "object", "additionalProperties": {"type": "string"}}
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+            # Swagger UI would else send pairs that no conversation has.
+            "example": {},
         }
     },
 }

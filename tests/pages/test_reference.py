@@ -69,6 +69,27 @@ def test_it_tries_a_request_with_a_key_at_the_host_of_the_page(
     assert problems == []
 
 
+def test_it_lists_conversations_without_a_filter_of_its_own(
+    window: Page, stack: DevStack, issue_key: IssueKey
+) -> None:
+    startup_message.create_documented_conversation(stack)
+    window.goto(f"{stack.url}/v1/docs")
+
+    window.get_by_role("button", name="Authorize").first.click()
+    window.locator(".auth-container input").fill(issue_key(startup_message.ACCOUNT))
+    window.locator(".auth-btn-wrapper .authorize").click()
+    window.locator(".auth-btn-wrapper .btn-done").click()
+    operation = window.locator("#operations-Conversations-listConversations")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+
+    response = operation.locator(".live-responses-table")
+    expect(response.locator(".highlight-code").first).to_contain_text(
+        startup_message.CONVERSATION_ID
+    )
+
+
 def test_it_says_that_the_document_is_not_there_and_tries_again(
     window: Page, stack: DevStack
 ) -> None:

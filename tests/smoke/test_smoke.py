@@ -298,6 +298,15 @@ def test_programs_get_json_and_a_status(
     assert "401" in told["checks"][0]["detail"]
 
 
+def test_a_missing_key_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", "")
+
+    assert main(["--url", "http://127.0.0.1:9"]) == 2
+    assert capsys.readouterr().err.startswith("There is no API key: add KEY=")
+
+
 def test_a_url_where_nothing_answers_is_told(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
