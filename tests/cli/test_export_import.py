@@ -442,7 +442,7 @@ def test_a_line_nested_too_deeply_spoils_its_record_only(world: World, tmp_path:
 
     result = invoke("import", *world.at, *ALL, tmp_path / "bad")
 
-    assert (result.exit_code, "line 4: type: 'None' is no line" in result.stderr) == (1, True)
+    assert (result.exit_code, "line 4: type: 'None' is not a type" in result.stderr) == (1, True)
     assert "1 imported" in result.stdout
     assert len(world.listed(name)) == 1
 
