@@ -290,7 +290,7 @@ SEARCHED = st.tuples(
 )
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(300, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("examples", [10, pytest.param(30, marks=pytest.mark.prove)])
 def test_a_search_finds_what_a_plain_scan_of_all_lists_finds(
     examples: int, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
