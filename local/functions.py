@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from local.engines import changed_environment
 from local.errors import TemplateError
 from local.intrinsics import JsonObject
 from local.template import Function
@@ -69,6 +70,9 @@ class LambdaFunction:
     def __init__(self, definition: Function, lock: AbstractContextManager[object]) -> None:
         """Load the handler, and hold *lock* during every invocation.
 
+        As in Lambda's init phase, the module makes its clients while it is loaded. They keep this
+        stack's endpoint, whatever the process starts later.
+
         Raises:
             TemplateError: the handler does not exist.
         """
@@ -76,7 +80,7 @@ class LambdaFunction:
         self._lock = lock
         self._environment = threading.Lock()
         self._log_stream = f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}"
-        with lock:
+        with lock, changed_environment({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}):
             self._handler = _load_handler(definition)
 
     def invoke(self, payload: bytes) -> bytes:
