@@ -2,7 +2,7 @@
 
 `EXPORT_ITEMS=1000000 .venv/bin/pytest -n0 tests/cli/test_export_size.py -k account` exports an
 account of a million items. MiniStack reads a partition from its start for each page, so that a
-conversation of a million takes hours there.
+conversation of half a million took 33 minutes there.
 """
 
 from __future__ import annotations
