@@ -107,7 +107,9 @@ build: .tools/sam/.installed ## Build the functions and the layer in .aws-sam/bu
 	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
 
 .PHONY: deploy
-deploy: build ## Build and deploy the stack (ENV=dev|prod; needs AWS credentials and a region; ARGS="--stack-name NAME")
+deploy: .tools/sam/.installed ## Build and deploy the stack (ENV=dev|prod; needs AWS credentials and a region; ARGS="--stack-name NAME")
+	@.tools/sam/bin/python tools/check_aws.py --config-env $(or $(ENV),dev) $(ARGS)
+	@$(MAKE) build
 	@.tools/sam/bin/sam deploy --config-env $(or $(ENV),dev) $(ARGS)
 
 .PHONY: bench

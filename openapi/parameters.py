@@ -76,9 +76,9 @@ _SEARCH: Final = _parameter(
     "search",
     "Only conversations in which every word of this text occurs, perhaps as a part of a word: in"
     " texts of items, names of files, tool calls, their outputs, or values of metadata. Case does"
-    " not matter. A request reads a limited amount: a page may be short or empty while `has_more`"
-    " is true.",
-    {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH},
+    " not matter. One character at least is not a space. A request reads a limited amount: a page"
+    " may be short or empty while `has_more` is true.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH, "pattern": r"\S"},
 )
 _AFTER_CONVERSATION: Final = _parameter(
     "query",

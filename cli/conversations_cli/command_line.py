@@ -40,6 +40,11 @@ class Aws:
     session: boto3.Session
     stack: str | None
 
+    @property
+    def is_local(self) -> bool:
+        """True for the stack of a running `make run`, which is not of CloudFormation."""
+        return False
+
     def outputs(self) -> Mapping[str, str]:
         """Return the outputs of the stack.
 
@@ -85,6 +90,11 @@ class DevStack(Aws):
             ) from error
         session = LocalSession(found["endpoint"], found["region"])
         return cls(session, "local", found["outputs"])
+
+    @property
+    @override
+    def is_local(self) -> bool:
+        return True
 
     @override
     def outputs(self) -> Mapping[str, str]:

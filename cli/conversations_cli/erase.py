@@ -115,7 +115,10 @@ def erase(
     started_at, deleted = journal.read()
     live = [*scan_index(data.table, scope.account, scope.owner)]
     pks = sorted({*deleted, *live})
-    if not is_confirmed:
+    if not pks and not as_json:
+        click.echo(f"Nothing to erase: {scope.label} has no conversation.")
+        return
+    if live and not is_confirmed:
         count = amount(len(live), "conversation")
         click.confirm(f"Delete {count} of {scope.label}, for good?", abort=True, err=True)
     if started_at is None:

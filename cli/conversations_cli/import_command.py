@@ -20,8 +20,9 @@ from conversations_cli.data_options import (
     progress,
     scope_options,
 )
-from conversations_cli.importing import Importer, Line, Report
+from conversations_cli.importing import Importer, Report
 from conversations_cli.openai_source import OpenAISource
+from conversations_cli.records import Line
 from conversations_cli.threads import is_thread_dump, thread_lines
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     help="A file of ids for --from-openai, one a line.",
 )
 @click.option("--merge", "merges", is_flag=True, help="Add batches that a conversation lacks.")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Validate every record, and write nothing.")
+@click.option(
+    "--dry-run", "is_dry", is_flag=True, help="Write nothing, and count what would be written."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
     data: Data,
@@ -79,7 +82,7 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
     click.echo(
         json.dumps(dataclasses.asdict(report)) if as_json else _sentence(report, is_dry=is_dry)
     )
-    if report.bad:
+    if not report.is_complete:
         raise click.exceptions.Exit(1)
 
 
@@ -115,7 +118,7 @@ def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
 def _with_progress(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[Line]:
     for line in lines:
         done = report.imported + report.present + report.completed
-        shown.show(f"{done:,} conversations, {report.items:,} items written")
+        shown.show(f"{done:,} conversations, {report.items:,} items")
         yield line
 
 
@@ -124,9 +127,14 @@ def _warn(sentence: str) -> None:
 
 
 def _sentence(report: Report, *, is_dry: bool) -> str:
-    done = "could be imported" if is_dry else "imported"
-    return (
-        f"{report.imported:,} {done}, {report.present:,} there already, {report.completed:,}"
-        f" completed, {report.expired:,} expired, {report.bad:,} not valid;"
-        f" {report.items:,} items {'checked' if is_dry else 'written'}."
-    )
+    counts = [
+        (report.imported, "new" if is_dry else "imported"),
+        (report.present, "there already"),
+        (report.completed, "to complete" if is_dry else "completed"),
+        (report.expired, "expired"),
+        (report.postponed, "to import later"),
+        (report.conflicting, "in conflict"),
+        (report.bad, "not valid"),
+    ]
+    items = f"{report.items:,} items {'would be ' if is_dry else ''}written"
+    return f"{', '.join(f'{count:,} {outcome}' for count, outcome in counts)}; {items}."

@@ -4,64 +4,73 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-from conversations import ids
-from conversations.contract.bodies import normalize_items
-from conversations.errors import InvalidRequestError, ItemAlreadyInConversationError
-from conversations.storage.items import encode_item
-from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
-from conversations.storage.restore import PurgeUnderWayError, merge, restore
+from conversations.errors import ConversationNotFoundError, ItemAlreadyInConversationError
+from conversations.storage.restore import (
+    PurgeUnderWayError,
+    merge,
+    restore,
+    would_merge,
+    would_restore,
+)
 from conversations.storage.restore_claim import ClaimLostError
 from conversations_cli.archive_file import (
-    MAX_MILLISECONDS,
-    BatchLine,
     ConversationLine,
-    End,
-    PointerLine,
-    TombstoneLine,
     archived_conversation,
     archived_part,
     kind_of,
-    read_line,
 )
+from conversations_cli.records import BadRecordError, Line, RecordCheck, checked, records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from conversations.contract.items import Item
-    from conversations.storage.archive import ArchivedConversation
+    from conversations.storage.archive import ArchivedConversation, Part
     from conversations_cli.data_options import Data, Scope
 
 SPOOL_BYTES = 8_000_000
 """Size of a record from which it is kept in a temporary file until it is validated."""
 
-
-class Line(NamedTuple):
-    """A line, and its place as text for people."""
-
-    place: str
-    text: bytes
+type Outcome = Literal[
+    "imported", "present", "completed", "expired", "postponed", "conflicting", "bad"
+]
 
 
-class BadRecordError(Exception):
-    """An invalid record, of which nothing was written."""
+class RejectedRecordError(Exception):
+    """A valid record that was not written, or not completely."""
 
-    def __init__(self, place: str, message: str) -> None:
-        super().__init__(f"{place}: {message}")
+    def __init__(self, outcome: Outcome, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 @dataclass
 class Report:
-    """Counts of the results of an import."""
+    """Counts of the results of an import, by conversation; of a dry run, what they would be."""
 
     imported: int = 0
     present: int = 0
-    """Conversations that existed, with all batches."""
+    """Conversations that existed; with --merge, those that had all batches of the file."""
     completed: int = 0
     expired: int = 0
+    postponed: int = 0
+    """Conversations that are being purged, or that another import writes: import them later."""
+    conflicting: int = 0
+    """Conversations that were not completed, because another item has the id of an item."""
     bad: int = 0
+    """Invalid records, of which nothing was written."""
     items: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """False if a record was invalid or could not be written."""
+        return not (self.bad or self.postponed or self.conflicting)
+
+    def count(self, outcome: Outcome, items: int = 0) -> None:
+        """Add a record, of which so many items were written."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+        self.items += items
 
 
 @dataclass
@@ -72,22 +81,27 @@ class Importer:
     scope: Scope
     report: Report
     warn: Callable[[str], None]
-    """The function that is called with a sentence for each invalid record."""
+    """The function that is called with a sentence for each record that is not written."""
     merges: bool = False
     is_dry: bool = False
     owners: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    """The conversations that a dry run would have written."""
 
     def take(self, lines: Iterable[Line]) -> None:
-        """Import all records of *lines*; invalid ones are reported and skipped."""
+        """Import all records of *lines*; those that cannot be written are reported and skipped."""
         for record in records(lines):
+            first = next(record)
             try:
-                self._take(record)
+                self._take(first, record)
             except BadRecordError as error:
-                self.report.bad += 1
+                self.report.count("bad")
                 self.warn(str(error))
+            except RejectedRecordError as error:
+                self.report.count(error.outcome)
+                self.warn(f"{first.place}: {error}")
 
-    def _take(self, lines: Iterator[Line]) -> None:
-        first = next(lines)
+    def _take(self, first: Line, lines: Iterator[Line]) -> None:
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
             conversation = checked(ConversationLine, first)
             check = RecordCheck(first.place, conversation)
@@ -98,11 +112,16 @@ class Importer:
             archived = archived_conversation(
                 conversation, self._owner(first.place, conversation), self.scope.account
             )
-            if self.is_dry:
-                self._count("imported", check.items)
-            else:
-                spool.seek(0)
-                self._write(first.place, archived, spool, check.items)
+            spool.seek(0)
+            parts = (archived_part(line) for line in spool if kind_of(line) != "end")
+            try:
+                self._write(archived, parts, check.items)
+            except PurgeUnderWayError as error:
+                raise RejectedRecordError(
+                    "postponed",
+                    "the conversation was deleted here less than 15 minutes ago, and its purge may"
+                    " still run. Import it again later.",
+                ) from error
 
     def _owner(self, place: str, conversation: ConversationLine) -> str:
         if self.scope.owner is None:
@@ -116,178 +135,44 @@ class Importer:
             )
         return self.scope.owner
 
-    def _write(
-        self, place: str, archived: ArchivedConversation, spool: IO[bytes], items: int
-    ) -> None:
-        table, payloads = self.data.table, self.data.payloads
+    def _write(self, archived: ArchivedConversation, parts: Iterator[Part], items: int) -> None:
         if archived.is_expired:
-            self._count("expired")
-            return
-        parts = (archived_part(line) for line in spool if kind_of(line) != "end")
+            self.report.count("expired")
+        elif self._restore(archived, parts):
+            self.report.count("imported", items)
+        elif self.merges:
+            added = self._merge(archived, parts)
+            self.report.count("completed" if added else "present", added)
+        else:
+            self.report.count("present")
+
+    def _restore(self, archived: ArchivedConversation, parts: Iterator[Part]) -> bool:
+        if self.is_dry:
+            is_new = archived.pk not in self.seen and would_restore(self.data.table, archived)
+            self.seen |= {archived.pk} if is_new else set()
+            return is_new
         try:
-            if restore(table, payloads, archived, parts):
-                self._count("imported", items)
-            elif self.merges:
-                added = merge(table, payloads, archived, parts)
-                self._count("completed" if added else "present", added)
-            else:
-                self._count("present")
-        except PurgeUnderWayError as error:
-            message = "it was deleted here less than 15 minutes ago, and its purge may still run."
-            raise BadRecordError(place, f"{message} Import it again later.") from error
+            return restore(self.data.table, self.data.payloads, archived, parts)
         except ClaimLostError as error:
-            message = "another import is writing the conversation. Import it again afterwards."
-            raise BadRecordError(place, message) from error
-        except ItemAlreadyInConversationError as error:
-            raise BadRecordError(place, f"{error.message} The rest is not merged.") from error
+            raise RejectedRecordError(
+                "postponed",
+                "another import is writing the conversation. Import it again afterwards.",
+            ) from error
 
-    def _count(self, outcome: str, items: int = 0) -> None:
-        setattr(self.report, outcome, getattr(self.report, outcome) + 1)
-        self.report.items += items
-
-
-class RecordCheck:
-    """Validator of the lines of one record together."""
-
-    def __init__(self, place: str, conversation: ConversationLine) -> None:
-        self._place = place
-        self._id = conversation["id"]
-        self._last_key = max(conversation["recent_keys"], default="")
-        self._key = ""
-        self._ids: set[str] = set()
-        self._traces: set[str] = set()
-        self._end: End | None = None
-        self.batches = self.items = 0
-        if [*conversation["recent_keys"]] != sorted({*conversation["recent_keys"]}, reverse=True):
-            raise BadRecordError(place, "recent_keys: must be in descending order.")
-        if not all(map(_is_sequence_key, conversation["recent_keys"])):
-            raise BadRecordError(place, "recent_keys: must be sequence keys up to the year 9999.")
-
-    def add(self, line: Line) -> None:
-        """Validate a line after the first one.
-
-        Raises:
-            BadRecordError: the message names the line and the path.
-        """
-        match kind_of(line.text):
-            case "batch":
-                self._add_batch(line, checked(BatchLine, line))
-            case "tombstone":
-                tombstone = checked(TombstoneLine, line)
-                self._check_first_key(line, tombstone["key"], tombstone["written"])
-                self._add_trace(line, f"t {tombstone['key']}")
-            case "pointer":
-                pointer = checked(PointerLine, line)
-                self._check_first_key(line, ids.first_key(pointer["key"]), 1)
-                self._add_trace(line, f"p {pointer['id']}")
-                self._claim(line, "id", pointer["id"])
-            case "end":
-                self._end = checked(End, line)
-            case kind:
-                raise BadRecordError(
-                    line.place, f"type: '{kind}' is not a type of a record's line."
-                )
-
-    def end(self) -> None:
-        """Validate that the record is complete."""
-        expected = {"type": "end", "id": self._id, "batches": self.batches, "items": self.items}
-        if self._end is None:
-            raise BadRecordError(self._place, "the record is cut off: its line 'end' is missing.")
-        if dict(self._end) != expected:
-            raise BadRecordError(self._place, "the record is not whole: its line 'end' differs.")
-
-    def _add_batch(self, line: Line, batch: BatchLine) -> None:
-        key, written = batch["key"], batch["written"]
-        slots = batch.get("slots", [*range(written)])
-        if key <= self._key:
-            raise BadRecordError(line.place, "key: must be the first of a batch, in order.")
-        self._check_first_key(line, key, written)
-        if (
-            slots != sorted({*slots})
-            or slots[-1:] >= [written]
-            or len(slots) != len(batch["items"])
-        ):
-            raise BadRecordError(line.place, "slots: must be in order, one for each item.")
-        self._key = key
-        self.batches += 1
-        self.items += len(slots)
-        self._add_items(line, batch["items"], ids.keys_at(key, slots))
-
-    def _check_first_key(self, line: Line, key: str, written: int) -> None:
-        if ids.first_key(key) != key:
-            raise BadRecordError(line.place, "key: must be the first of a batch, in order.")
-        if ids.keys_at(key, [written - 1])[0] > self._last_key:
-            raise BadRecordError(line.place, "key: must not be behind recent_keys[0].")
-
-    def _add_items(self, line: Line, items: list[Item], keys: Sequence[str]) -> None:
+    def _merge(self, archived: ArchivedConversation, parts: Iterator[Part]) -> int:
+        if self.is_dry:
+            return would_merge(self.data.table, archived, parts)
+        added = 0
         try:
-            normalize_items(items)
-        except InvalidRequestError as error:
-            raise BadRecordError(line.place, error.message) from error
-        size = sum(response_bytes(encode_item(item).encode()) for item in items)
-        if size > MAX_RESPONSE_PAYLOAD_BYTES:
-            raise BadRecordError(
-                line.place,
-                f"items: would have {size} bytes in a response. The limit of a batch is"
-                f" {MAX_RESPONSE_PAYLOAD_BYTES}.",
-            )
-        for place, (item, key) in enumerate(zip(items, keys, strict=True)):
-            item_id = item.get("id")
-            if item_id is None:
-                raise BadRecordError(line.place, f"items[{place}].id: is missing.")
-            is_generated = item_id == ids.generated_id(str(item["type"]), key)
-            if item["type"] != "item_reference" and not is_generated:
-                self._claim(line, f"items[{place}].id", str(item_id))
-
-    def _add_trace(self, line: Line, name: str) -> None:
-        if name in self._traces:
-            raise BadRecordError(line.place, "the record has this line twice.")
-        self._traces.add(name)
-
-    def _claim(self, line: Line, path: str, item_id: str) -> None:
-        if item_id in self._ids:
-            raise BadRecordError(line.place, f"{path}: '{item_id}' is the id of another item too.")
-        self._ids.add(item_id)
-
-
-def _is_sequence_key(key: str) -> bool:
-    """Return whether *key* can be one of ours, and leaves room for those of later batches."""
-    is_whole = ids.keys_at(ids.first_key(key), [ids.slot_of(key)]) == [key]
-    return is_whole and ids.milliseconds_of(key) <= MAX_MILLISECONDS
-
-
-def records(lines: Iterable[Line]) -> Iterator[Iterator[Line]]:
-    """Yield the records of *lines*, each as its lines; read one before the next."""
-    upcoming = iter(lines)
-    held: list[Line] = []
-
-    def record(first: Line) -> Iterator[Line]:
-        yield first
-        for line in upcoming:
-            kind = kind_of(line.text)
-            if kind in {"conversation", "trailer"}:
-                held.append(line)
-                return
-            yield line
-            if kind == "end":
-                return
-
-    while line := held.pop() if held else next(upcoming, None):
-        if kind_of(line.text) == "trailer":
-            continue
-        lines_of_record = record(line)
-        yield lines_of_record
-        for _ in lines_of_record:  # the rest of an invalid record
-            pass
-
-
-def checked[Kind](kind: type[Kind], line: Line) -> Kind:
-    """Parse a line that must be of a *kind*.
-
-    Raises:
-        BadRecordError: the line is not valid.
-    """
-    try:
-        return read_line(kind, line.text)
-    except InvalidRequestError as error:
-        raise BadRecordError(line.place, error.message) from error
+            for items in merge(self.data.table, self.data.payloads, archived, parts):
+                added += items
+        except ItemAlreadyInConversationError as error:
+            self.report.items += added
+            raise RejectedRecordError(
+                "conflicting", f"{error.message} The rest is not merged."
+            ) from error
+        except ConversationNotFoundError as error:
+            raise RejectedRecordError(
+                "postponed", "the conversation was deleted meanwhile. Import it again later."
+            ) from error
+        return added

@@ -46,6 +46,10 @@ class Registry:
         """Create a usage key in a plan, and delete it if the block fails; None without a plan."""
         if plan is None:
             return nullcontext()
+        if self.aws.is_local:
+            raise click.BadParameter(
+                "The stack of `make run` has no usage plans: omit --plan, or give --stack."
+            )
         if plan not in self.plans.names:
             known = ", ".join(self.plans.names) or "none: plans are known by --stack only"
             raise click.BadParameter(f"There is no plan '{plan}'; there are: {known}.")
@@ -174,6 +178,11 @@ def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa:
     if not looks_for_use:
         registry.show(record)
         return
+    if registry.aws.is_local:
+        raise click.UsageError(
+            "The stack of `make run` keeps no log: omit --last-use, and look for the key_id in the"
+            " terminal of `make run`."
+        )
     if registry.aws.stack is None:
         raise click.UsageError("--last-use needs --stack, whose log it reads.")
     used_at = last_use(registry.aws, registry.aws.stack, key_id)
@@ -191,10 +200,14 @@ def revoke(registry: Registry, key_id: str) -> None:
     ):
         registry.plans.delete_key(record.usage.usage_key_id)
     registry.show(record)
-    api_id = registry.api_id or "API_ID"
+    at_once = (
+        "restart `make run`."
+        if registry.aws.is_local
+        else "\naws apigateway flush-stage-authorizers-cache"
+        f" --rest-api-id {registry.api_id or 'API_ID'} --stage-name live"
+    )
     click.echo(
-        f"The key '{key_id}' is rejected within 60 seconds. To revoke it immediately:\n"
-        f"aws apigateway flush-stage-authorizers-cache --rest-api-id {api_id} --stage-name live",
+        f"The key '{key_id}' is rejected within 60 seconds. To revoke it immediately: {at_once}",
         err=True,
     )
 

@@ -42,6 +42,11 @@ def leftovers(aws: Aws, deletes: bool, as_json: bool) -> None:  # noqa: FBT001 -
     They remain if their data is protected when the stack is deleted, or when its first deployment
     fails. --delete never deletes a table or bucket with data, or of another stack.
     """
+    if aws.is_local:
+        raise click.UsageError(
+            "The stack of `make run` leaves no tables or buckets: its data is in the folder --data."
+            " To remove it, stop `make run` and delete the folder."
+        )
     if aws.stack is None:
         raise click.UsageError("Give --stack, the name that the stack had.")
     found = [*_leftovers(aws)]

@@ -12,7 +12,7 @@ from conversations import ids
 from conversations.contract.items import MAX_BATCH_ITEMS
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
 from conversations_cli.archive_file import line_of
-from conversations_cli.importing import Line
+from conversations_cli.records import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

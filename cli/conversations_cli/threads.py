@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conversations_cli.data_options import Scope
-    from conversations_cli.importing import Line
+    from conversations_cli.records import Line
 
 MESSAGE = "thread.message"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)

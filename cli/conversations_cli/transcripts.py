@@ -48,6 +48,8 @@ def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bo
     """List conversations, the latest change first."""
     if scope.owner is None and search is not None:
         raise click.UsageError("Give --end-user with --search: a search covers one owner.")
+    if search is not None and not search.strip():
+        raise click.UsageError("The --search has no word: give at least one.")
     lines: list[list[str]] = []
     for found in _conversations(data, scope, search):
         if as_json:

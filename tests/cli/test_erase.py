@@ -246,20 +246,47 @@ def test_what_somebody_else_deletes_meanwhile_is_erased_too(
     assert asked("erase", *world.at, *ALL)["conversations"] == 3
 
 
-def test_the_account_itself_is_asked_for_by_name(world: World) -> None:
+def test_the_question_names_the_owner(world: World) -> None:
+    fill(world)
     result = invoke("erase", *world.at, "--account", "acme")
     anns = invoke("erase", *world.at, "--account", "acme", "--end-user", "ann")
 
-    assert "Delete 0 conversations of account 'acme' itself, for good?" in result.stderr
-    assert "0 conversations of end user 'ann' of account 'acme', for good?" in anns.stderr
+    assert "Delete 1 conversation of account 'acme' itself, for good?" in result.stderr
+    assert "1 conversation of end user 'ann' of account 'acme', for good?" in anns.stderr
 
 
 def test_a_bucket_that_is_not_there_is_told(world: World) -> None:
+    fill(world)
     result = invoke("erase", "--table", world.table.name, "--bucket", "none", *ALL)
 
     assert result.exit_code == 1
-    assert "AWS rejects GetBucketLifecycleConfiguration: " in result.stderr
+    assert "AWS rejects ListObjectsV2: " in result.stderr
 
 
-def test_an_account_without_conversations_is_erased_at_once(world: World) -> None:
-    assert asked("erase", *world.at, *ALL)["conversations"] == 0
+@pytest.mark.parametrize("options", [(), ("--yes",)])
+def test_where_nothing_is_nobody_is_asked(
+    options: tuple[str, ...], world: World, tmp_path: Path
+) -> None:
+    result = done("erase", *world.at, "--account", "acme", *options)
+
+    assert result.stdout == "Nothing to erase: account 'acme' itself has no conversation.\n"
+    assert (result.stderr, journals(tmp_path)) == ("", [])
+
+
+def test_programs_get_a_receipt_of_nothing(world: World) -> None:
+    assert asked("erase", *world.at, "--account", "acme")["conversations"] == 0
+
+
+def test_an_erasure_that_goes_on_with_nothing_live_does_not_ask_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        slept(patch, interrupt)
+        invoke("erase", *world.at, *ALL)
+
+    assert done("erase", *world.at, *ALL[:-1]).stdout.startswith("Erased 3 conversations of")

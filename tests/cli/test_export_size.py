@@ -1,6 +1,8 @@
 """A long export takes no more memory than a short one, on MiniStack.
 
-`EXPORT_ITEMS=1000000 .venv/bin/pytest tests/cli/test_export_size.py` exports a million.
+`EXPORT_ITEMS=1000000 .venv/bin/pytest -n0 tests/cli/test_export_size.py -k account` exports an
+account of a million items. MiniStack reads a partition from its start for each page, so that a
+conversation of half a million took 33 minutes there.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from conversations_cli import importing
 from tests.support.commands import done, names_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -29,14 +32,16 @@ if TYPE_CHECKING:
 
 ITEMS = int(os.environ.get("EXPORT_ITEMS", "8000"))
 BATCH_ITEMS = 20
+CONVERSATION_ITEMS = 2000
+"""Items of each conversation of an account."""
 MARGIN_BYTES = 1_000_000
 """More than two runs differ by, and less than the files do."""
 
 
-def fill(table: Table, name: str, count: int) -> None:
+def fill(table: Table, name: str, count: int, account: str = "acme") -> None:
     """Write a conversation of so many items without transactions."""
-    owner = ids.owner_of("acme", name)
-    made = Conversation(f"conv_{name}", owner, "acme", 1_700_000_000_000, {})
+    owner = ids.owner_of(account, name)
+    made = Conversation(f"conv_{name}", owner, account, 1_700_000_000_000, {})
     pk = rows.partition(owner, made.conversation_id)
     text = random.Random(0).randbytes(400).hex()  # noqa: S311 - the same each time
     lines = [
@@ -95,3 +100,26 @@ def test_memory_does_not_grow_with_the_conversation(
     assert imports["many"] < imports["few"] + MARGIN_BYTES
     done("export", *at, *scopes["many"], "--out", tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "many").read_bytes()
+
+
+def test_memory_does_not_grow_with_the_account(
+    ministack: Resources, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    ministack.recreate()
+    table = Table(ministack.dynamodb, ministack.template.name("ConversationsTable"))
+    at = names_of(ministack)
+    for account, items in (("warm", CONVERSATION_ITEMS), ("few", ITEMS // 2), ("many", ITEMS)):
+        for number in range(items // CONVERSATION_ITEMS):
+            fill(table, f"user{number}", CONVERSATION_ITEMS, account)
+    peaks: dict[str, int] = {}
+    tracemalloc.start()
+    try:
+        for account in ("warm", "few", "many"):
+            scope = ("--account", account, "--all-end-users", "--out", tmp_path / account)
+            peaks[account] = peak_of("export", *at, *scope)
+    finally:
+        tracemalloc.stop()
+
+    assert (tmp_path / "many").stat().st_size > (tmp_path / "few").stat().st_size + MARGIN_BYTES
+    assert peaks["many"] < peaks["few"] + MARGIN_BYTES
+    record_property("bytes of memory that the export of an account took", peaks["many"])

@@ -175,6 +175,38 @@ def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
     assert (both.exit_code, "either --stack or --local" in both.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("leftovers",), "stop `make run` and delete the folder"),
+        (("keys", "create", "--account", "a", "--name", "n", "--plan", "free"), "omit --plan"),
+        (("keys", "rotate", "KEY", "--plan", "free"), "omit --plan"),
+        (("keys", "show", "KEY", "--last-use"), "look for the key_id in the terminal"),
+    ],
+)
+def test_what_a_local_stack_does_not_have_is_told(
+    arguments: tuple[str, ...], told: str, running: dict[str, str], data: Path
+) -> None:
+    at = ["--local", "--data", data]
+    key_id = asked("keys", "create", *at, "--account", "bob", "--name", "third")["key_id"]
+
+    given = [key_id if word == "KEY" else word for word in arguments]
+    result = invoke(*given, *at)
+
+    assert running["url"]
+    assert (result.exit_code, told in " ".join(result.stderr.split())) == (2, True)
+
+
+def test_a_local_key_is_revoked_at_once_by_a_restart(running: dict[str, str], data: Path) -> None:
+    at = ["--local", "--data", data]
+    key_id = asked("keys", "create", *at, "--account", "bob", "--name", "fourth")["key_id"]
+
+    said = done("keys", "revoke", *at, key_id).stderr
+
+    assert running["url"]
+    assert "To revoke it immediately: restart `make run`." in said
+
+
 def test_a_stack_that_ends_takes_its_file_along(tmp_path: Path) -> None:
     with local_stack(tmp_path):
         found = json.loads((tmp_path / "stack.json").read_text())

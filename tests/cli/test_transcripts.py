@@ -90,6 +90,12 @@ def test_a_search_is_in_one_owners(world: World) -> None:
     assert (result.exit_code, "Give --end-user with --search" in result.stderr) == (2, True)
 
 
+def test_a_search_has_a_word(world: World) -> None:
+    result = invoke("list", *world.at, *ACME, "--search", " ")
+
+    assert (result.exit_code, "The --search has no word" in result.stderr) == (2, True)
+
+
 def test_a_list_has_all_pages(world: World) -> None:
     names = {world.create() for _ in range(51)}
 

@@ -141,8 +141,11 @@ def test_a_wrong_query_value_is_rejected_by_name(
     ("name", "meant"),
     [
         ("limt", "limit"),
-        ("Limit", "limit"),
+        ("LIMIT", "limit"),
+        ("limits", "limit"),
         ("ordre", "order"),
+        ("serach", "search"),
+        ("seerch", "search"),
         ("metdata", "metadata"),
         ("aftr", "after"),
     ],
@@ -161,7 +164,11 @@ def test_a_misspelt_parameter_is_no_metadata(
 
 
 @pytest.mark.parametrize(
-    "name", ["topic", "user", "name", "order_id", "filter", "folder", "title", "user_id", "data"]
+    "name",
+    [
+        *("topic", "user", "name", "order_id", "filter", "folder", "title", "user_id", "data"),
+        *("research", "searched", "offer", "later", "format"),
+    ],
 )
 def test_a_plausible_name_is_metadata(name: str, client: httpx.Client) -> None:
     made = client.post("/conversations", json={"metadata": {name: "x"}}).json()["id"]

@@ -40,7 +40,8 @@ def replaced(world: World, old: Any) -> None:
 
 
 def merged(world: World, new: Any) -> int:
-    return restore.merge(world.table, world.payloads, *new)
+    """Merge, and return the number of batches that were added."""
+    return len([*restore.merge(world.table, world.payloads, *new)])
 
 
 def behind(

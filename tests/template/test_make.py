@@ -96,6 +96,45 @@ def test_stack_runs_in_a_folder_with_spaces(spaced_copy: Path) -> None:
     assert (spaced_copy / ".local 2" / "ministack" / "state" / "dynamodb.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("shell", "sentence"),
+    [
+        ({}, "error: There is no AWS region: set AWS_DEFAULT_REGION, or "),
+        ({"AWS_DEFAULT_REGION": "eu-central-1"}, "error: There are no AWS credentials: log in "),
+        ({"AWS_PROFILE": "no-such"}, "error: AWS cannot be called: The config profile (no-such) "),
+        (
+            {
+                "AWS_DEFAULT_REGION": "eu-central-1",
+                "AWS_ACCESS_KEY_ID": "x",
+                "AWS_SECRET_ACCESS_KEY": "x",
+                "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            },
+            "error: AWS cannot be called: Could not connect to the endpoint URL",
+        ),
+    ],
+)
+def test_a_deployment_is_not_built_where_aws_cannot_be_called(
+    shell: dict[str, str], sentence: str, spaced_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(spaced_copy)}
+
+    assert refusal(make(spaced_copy, "deploy", **nowhere, **shell)).startswith(sentence)
+
+
+def test_a_deployment_takes_the_region_of_its_options(
+    spaced_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(spaced_copy)}
+
+    refused = refusal(make(spaced_copy, "deploy", "ARGS=--region eu-west-1", **nowhere))
+
+    assert refused.startswith("error: There are no AWS credentials")
+
+
 def test_folders_of_data_are_not_committed() -> None:
     assert ".local*/" in (ROOT / ".gitignore").read_text().splitlines()
 

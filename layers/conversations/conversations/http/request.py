@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import functools
 import json
 import re
@@ -17,6 +16,7 @@ from conversations.errors import (
     RequestTooLargeError,
 )
 from conversations.http.dialects import MKA1, OPENAI
+from conversations.http.misspellings import reject_misspelt
 from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer
 from conversations.model import IdempotencyInfo, Order
 from conversations.telemetry import RequestStats
@@ -35,11 +35,6 @@ LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata", "search"}
 INCLUDE_PARAMETERS = ("include", "include[]")
 """Names of `include` in the query: the mka1 SDK's and openai's. Each may be repeated, and one value
 may be a list separated by commas."""
-MISSPELT_RATIO = 0.8
-"""Similarity, by difflib, from which a metadata name counts as a misspelt parameter.
-
-`limt` and `ordre` reach it; `topic`, `user`, `name` and `order_id` do not.
-"""
 DEFAULT_LIMIT = 20
 MAX_SEARCH_LENGTH = 200
 
@@ -218,7 +213,7 @@ class Request:
             name: self._parameter(name) or "" for name in query if name not in LISTING_PARAMETERS
         }
         for name in pairs:
-            _reject_misspelt(name)
+            reject_misspelt(name, sorted(LISTING_PARAMETERS))
         parsed = {} if text is None else parse_filter(text)
         for name in (name for name in pairs if name in parsed):
             _single(name, (pairs[name], parsed[name]))
@@ -226,10 +221,11 @@ class Request:
 
     @property
     def search(self) -> str | None:
-        """The text to search for, or None."""
+        """The text to search for, with one word at least, or None."""
         text = self._parameter("search")
-        if text is not None and not 1 <= len(text) <= MAX_SEARCH_LENGTH:
-            raise _invalid("search", text, f"1 to {MAX_SEARCH_LENGTH} characters")
+        if text is not None and not (text.strip() and len(text) <= MAX_SEARCH_LENGTH):
+            expected = f"1 to {MAX_SEARCH_LENGTH} characters, at least one of them not a space"
+            raise _invalid("search", text, expected)
         return text
 
     def _parameter(self, name: str) -> str | None:
@@ -262,22 +258,6 @@ def _single(name: str, values: Sequence[str]) -> str | None:
     if len(values) > 1:
         raise _invalid(name, ", ".join(values), "given once")
     return values[0] if values else None
-
-
-def _reject_misspelt(name: str) -> None:
-    """Reject a metadata name that is similar to a parameter's name.
-
-    Raises:
-        InvalidRequestError: the message names the parameter.
-    """
-    if near := difflib.get_close_matches(name, sorted(LISTING_PARAMETERS), 1, MISSPELT_RATIO):
-        shown = json.dumps(name[:100], ensure_ascii=False)
-        raise InvalidRequestError(
-            f"{shown} is not a parameter. Did you mean '{near[0]}'? To filter by metadata of that"
-            " name, put the pair into the JSON object of `metadata`.",
-            code="unknown_parameter",
-            param=name,
-        )
 
 
 def _valid_id(name: str, value: str) -> str:

@@ -12,7 +12,7 @@ from conversations.storage.archive import ArchivedBatch, Tombstone
 from conversations.storage.claims import IdClaims
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import encode
-from conversations.storage.reads import read_conversation_with
+from conversations.storage.reads import BATCH_GET_MAX, batch_get, read_conversation_with
 from conversations.storage.restore_claim import CLAIM_SK, RestoreClaim
 from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import (
@@ -57,10 +57,7 @@ def restore(
         OverloadedError: not all rows could be written; restore it again.
     """
     pk = archived.pk
-    key = rows.primary_key(pk, rows.CONVERSATION_SK)
-    found = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
-    if row := found.get("Item"):
-        check_version(row)
+    if row := _conversation_at(table, pk):
         if rows.is_live(row):
             return False
         _remove_deleted(table, row)
@@ -71,6 +68,31 @@ def restore(
         claim.put(some)
     claim.commit(_conversation_row(archived))
     return True
+
+
+def would_restore(table: Table, archived: ArchivedConversation) -> bool:
+    """Return whether `restore` would write a conversation, and write nothing.
+
+    Raises:
+        PurgeUnderWayError: it was deleted here less than `PURGE_SECONDS` ago.
+    """
+    row = _conversation_at(table, archived.pk)
+    if row is None:
+        return True
+    if rows.is_live(row):
+        return False
+    _require_purged(row)
+    return True
+
+
+def _conversation_at(table: Table, pk: str) -> Row | None:
+    """Return the row of a conversation, whether it is live or deleted."""
+    key = rows.primary_key(pk, rows.CONVERSATION_SK)
+    found = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
+    row = found.get("Item")
+    if row is not None:
+        check_version(row)
+    return row
 
 
 def _remove_leftovers(table: Table, payloads: PayloadStore, pk: str, claim: RestoreClaim) -> None:
@@ -95,22 +117,37 @@ def _remove_leftovers(table: Table, payloads: PayloadStore, pk: str, claim: Rest
 
 def merge(
     table: Table, payloads: PayloadStore, archived: ArchivedConversation, parts: Iterable[Part]
-) -> int:
-    """Add the batches that a live conversation lacks, each in one transaction; return their number.
+) -> Iterator[int]:
+    """Add the batches that a live conversation lacks, each in one transaction.
 
+    Yield the number of items of each batch that was added.
     Existing batches stay as they are, and deleted items stay deleted.
 
     Raises:
         ConversationNotFoundError: the conversation was deleted meanwhile.
         ItemAlreadyInConversationError: another item has the id of an item to be added.
     """
-    added = 0
     for part in parts:
         if isinstance(part, ArchivedBatch):
             addition = BatchAddition(table, payloads, archived.pk, part)
             addition.commit()
-            added += addition.is_added
-    return added
+            if addition.is_added:
+                yield len(part.slots)
+
+
+def would_merge(table: Table, archived: ArchivedConversation, parts: Iterable[Part]) -> int:
+    """Return the number of items that `merge` would add, and write nothing.
+
+    Ids that other items have are not looked up.
+    """
+    batches = ((part.key, len(part.slots)) for part in parts if isinstance(part, ArchivedBatch))
+    items = 0
+    for some in itertools.batched(batches, BATCH_GET_MAX // 2, strict=False):
+        sks = [sk_of(key) for key, _ in some for sk_of in (rows.batch_sk, rows.tombstone_sk)]
+        found = batch_get(table, [rows.primary_key(archived.pk, sk) for sk in sks])
+        there = {row["sk"]["S"].partition("#")[2] for row in found}
+        items += sum(count for key, count in some if key not in there)
+    return items
 
 
 class BatchAddition(ConversationTransaction):
@@ -224,16 +261,26 @@ def _remove_deleted(table: Table, row: Row) -> None:
     Raises:
         PurgeUnderWayError: the purge may still be running.
     """
-    mark = "deleted_at" if "deleted_at" in row else "expires_at"
-    ended_at = int(row[mark]["N"]) / (1000 if mark == "deleted_at" else 1)
-    if ended_at > time.time() - PURGE_SECONDS:
-        raise PurgeUnderWayError
+    mark = _require_purged(row)
     table.dynamodb.delete_item(
         TableName=table.name,
         Key=rows.primary_key(row["pk"]["S"], row["sk"]["S"]),
         ConditionExpression=f"{mark} = :seen",
         ExpressionAttributeValues={":seen": row[mark]},
     )
+
+
+def _require_purged(row: Row) -> str:
+    """Return the name of the field that says when a conversation was deleted or expired.
+
+    Raises:
+        PurgeUnderWayError: the purge may still be running.
+    """
+    mark = "deleted_at" if "deleted_at" in row else "expires_at"
+    ended_at = int(row[mark]["N"]) / (1000 if mark == "deleted_at" else 1)
+    if ended_at > time.time() - PURGE_SECONDS:
+        raise PurgeUnderWayError
+    return mark
 
 
 def _expiry(expires_at: int | None) -> Row:
