@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversations import ids
+from conversations.contract.items import ITEM_TYPES, generated_id
 
 NOW = st.integers(0, 2**47)
 
@@ -46,11 +47,11 @@ def test_a_batch_moves_behind_any_key_by_a_step_of_its_own(now: int, size: int) 
     assert one != other
 
 
-@given(NOW, st.sampled_from(["message", "reasoning", "item_reference", "program"]))
+@given(NOW, st.sampled_from([*ITEM_TYPES]))
 def test_a_generated_id_carries_its_key(now: int, item_type: str) -> None:
     [key] = ids.sequence_keys(ids.new_batch(now), 1)
 
-    item_id = ids.generated_id(item_type, key)
+    item_id = generated_id(item_type, key)
 
     assert ids.is_id(item_id)
     assert ids.key_in(item_id) == key

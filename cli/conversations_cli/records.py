@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from conversations import ids
 from conversations.contract.bodies import normalize_items
+from conversations.contract.items import generated_id
 from conversations.errors import InvalidRequestError
 from conversations.storage.items import encode_item
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
@@ -154,7 +155,7 @@ class RecordCheck:
             item_id = item.get("id")
             if item_id is None:
                 raise BadRecordError(line.place, f"items[{place}].id: is missing.")
-            is_generated = item_id == ids.generated_id(str(item["type"]), key)
+            is_generated = item_id == generated_id(str(item["type"]), key)
             if item["type"] != "item_reference" and not is_generated:
                 self._claim(line, f"items[{place}].id", str(item_id))
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import pytest
 
-from conversations import ids
-from conversations.contract.items import Item
-from tests.support.contract_cases import EXAMPLES, INVALID, answered
+from conversations.contract.bodies import parse_append
+from conversations.contract.items import ITEM_TYPES, Item
+from conversations.errors import InvalidRequestError
+from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
 from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = DOCS / "compatibility.md"
+WITHOUT_TEXT = {"item_reference", "configuration_update", "compaction_trigger"}
+OF_NO_FIELD: object = [[{}]]
+"""A value that no field takes, unless it takes any JSON."""
+ANY_JSON = {("tool_search_call", "arguments")}
 
 
 def type_of(member: Any) -> str:
@@ -28,20 +31,13 @@ def type_of(member: Any) -> str:
     return str(annotation)
 
 
+def members_of(item: Json) -> list[Any]:
+    """Return the classes of the union that an item can be of, by its `type`."""
+    members = [get_args(m)[0] if get_origin(m) is Annotated else m for m in get_args(Item)]
+    return [member for member in members if type_of(member) == answered(item)["type"]]
+
+
 TYPES = {type_of(member) for member in get_args(Item)}
-
-
-def types_of_invalid_items() -> Iterator[str]:
-    """Yield the types of items that a body of `invalid` is refused for."""
-    for _, body, param in INVALID:
-        found = re.match(r"items\[(\d+)\]\.", param or "")
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
-            continue
-        if found:
-            item = value["items"][int(found[1])]
-            yield str(item.get("type"))
 
 
 def types_of_the_page() -> Iterator[str]:
@@ -55,19 +51,14 @@ def types_of_the_page() -> Iterator[str]:
     ("found", "missing"),
     [
         pytest.param(
-            {*ids.PREFIXES},
-            "no prefix for generated ids. Add it to PREFIXES in conversations/ids.py",
-            id="prefixes",
+            {*ITEM_TYPES},
+            "no prefix for generated ids. Annotate its `type` with ItemType",
+            id="annotations",
         ),
         pytest.param(
             {str(answered(item)["type"]) for _, item in EXAMPLES},
-            "no example. Add tests/contract/examples/NN-TYPE.min.json and .full.json",
+            "no example. Add one with every field to tests/contract/examples",
             id="examples",
-        ),
-        pytest.param(
-            {*types_of_invalid_items()},
-            "no invalid body. Add one to tests/contract/invalid, with its path in index.json",
-            id="invalid bodies",
         ),
         pytest.param(
             {*types_of_the_page()},
@@ -82,6 +73,41 @@ def test_each_type_is_known(found: set[str], missing: str) -> None:
     assert not unknown, f"{', '.join(unknown)}: {missing}."
 
 
-@pytest.mark.parametrize("place", [{*ids.PREFIXES}, {*types_of_the_page()}], ids=["ids", "docs"])
-def test_no_type_is_known_that_the_contract_lacks(place: set[str]) -> None:
-    assert place <= TYPES
+def test_the_page_has_no_type_that_the_contract_lacks() -> None:
+    assert {*types_of_the_page()} <= TYPES
+
+
+def test_each_type_has_text_unless_it_is_known_to_have_none() -> None:
+    without = {name for name, item_type in ITEM_TYPES.items() if not item_type.text}
+
+    assert without == WITHOUT_TEXT, (
+        f"{', '.join(sorted(without ^ WITHOUT_TEXT))}: name the fields that a search reads, in "
+        "ItemType(text=...) at the type, or add the type to WITHOUT_TEXT of this test."
+    )
+
+
+@pytest.mark.parametrize(("name", "item"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_a_value_of_another_kind_is_rejected_at_its_path(name: str, item: Json) -> None:
+    fields = {field for member in members_of(item) for field in member.__annotations__}
+
+    for field in (fields & {"id", *item}) - {"type"}:
+        body = body_of({**item, field: OF_NO_FIELD})
+        if (answered(item)["type"], field) in ANY_JSON:
+            parse_append(body)
+            continue
+        with pytest.raises(InvalidRequestError) as caught:
+            parse_append(body)
+        assert (caught.value.param or "").startswith(f"items[0].{field}"), name
+
+
+@pytest.mark.parametrize("item_type", sorted(TYPES))
+def test_a_type_alone_is_rejected_if_the_type_has_required_fields(item_type: str) -> None:
+    item: Json = {"type": item_type}
+    required = [member.__required_keys__ - {"type"} for member in members_of(item)]
+
+    if not all(required):
+        parse_append(body_of(item))
+        return
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_append(body_of(item))
+    assert (caught.value.param or "").startswith("items[0]")

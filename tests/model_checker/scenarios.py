@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from botocore.exceptions import ClientError, HTTPClientError
 
 from conversations import ids
+from conversations.contract.items import generated_id
 from conversations.errors import ApiError
 from conversations.model import Conversation, IdempotencyInfo
 from conversations.storage import payloads, rows
@@ -56,9 +57,9 @@ def _keys(batch: int) -> list[str]:
     return ids.sequence_keys((MOMENT - 99 + batch) * 1000 << 64, BATCH_SIZE)
 
 
-SECOND = ids.generated_id("message", _keys(0)[1])
+SECOND = generated_id("message", _keys(0)[1])
 """Generated id of the first batch's second item."""
-FOURTH = ids.generated_id("message", _keys(1)[1])
+FOURTH = generated_id("message", _keys(1)[1])
 """Generated id of the second batch's second item; the first item of that batch is deleted."""
 
 

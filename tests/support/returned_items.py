@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from openai.types.conversations import ConversationItem
+
 from tests.support.contract_cases import EXAMPLES, Json, answered
 from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_valid_output
 
+_RETURNED_BY_OPENAI = {
+    value
+    for member in get_args(get_args(ConversationItem)[0])
+    for value in get_args(member.model_fields["type"].annotation)
+}
 UNKNOWN_TO_OPENAI = {
     "01-input_message.full": "sound in a message",
-    "03-output_audio.full": "sound",
-    "03-output_audio.min": "sound",
-    "03-output_audio.no_id": "sound",
     "16-shell_call_output.exit_null": "an exit without a code",
-    "23-item_reference.min": "a reference in a response",
-    "23-item_reference.notype": "a reference in a response",
-    "23-item_reference.posted_back": "a reference in a response",
     "24-compaction.min": "a compaction that can be read",
     "24-compaction.no_id": "a compaction that can be read",
-    "openai/compaction_trigger": "a trigger in a response",
-    "openai/compaction_trigger_null": "a trigger in a response",
-    "openai/item_reference_type_null": "a reference in a response",
+} | {
+    name: "a type that OpenAI does not return"
+    for name, item in EXAMPLES
+    if answered(item)["type"] not in _RETURNED_BY_OPENAI
 }
 """Examples that OpenAI's response types cannot express, by name, with the reason."""
 

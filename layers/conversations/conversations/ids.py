@@ -26,42 +26,6 @@ _PAIRS = ["".join(pair) for pair in itertools.product(_DIGITS, repeat=2)]
 _FIRST_SLOT = {digit: f"{'08go'[value >> 3]}000" for value, digit in enumerate(_DIGITS)}
 """The last four characters of a batch's first key, by the fourth last character of any key."""
 _GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
-PREFIXES = {
-    "message": "msg",
-    "output_audio": "aud",
-    "file_search_call": "fs",
-    "computer_call": "cu",
-    "computer_call_output": "cuo",
-    "web_search_call": "ws",
-    "function_call": "fc",
-    "function_call_output": "fco",
-    "reasoning": "rs",
-    "image_generation_call": "ig",
-    "code_interpreter_call": "ci",
-    "local_shell_call": "lsh",
-    "local_shell_call_output": "lsho",
-    "shell_call": "sh",
-    "shell_call_output": "sho",
-    "mcp_list_tools": "mcpl",
-    "mcp_approval_request": "mcpr",
-    "mcp_approval_response": "mcpa",
-    "mcp_call": "mcp",
-    "custom_tool_call": "ctc",
-    "custom_tool_call_output": "ctco",
-    "compaction": "cmp",
-    "tool_search_call": "tsc",
-    "tool_search_output": "tso",
-    "apply_patch_call": "apc",
-    "apply_patch_call_output": "apco",
-    "item_reference": "item",
-    "additional_tools": "item",
-    "compaction_trigger": "item",
-    "configuration_update": "item",
-    "program": "item",
-    "program_output": "item",
-}
-"""Prefixes of generated ids, by item type. A reference has one, for its cursor: its `id` names
-another item."""
 
 
 def is_id(text: str) -> bool:
@@ -137,11 +101,6 @@ def slot_of(key: str) -> int:
 def milliseconds_of(key: str) -> int:
     """Return the time at which the batch of *key* was written, or slightly later."""
     return int(key[:10], 32) >> 2
-
-
-def generated_id(item_type: str, key: str) -> str:
-    """Return the id of an item that has none: the prefix of its type, and its key."""
-    return f"{PREFIXES[item_type]}_{key}"
 
 
 def key_in(item_id: str) -> str | None:

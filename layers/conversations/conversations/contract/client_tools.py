@@ -7,6 +7,7 @@ from conversations.contract.fields import (
     CallId,
     EchoedFields,
     Id,
+    ItemType,
     ListOf,
     MapOf,
     Status,
@@ -39,7 +40,7 @@ AsyncCall = TypedDict("AsyncCall", {"async": NotRequired[bool | None]})
 class FunctionCall(CallerFields, AsyncCall):
     """A function call; `arguments` is JSON in a string."""
 
-    type: Literal["function_call"]
+    type: Annotated[Literal["function_call"], ItemType("fc", text=("name", "arguments"))]
     id: NotRequired[Id | None]
     call_id: CallId
     name: str
@@ -51,7 +52,7 @@ class FunctionCall(CallerFields, AsyncCall):
 class FunctionCallOutput(CallerFields):
     """The output of a function call."""
 
-    type: Literal["function_call_output"]
+    type: Annotated[Literal["function_call_output"], ItemType("fco", text=("name", "output"))]
     id: NotRequired[Id | None]
     call_id: CallId | None
     name: NotRequired[str | None]
@@ -74,7 +75,7 @@ class NamedFunctionOutput(CallerFields):
 class CustomToolCall(CallerFields, AsyncCall):
     """A call of a custom tool, whose input is free text."""
 
-    type: Literal["custom_tool_call"]
+    type: Annotated[Literal["custom_tool_call"], ItemType("ctc", text=("name", "input"))]
     id: NotRequired[Id | None]
     call_id: CallId
     name: str
@@ -85,7 +86,7 @@ class CustomToolCall(CallerFields, AsyncCall):
 class CustomToolCallOutput(CallerFields):
     """The output of a custom tool call."""
 
-    type: Literal["custom_tool_call_output"]
+    type: Annotated[Literal["custom_tool_call_output"], ItemType("ctco", text=("output",))]
     id: NotRequired[Id | None]
     call_id: CallId
     output: ToolOutput
@@ -105,7 +106,7 @@ class LocalShellAction(TypedDict):
 class LocalShellCall(EchoedFields):
     """A command to run in the client's own shell."""
 
-    type: Literal["local_shell_call"]
+    type: Annotated[Literal["local_shell_call"], ItemType("lsh", text=("action",))]
     id: NotRequired[Id | None]
     call_id: CallId
     action: LocalShellAction
@@ -115,7 +116,7 @@ class LocalShellCall(EchoedFields):
 class LocalShellCallOutput(EchoedFields):
     """The output of a local shell call."""
 
-    type: Literal["local_shell_call_output"]
+    type: Annotated[Literal["local_shell_call_output"], ItemType("lsho", text=("output",))]
     id: NotRequired[Id | None]
     output: str
     status: NotRequired[Status | None]
@@ -167,7 +168,7 @@ class ContainerReference(TypedDict):
 class ShellCall(CallerFields):
     """A shell call with mka1's form of an action."""
 
-    type: Literal["shell_call"]
+    type: Annotated[Literal["shell_call"], ItemType("sh", text=("action",))]
     id: NotRequired[Id | None]
     call_id: CallId
     action: ShellAction
@@ -203,7 +204,7 @@ class ShellOutput(TypedDict):
 class ShellCallOutput(CallerFields):
     """The output of a shell call: one output, mka1's form."""
 
-    type: Literal["shell_call_output"]
+    type: Annotated[Literal["shell_call_output"], ItemType("sho", text=("output",))]
     id: NotRequired[Id | None]
     call_id: CallId
     output: ShellOutput

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Status, TaggedUnion
+from conversations.contract.fields import (
+    CallId,
+    EchoedFields,
+    Id,
+    ItemType,
+    ListOf,
+    Status,
+    TaggedUnion,
+)
 
 
 class Point(TypedDict):
@@ -95,7 +103,10 @@ class SafetyCheck(TypedDict):
 class ComputerCall(EchoedFields):
     """A computer call, with one `action` or OpenAI's list of `actions`."""
 
-    type: Literal["computer_call"]
+    type: Annotated[
+        Literal["computer_call"],
+        ItemType("cu", text=("action", "actions", "pending_safety_checks")),
+    ]
     id: NotRequired[Id | None]
     call_id: CallId
     action: NotRequired[Action | None]
@@ -115,7 +126,9 @@ class ComputerScreenshot(TypedDict):
 class ComputerCallOutput(EchoedFields):
     """The output of a computer call: a screenshot."""
 
-    type: Literal["computer_call_output"]
+    type: Annotated[
+        Literal["computer_call_output"], ItemType("cuo", text=("acknowledged_safety_checks",))
+    ]
     id: NotRequired[Id | None]
     call_id: CallId
     output: ComputerScreenshot

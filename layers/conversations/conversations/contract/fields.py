@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import (
     Annotated,
     Literal,
@@ -58,6 +59,21 @@ ListOf = Annotated[list[T], FailFast()]
 
 MapOf = Annotated[dict[str, T], FailFast()]
 """An object with any keys, validated up to its first fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemType:
+    """Annotation of an item's `type`: the facts about this type that its schema does not say.
+
+    If several classes share a type, one of them has the annotation.
+    """
+
+    prefix: str
+    """Prefix of generated ids. A reference has one, for its cursor: its `id` names another item."""
+    text: tuple[str, ...] = ()
+    """Fields whose words a search finds."""
+    any_json: bool = False
+    """Whether these fields can hold any JSON; every string in it is text."""
 
 
 class EchoedFields(TypedDict):
@@ -151,3 +167,17 @@ def _plain(member: object) -> type:
 
 def _literal(annotation: object) -> object:
     return _literal(get_args(annotation)[0]) if get_args(annotation) else annotation
+
+
+def item_types(union: object) -> dict[str, ItemType]:
+    """Return the annotations of the members of *union*, by the value of `type`."""
+    marks = (_item_type(_plain(member).__annotations__["type"]) for member in get_args(union))
+    return dict(mark for mark in marks if mark)
+
+
+def _item_type(annotation: object) -> tuple[str, ItemType] | None:
+    for mark in getattr(annotation, "__metadata__", ()):
+        if isinstance(mark, ItemType):
+            return str(_literal(annotation)), mark
+    inner = map(_item_type, get_args(annotation))
+    return next(filter(None, inner), None)

@@ -6,6 +6,7 @@ from conversations.contract.fields import (
     CallId,
     EchoedFields,
     Id,
+    ItemType,
     ListOf,
     MapOf,
     Status,
@@ -26,7 +27,7 @@ class FileSearchResult(TypedDict):
 class FileSearchCall(EchoedFields):
     """A file search call."""
 
-    type: Literal["file_search_call"]
+    type: Annotated[Literal["file_search_call"], ItemType("fs", text=("queries", "results"))]
     id: NotRequired[Id | None]
     queries: ListOf[str]
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"]
@@ -75,7 +76,7 @@ class FindInPage(TypedDict):
 class WebSearchCall(EchoedFields):
     """A web search call."""
 
-    type: Literal["web_search_call"]
+    type: Annotated[Literal["web_search_call"], ItemType("ws", text=("action", "results"))]
     id: NotRequired[Id | None]
     action: Annotated[Search | OpenPage | Find | FindInPage, TaggedUnion()]
     status: str
@@ -111,7 +112,9 @@ class SvgUsage(TypedDict):
 class ImageGenerationCall(EchoedFields):
     """An image generation call; its options may be any string."""
 
-    type: Literal["image_generation_call"]
+    type: Annotated[
+        Literal["image_generation_call"], ItemType("ig", text=("revised_prompt", "error"))
+    ]
     id: NotRequired[Id | None]
     status: str
     result: str | None
@@ -142,7 +145,7 @@ class CodeImage(TypedDict):
 class CodeInterpreterCall(EchoedFields):
     """A code interpreter call."""
 
-    type: Literal["code_interpreter_call"]
+    type: Annotated[Literal["code_interpreter_call"], ItemType("ci", text=("code", "outputs"))]
     id: NotRequired[Id | None]
     code: str | None
     container_id: str
@@ -162,7 +165,9 @@ class MCPTool(TypedDict):
 class MCPListTools(EchoedFields):
     """The list of an MCP server's tools."""
 
-    type: Literal["mcp_list_tools"]
+    type: Annotated[
+        Literal["mcp_list_tools"], ItemType("mcpl", text=("server_label", "tools", "error"))
+    ]
     id: NotRequired[Id | None]
     server_label: str
     tools: ListOf[MCPTool]
@@ -172,7 +177,10 @@ class MCPListTools(EchoedFields):
 class MCPApprovalRequest(EchoedFields):
     """A request for a person's approval of an MCP call."""
 
-    type: Literal["mcp_approval_request"]
+    type: Annotated[
+        Literal["mcp_approval_request"],
+        ItemType("mcpr", text=("server_label", "name", "arguments")),
+    ]
     id: NotRequired[Id | None]
     arguments: str
     name: str
@@ -182,7 +190,7 @@ class MCPApprovalRequest(EchoedFields):
 class MCPApprovalResponse(EchoedFields):
     """A person's response to an approval request."""
 
-    type: Literal["mcp_approval_response"]
+    type: Annotated[Literal["mcp_approval_response"], ItemType("mcpa", text=("reason",))]
     id: NotRequired[Id | None]
     approval_request_id: CallId
     approve: bool
@@ -215,7 +223,10 @@ class MCPHTTPError(TypedDict):
 class MCPCall(EchoedFields):
     """A call of an MCP tool; `error` is a string, or OpenAI's object."""
 
-    type: Literal["mcp_call"]
+    type: Annotated[
+        Literal["mcp_call"],
+        ItemType("mcp", text=("server_label", "name", "arguments", "output", "error")),
+    ]
     id: NotRequired[Id | None]
     arguments: str
     name: str

@@ -27,9 +27,11 @@ from conversations.contract.content import MessageContent
 from conversations.contract.fields import (
     EchoedFields,
     Id,
+    ItemType,
     LazyTaggedUnion,
     ListOf,
     Status,
+    item_types,
     union_tag,
 )
 from conversations.contract.hosted_tools import (
@@ -62,7 +64,7 @@ PLACEHOLDER_ID = "msg_aa87e2b1112a455b8deabed784372198"
 class Message(EchoedFields):
     """A message, either input or output of the model."""
 
-    type: NotRequired[Literal["message"] | None]
+    type: NotRequired[Annotated[Literal["message"], ItemType("msg", text=("content",))] | None]
     id: NotRequired[Id | None]
     role: Literal["user", "assistant", "system", "developer"]
     content: MessageContent
@@ -73,7 +75,7 @@ class Message(EchoedFields):
 class OutputAudio(EchoedFields):
     """Output audio."""
 
-    type: Literal["output_audio"]
+    type: Annotated[Literal["output_audio"], ItemType("aud", text=("transcript",))]
     id: NotRequired[Id | None]
     data: str
     transcript: str
@@ -97,7 +99,7 @@ class ReasoningText(TypedDict):
 class Reasoning(EchoedFields):
     """The model's reasoning."""
 
-    type: Literal["reasoning"]
+    type: Annotated[Literal["reasoning"], ItemType("rs", text=("summary", "content"))]
     id: NotRequired[Id | None]
     summary: ListOf[SummaryText]
     content: NotRequired[ListOf[ReasoningText] | None]
@@ -108,14 +110,14 @@ class Reasoning(EchoedFields):
 class ItemReference(EchoedFields):
     """A reference to another item by its id; the API stores it and does not resolve it."""
 
-    type: NotRequired[Literal["item_reference"] | None]
+    type: NotRequired[Annotated[Literal["item_reference"], ItemType("item")] | None]
     id: Id
 
 
 class Compaction(EchoedFields):
     """A readable summary that replaces earlier items."""
 
-    type: Literal["compaction"]
+    type: Annotated[Literal["compaction"], ItemType("cmp", text=("content",))]
     id: NotRequired[Id | None]
     content: str
     encrypted_content: NotRequired[str | None]
@@ -170,6 +172,14 @@ Item = (
     | Program
     | ProgramOutput
 )
+
+ITEM_TYPES = item_types(Item)
+"""The annotation of each item type, by its name."""
+
+
+def generated_id(item_type: str, key: str) -> str:
+    """Return the id of an item that has none: the prefix of its type, and its sequence key."""
+    return f"{ITEM_TYPES[item_type].prefix}_{key}"
 
 
 def _names_function(item: dict[str, object]) -> bool:

@@ -3,7 +3,15 @@
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from conversations.contract.client_tools import CallerFields
-from conversations.contract.fields import CallId, EchoedFields, Id, ListOf, Status, TaggedUnion
+from conversations.contract.fields import (
+    CallId,
+    EchoedFields,
+    Id,
+    ItemType,
+    ListOf,
+    Status,
+    TaggedUnion,
+)
 
 
 class CreateFile(TypedDict):
@@ -32,7 +40,7 @@ class DeleteFile(TypedDict):
 class ApplyPatchCall(CallerFields):
     """A call that applies a patch to one file."""
 
-    type: Literal["apply_patch_call"]
+    type: Annotated[Literal["apply_patch_call"], ItemType("apc", text=("operation",))]
     id: NotRequired[Id | None]
     call_id: CallId
     operation: Annotated[CreateFile | UpdateFile | DeleteFile, TaggedUnion()]
@@ -42,7 +50,7 @@ class ApplyPatchCall(CallerFields):
 class ApplyPatchCallOutput(CallerFields):
     """The output of an apply-patch call."""
 
-    type: Literal["apply_patch_call_output"]
+    type: Annotated[Literal["apply_patch_call_output"], ItemType("apco", text=("output",))]
     id: NotRequired[Id | None]
     call_id: CallId
     status: Literal["completed", "failed"]
@@ -58,7 +66,9 @@ class Tool(TypedDict):
 class ToolSearchCall(EchoedFields):
     """A tool search call."""
 
-    type: Literal["tool_search_call"]
+    type: Annotated[
+        Literal["tool_search_call"], ItemType("tsc", text=("arguments",), any_json=True)
+    ]
     id: NotRequired[Id | None]
     call_id: NotRequired[CallId | None]
     arguments: object
@@ -69,7 +79,7 @@ class ToolSearchCall(EchoedFields):
 class ToolSearchOutput(EchoedFields):
     """The tools that a tool search found."""
 
-    type: Literal["tool_search_output"]
+    type: Annotated[Literal["tool_search_output"], ItemType("tso", text=("tools",))]
     id: NotRequired[Id | None]
     call_id: NotRequired[CallId | None]
     tools: ListOf[Tool]
@@ -80,7 +90,7 @@ class ToolSearchOutput(EchoedFields):
 class AdditionalTools(EchoedFields):
     """Tools that the developer adds during the conversation."""
 
-    type: Literal["additional_tools"]
+    type: Annotated[Literal["additional_tools"], ItemType("item", text=("tools",))]
     id: NotRequired[Id | None]
     role: Literal["developer"]
     tools: ListOf[Tool]
@@ -117,7 +127,7 @@ class TextSetting(TypedDict):
 class ConfigurationUpdate(EchoedFields):
     """Settings that change during the conversation."""
 
-    type: Literal["configuration_update"]
+    type: Annotated[Literal["configuration_update"], ItemType("item")]
     id: NotRequired[Id | None]
     reasoning: NotRequired[ReasoningSetting | None]
     text: NotRequired[TextSetting | None]
@@ -126,14 +136,14 @@ class ConfigurationUpdate(EchoedFields):
 class CompactionTrigger(EchoedFields):
     """A request to compact the items before it."""
 
-    type: Literal["compaction_trigger"]
+    type: Annotated[Literal["compaction_trigger"], ItemType("item")]
     id: NotRequired[Id | None]
 
 
 class Program(EchoedFields):
     """A program, written by the model, that calls tools."""
 
-    type: Literal["program"]
+    type: Annotated[Literal["program"], ItemType("item", text=("code",))]
     id: NotRequired[Id | None]
     call_id: CallId
     code: str
@@ -143,7 +153,7 @@ class Program(EchoedFields):
 class ProgramOutput(EchoedFields):
     """The output of a program."""
 
-    type: Literal["program_output"]
+    type: Annotated[Literal["program_output"], ItemType("item", text=("result",))]
     id: NotRequired[Id | None]
     call_id: CallId
     result: str

@@ -5,43 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from conversations.contract.items import ITEM_TYPES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "message": ("content",),
-    "output_audio": ("transcript",),
-    "file_search_call": ("queries", "results"),
-    "computer_call": ("action", "actions", "pending_safety_checks"),
-    "computer_call_output": ("acknowledged_safety_checks",),
-    "web_search_call": ("action", "results"),
-    "function_call": ("name", "arguments"),
-    "function_call_output": ("name", "output"),
-    "reasoning": ("summary", "content"),
-    "image_generation_call": ("revised_prompt", "error"),
-    "code_interpreter_call": ("code", "outputs"),
-    "local_shell_call": ("action",),
-    "local_shell_call_output": ("output",),
-    "shell_call": ("action",),
-    "shell_call_output": ("output",),
-    "mcp_list_tools": ("server_label", "tools", "error"),
-    "mcp_approval_request": ("server_label", "name", "arguments"),
-    "mcp_approval_response": ("reason",),
-    "mcp_call": ("server_label", "name", "arguments", "output", "error"),
-    "custom_tool_call": ("name", "input"),
-    "custom_tool_call_output": ("output",),
-    "compaction": ("content",),
-    "apply_patch_call": ("operation",),
-    "apply_patch_call_output": ("output",),
-    "tool_search_call": ("arguments",),
-    "tool_search_output": ("tools",),
-    "additional_tools": ("tools",),
-    "program": ("code",),
-    "program_output": ("result",),
-}
-"""Fields with text, by the type of the item; other types have no text."""
-_FREE_TYPES = frozenset({"tool_search_call"})
-"""Types whose fields can hold any JSON; every string in it is text."""
 _NESTED_FIELDS = frozenset(
     {
         "code",
@@ -79,22 +47,22 @@ def item_texts(item: Mapping[str, object]) -> Iterator[str]:
     Tool calls and outputs are often JSON in a string. After a text with escaped characters, such as
     `"Z\u00fcrich"`, the text without escapes follows.
     """
-    item_type = str(item["type"])
-    for name in _TEXT_FIELDS.get(item_type, ()):
-        yield from _texts(item.get(name), is_free=item_type in _FREE_TYPES)
+    item_type = ITEM_TYPES[str(item["type"])]
+    for name in item_type.text:
+        yield from _texts(item.get(name), any_json=item_type.any_json)
 
 
-def _texts(value: object, *, is_free: bool) -> Iterator[str]:
+def _texts(value: object, *, any_json: bool) -> Iterator[str]:
     match value:
         case str():
             yield from _readable(value)
         case list():
             for entry in value:
-                yield from _texts(entry, is_free=is_free)
+                yield from _texts(entry, any_json=any_json)
         case dict():
             for name, inner in value.items():
-                if is_free or name in _NESTED_FIELDS:
-                    yield from _texts(inner, is_free=is_free)
+                if any_json or name in _NESTED_FIELDS:
+                    yield from _texts(inner, any_json=any_json)
 
 
 def _readable(text: str) -> Iterator[str]:

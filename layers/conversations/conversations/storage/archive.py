@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from conversations import ids
+from conversations.contract.items import generated_id
 from conversations.storage import rows
 from conversations.storage.items import encode_item, read_item
 from conversations.storage.reads import read_conversation_with
@@ -162,7 +163,7 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
 
 
 def _without_generated_id(item: Item, key: str) -> Item:
-    is_generated = item["type"] != "item_reference" and item.get("id") == ids.generated_id(
+    is_generated = item["type"] != "item_reference" and item.get("id") == generated_id(
         str(item["type"]), key
     )
     kept = {name: value for name, value in item.items() if name != "id" or not is_generated}

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from conversations import ids
-from conversations.contract.items import PLACEHOLDER_ID
+from conversations.contract.items import PLACEHOLDER_ID, generated_id
 from conversations.model import StoredItem
 
 if TYPE_CHECKING:
@@ -32,10 +31,10 @@ def read_item(line: str, key: str) -> StoredItem:
     """Return the item of a *line* at the sequence *key*, from which its generated id follows."""
     client_id, item_type = _client_id_and_type(line)
     if client_id is None:
-        cursor = ids.generated_id(item_type, key)
+        cursor = generated_id(item_type, key)
         return StoredItem(cursor, f'{{"id":"{cursor}",{line[1:]}')
     is_reference = item_type == "item_reference"
-    return StoredItem(ids.generated_id(item_type, key) if is_reference else client_id, line)
+    return StoredItem(generated_id(item_type, key) if is_reference else client_id, line)
 
 
 def unique_id(line: str) -> str | None:
