@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conversations.storage import rows
 from tests.support.http_helpers import HELLO, LARGE
 from tests.support.table_rows import count_rows, mark_deleted
 
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
     import httpx
 
     from local.stack import DevStack
+
+
+KEPT = {
+    *("pk", "sk", "created_at", "updated_at", "appended_at", "deleted_at", "expires_at"),
+    *("last_body", "rev", *rows.RECENT_BATCHES),
+}
+"""Attributes that the row of a deleted conversation keeps; none of them is content."""
 
 
 def test_a_deleted_conversation_leaves_its_own_row_alone(
@@ -43,3 +51,4 @@ def test_the_row_of_a_deleted_conversation_keeps_nothing_of_its_metadata(
         [row] = stack.resources.dynamodb.scan(TableName=table)["Items"]
     assert "deleted_at" in row
     assert "Ann" not in str(row)
+    assert row.keys() <= KEPT, "Remove the attribute in `DeleteConversation`."
