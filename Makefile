@@ -62,7 +62,7 @@ quick: .venv/.installed ## Check style, types, contract and store in under a min
 	@$(PYTEST) -q $(QUICK)
 
 .PHONY: prove
-prove: .venv/.installed .tools/ministack/.installed ## Run the exhaustive and long tests (STEPS=10000 SCHEDULES=300 WRITER_BATCHES=25 PURGE_ITEMS=10000 EXPORT_ITEMS=50000)
+prove: .venv/.installed .tools/ministack/.installed ## Run the exhaustive and long tests (STEPS=10000 SCHEDULES=300 SEARCHES=200 WRITER_BATCHES=25 PURGE_ITEMS=10000 EXPORT_ITEMS=50000)
 	@$(PYTEST) -m prove
 	@STEPS=$(or $(STEPS),10000) SCHEDULES=$(or $(SCHEDULES),300) WRITER_BATCHES=$(or $(WRITER_BATCHES),25) \
 		PURGE_ITEMS=$(or $(PURGE_ITEMS),10000) EXPORT_ITEMS=$(or $(EXPORT_ITEMS),50000) $(PYTEST) $(PROOFS)

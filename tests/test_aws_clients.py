@@ -7,10 +7,13 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
 from conversations import aws_clients
@@ -229,3 +232,29 @@ def test_the_slowest_calls_end_before_their_function_does() -> None:
     functions = Template().functions
     assert slowest < functions["ApiFunction"].timeout_seconds < GATEWAY_SECONDS
     assert call < functions["AuthorizerFunction"].timeout_seconds
+
+
+@pytest.mark.parametrize("is_fips", ["false", "true"])
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-2", "cn-north-1", "us-gov-west-1"])
+def test_the_client_calls_the_endpoint_of_the_region_as_boto3_does(
+    region: str, is_fips: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", is_fips)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")
+    sent: list[tuple[str, str]] = []
+
+    def keep(request: Any, **_: object) -> AWSResponse:
+        scope = str(request.headers["Authorization"]).split("/", 2)[2].partition(",")[0]
+        sent.append((request.url, scope))
+        return AWSResponse(request.url, 200, HTTPHeaders(), SimpleNamespace(stream=lambda: [b"{}"]))
+
+    for client in (aws_clients.dynamodb(), boto3.client("dynamodb")):
+        client.meta.events.register("before-send.dynamodb", keep)  # type: ignore[arg-type] # botocore uses the returned value
+        client.list_tables()
+        client.list_tables()
+
+    assert sent == [sent[-1]] * 4

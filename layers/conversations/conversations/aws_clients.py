@@ -74,6 +74,7 @@ def dynamodb() -> DynamoDBClient:
     It does not support sets of bytes, and does not generate a `ClientRequestToken`.
     """
     client: DynamoDBClient = _client("dynamodb")
+    _keep_endpoint(client)
     events = client.meta.events
     events.register("provide-client-params.dynamodb", _take_params)  # type: ignore[arg-type] # its result replaces the parameters
     events.register("before-call.dynamodb", _write_body)
@@ -81,6 +82,22 @@ def dynamodb() -> DynamoDBClient:
     events.register("after-call.dynamodb", _raise_if_unreadable)
     events.register("needs-retry.dynamodb", _note_attempt)
     return client
+
+
+def _keep_endpoint(client: Any) -> None:  # noqa: ANN401 - botocore's own, without types
+    """Find the endpoint by botocore's rules once, because it depends on no request of ours.
+
+    To find it for each call is a twelfth of a page of items.
+    """
+    rules = client._ruleset_resolver  # noqa: SLF001
+    find, found = rules.construct_endpoint, list[Any]()
+
+    def construct_endpoint(**call: Any) -> Any:  # noqa: ANN401
+        if not found:
+            found.append(find(**call))
+        return found[0]
+
+    rules.construct_endpoint = construct_endpoint
 
 
 def s3() -> S3Client:
