@@ -191,6 +191,25 @@ def test_an_append_whose_response_is_lost_is_not_written_twice(
     assert texts(store, conversation_id) == [item.json for item in items]
 
 
+def test_one_token_always_comes_with_the_same_actions(
+    store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB rejects a token with other actions than those that it was used with."""
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.5)
+    items: list[Json] = [{**HELLO, "id": name} for name in ("gone", "live")]
+    append(store, conversation_id, *items)
+    store.delete_items(OWNER, conversation_id, ["gone"], param="item_ids[{}]")
+    writes.calls.clear()
+    writes.before(lost_response())
+
+    with pytest.raises(OverloadedError):
+        append(store, conversation_id, *items)
+
+    assert len(writes.calls) > 1
+    assert len({call["ClientRequestToken"] for call in writes.calls}) == 1
+    assert all(call["TransactItems"] == writes.calls[0]["TransactItems"] for call in writes.calls)
+
+
 def test_a_lost_response_is_distinguished_from_another_writers_append(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:

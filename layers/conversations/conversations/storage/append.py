@@ -1,10 +1,14 @@
 """Transactions that write a batch: an append to a conversation, or the start of a new one.
 
-A replay is recognized by its `Idempotency-Key`. Without one, it is recognized by the body of the
-conversation's last append, if the client marks the request as a retry and that append is recent.
-After a lost response, an attempt recognizes its own sequence keys in the table. The result of a
-replay is built from its own items and the first request's keys: it equals the first result, even if
-items were deleted meanwhile.
+A request recognizes an earlier write
+
+- by its `Idempotency-Key`;
+- by its body, if the client marks the request as a retry, and the conversation's last append is
+  recent and has the same body;
+- by its own sequence keys, after a lost response.
+
+The result of a replay is built from its own items and the first request's keys. It equals the first
+result, even if items were deleted since.
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ class Append(ConversationTransaction):
     ) -> None:
         """Prepare the append; *lifetime* is the seconds until batch and conversation expire."""
         super().__init__(table, pk)
+        self.batch = batch
         self._lines, self._payload = batch
         self._idempotency = idempotency
         self._expiry = rows.expiry(self._now, lifetime)
@@ -94,14 +99,15 @@ class Append(ConversationTransaction):
                 self._replay(idempotency["Item"])
                 return Resolution.COMMITTED
         is_behind = condition_failed(conversation)
-        if is_behind and self._is_written(conversation["Item"]):
+        if is_behind and self._adopt_earlier_write(conversation["Item"]):
             return Resolution.COMMITTED
         if self.outcome_unknown and self._already_committed():
             return Resolution.COMMITTED
+        claims = others[1:]  # after the put of the batch, which has no condition
         try:
-            are_ids_free = self._claims.resolve(others[1:])
+            were_released = self._claims.release_rejected(claims)
         except ItemAlreadyInConversationError:
-            # An earlier attempt may still arrive after the item with this id was deleted.
+            # An earlier attempt may still commit, after the item with this id was deleted.
             if self.outcome_unknown and not is_behind:
                 return Resolution.RESEND
             raise
@@ -109,7 +115,7 @@ class Append(ConversationTransaction):
             batch = ids.batch_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch, len(self._lines))
             self._table.stats.add("OrderingRetries")
-        return Resolution.RESTART if is_behind or are_ids_free else Resolution.RESEND
+        return Resolution.RESTART if is_behind or were_released else Resolution.RESEND
 
     @override
     def _already_committed(self) -> bool:
@@ -122,8 +128,8 @@ class Append(ConversationTransaction):
         found = transact_get(self._table, [rows.primary_key(self._pk, sk) for sk in sks])
         return any(row["sk"]["S"] != rows.CONVERSATION_SK for row in found)
 
-    def _is_written(self, row: Row) -> bool:
-        """Return whether this request, or one that it replays, has written the batch."""
+    def _adopt_earlier_write(self, row: Row) -> bool:
+        """Return whether the conversation *row* names the batch; a replay takes its keys."""
         if self._keys[-1] in rows.recent_last_keys(row):
             return True
         if (
@@ -220,7 +226,7 @@ class Create(Append):
         return True
 
     @override
-    def _is_written(self, row: Row) -> bool:
+    def _adopt_earlier_write(self, row: Row) -> bool:
         """Return True: the id is random, so an earlier attempt made an existing conversation."""
         return True
 

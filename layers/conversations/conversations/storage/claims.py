@@ -1,8 +1,8 @@
 """Claims of client ids, so that no two live items of a conversation have the same id.
 
 A pointer row claims an id. A generated id that a client posts again has no pointer: its batch row
-claims it. Deletions of items change neither, so that cursors stay valid. A rejected claim can
-therefore be free: it is, if the slot of its item is no longer live. Slots are never reused.
+claims it. The deletion of an item keeps both, so that cursors stay valid. If a claim is rejected
+and the item's slot is no longer live, the id is free. Slots are never reused.
 """
 
 from __future__ import annotations
@@ -59,22 +59,29 @@ class IdClaims:
         self._sent = [*pointers, *batches.values()]
         return [*pointers.values(), *map(self._require_absent, batches)]
 
-    def resolve(self, reasons: Sequence[Reason]) -> bool:
-        """Return whether claims were rejected although all their ids are free: send them again.
+    def release_rejected(self, reasons: Sequence[Reason]) -> bool:
+        """Prepare to claim again the ids of deleted items; return whether there are any.
 
         Raises:
             ItemAlreadyInConversationError: an id belongs to a live item.
         """
+        taken: set[str] = set()
+        stale: dict[str, str] = {}
+        released: set[str] = set()
         rejected = [
             (item_id, reason["Item"])
             for item_id, reason in zip(self._sent, reasons, strict=True)
             if condition_failed(reason)
         ]
-        taken = {
-            taken_id
-            for item_id, row in rejected
-            for taken_id in (self._taken_in(row) if "n" in row else self._taken_by(item_id, row))
-        }
+        for item_id, row in rejected:
+            if "n" in row:
+                live, dead = self._claimed_in(row)
+                taken |= live
+                released |= dead
+            elif self._is_live(row):
+                taken.add(item_id)
+            else:
+                stale[item_id] = row["key"]["S"]
         if taken:
             names = ", ".join(f"'{item_id}'" for item_id in self._item_ids if item_id in taken)
             place = min(self._item_ids.index(item_id) for item_id in taken)
@@ -82,6 +89,9 @@ class IdClaims:
                 f"The conversation already has items with these ids: {names}.",
                 param=f"items[{place}].id",
             )
+        # Not before: an attempt with the same token must have the same actions.
+        self._stale |= stale
+        self._released |= released
         return bool(rejected)
 
     def _put_pointer(
@@ -106,25 +116,21 @@ class IdClaims:
             }
         }
 
-    def _taken_by(self, item_id: str, pointer: Row) -> list[str]:
-        """Return *item_id* if its *pointer* leads to a live item; else record a stale pointer."""
+    def _is_live(self, pointer: Row) -> bool:
+        """Return whether a *pointer* leads to a live item."""
         key = pointer["key"]["S"]
         found = transact_get(self._table, [rows.primary_key(self._pk, rows.batch_sk(key))])
-        if any(ids.slot_of(key) in rows.live_slots(row) for row in found):
-            return [item_id]
-        self._stale[item_id] = key
-        return []
+        return any(ids.slot_of(key) in rows.live_slots(row) for row in found)
 
-    def _taken_in(self, row: Row) -> list[str]:
-        """Return the claimed ids of live items in a batch *row*; record the others as released."""
+    def _claimed_in(self, row: Row) -> tuple[set[str], set[str]]:
+        """Return the claimed ids of live items in a batch *row*, and those of deleted items."""
         own = {
             item_id: key
             for item_id in self._item_ids
             if item_id and (key := ids.key_in(item_id)) and rows.batch_sk(key) == row["sk"]["S"]
         }
-        taken = [item_id for item_id, key in own.items() if _is_id_of(item_id, key, row)]
-        self._released |= own.keys() - set(taken)
-        return taken
+        live = {item_id for item_id, key in own.items() if _is_id_of(item_id, key, row)}
+        return live, own.keys() - live
 
 
 def _is_id_of(item_id: str, key: str, row: Row) -> bool:

@@ -73,7 +73,7 @@ class Store:
         )
         batch = self._encode(rows.partition(owner, conversation.conversation_id), items)
         create = Create(self._table, conversation, batch, idempotency, self._lifetime)
-        self._write(create, batch)
+        self._write(create)
         return create.conversation
 
     def append_items(
@@ -93,7 +93,7 @@ class Store:
         pk = rows.partition(owner, conversation_id)
         batch = self._encode(pk, items)
         append = Append(self._table, pk, batch, idempotency, self._lifetime)
-        self._write(append, batch)
+        self._write(append)
         return append.items()
 
     def get_conversation(self, owner: str, conversation_id: str) -> Conversation:
@@ -233,23 +233,23 @@ class Store:
             self._table.stats.add("SpilledBytes", len(encoded.data))
         return Batch(lines, stored)
 
-    def _write(self, append: Append, batch: Batch) -> None:
+    def _write(self, append: Append) -> None:
         """Commit an append; delete the object of a batch that was not written, or is a replay."""
         try:
             append.commit()
         except Exception:
             if not append.outcome_unknown:
-                self._payloads.delete_best_effort([batch.payload.object_key])
+                self._payloads.delete_best_effort([append.batch.payload.object_key])
             raise
         stats = self._table.stats
-        stats.items += len(batch.lines)
+        stats.items += len(append.batch.lines)
         if append.is_replay:
             stats.add("Replays")
-            self._payloads.delete_best_effort([batch.payload.object_key])
-        elif batch.lines:
+            self._payloads.delete_best_effort([append.batch.payload.object_key])
+        elif append.batch.lines:
             stats.add("Appends")
-            stats.add("AppendedItems", len(batch.lines))
-            stats.add("AppendedBytes", batch.payload.size)
+            stats.add("AppendedItems", len(append.batch.lines))
+            stats.add("AppendedBytes", append.batch.payload.size)
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
         """Return the items of all *slices*, in order."""
