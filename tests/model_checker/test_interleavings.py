@@ -418,12 +418,6 @@ def from_the_cursor_on(page: PageRange, row: Row) -> Any:
     return slots if page.order == "asc" else slots[::-1]
 
 
-def take_over_pointer(id_claims: IdClaims, item_id: str, pointer: Row) -> list[str]:
-    """Take over a pointer without checking that its item is deleted."""
-    id_claims._stale[item_id] = pointer["key"]["S"]  # noqa: SLF001
-    return []
-
-
 def read_unsettled(table: Table, keys: Any) -> list[Row]:
     """Read rows that may have a transaction in flight."""
     return batch_get(table, keys)
@@ -547,8 +541,8 @@ FLAWS = {
     ),
     "an id that is added again while it is live": Flaw(
         IdClaims,
-        "_taken_by",
-        take_over_pointer,
+        "_is_live",
+        lambda _claims, _pointer: False,
         lambda: Scenario(DELETER, adder("adder A", FIRST)),
         "an id is there twice",
     ),
