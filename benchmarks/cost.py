@@ -216,7 +216,7 @@ def tables(template: Template, operations: dict[str, Operation]) -> str:
     idle, metrics = (_dollars(month(prices) / MILLION) for month in (idle_month, metrics_month))
     months = (
         f"A month without requests costs {idle}. A month with requests costs {metrics} more,\n"
-        "for the service's own metrics, however many requests there are.\n"
+        "for the service's metrics, independently of the number of requests.\n"
     )
     parts = (bills_table(prices, template, operations), months, ways_table(prices, operations))
     return "\n".join(parts)

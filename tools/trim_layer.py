@@ -2,7 +2,7 @@
 
 A cold start reads and imports what is installed. Of botocore's 30 MB, 28 describe services that the
 functions never call, and half of the rest is documentation. Some packages import all their modules
-for the sake of one. `docs/performance.md` says what each step saves.
+for the sake of one. `DECISIONS.md` says what each step saves.
 """
 
 import ast

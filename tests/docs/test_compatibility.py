@@ -55,9 +55,10 @@ def test_it_names_the_clients_that_are_tried() -> None:
     python, node = PYTHON[0].split()[1], NODE.split()[-1]
     agents = f"`openai-agents` {version('openai-agents')} for Python"
 
-    assert f"`meetkai-mka1` {MKA1_RELEASES[0].split()[1]}, and `{MKA1_RELEASES[1][:4]}`" in PAGE
+    mka1 = " and ".join(release.split()[1] for release in MKA1_RELEASES)
+    assert f"`meetkai-mka1` {mka1}, sync and async" in PAGE
     assert f"`openai` for Python {python}, sync and async, and for Node {node}" in PAGE
-    assert "`{}` {}, by a base URL without `/v1`".format(*LLAMA_STACK.split()) in PAGE
+    assert "`{}` {}, with a base URL without `/v1`".format(*LLAMA_STACK.split()) in PAGE
     assert f"{agents}, and `@openai/agents` {AGENTS.split()[-1]} for Node" in PAGE
 
 

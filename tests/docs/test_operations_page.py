@@ -123,18 +123,18 @@ def test_every_alarm_has_its_part_and_its_link() -> None:
 
 @pytest.mark.parametrize("part", re.split(r"^### ", chapter("Alarms"), flags=re.MULTILINE)[1:-1])
 def test_a_part_says_what_an_alarm_means_and_what_to_look_at_and_do(part: str) -> None:
-    assert [part.count(f"**{word}**") for word in ("Means", "Look", "Do")] == [1, 1, 1]
+    assert [part.count(f"**{word}.**") for word in ("Meaning", "Check", "Action")] == [1, 1, 1]
     assert "aws logs start-query" in part
 
 
 def test_every_metric_is_explained() -> None:
-    _, _, metrics = chapter("What there is to see").partition("### Metrics")
+    _, _, metrics = chapter("Monitoring").partition("### Metrics")
 
     assert {*first_column(metrics)} == {*METRICS}
 
 
 def test_every_field_of_a_line_is_explained(fields: set[str]) -> None:
-    _, _, lines = chapter("What there is to see").partition("Every field of these lines")
+    _, _, lines = chapter("Monitoring").partition("Every field of these lines")
     named = first_column(lines.partition("### Metrics")[0])
 
     assert {*named} == fields - {*METRICS}

@@ -113,7 +113,7 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
     "rate_limit_exceeded": ErrorSpec(
         "rate_limit_error",
         (429,),
-        "The rate limit or quota is exceeded, for the API or for this API key.",
+        "The rate limit of the API, or a limit of this API key, is exceeded.",
         _SOON,
     ),
     "server_error": ErrorSpec(
