@@ -43,7 +43,7 @@ _TAGS: Final = {
 }
 """Names and descriptions, by the last literal segment of a path."""
 _OPEN_ERRORS: Final = (
-    "request_refused",
+    "request_rejected",
     "request_too_large",
     "unsupported_content_encoding",
     "rate_limit_exceeded",

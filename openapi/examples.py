@@ -72,6 +72,6 @@ def responses_by_schema(dialect: Dialect) -> Mapping[str, Mapping[str, Any]]:
         },
         "ConversationPage": {"page": _page(_CONVERSATION)},
         "ItemPage": {"page": _page(item)},
-        "AnsweredItem": {"message": item},
+        "ReturnedItem": {"message": item},
         "Document": {},
     }

@@ -78,7 +78,7 @@ def success_schemas(max_conversations: int, max_items: int) -> dict[str, Json]:
         "ConversationPage": _page(
             "A page of conversations.", ref("Conversation"), max_conversations
         ),
-        "ItemPage": _page("A page of items.", ref("AnsweredItem"), max_items),
+        "ItemPage": _page("A page of items.", ref("ReturnedItem"), max_items),
         "Document": {
             "type": "object",
             "description": "An OpenAPI 3.1 document.",
@@ -127,9 +127,14 @@ def error_examples() -> dict[str, Json]:
     """Return an example envelope for each error code."""
     return {
         code: {
-            "summary": kind.when,
+            "summary": kind.description,
             "value": {
-                "error": {"message": kind.when, "type": kind.type, "param": None, "code": code}
+                "error": {
+                    "message": kind.description,
+                    "type": kind.type,
+                    "param": None,
+                    "code": code,
+                }
             },
         }
         for code, kind in ERRORS.items()

@@ -109,17 +109,17 @@ def response_schemas(schemas: Mapping[str, Json]) -> dict[str, Json]:
         for name in schemas
         if name not in bodies and (name in untyped or _reaches_image(schemas, name))
     ]
-    returned = {name: {**schemas[name], "title": f"Answered{name}"} for name in names}
+    returned = {name: {**schemas[name], "title": f"Returned{name}"} for name in names}
     del returned["InputImage"]["oneOf"]
     for name in untyped:
         returned[name] = _typed(returned[name])
     for name in names:
         for inner in names:
-            returned[name] = _replaced(returned[name], ref(inner), ref(f"Answered{inner}"))
+            returned[name] = _replaced(returned[name], ref(inner), ref(f"Returned{inner}"))
     has_id = {"required": ["id", "type"], "properties": {"id": ID, "type": {"type": "string"}}}
     returned[ITEM] |= {"type": "object", **has_id}
-    found = {f"Answered{name}": schema for name, schema in returned.items()}
-    union = found[f"Answered{ITEM}"]
+    found = {f"Returned{name}": schema for name, schema in returned.items()}
+    union = found[f"Returned{ITEM}"]
     union["oneOf"], shapes = _grouped(union["oneOf"], {**schemas, **found})
     return {**found, **shapes}
 

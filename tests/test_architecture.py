@@ -1,4 +1,4 @@
-"""Who may import whom, and how large a module may be."""
+"""Allowed imports between the parts, and the size of modules."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def delete_items(request: Request, conversation_id: str) -> str:
     routes.ITEM,
     operation_ids=("conversations.items.retrieve", "getConversationItem"),
     parameters=["include"],
-    returns="AnsweredItem",
+    returns="ReturnedItem",
     errors=["item_not_found"],
 )
 def get_item(request: Request, conversation_id: str, item_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What the door answers to every kind of key, and how soon it hears of a change."""
+"""Decisions of the authorizer for each kind of key, and when they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service costs, as `docs/cost.md` says it."""
+"""The costs in `docs/cost.md`."""
 
 from __future__ import annotations
 

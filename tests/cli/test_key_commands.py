@@ -68,7 +68,7 @@ def invoke(*arguments: str) -> Result:
 
 
 def ask(*arguments: str) -> Any:
-    """What a command prints as JSON."""
+    """Return what a command prints as JSON."""
     result = invoke(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)

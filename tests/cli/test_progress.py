@@ -1,4 +1,4 @@
-"""What the commands on data say on a terminal, and when DynamoDB is throttled."""
+"""Output of the data commands on a terminal, and while DynamoDB throttles."""
 
 from __future__ import annotations
 

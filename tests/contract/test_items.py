@@ -299,7 +299,7 @@ JSON = st.recursive(
 
 
 def read_or_refused(body: bytes) -> AppendItems | None:
-    """What *body* says, fit to be stored, or None after a refusal within bounds and at a path."""
+    """Return the parsed *body*, or None if it was rejected with a short message at a path."""
     refusal = None
     try:
         batch = parse_append(body)

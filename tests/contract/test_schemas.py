@@ -1,4 +1,4 @@
-"""What part of a path the contract knows."""
+"""The part of a path that the contract knows."""
 
 import pytest
 from pydantic import TypeAdapter

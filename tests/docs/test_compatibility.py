@@ -33,7 +33,7 @@ PICTURE: Json = {
     "call_id": "call_1",
     "output": [{"type": "input_image", "image_url": "https://img.example/sky.png"}],
 }
-"""What the types of no SDK allow, and the service takes: an image without `detail`."""
+"""An item that the service accepts, although no SDK has its type: an image without `detail`."""
 MKA1_TYPES: TypeAdapter[object] = TypeAdapter(ConversationsItemsListData)
 
 

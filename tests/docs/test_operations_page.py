@@ -31,7 +31,7 @@ WORDS = {
     *("fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc", "and", "or", "like"),
     *("count", "sum", "max", "pct", "bin"),
 }
-"""What the language of CloudWatch Logs Insights knows itself."""
+"""Keywords and functions of CloudWatch Logs Insights."""
 LAMBDAS_OWN = {"type"}
 """A field of the lines that Lambda writes where a function's log is JSON."""
 GLOBAL = {"--output", "--profile", "--query", "--region"}

@@ -1,4 +1,4 @@
-"""What `docs/security.md` leans on is there."""
+"""The tests and files that `docs/security.md` names exist."""
 
 from __future__ import annotations
 

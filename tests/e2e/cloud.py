@@ -58,7 +58,7 @@ class Cloud:
                 ends.enter_context(closing(client))
 
     def run(self, *command: str | Path, cwd: Path = ROOT) -> str:
-        """What an operator's command prints; one that fails ends the test and is shown whole."""
+        """Return what an operator's command prints; if it fails, fail the test with its output."""
         try:
             done = subprocess.run(  # noqa: S603 - the tests' own commands
                 command,

@@ -31,7 +31,7 @@ class Stack:
     name: str
     outputs: Mapping[str, str]
     usage_key: str
-    """Of the plan without limits: MiniStack takes it from a header, not from the authorizer."""
+    """The usage key without limits: MiniStack takes it from a header, not from the authorizer."""
 
     @property
     def url(self) -> str:
@@ -49,7 +49,7 @@ class Stack:
         return self.cloud.http.request(method, self.url + path, headers=given, json=body)
 
     def keys(self, command: str, *arguments: str) -> Any:
-        """What `conversations keys` answers in JSON."""
+        """Return what `conversations keys` prints as JSON."""
         options = ("--stack", self.name, "--json", *arguments)
         return json.loads(self.cloud.run(CLI, "keys", command, *options))
 

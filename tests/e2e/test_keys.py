@@ -1,4 +1,4 @@
-"""Who is let in: the deployed authorizer, asked by HTTP."""
+"""The deployed authorizer, through HTTP."""
 
 from __future__ import annotations
 

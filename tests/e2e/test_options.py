@@ -1,4 +1,4 @@
-"""What is off by default can be deployed too, all at once."""
+"""All options that are off by default can be deployed at once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_option_can_be_deployed(cloud: Cloud, checkout: Path) -> None:
 
 
 def decisions(stack: Stack, key: str, role: str) -> set[str]:
-    """What IAM decides of a role that uses the operator's key by itself, and not by a service.
+    """Return IAM's decisions for a role that uses the operator's key without a service.
 
     MiniStack's services do not ask KMS in a role's name: what they need is in `test_template.py`.
     """

@@ -30,7 +30,7 @@ NOT_ASKED_FOR = {
     ("ReportFailures", "sqs:SendMessage"),
     ("RemoveRows", "dynamodb:UpdateItem"),
 }
-"""What Lambda does in the functions' names, which MiniStack does not ask IAM about; and what a
+"""Actions of Lambda with the functions' roles, which MiniStack does not check; and what a
 purge does that runs out of time, for which a conversation must be larger than a test's."""
 
 

@@ -1,4 +1,4 @@
-"""What is deleted is gone from table and bucket, by way of the table's stream."""
+"""Deleted data is removed from table and bucket, through the table's stream."""
 
 from __future__ import annotations
 

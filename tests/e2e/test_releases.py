@@ -28,7 +28,7 @@ KINDS = (
 
 
 class Change(NamedTuple):
-    """What a developer does to a module."""
+    """Change a module as a developer does."""
 
     module: str
     old: str

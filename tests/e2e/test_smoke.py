@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
 
 NOT_IN_MINISTACK = {"CORS", "compression", "document", "keys", "scopes", "unknown routes"}
-"""What MiniStack's gateway does not do: codings, gateway responses, the host of a stack."""
+"""Features that MiniStack's gateway lacks: codings, gateway responses, the host of a stack."""
 
 
 def test_smoke_finds_only_what_the_emulator_lacks(

@@ -188,7 +188,7 @@ def test_a_body_over_6_mb_is_too_large(client: httpx.Client, conversation: str) 
 def test_what_no_response_could_carry_is_too_large(
     batch: list[Json], param: str, client: httpx.Client, conversation: str
 ) -> None:
-    """What comes in always goes out, but for numbers that grow when they are written again."""
+    """Every item comes back, except numbers that grow when they are written again."""
     body = json.dumps({"items": batch}).replace("9000000000000000.0", "9e15")
 
     response = client.post(f"{conversation}/items", content=body)

@@ -36,7 +36,7 @@ SENT = {
     "X-On-Behalf-Of",
     "x-stainless-retry-count",
 }
-"""What clients send from a page, and a browser asks about."""
+"""Headers that clients send from a page, for which a browser asks first."""
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ WRONG = [
         param="Idempotency-Key",
     ),
 ]
-"""What a client alone can do wrong, and API Gateway or the service tells it."""
+"""Errors that a client alone can cause, in API Gateway or in the service."""
 
 AWS: dict[str, tuple[str, str, Json]] = {
     "conversation_busy": ("ApiFunction", "TransactWriteItems", CONFLICT),
@@ -110,12 +110,12 @@ def conversation(sdk: OpenAI) -> str:
 
 @pytest.fixture
 def names(conversation: str, issue_key: IssueKey) -> dict[str, str]:
-    """What stands in the braces of a wrong request."""
+    """Values for the placeholders of a wrong request."""
     return {"conversation": conversation, "reader": issue_key(scopes=frozenset({"read"}))}
 
 
 def refused(sdk: OpenAI, wrong: Wrong, names: dict[str, str]) -> openai.APIStatusError:
-    """What the SDK raises when the request is made."""
+    """Return the error that the SDK raises for the request."""
     send = getattr(sdk, wrong.method)
     headers = {name: value.format_map(names) for name, value in wrong.headers.items()}
     options = {"headers": headers, "params": wrong.params}
@@ -260,15 +260,15 @@ def test_what_the_template_has_no_words_for_is_told(
 ) -> None:
     key, url = issue_key(scopes=frozenset({"write"})), f"{wordless_stack.url}/v1"
     with OpenAI(api_key=key, base_url=url, max_retries=0) as sdk:
-        error = refused(sdk, Wrong("request_refused", "get", "/conversations"), {})
+        error = refused(sdk, Wrong("request_rejected", "get", "/conversations"), {})
 
-    assert_raised(error, "request_refused")
+    assert_raised(error, "request_rejected")
 
 
 def test_every_error_is_provoked() -> None:
     provoked = {wrong.code for wrong in WRONG} | {name.partition(" ")[0] for name in AWS}
 
-    assert provoked | {"rate_limit_exceeded", "request_refused"} == ERRORS.keys()
+    assert provoked | {"rate_limit_exceeded", "request_rejected"} == ERRORS.keys()
 
 
 def test_every_class_of_the_tree_has_its_row() -> None:
@@ -280,7 +280,7 @@ def test_every_class_of_the_tree_has_its_row() -> None:
 
 def test_the_document_holds_the_table() -> None:
     table = [
-        [", ".join(map(str, kind.statuses)), kind.type, code, kind.when]
+        [", ".join(map(str, kind.statuses)), kind.type, code, kind.description]
         for code, kind in ERRORS.items()
     ]
 

@@ -1,4 +1,4 @@
-"""What a client is told, and the log keeps, when AWS fails us."""
+"""Responses and log lines when AWS fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client sends twice happens once, through HTTP."""
+"""A request that a client sends twice takes effect once, through HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `include` asks for, through HTTP: without it nothing is missing."""
+"""`include` through HTTP: without it, every field is returned."""
 
 from __future__ import annotations
 

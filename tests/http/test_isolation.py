@@ -45,7 +45,7 @@ ROUTES = [
     for route in Template.loaded(TEMPLATE, {}).api.routes
     if route.authorizer and route.method != "HEAD"  # test_methods.py
 ]
-"""Those that ask who it is."""
+"""Routes that need a key."""
 PRIVATE = "Only Ann may read this."
 
 
@@ -140,7 +140,7 @@ def test_a_deleted_conversation_is_gone_at_once(route: Route, ann: httpx.Client,
 def assert_shows_nothing(
     response: httpx.Response, route: Route, missing: httpx.Response, conversation_id: str
 ) -> None:
-    """What a route says of a conversation that is not the caller's, as of a *missing* one."""
+    """Return the response for another owner's conversation, with *missing* in place of its id."""
     assert PRIVATE not in response.text
     if not route.path.endswith(CONVERSATIONS):
         assert (response.status_code, error_of(response)["code"]) == (404, "conversation_not_found")

@@ -40,7 +40,7 @@ def count_objects(stack: DevStack) -> int:
 
 
 def contents(stack: DevStack) -> list[bytes]:
-    """What all objects hold."""
+    """Return the contents of all objects."""
     s3, bucket = stack.resources.s3, stack.template.name("PayloadBucket")
     with stack.engine.lock:
         listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])

@@ -1,4 +1,4 @@
-"""The same routes under `/v1`, in the manner of OpenAI."""
+"""The routes under `/v1`, which behave as OpenAI's."""
 
 from __future__ import annotations
 

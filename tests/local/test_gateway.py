@@ -41,7 +41,7 @@ def wire(app: DevStack) -> Iterator[socket.socket]:
 
 
 def answered(visitor: httpx.Client, **answer: object) -> httpx.Response:
-    """What the client gets if the function returns *answer*."""
+    """Return the client's response if the function returns *answer*."""
     return visitor.post("/answer", json=answer)
 
 

@@ -1,4 +1,4 @@
-"""What a local stack holds from the start."""
+"""Contents of a local stack from the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What redocly and spectral find in the documents: nothing but what is known to be right."""
+"""redocly and spectral find nothing in the documents except known exceptions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ type Findings = set[tuple[str, str]]
 
 
 def report(program: list[str]) -> Any:
-    """What a linter prints, as JSON; it asks nobody whether there is a newer one."""
+    """Return what a linter prints, as JSON; it does not look for a newer release."""
     quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
     run = subprocess.run(  # noqa: S603 - pinned tools
         program, env={**os.environ, **quiet}, capture_output=True, text=True, check=False
@@ -75,7 +75,7 @@ def spectral(node: str, path: Path) -> Findings:
 def test_redocly_finds_only_schemas_it_cannot_tell_apart(dialect: Dialect, node: str) -> None:
     findings = redocly(node, FOLDER / f"{dialect.name}.json")
 
-    pairs = {tuple(re.findall(r"schemas/(?:Answered)?(\w+)`", message)) for _, message in findings}
+    pairs = {tuple(re.findall(r"schemas/(?:Returned)?(\w+)`", message)) for _, message in findings}
     assert {rule for rule, _ in findings} == {OVERLAP}, findings
     assert pairs == DISTINGUISHED
 

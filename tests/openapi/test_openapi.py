@@ -81,14 +81,14 @@ def operations(document: Json) -> Iterator[Json]:
 
 
 def validator(schema: Json, document: Json) -> jsonschema_rs.Draft202012Validator:
-    """Of a schema that refers to others of the document."""
+    """Return the validator of a schema that refers to others of the document."""
     components = {"components": {"schemas": document["components"]["schemas"]}}
     return jsonschema_rs.Draft202012Validator({**schema, **components})
 
 
 @cache
 def named(schema: str) -> jsonschema_rs.Draft202012Validator:
-    """Of one of the document's schemas, which both documents have."""
+    """Return the validator of a schema that both documents have."""
     return validator({"$ref": f"#/components/schemas/{schema}"}, DOCUMENTS[MKA1.prefix])
 
 
@@ -238,7 +238,7 @@ def test_it_has_no_boolean_schemas(document: Json) -> None:
 
 def test_the_type_of_a_responseed_item_names_its_schema(document: Json) -> None:
     schemas = document["components"]["schemas"]
-    union = schemas["AnsweredItem"]
+    union = schemas["ReturnedItem"]
     mapping = union["discriminator"]["mapping"]
 
     assert sorted(mapping.values()) == sorted(member["$ref"] for member in union["oneOf"])

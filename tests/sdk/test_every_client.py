@@ -34,7 +34,7 @@ def walkthroughs() -> dict[str, Json]:
 def walkthrough(
     request: pytest.FixtureRequest, running_stack: DevStack, walkthroughs: dict[str, Json]
 ) -> Json:
-    """What each operation of one client answered, on one conversation."""
+    """Return the result of each operation of one client, on one conversation."""
     client = request.param
     if client not in walkthroughs:
         running_stack.reset()

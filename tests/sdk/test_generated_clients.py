@@ -48,7 +48,7 @@ def key(issue_key: IssueKey) -> str:
 
 
 def run(*command: object, given: object = None, **environment: str) -> str:
-    """What a program prints; if it fails, what it complains of."""
+    """Return what a program prints; if it fails, fail with its errors."""
     program = [str(word) for word in command]
     done = subprocess.run(  # noqa: S603 - our own programs and pinned tools
         program,

@@ -41,7 +41,7 @@ NUMBERS = [str(place) for place in range(20)] + [str(place) for place in range(5
 
 @pytest.fixture(scope="module", params=[AGENTS])
 def walkthrough(running_stack: DevStack) -> Json:
-    """What one program found, which opens several sessions."""
+    """Return the results of one program, which opens several sessions."""
     running_stack.reset()
     table = running_stack.template.name("ApiKeysTable")
     api_keys = ApiKeyRepository(running_stack.resources.dynamodb, table)

@@ -122,7 +122,7 @@ BROKEN: dict[str, tuple[str, Changed]] = {
     "envelope": ("unknown routes", Changed(answering("GET", 404, error="none"))),
     "JSON": ("conversations", Changed(answering("POST", 200))),
 }
-"""What is broken: the check that tells, and how it is broken."""
+"""Faults: the check that must find each, and how to cause it."""
 
 
 @pytest.fixture

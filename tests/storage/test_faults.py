@@ -1,8 +1,8 @@
-"""One fault at every call of every operation, and many at random: what is left of the promises.
+"""Promises of the store under one fault at each call of each operation, and under random faults.
 
-Each operation runs once for every call it makes and every fault that call may meet; transactions,
-which the store tries again, in turn with time for that and without, and in `make prove` always
-both. Then its client sends the same request again, as clients do.
+Each operation runs once for each of its calls and each fault of that call. For a fault of a
+transaction, the store has time for more attempts in every second case; `make prove` runs both
+cases of each fault. Then the client sends the same request again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Scenario:
         return cls.budgets if is_whole else [cls.budgets[number % len(cls.budgets)]]
 
     def prepare(self, world: World) -> None:
-        """What is there before it."""
+        """Write what the request needs."""
 
     def send(self, world: World) -> None:
         raise NotImplementedError
@@ -86,7 +86,7 @@ class Append(Scenario):
 
 
 class MarkedAppend(Append):
-    """The same without a key, by a client that marks its retries."""
+    """An append without a key, by a client that marks its retries."""
 
     delivery = IdempotencyInfo("append", is_marked_retry=True)
 
@@ -137,7 +137,7 @@ class DeletePartOfBatch(Scenario):
 
 
 class DeleteInSeveralTransactions(Scenario):
-    """The same request sent again finishes what a failure left half done."""
+    """A retry of the request finishes what a failure left half done."""
 
     batches = (("a", "large_b"), ("large_c", "d"), ("e", "f"))
     doomed = ("first", "large", "a", "large_c", "d", "f")
@@ -274,7 +274,7 @@ class PurgeOutOfTime(Purge):
 
 
 class Sweep(Purge):
-    """What follows when DynamoDB has removed the row of a conversation that expired."""
+    """The sweep after DynamoDB has removed the row of an expired conversation."""
 
     def prepare(self, world: World) -> None:
         key = rows.primary_key(world.pk, rows.CONVERSATION_SK)

@@ -1,4 +1,4 @@
-"""What the store asks of DynamoDB, as `docs/storage.md` says it."""
+"""The store's calls of DynamoDB, and the tables of `docs/storage.md`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What expired is gone for its owner, whenever DynamoDB removes it."""
+"""Expired data is gone for its owner, even before DynamoDB removes it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def store(stack: DevStack) -> Iterator[Store]:
 
 @pytest.fixture
 def forever(store: Store) -> Store:
-    """The same without retention."""
+    """A store without retention."""
     return Store(store._table, store._payloads)  # noqa: SLF001 - the same but for its retention
 
 

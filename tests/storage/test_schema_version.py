@@ -1,4 +1,4 @@
-"""What this release does with a conversation that a newer one has written."""
+"""Conversations that a newer release has written."""
 
 from __future__ import annotations
 

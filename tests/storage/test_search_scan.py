@@ -1,4 +1,4 @@
-"""What a search reads: its budget, its cursor, and what changes under it."""
+"""The scan of a search: its budget, its cursor, and concurrent changes."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ changes = st.dictionaries(names, st.none() | st.sampled_from(["a", "b"]), max_si
 
 
 class StoreMachine(StoreBesideModel):
-    """What may be asked of the store, in any order."""
+    """Operations of the store, in any order."""
 
     @initialize(plan=plans, days=st.sampled_from([0, 0, 1, 2]))
     def begin(self, plan: Plan, days: int) -> None:

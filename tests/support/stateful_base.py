@@ -156,7 +156,7 @@ class StoreBesideModel(RuleBasedStateMachine):
             else:
                 with pytest.raises(IdempotencyKeyReusedError):
                     append()
-                self.note("key refused")
+                self.note("key rejected")
         elif is_retry and key is None and known.last_body == body and self.is_recent(known):
             assert append() == known.last_answer
             self.note("repeated by its body")

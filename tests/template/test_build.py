@@ -1,4 +1,4 @@
-"""What `sam build` makes, run as Lambda runs it: from its artefacts and nothing else."""
+"""The artifacts of `sam build`, run as Lambda runs them, without other packages."""
 
 import functools
 import importlib.metadata
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("build")  # its fixture is dear
 
 FUNCTIONS = Template(parameters={"CorsOrigins": "https://app.example.com"}).functions
 LAMBDA_RUNTIME = ("awslambdaric",)
-"""What is there without the artefacts: the runtime client. Lambda's own boto3 is not used."""
+"""Packages beside the artifacts: the runtime client. Lambda's own boto3 is not used."""
 MACHINES = {"aarch64": 0xB7, "x86_64": 0x3E}  # e_machine of an ELF header
 MAX_LAYER_BYTES = 30_000_000
 UNCHECKED_HASH = 0b01  # the flags of PEP 552
@@ -137,11 +137,11 @@ NOT_IMPORTED = {
     "aws_lambda_powertools.utilities.data_classes.connect_contact_flow_event",
     "botocore.docs.method",
 }
-"""What the untrimmed packages import, and no function needs."""
+"""Modules that the untrimmed packages import, and no function needs."""
 
 
 class Loaded(NamedTuple):
-    """What a function made while Lambda loaded it."""
+    """Return what a function made while Lambda loaded it."""
 
     made: set[str]
     item_types: int

@@ -1,4 +1,4 @@
-"""What CloudFormation makes of `template.yaml`: the facts that no local engine can show."""
+"""`template.yaml` as CloudFormation transforms it: facts that no local engine can show."""
 
 from __future__ import annotations
 

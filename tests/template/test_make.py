@@ -44,7 +44,7 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """What make reads, in a folder where nothing is installed."""
+    """Copy the files that make reads into a folder where nothing is installed."""
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("tools", "requirements"):

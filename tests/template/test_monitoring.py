@@ -79,7 +79,7 @@ WATCHED = {
 
 
 def metrics_in(log: Log) -> Iterator[Metric]:
-    """What CloudWatch makes of the lines, by its embedded metric format."""
+    """Return the metrics in the lines, in CloudWatch's embedded metric format."""
     for line in map(json.loads, log.text.getvalue().splitlines()):
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
             for metric in directive["Metrics"]:
@@ -95,7 +95,7 @@ def emitted(running_stack: DevStack) -> frozenset[Metric]:
 
 
 def of_this_version(metric: Metric) -> Metric:
-    """The same of the version that runs here, where Lambda counts none."""
+    """Return the metrics with the version that runs here, where Lambda counts none."""
     dimensions = dict(metric.dimensions)
     if "version" in dimensions:
         dimensions["version"] = "$LATEST"

@@ -1,4 +1,4 @@
-"""What `template.yaml` promises and no linter checks: who may do what, and what a refusal says."""
+"""Facts of `template.yaml` that no linter checks: permissions, and the texts of gateway errors."""
 
 import json
 import re
@@ -30,11 +30,11 @@ REFUSALS = {
     "THROTTLED": "rate_limit_exceeded",
     "QUOTA_EXCEEDED": "rate_limit_exceeded",
     "INTEGRATION_TIMEOUT": "server_error",
-    "DEFAULT_4XX": "request_refused",
+    "DEFAULT_4XX": "request_rejected",
     "DEFAULT_5XX": "server_error",
 }
 PARAMS = {"unsupported_content_encoding": "Content-Encoding"}
-"""What the gateway's own errors are about, where that is a part of the request."""
+"""The `param` of the gateway's own errors."""
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 """Only while requests are traced; X-Ray knows no resources."""
@@ -98,7 +98,7 @@ object it reads, SQS for both when a message is sent."""
 
 
 def at(value: Json, *path: str | int) -> Json:
-    """What is under *path*, through mappings and lists."""
+    """Return the value at *path*, through mappings and lists."""
     for step in path:
         value = items(value)[step] if isinstance(step, int) else mapping(value)[step]
     return value
@@ -167,7 +167,7 @@ def test_function_may_do_what_it_does_and_nothing_else(
 
 
 def grants_of_kms(function: str) -> dict[str, set[str]]:
-    """What a function may do with a key of the operator's, by the service that does it for it."""
+    """Return a function's actions on an operator's KMS key, by the service that calls KMS."""
     found = {}
     for statement in grants_if("HasKmsKey", function):
         assert at(statement, "Resource") == {"Ref": "KmsKeyArn"}

@@ -41,7 +41,7 @@ class ErrorSpec(NamedTuple):
     type: str
     statuses: tuple[int, ...]
     """The service's own status first; API Gateway may return the others."""
-    when: str
+    description: str
     headers: Mapping[str, str] = {}
     """Headers beside `x-request-id`; API Gateway may give them other values."""
 
@@ -67,7 +67,7 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
     "item_already_in_conversation": ErrorSpec(
         _INVALID, (400,), "The conversation already has an item with that id."
     ),
-    "request_refused": ErrorSpec(
+    "request_rejected": ErrorSpec(
         _INVALID, (400, 403), "API Gateway rejected the request before it reached the service."
     ),
     "invalid_api_key": ErrorSpec(

@@ -96,7 +96,7 @@ def request_log_fields(
         "code": stats.code,
         "items": stats.items,
         "body_bytes": _bytes(event["body"] or ""),
-        "answer_bytes": _bytes(response["body"]),
+        "response_bytes": _bytes(response["body"]),
         "retries": stats.retries,
         "version": _version(),
         **stats.to_emf(),
