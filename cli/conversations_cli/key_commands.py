@@ -146,14 +146,14 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--all", "is_everything", is_flag=True, help="List expired and revoked keys too.")
 @click.option("--account", help="Only the keys of this account.")
 def list_keys(registry: Registry, is_everything: bool, account: str | None) -> None:  # noqa: FBT001 - click's flag
-    """List the live keys, the oldest first."""
+    """List the valid keys, the oldest first."""
     records = sorted(
         registry.keys.list_all(), key=lambda record: (record.created_at, record.key_id)
     )
     shown = [
         _fields(record)
         for record in records
-        if (is_everything or record.state == "live") and account in {None, record.account}
+        if (is_everything or record.state == "valid") and account in {None, record.account}
     ]
     if registry.as_json:
         click.echo(json.dumps(shown))
@@ -196,7 +196,7 @@ def revoke(registry: Registry, key_id: str) -> None:
     """Revoke a key permanently; it is rejected within 60 seconds."""
     record = _known(registry.keys.revoke(key_id), key_id)
     if record.usage and not any(
-        other.usage == record.usage and other.state == "live" for other in registry.keys.list_all()
+        other.usage == record.usage and other.state == "valid" for other in registry.keys.list_all()
     ):
         registry.plans.delete_key(record.usage.usage_key_id)
     registry.show(record)

@@ -65,7 +65,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 
 def _verify(key: str) -> ApiKey | None:
-    """Return the record of a live key, or None.
+    """Return the record of a valid key, or None.
 
     A failure of AWS has its own metric, because Lambda's count of errors includes rejected keys.
     """

@@ -355,7 +355,7 @@ def test_retention_goes_with_the_rows(
     ("change", "complaint"),
     [
         (lambda lines: lines[2].update(key="0" * 25), "line 3: key "),
-        (lambda lines: lines[2]["items"][1].pop("content"), "items[1] is missing 'content'"),
+        (lambda lines: lines[2]["items"][1].pop("content"), "items[1] must have the field"),
         (lambda lines: lines[2]["items"][1].update(role="nobody"), "line 3: items[1].role "),
         (lambda lines: lines[2]["items"][1].pop("id"), "line 3: items[1].id: is missing"),
         (lambda lines: lines[2]["items"][1].update(id="two"), "line 4: items[0].id: 'two' is"),
@@ -413,7 +413,7 @@ def test_a_bad_record_is_named_and_nothing_of_it_is_written(
     [
         ("", "line 1: The body is empty"),
         ("nonsense", "line 1: The body is not valid JSON"),
-        ('{"type": "header"}', "line 1: The body is missing 'format'"),
+        ('{"type": "header"}', "line 1: The body must have the fields 'format'"),
         (
             (
                 '{"type":"header","format":"lambda-conversations","version":2,"account":"acme",'

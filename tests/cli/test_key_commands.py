@@ -111,7 +111,7 @@ def test_a_created_key_is_in_the_json(at: list[str], api_keys: ApiKeyRepository)
         "last_four": record.last_four,
         "plan": None,
         "usage_key_id": None,
-        "state": "live",
+        "state": "valid",
     }
 
 
@@ -147,17 +147,17 @@ def test_a_key_expires_in_the_future_or_is_not_made(
     assert [*api_keys.list_all()] == []
 
 
-def test_the_list_holds_live_keys_and_all_on_request(
+def test_the_list_holds_valid_keys_and_all_on_request(
     at: list[str], api_keys: ApiKeyRepository
 ) -> None:
-    live = api_keys.create(account="a", name="live")[1].key_id
+    valid = api_keys.create(account="a", name="valid")[1].key_id
     revoked = api_keys.create(account="a", name="revoked")[1].key_id
     api_keys.revoke(revoked)
     expired = api_keys.create(account="a", name="expired", expires_at=1)[1].key_id
 
-    assert [record["key_id"] for record in ask("list", *at)] == [live]
+    assert [record["key_id"] for record in ask("list", *at)] == [valid]
     every = {record["key_id"]: record["state"] for record in ask("list", *at, "--all")}
-    assert every == {live: "live", revoked: "revoked", expired: "expired"}
+    assert every == {valid: "valid", revoked: "revoked", expired: "expired"}
 
 
 def test_the_list_goes_on_behind_the_first_megabyte(
@@ -191,10 +191,10 @@ def test_the_table_is_for_people(at: list[str], api_keys: ApiKeyRepository) -> N
         *("key_id", "state", "account", "name", "scopes", "plan", "expires_at", "last_four")
     ]
     assert line.split() == [
-        *(record.key_id, "live", "acme", "ci", "delete,read,write", "-"),
+        *(record.key_id, "valid", "acme", "ci", "delete,read,write", "-"),
         *("2999-01-31", "00:00Z", record.last_four),
     ]
-    assert line.index("live") == title.index("state")
+    assert line.index("valid") == title.index("state")
 
 
 def test_all_of_a_key_is_shown_but_its_secret(
@@ -246,7 +246,7 @@ def test_an_overlap_of_nothing_ends_the_old_key(at: list[str], api_keys: ApiKeyR
 
 
 @pytest.mark.parametrize("state", ["revoked", "expired", "rotated"])
-def test_a_key_that_is_not_live_is_not_rotated(
+def test_a_key_that_is_not_valid_is_not_rotated(
     state: str, at: list[str], api_keys: ApiKeyRepository
 ) -> None:
     past = 1 if state == "expired" else None
