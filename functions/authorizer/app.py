@@ -47,7 +47,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """
     record = _verify(event["authorizationToken"].partition(" ")[2])
     if record is None:
-        logger.info("key refused", **_counted("RejectedKeys"))
+        logger.info("key rejected", **_counted("RejectedKeys"))
         raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway recognizes the text
     logger.info("key accepted", key_id=record.key_id)
     return {
@@ -74,7 +74,7 @@ def _verify(key: str) -> ApiKey | None:
     except Exception as error:
         frames = traceback.format_tb(error.__traceback__)
         counted = _counted("AuthorizerErrors")
-        logger.error("key not judged", error=type(error).__name__, frames=frames, **counted)  # noqa: TRY400 - the text can contain content
+        logger.error("key not validated", error=type(error).__name__, frames=frames, **counted)  # noqa: TRY400 - the text can contain content
         raise
 
 

@@ -282,7 +282,7 @@ def test_a_key_leaves_a_line_when_it_is_judged(
     client.get(f"{base_url}/conversations", headers={"Authorization": "Bearer unknown"})
 
     assert [line["key_id"][:4] for line in log.lines("key accepted")] == ["key_"]
-    [refused] = log.lines("key refused")
+    [refused] = log.lines("key rejected")
     assert refused["RejectedKeys"] == 1
 
 
@@ -296,9 +296,9 @@ def test_an_authorizer_that_fails_is_told_from_a_key_that_is_rejected(
 
     module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
     assert response.status_code == 500
-    [failed] = log.lines("key not judged")
+    [failed] = log.lines("key not validated")
     assert (failed["error"], failed["AuthorizerErrors"]) == ("ResourceNotFoundException", 1)
-    assert not log.lines("key refused")
+    assert not log.lines("key rejected")
 
 
 def test_a_purge_leaves_a_line(

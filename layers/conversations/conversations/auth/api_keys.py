@@ -90,10 +90,7 @@ class ApiKeyRepository:
                 but does not end in its checksum.
         """
         if not ids.is_id(account):
-            raise ValueError(
-                f"The account must be 1 to 64 of the characters A-Z, a-z, 0-9, '_' and '-', got"
-                f" '{account}'."
-            )
+            raise ValueError(f"The account must be {ids.ID_RULE}, got '{account}'.")
         if not scopes:
             raise ValueError("A key must have at least one scope.")
         key = key or new_key()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from conversations import ids
 from conversations.contract import json_body
 from conversations.contract.fields import TAG_PREFIXES
 from conversations.contract.parser_messages import expected_tags
@@ -34,7 +35,7 @@ _EXPECTED = {
 }
 _BAD_VALUES: dict[tuple[str, type], str] = {
     ("float_type", int): "a number in the range of a double",
-    ("string_pattern_mismatch", str): "1 to 64 of the characters A-Z, a-z, 0-9, '_' and '-'",
+    ("string_pattern_mismatch", str): ids.ID_RULE,
 }
 _LENGTHS: dict[str, InvalidRequestCode] = {
     "string_too_short": "string_below_min_length",

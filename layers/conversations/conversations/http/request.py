@@ -258,7 +258,7 @@ def _single(name: str, values: Sequence[str]) -> str | None:
 
 def _valid_id(name: str, value: str) -> str:
     if not ids.is_id(value):
-        raise _invalid(name, value, "1 to 64 of the characters A-Z, a-z, 0-9, '_' and '-'")
+        raise _invalid(name, value, ids.ID_RULE)
     return value
 
 
