@@ -23,18 +23,21 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(app.__file__).parent / "openapi"
 _ABOUT: Final = (
-    "Store conversations and their items. Items keep the order in which they were appended."
-    " Every GET route also answers HEAD. Requests and responses may be compressed with gzip or"
-    " deflate. All errors share one envelope, `ErrorEnvelope`. A parameter that is given twice is"
-    " rejected, except `include`."
+    "Stores conversations and their items. Items keep the order in which they were appended."
+    " Every GET route also accepts HEAD. Requests and responses may be compressed with gzip or"
+    " deflate. The body of every error response is an `ErrorEnvelope`. Only the parameter `include`"
+    " may be repeated."
 )
 _SUMMARIES: Final = {
-    MKA1: "The Conversations API of the mka1 SDK.",
-    OPENAI: "The Conversations API of OpenAI's SDK.",
+    MKA1: "A Conversations API that works with the mka1 SDK.",
+    OPENAI: "A Conversations API that works with OpenAI's SDK.",
 }
 _RENDERING: Final = {
-    MKA1: "Items come back as they were sent.",
-    OPENAI: "Items come back as they were sent, completed where OpenAI's SDK requires it.",
+    MKA1: "Items are returned as they were sent.",
+    OPENAI: (
+        "Items are returned as they were sent, in OpenAI's form: missing fields that OpenAI's SDK"
+        " requires are added, and forms that only the mka1 SDK has are converted."
+    ),
 }
 _TAGS: Final = {
     "conversations": ("Conversations", "Conversations and their metadata."),

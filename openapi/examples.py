@@ -39,7 +39,7 @@ _CONVERSATION: Final[dict[str, object]] = json.loads(
 BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "create_conversation": {
         "empty": {},
-        "begun": {"items": [_QUESTION], "metadata": {"topic": "weather"}},
+        "with an item": {"items": [_QUESTION], "metadata": {"topic": "weather"}},
     },
     "update_conversation": {
         "set": {"metadata": {"topic": "weather"}},

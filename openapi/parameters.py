@@ -46,16 +46,16 @@ ON_BEHALF_OF: Final = _parameter(
 IDEMPOTENCY_KEY: Final = _parameter(
     "header",
     "Idempotency-Key",
-    "Makes the request safe to retry for 24 hours: with the same key and body it takes effect once,"
-    " and each retry returns the first response.",
+    "A unique text that makes the request safe to retry for 24 hours: requests with the same"
+    " `Idempotency-Key` and body take effect once, and each retry returns the first response.",
     {"type": "string", "pattern": _KEY},
 )
 RETRY_COUNT: Final = _parameter(
     "header",
     "x-stainless-retry-count",
-    "How many times the SDK has retried the request. Above 0 and without an `Idempotency-Key`, a"
-    " body equal to that of the conversation's last append counts as a replay of it, for 40 seconds"
-    " after that append.",
+    "Number of times the SDK has retried the request. If it is above 0 and there is no"
+    " `Idempotency-Key`, the request counts as a replay of the conversation's last append, provided"
+    " that both bodies are equal and the append is at most 40 seconds old.",
     {"type": "string"},
 )
 METADATA: Final[Json] = {
@@ -66,7 +66,7 @@ METADATA: Final[Json] = {
     "content": {
         "application/json": {
             "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-            # Swagger UI would else send pairs that no conversation has.
+            # Without an example, Swagger UI sends pairs that no conversation has.
             "example": {},
         }
     },
@@ -74,33 +74,35 @@ METADATA: Final[Json] = {
 _SEARCH: Final = _parameter(
     "query",
     "search",
-    "Only conversations in which every word of this text occurs, perhaps as a part of a word: in"
-    " texts of items, names of files, tool calls, their outputs, or values of metadata. Case does"
-    " not matter. One character at least is not a space. A request reads a limited amount: a page"
-    " may be short or empty while `has_more` is true.",
+    "Return only conversations that contain every word of this text, in the texts of items (also"
+    " file names, tool calls and their outputs) or in values of metadata. A word also matches a"
+    " part of a longer word. Case is ignored. At least one character must not be a"
+    " space. A request reads a limited amount of data, so a page may be short or empty while"
+    " `has_more` is true.",
     {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH, "pattern": r"\S"},
 )
 _AFTER_CONVERSATION: Final = _parameter(
     "query",
     "after",
-    "The conversation that the page begins behind; a deleted one is good too. In a search, the"
-    " `last_id` of the page before.",
+    "Return the page that starts after this conversation: pass the `last_id` of the previous page."
+    " Without `search`, the id of any conversation is valid, also of a deleted one.",
     {"type": "string", "pattern": ids.SEARCH_CURSOR},
 )
 _AFTER: Final = _parameter(
     "query",
     "after",
-    "Return the page that starts after this id. The id may be of a deleted entry.",
+    "Return the page that starts after this id. The item may be deleted.",
     ID,
 )
 
 
 def parameters_of(route: Route, dialect: Dialect) -> list[Json]:
     """Return the parameters of a route's query and headers, as a dialect names them."""
+    is_search = "search" in route.parameters
     found: dict[str, Json] = {
-        "after": _AFTER_CONVERSATION if "search" in route.parameters else _AFTER,
+        "after": _AFTER_CONVERSATION if is_search else _AFTER,
         "limit": _limit(route.max_limit),
-        "order": _order(dialect),
+        "order": _order(dialect, "last change" if is_search else "order of appends"),
         "include": _include(dialect),
         "metadata": METADATA,
         "search": _SEARCH,
@@ -121,17 +123,17 @@ def _limit(maximum: int | None) -> Json:
     return _parameter("query", "limit", "Maximum number of entries in the page.", schema)
 
 
-def _order(dialect: Dialect) -> Json:
+def _order(dialect: Dialect, time: str) -> Json:
+    """Return the order of a list that is sorted by *time*."""
     schema = {"enum": [*get_args(Order.__value__)], "default": dialect.order}
-    return _parameter(
-        "query", "order", "`asc` returns the oldest first, `desc` the newest first.", schema
-    )
+    text = f"Sort by {time}: `asc` returns the oldest first, `desc` the newest first."
+    return _parameter("query", "order", text, schema)
 
 
 def _include(dialect: Dialect) -> Json:
     fields = ", ".join(f"`{name}`" for name in INCLUDABLE_FIELDS)
     text = (
-        "Select optional large fields; large fields it does not list are omitted. Without it, every"
-        f" field is returned. The fields are: {fields}."
+        "Select which large fields of items are returned; the other large fields are omitted."
+        f" Without `include`, every field is returned. The large fields are: {fields}."
     )
     return _parameter("query", dialect.include, text, {"type": "array", "items": included(dialect)})

@@ -38,14 +38,14 @@ def _object(description: str, **properties: Json) -> Json:
 
 
 def _page(description: str, entry: Json, max_items: int) -> Json:
-    last = "Pass it as `after` to read the next page. Empty on an empty page."
+    last = "Pass it as `after` to read the next page. Empty if the page is empty and the last one."
     return _object(
         description,
         object={"const": "list"},
         data={"type": "array", "items": entry, "maxItems": max_items},
-        first_id={**_CURSOR, "description": "Empty on an empty page."},
+        first_id={**_CURSOR, "description": "Empty if the page is empty."},
         last_id={**_CURSOR, "description": last},
-        has_more={"type": "boolean", "description": "Whether more entries follow `last_id`."},
+        has_more={"type": "boolean", "description": "Whether another page follows `last_id`."},
     )
 
 
@@ -111,8 +111,9 @@ def error_responses(codes: Sequence[str]) -> dict[str, Json]:
 def _error_response(status: int, codes: Sequence[str]) -> Json:
     names = {"x-request-id", *(name for code in codes for name in ERRORS[code].headers)}
     listed = ", ".join(f"`{code}`" for code in codes)
+    one_of = "one of: " if len(codes) > 1 else ""
     return {
-        "description": f"{HTTPStatus(status).phrase}. `error.code` is one of: {listed}.",
+        "description": f"{HTTPStatus(status).phrase}. `error.code` is {one_of}{listed}.",
         "headers": {name: _header(name) for name in sorted(names)},
         "content": {
             "application/json": {

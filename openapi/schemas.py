@@ -91,7 +91,10 @@ def contract_schemas() -> dict[str, Json]:
         name: _merged(_replaced(schema, item, ref(ITEM)), _SCHEMA_OVERRIDES.get(name, {}))
         for name, schema in common["$defs"].items()
     }
-    title = {"title": ITEM, "description": "An item of a conversation; `type` tells which."}
+    title = {
+        "title": ITEM,
+        "description": "An item of a conversation, of the kind that `type` names.",
+    }
     return {ITEM: title | item, **schemas}
 
 

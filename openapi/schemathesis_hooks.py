@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_KEY_LENGTH: Final = 240
 _DEPENDS_ON_STATE: Final = {"item_already_in_conversation", "idempotency_key_reused"}
-_NOT_IN_SCHEMA: Final = ("is already the id of another item of this request", "at most 16 pairs")
+_NOT_IN_SCHEMA: Final = ("is also the id of another item in this request", "at most 16 pairs")
 
 _COUNT: Final = itertools.count()
 

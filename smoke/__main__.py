@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks, print one line for each, and return the exit status."""
     options = _parser().parse_args(arguments)
     if not os.environ.get("API_KEY"):
-        sys.stderr.write("There is no API key: add KEY=... to `make smoke`, or export API_KEY.\n")
+        sys.stderr.write(
+            "The API key is missing. Add KEY=... to `make smoke`, or export API_KEY.\n"
+        )
         return 2
     headers = dict(_header(text) for text in options.header)
     with httpx.Client(base_url=options.url, headers=headers, timeout=TIMEOUT_SECONDS) as client:

@@ -31,7 +31,7 @@ def check_keys(api: Api) -> None:
 def check_scopes(api: Api) -> None:
     """Check that a key with the scope `read` can read, and cannot write or delete."""
     if not api.read_key:
-        raise SkipError("READ_KEY is missing: make one with --scope read.")
+        raise SkipError("READ_KEY is missing. Create an API key with `--scope read`.")
     path, reader = api.create([message("a")]), api.with_key(api.read_key)
     reader.call("GET", CONVERSATIONS)
     error = HTTPStatus.FORBIDDEN, "insufficient_scope"
@@ -73,11 +73,11 @@ def check_compression(api: Api) -> None:
     path = api.create([message("compressed " * 100)])
     response = api.call("GET", f"{path}/items", headers={"Accept-Encoding": "gzip"})
     coding = response.headers.get("Content-Encoding")
-    expect(coding == "gzip", f"The response must be in gzip, its Content-Encoding is {coding}.")
+    expect(coding == "gzip", f"The Content-Encoding must be gzip, got {coding}.")
     body = gzip.compress(json.dumps({"items": [message("sent in gzip")]}).encode())
     packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     api.call("POST", f"{path}/items", content=body, headers=packed)
-    expect(texts(api, path)[-1] == "sent in gzip", "The body that was sent in gzip is not there.")
+    expect(texts(api, path)[-1] == "sent in gzip", "The item that was sent in gzip was not stored.")
     error = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding"
     api.rejected("POST", f"{path}/items", *error, content=b"no gzip", headers=packed)
 
@@ -92,14 +92,16 @@ def check_cors(api: Api) -> None:
     require(preflight, HTTPStatus.NO_CONTENT)
     allowed = preflight.headers.get("Access-Control-Allow-Origin")
     if not api.origin and allowed != "*":
-        raise SkipError("CORS is on: give one of CorsOrigins as ORIGIN.")
-    expect(allowed in {origin, "*"}, f"The preflight allows the origin {allowed}, not {origin}.")
+        raise SkipError("CORS is on. Set ORIGIN to one of CorsOrigins.")
+    expect(
+        allowed in {origin, "*"}, f"The preflight must allow the origin {origin}, got {allowed}."
+    )
     methods = preflight.headers.get("Access-Control-Allow-Methods", "")
-    expect("POST" in methods, f"The preflight allows the methods {methods}.")
+    expect("POST" in methods, f"The preflight must allow POST, got {methods}.")
     response = api.call("GET", CONVERSATIONS, headers={"Origin": origin})
     allowed = response.headers.get("Access-Control-Allow-Origin")
-    expect(allowed in {origin, "*"}, f"The response allows the origin {allowed}, not {origin}.")
+    expect(allowed in {origin, "*"}, f"The response must allow the origin {origin}, got {allowed}.")
     error = HTTPStatus.UNAUTHORIZED, "invalid_api_key"
     response = open_.rejected("GET", CONVERSATIONS, *error, headers={"Origin": origin})
     allowed = response.headers.get("Access-Control-Allow-Origin")
-    expect(allowed == "*", f"API Gateway's own error allows the origin {allowed}, not *.")
+    expect(allowed == "*", f"An error of API Gateway must allow the origin *, got {allowed}.")

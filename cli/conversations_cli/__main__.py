@@ -26,7 +26,9 @@ DELETE_OBJECTS_MAX = 1_000
 """Maximum number of objects in one request of S3 that deletes them."""
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line."
+)
 
 
 @click.group()
@@ -54,12 +56,13 @@ for command in COMMANDS:
 @click.argument("end_user", default="")
 @json_option
 def owner(account: str, end_user: str, as_json: bool) -> None:  # noqa: FBT001 - click's flag
-    """Print the identity of an account or end user in logs, table and bucket.
+    """Print the identity by which logs, table and bucket name an account or end user.
 
-    END_USER is a value of X-On-Behalf-Of; without it, the account's own identity is printed.
+    END_USER is a value of the header X-On-Behalf-Of. Without END_USER, the command prints the
+    identity of the account itself.
     """
     if not ids.is_id(account):
-        raise click.UsageError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
+        raise click.UsageError(f"The account must be {ids.ID_RULE}, got '{account}'.")
     identity = ids.owner_of(account, end_user)
     line = {"account": account, "end_user": end_user or None, "owner": identity}
     click.echo(json.dumps(line) if as_json else identity)
@@ -72,14 +75,14 @@ def objects() -> None:
 
 @objects.command()
 @aws_options
-@click.option("--table", help="The table of conversations itself.")
-@click.option("--bucket", help="The bucket itself.")
+@click.option("--table", help="The table of conversations; use with --bucket.")
+@click.option("--bucket", help="The bucket of payloads; use with --table.")
 @click.option(
     "--hours",
     type=click.IntRange(1),
     default=24,
     show_default=True,
-    help="The minimum age of an object; a newer one may belong to a request in flight.",
+    help="The minimum age of an object. A newer object may belong to a request in flight.",
 )
 @click.option("--delete", "deletes", is_flag=True, help="Delete the objects.")
 @json_option
@@ -91,9 +94,9 @@ def orphans(  # noqa: PLR0913, PLR0917 - one parameter an option
     deletes: bool,  # noqa: FBT001 - click's flag
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """List the keys of objects that no row names, one a line."""
+    """List the keys of objects that no row names, one per line."""
     if (table is None) != (bucket is None) or (aws.stack is None) == (table is None):
-        raise click.UsageError("Give either --stack, or --table and --bucket.")
+        raise click.UsageError("Use one of --stack, --local, or --table with --bucket.")
     outputs = aws.outputs() if aws.stack else {}
     s3 = aws.session.client("s3")
     with ThreadPoolExecutor(1) as executor:
@@ -119,15 +122,17 @@ def purges() -> None:
 
 @purges.command()
 @aws_options
-@click.option("--table", help="The table of conversations itself, instead of --stack.")
+@click.option("--table", help="The table of conversations, instead of --stack.")
 @click.option(
     "--hours",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="The minimum time since the deletion; a newer purge may be running.",
+    help="The minimum time since the deletion. The purge of a newer deletion may be running.",
 )
-@click.option("--again", "begins", is_flag=True, help="Start their purges again.")
+@click.option(
+    "--again", "begins", is_flag=True, help="Start the purges of these conversations again."
+)
 @json_option
 def unfinished(
     aws: Aws,
@@ -136,9 +141,9 @@ def unfinished(
     begins: bool,  # noqa: FBT001 - click's flag
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """List deleted or expired conversations that still have rows, one a line."""
+    """List deleted or expired conversations that still have rows, one per line."""
     if (aws.stack is None) == (table is None):
-        raise click.UsageError("Give either --stack or --table.")
+        raise click.UsageError("Use one of --stack, --local or --table.")
     name = table or aws.outputs()["ConversationsTableName"]
     conversations = Table(aws.session.client("dynamodb"), name)
     count, cutoff = 0, datetime.now(UTC) - timedelta(hours=hours)

@@ -55,7 +55,9 @@ class Aws:
         listed = described["Stacks"][0].get("Outputs", [])
         outputs = {output["OutputKey"]: output["OutputValue"] for output in listed}
         if "ApiKeysTableName" not in outputs:
-            raise click.ClickException(f"The stack '{self.stack}' is not of lambda-conversations.")
+            raise click.ClickException(
+                f"Stack '{self.stack}' is not a stack of lambda-conversations."
+            )
         return outputs
 
 
@@ -85,8 +87,8 @@ class DevStack(Aws):
             found = json.loads((data / LOCAL_STACK).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise click.ClickException(
-                f"No local stack runs with its data in {data}: start it with `make run`, whose"
-                " ENGINE must be ministack."
+                f"No local stack with its data in {data} is running. Start it with `make run`"
+                " and the default ENGINE, ministack."
             ) from error
         session = LocalSession(found["endpoint"], found["region"])
         return cls(session, "local", found["outputs"])
@@ -102,10 +104,12 @@ class DevStack(Aws):
 
 
 def aws_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of AWS to a command, and print AWS's errors as a sentence."""
+    """Add the options of AWS to a command, and print errors of AWS as a sentence."""
 
-    @click.option("--stack", help="The CloudFormation stack, whose outputs name the rest.")
-    @click.option("--local", "is_local", is_flag=True, help="The stack of `make run` instead.")
+    @click.option(
+        "--stack", help="The CloudFormation stack; its outputs name the tables and the bucket."
+    )
+    @click.option("--local", "is_local", is_flag=True, help="Use the local stack of `make run`.")
     @click.option(
         "--data",
         type=click.Path(path_type=Path),
@@ -113,8 +117,8 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="With --local: the data folder of `make run`.",
     )
-    @click.option("--region", help="The AWS region.  [default: the profile's]")
-    @click.option("--profile", help="The AWS profile.  [default: AWS_PROFILE's]")
+    @click.option("--region", help="The AWS region.  [default: the region of the profile]")
+    @click.option("--profile", help="The AWS profile.  [default: AWS_PROFILE]")
     @functools.wraps(command)
     def run(
         stack: str | None,
@@ -125,7 +129,7 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
         **options: object,
     ) -> None:
         if is_local and stack is not None:
-            raise click.UsageError("Give either --stack or --local.")
+            raise click.UsageError("Use either --stack or --local.")
         try:
             if is_local:
                 command(DevStack.at(data), **options)
@@ -182,7 +186,11 @@ class FutureTime(click.ParamType[int]):
         try:
             moment = datetime.fromisoformat(str(value)) if duration is None else now + duration
         except (ValueError, OverflowError):
-            self.fail(f"'{value}' is not a duration such as 90d, or a date.", param, ctx)
+            self.fail(
+                f"'{value}' is neither a duration such as 90d nor a date such as 2027-01-31.",
+                param,
+                ctx,
+            )
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if moment <= now:
             self.fail(f"'{value}' is not in the future.", param, ctx)
@@ -197,8 +205,8 @@ def moment_text(seconds: int | None) -> str:
 def visible(text: str) -> str:
     """Return *text* with control characters as escapes, but for line breaks and tabs.
 
-    A terminal would obey them: texts of clients could hide themselves, or write its clipboard. So
-    it is with characters that reorder what is around them.
+    A terminal executes control characters, so a client's text could hide output or write to the
+    clipboard. Characters that change the direction of text are escaped too.
     """
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -226,9 +234,9 @@ def _duration(text: str) -> timedelta | None:
 def _sentence(error: Exception, names: Mapping[str, object]) -> str:
     match error:
         case NoCredentialsError():
-            return "There are no AWS credentials: log in, or give --profile."
+            return "No AWS credentials were found. Log in, or use --profile."
         case NoRegionError():
-            return "There is no AWS region: give --region, or set AWS_DEFAULT_REGION."
+            return "No AWS region is set. Use --region, or set AWS_DEFAULT_REGION."
         case ClientError():
             return _client_error_sentence(error, names)
     return f"AWS cannot be called: {error}"
@@ -238,9 +246,9 @@ def _client_error_sentence(error: ClientError, names: Mapping[str, object]) -> s
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     match code, error.operation_name:
         case "ValidationError", "DescribeStacks":
-            return f"There is no stack '{names['stack']}' in {names['region']}."
-        case "ResourceNotFoundException", _:
-            return f"There is no table '{names['table']}' in {names['region']}."
+            return f"Stack '{names['stack']}' was not found in {names['region']}."
+        case "ResourceNotFoundException", _ if names["table"]:
+            return f"Table '{names['table']}' was not found in {names['region']}."
     if code in DENIED:
         return f"These AWS credentials lack a permission: {message}"
-    return f"AWS rejects {error.operation_name}: {message}"
+    return f"AWS rejected {error.operation_name}: {message}"

@@ -63,12 +63,12 @@ def data_command(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that name table and bucket to a command, and pass both as `Data`."""
 
     @aws_options
-    @click.option("--table", help="The table of conversations itself, with --bucket.")
-    @click.option("--bucket", help="The bucket of payloads itself, with --table.")
+    @click.option("--table", help="The table of conversations; use with --bucket.")
+    @click.option("--bucket", help="The bucket of payloads; use with --table.")
     @functools.wraps(command)
     def run(aws: Aws, table: str | None, bucket: str | None, **options: object) -> None:
         if (table is None) != (bucket is None) or (aws.stack is None) == (table is None):
-            raise click.UsageError("Give either --stack, --local, or --table and --bucket.")
+            raise click.UsageError("Use one of --stack, --local, or --table with --bucket.")
         outputs: Any = {"ConversationsTableName": table, "PayloadBucketName": bucket}
         if table is None:
             outputs = aws.outputs()
@@ -85,7 +85,7 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that select owners to a command, and pass them as `scope`."""
 
     @click.option("--account", required=True, help="The account that owns the conversations.")
-    @click.option("--end-user", help="One of its end users.  [default: the account itself]")
+    @click.option("--end-user", help="An end user of the account.  [default: the account itself]")
     @click.option(
         "--all-end-users", "is_whole_account", is_flag=True, help="The account and all end users."
     )
@@ -98,9 +98,9 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
         **options: object,
     ) -> None:
         if end_user is not None and is_whole_account:
-            raise click.UsageError("Give either --end-user or --all-end-users.")
+            raise click.UsageError("Use either --end-user or --all-end-users.")
         if not ids.is_id(account):
-            raise click.UsageError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
+            raise click.UsageError(f"The account must be {ids.ID_RULE}, got '{account}'.")
         command(*args, scope=Scope(account, end_user, is_whole_account), **options)
 
     return run

@@ -40,10 +40,10 @@ class Receipt(NamedTuple):
     """The owner's identity; null for the account and all its end users."""
     conversations: int
     created_meanwhile: int
-    """Conversations that appeared after the erasure had listed them: they are not erased."""
+    """Conversations that were created after the erasure listed them, and are not erased."""
     started_at: str
     verified_at: str
-    """The time when only marks of deletion were left: no other row, no object, no index entry."""
+    """The time when nothing but marks of deletion remained: no other row, object or index entry."""
     rows_restorable_until: str | None
     """The end of point-in-time recovery of the rows; null if it is disabled."""
     objects_restorable_until: str | None
@@ -107,7 +107,7 @@ def erase(
     as_json: bool,  # noqa: FBT001
     timeout: int,
 ) -> None:
-    """Delete conversations, and verify that no row or object of them is left.
+    """Delete conversations, and verify that none of their rows or objects remain.
 
     After an interruption, run the command again to continue.
     """
@@ -120,7 +120,7 @@ def erase(
         return
     if live and not is_confirmed:
         count = amount(len(live), "conversation")
-        click.confirm(f"Delete {count} of {scope.label}, for good?", abort=True, err=True)
+        click.confirm(f"Permanently delete {count} of {scope.label}?", abort=True, err=True)
     if started_at is None:
         started_at = _text(datetime.now(UTC))
         journal.begin(started_at)
@@ -225,15 +225,23 @@ def _sentences(receipt: Receipt, scope: Scope) -> str:
 
 def _lines(receipt: Receipt, scope: Scope) -> Iterator[str]:
     yield f"Erased {amount(receipt.conversations, 'conversation')} of {scope.label}."
-    yield f"Begun {receipt.started_at}; nothing was left of them at {receipt.verified_at}."
+    yield f"Started at {receipt.started_at}. Verified at {receipt.verified_at}: no content remains."
     if receipt.created_meanwhile:
         created = amount(receipt.created_meanwhile, "conversation")
-        yield f"Not erased: {created} created meanwhile. Stop writes, and erase again."
-    for what, until in (
-        ("Rows can be restored by point-in-time recovery", receipt.rows_restorable_until),
-        ("Versions of deleted objects are kept", receipt.objects_restorable_until),
+        yield f"Not erased: {created} created during the erasure. Stop writes, and erase again."
+    for what, none, until in (
+        (
+            "Rows can be restored by point-in-time recovery",
+            "Rows cannot be restored: point-in-time recovery is disabled",
+            receipt.rows_restorable_until,
+        ),
+        (
+            "Versions of deleted objects are kept",
+            "No versions of deleted objects are kept",
+            receipt.objects_restorable_until,
+        ),
     ):
-        yield f"{what} until {until}." if until else f"{what}: no."
+        yield f"{what} until {until}." if until else f"{none}."
 
 
 def _text(moment: datetime) -> str:

@@ -69,13 +69,14 @@ class ExportFile:
         found = Checkpoint(**json.loads(self._progress.read_text(encoding="utf-8")))
         if (found.account, found.owner) != (fresh.account, fresh.owner):
             raise click.ClickException(
-                f"{self._partial} is of another account or end user: delete it and"
-                f" {self._progress}, or give another --out."
+                f"{self._partial} is of another account or end user. Delete it and"
+                f" {self._progress}, or use another --out."
             )
         size = self._partial.stat().st_size if self._partial.exists() else 0
         if size < found.offset:
             raise click.ClickException(
-                f"{self._partial} is shorter than {self._progress} says: delete both."
+                f"{self._partial} is shorter than {self._progress} requires. Delete both files, and"
+                " start the export again."
             )
         return found
 
@@ -111,7 +112,7 @@ class ExportFile:
         self._file.flush()
 
     def finish(self, trailer: bytes) -> None:
-        """Append the last line, which is no part of what a resumed export keeps; name the file."""
+        """Append the last line, and rename the file. A resumed export writes this line again."""
         self._append(io.BytesIO(trailer))
         os.fsync(self._file.fileno())
         self._partial.replace(self._out)
@@ -130,7 +131,7 @@ class ExportFile:
     "--out",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write; compressed if its name ends with .gz.",
+    help="The file to write. It is compressed if its name ends with .gz.",
 )
 def export_conversations(data: Data, scope: Scope, out: Path) -> None:
     """Write conversations to a file, as JSON Lines.
@@ -139,7 +140,7 @@ def export_conversations(data: Data, scope: Scope, out: Path) -> None:
     continue.
     """
     if out.exists():
-        raise click.ClickException(f"{out} exists: delete it, or give another --out.")
+        raise click.ClickException(f"{out} exists. Delete it, or use another --out.")
     with ExportFile(out, scope) as file, closing(sqlite3.connect("")) as keys, progress() as shown:
         count = _collect(keys, scan_index(data.table, scope.account, scope.owner))
         done = file.checkpoint
@@ -169,7 +170,7 @@ def _after(keys: sqlite3.Connection, after: str) -> Iterator[str]:
 
 
 def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
-    """Write a record, and return its last line; None if the conversation was deleted meanwhile.
+    """Write a record, and return its last line; None if the conversation was deleted.
 
     Raises:
         click.ClickException: items were deleted during every attempt to read the conversation.
@@ -188,6 +189,6 @@ def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
             return None
         return read_line(End, line)
     raise click.ClickException(
-        f"Items of '{pk.partition('/')[2]}' were deleted during every attempt to read it. Run the"
-        " command again to continue."
+        f"Items of conversation '{pk.partition('/')[2]}' were deleted during every attempt to read"
+        " it. Run the command again to continue."
     )

@@ -1,4 +1,4 @@
-"""`conversations import`: conversations from an export, from OpenAI or from dumps of threads."""
+"""`conversations import`: import of an export, of OpenAI's conversations or of thread dumps."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     "openai_ids",
     multiple=True,
     metavar="CONVERSATION",
-    help="A conversation of OpenAI's, read with the key in OPENAI_API_KEY; may be repeated.",
+    help="An OpenAI conversation to read, with the key in OPENAI_API_KEY. May be repeated.",
 )
 @click.option(
     "--ids",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of ids for --from-openai, one a line.",
+    help="A file of ids of OpenAI conversations, one per line.",
 )
-@click.option("--merge", "merges", is_flag=True, help="Add batches that a conversation lacks.")
+@click.option("--merge", "merges", is_flag=True, help="Add missing batches to conversations.")
 @click.option(
-    "--dry-run", "is_dry", is_flag=True, help="Write nothing, and count what would be written."
+    "--dry-run", "is_dry", is_flag=True, help="Write nothing; count what an import would write."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -60,20 +60,23 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
     is_dry: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Write exported conversations, with their ids, keys and times.
+    """Import conversations with their ids, order and times.
 
-    FILE may also be a dump of Assistants threads: messages as the Threads API lists them. An
-    existing conversation stays as it is. After an interruption, run the command again to continue.
+    FILE is an export, or a dump of Assistants threads: messages as the Threads API lists them.
+    Existing conversations are not changed, unless --merge is used. After an interruption, run the
+    command again to continue.
     """
     wanted = [*openai_ids, *(ids.read_text(encoding="utf-8").split() if ids else ())]
     if (file is None) == (not wanted):
-        raise click.UsageError("Give either FILE, or --from-openai or --ids.")
+        raise click.UsageError("Use either FILE, or --from-openai and --ids.")
     report = Report()
     with progress() as shown:
         importer = Importer(data, scope, report, _warn, merges=merges, is_dry=is_dry)
         if file is None:
             if scope.is_whole_account:
-                raise click.UsageError("Give --end-user: OpenAI's conversations name no owner.")
+                raise click.UsageError(
+                    "--all-end-users requires an export: OpenAI's conversations have no owner."
+                )
             source = OpenAISource(scope, _warn)
             importer.take(_with_progress(source.lines(wanted), report, shown))
             report.bad += source.failed
@@ -103,16 +106,16 @@ def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
         raise click.ClickException(f"{file}, line 1: {error.message}") from error
     if scope.is_whole_account and header["account"] != scope.account:
         raise click.ClickException(
-            f"{file} is of account '{header['account']}'. --all-end-users keeps the"
-            f" owners, whose identities are made of that name: give --account"
-            f" {header['account']}, or export and import each end user by itself."
+            f"{file} is an export of account '{header['account']}'. With --all-end-users, the"
+            f" account must be the same: use --account {header['account']}. To change the account,"
+            " export and import one end user at a time."
         )
     kind = None
     for number, text in enumerate(lines, 2):
         kind = kind_of(text)
         yield Line(f"line {number}", text)
     if kind != "trailer":
-        _warn(f"{file}: the last line is missing, so the file may be cut off.")
+        _warn(f"{file}: the last line is missing, so the file may be truncated.")
 
 
 def _with_progress(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[Line]:
@@ -129,12 +132,12 @@ def _warn(sentence: str) -> None:
 def _sentence(report: Report, *, is_dry: bool) -> str:
     counts = [
         (report.imported, "new" if is_dry else "imported"),
-        (report.present, "there already"),
+        (report.present, "already present"),
         (report.completed, "to complete" if is_dry else "completed"),
         (report.expired, "expired"),
         (report.postponed, "to import later"),
         (report.conflicting, "in conflict"),
-        (report.bad, "not valid"),
+        (report.bad, "invalid"),
     ]
     items = f"{report.items:,} items {'would be ' if is_dry else ''}written"
     return f"{', '.join(f'{count:,} {outcome}' for count, outcome in counts)}; {items}."

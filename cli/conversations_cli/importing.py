@@ -120,7 +120,7 @@ class Importer:
                 raise RejectedRecordError(
                     "postponed",
                     "the conversation was deleted here less than 15 minutes ago, and its purge may"
-                    " still run. Import it again later.",
+                    " still run. Import it again after 15 minutes.",
                 ) from error
 
     def _owner(self, place: str, conversation: ConversationLine) -> str:
@@ -130,8 +130,8 @@ class Importer:
         if len(self.owners) > 1:
             raise BadRecordError(
                 place,
-                "the conversation has another owner than those before it. Give"
-                " --all-end-users, or export each end user by itself.",
+                "the file has conversations of several owners. Use --all-end-users to keep the"
+                " owners, or export and import the conversations of one end user at a time.",
             )
         return self.scope.owner
 
@@ -156,7 +156,7 @@ class Importer:
         except ClaimLostError as error:
             raise RejectedRecordError(
                 "postponed",
-                "another import is writing the conversation. Import it again afterwards.",
+                "another import is writing the conversation. Wait until that import ends.",
             ) from error
 
     def _merge(self, archived: ArchivedConversation, parts: Iterator[Part]) -> int:
@@ -169,10 +169,10 @@ class Importer:
         except ItemAlreadyInConversationError as error:
             self.report.items += added
             raise RejectedRecordError(
-                "conflicting", f"{error.message} The rest is not merged."
+                "conflicting", f"{error.message} The other batches are not merged."
             ) from error
         except ConversationNotFoundError as error:
             raise RejectedRecordError(
-                "postponed", "the conversation was deleted meanwhile. Import it again later."
+                "postponed", "the conversation was deleted during the import. Import it again."
             ) from error
         return added

@@ -48,11 +48,11 @@ class Registry:
             return nullcontext()
         if self.aws.is_local:
             raise click.BadParameter(
-                "The stack of `make run` has no usage plans: omit --plan, or give --stack."
+                "The stack of `make run` has no usage plans. Omit --plan, or use --stack."
             )
         if plan not in self.plans.names:
-            known = ", ".join(self.plans.names) or "none: plans are known by --stack only"
-            raise click.BadParameter(f"There is no plan '{plan}'; there are: {known}.")
+            known = ", ".join(self.plans.names) or "none; plans require --stack"
+            raise click.BadParameter(f"Plan '{plan}' was not found. The plans are: {known}.")
         return self.plans.issued(plan, name)
 
     def print_new_key(self, key: str, record: ApiKey) -> None:
@@ -61,7 +61,7 @@ class Registry:
             click.echo(json.dumps({"key": key, **_fields(record)}))
             return
         click.echo(_details(_fields(record)), err=True)
-        click.echo("This is the key. It is not shown again:", err=True)
+        click.echo("This is the API key. It is not shown again:", err=True)
         click.echo(key)
 
     def show(self, record: ApiKey, more: Mapping[str, object] | None = None) -> None:
@@ -73,13 +73,13 @@ class Registry:
 def key_command(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of all key commands to a command, and pass them as `Registry`."""
 
-    @click.option("--table", help="The table of keys itself, instead of --stack.")
+    @click.option("--table", help="The table of API keys, instead of --stack.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @aws_options
     @functools.wraps(command)
     def run(aws: Aws, table: str | None, as_json: bool, **options: object) -> None:  # noqa: FBT001 - click's flag
         if (aws.stack is None) == (table is None):
-            raise click.UsageError("Give either --stack or --table.")
+            raise click.UsageError("Use one of --stack, --local or --table.")
         outputs = aws.outputs() if aws.stack else {}
         keys = ApiKeyRepository(
             aws.session.client("dynamodb"), table or outputs["ApiKeysTableName"]
@@ -108,11 +108,11 @@ def keys() -> None:
     default=sorted(SCOPES),
     help="A permission of the key; may be repeated.  [default: all]",
 )
-@click.option("--delegate", "may_delegate", is_flag=True, help="Allow X-On-Behalf-Of.")
+@click.option("--delegate", "may_delegate", is_flag=True, help="Allow the header X-On-Behalf-Of.")
 @click.option(
     "--expires", "expires_at", type=FutureTime(), help="When the key expires: 90d, or 2027-01-31."
 )
-@click.option("--plan", help="The usage plan.  [default: no plan and no limits of its own]")
+@click.option("--plan", help="The usage plan, which limits the key.  [default: no plan]")
 def create(  # noqa: PLR0913, PLR0917 - one parameter an option
     registry: Registry,
     account: str,
@@ -122,7 +122,7 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
     expires_at: int | None,
     plan: str | None,
 ) -> None:
-    """Create a key, and print it for the only time.
+    """Create a key and print it. The key is never shown again.
 
     Standard output contains only the key: KEY=$(conversations keys create ...).
     """
@@ -146,14 +146,14 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--all", "is_everything", is_flag=True, help="List expired and revoked keys too.")
 @click.option("--account", help="Only the keys of this account.")
 def list_keys(registry: Registry, is_everything: bool, account: str | None) -> None:  # noqa: FBT001 - click's flag
-    """List the live keys, the oldest first."""
+    """List the valid keys, the oldest first."""
     records = sorted(
         registry.keys.list_all(), key=lambda record: (record.created_at, record.key_id)
     )
     shown = [
         _fields(record)
         for record in records
-        if (is_everything or record.state == "live") and account in {None, record.account}
+        if (is_everything or record.state == "valid") and account in {None, record.account}
     ]
     if registry.as_json:
         click.echo(json.dumps(shown))
@@ -170,7 +170,7 @@ def list_keys(registry: Registry, is_everything: bool, account: str | None) -> N
     "--last-use",
     "looks_for_use",
     is_flag=True,
-    help=f"Show its last request in {DAYS} days of logs too; AWS charges $0.005 per GB scanned.",
+    help=f"Also show the last request in {DAYS} days of logs. AWS charges $0.005 per GB scanned.",
 )
 def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa: FBT001 - click's flag
     """Show the record of a key, without the key itself."""
@@ -180,11 +180,13 @@ def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa:
         return
     if registry.aws.is_local:
         raise click.UsageError(
-            "The stack of `make run` keeps no log: omit --last-use, and look for the key_id in the"
+            "The stack of `make run` keeps no log. Omit --last-use, and look for the key_id in the"
             " terminal of `make run`."
         )
     if registry.aws.stack is None:
-        raise click.UsageError("--last-use needs --stack, whose log it reads.")
+        raise click.UsageError(
+            "--last-use requires --stack, because it reads the log of the API function."
+        )
     used_at = last_use(registry.aws, registry.aws.stack, key_id)
     registry.show(record, {"last_used_at": used_at})
 
@@ -193,10 +195,10 @@ def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa:
 @key_command
 @click.argument("key_id")
 def revoke(registry: Registry, key_id: str) -> None:
-    """Revoke a key permanently; it is rejected within 60 seconds."""
+    """Revoke a key permanently. Requests with the key fail after at most 60 seconds."""
     record = _known(registry.keys.revoke(key_id), key_id)
     if record.usage and not any(
-        other.usage == record.usage and other.state == "live" for other in registry.keys.list_all()
+        other.usage == record.usage and other.state == "valid" for other in registry.keys.list_all()
     ):
         registry.plans.delete_key(record.usage.usage_key_id)
     registry.show(record)
@@ -207,7 +209,7 @@ def revoke(registry: Registry, key_id: str) -> None:
         f" --rest-api-id {registry.api_id or 'API_ID'} --stage-name live"
     )
     click.echo(
-        f"The key '{key_id}' is rejected within 60 seconds. To revoke it immediately: {at_once}",
+        f"Requests with key '{key_id}' fail after at most 60 seconds. To revoke it now: {at_once}",
         err=True,
     )
 
@@ -222,9 +224,11 @@ def revoke(registry: Registry, key_id: str) -> None:
     show_default=True,
     help="How long the old key stays valid; 0 revokes it immediately.",
 )
-@click.option("--plan", help="Another usage plan.  [default: the old key's, with shared limits]")
+@click.option(
+    "--plan", help="Another usage plan.  [default: share the plan and limits of the old key]"
+)
 def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None) -> None:
-    """Create a key with the permissions of another key, which expires after an overlap."""
+    """Replace a key: create a key with equal permissions, and let the old key expire."""
     old = _known(registry.keys.find(key_id), key_id)
     with registry.usage_key(plan, f"{old.account}: {old.name}") as usage:
         rotated = registry.keys.rotate(
@@ -232,15 +236,15 @@ def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None
         )
         if rotated is None:
             reason = f"was rotated to {old.replaced_by}" if old.replaced_by else f"is {old.state}"
-            raise click.ClickException(f"The key '{key_id}' {reason}.")
+            raise click.ClickException(f"Key '{key_id}' {reason}.")
     ends_at = _known(registry.keys.find(key_id), key_id).expires_at
-    click.echo(f"The key '{key_id}' expires at {moment_text(ends_at)}.", err=True)
+    click.echo(f"Key '{key_id}' expires at {moment_text(ends_at)}.", err=True)
     registry.print_new_key(*rotated)
 
 
 def _known(record: ApiKey | None, key_id: str) -> ApiKey:
     if record is None:
-        raise click.ClickException(f"There is no key '{key_id}'.")
+        raise click.ClickException(f"Key '{key_id}' was not found.")
     return record
 
 

@@ -34,13 +34,13 @@ class Leftover(NamedTuple):
 
 @click.command()
 @aws_options
-@click.option("--delete", "deletes", is_flag=True, help="Delete the empty ones.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--delete", "deletes", is_flag=True, help="Delete the empty tables and buckets.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def leftovers(aws: Aws, deletes: bool, as_json: bool) -> None:  # noqa: FBT001 - click's flags
-    """List tables and buckets that remain of a deleted stack of this name, one a line.
+    """List the tables and buckets that a deleted stack left behind, one per line.
 
-    They remain if their data is protected when the stack is deleted, or when its first deployment
-    fails. --delete never deletes a table or bucket with data, or of another stack.
+    A stack with DeletionProtection leaves them when it is deleted, or when its first deployment
+    fails. --delete never deletes a table or bucket that has data or belongs to another stack.
     """
     if aws.is_local:
         raise click.UsageError(
@@ -48,10 +48,10 @@ def leftovers(aws: Aws, deletes: bool, as_json: bool) -> None:  # noqa: FBT001 -
             " To remove it, stop `make run` and delete the folder."
         )
     if aws.stack is None:
-        raise click.UsageError("Give --stack, the name that the stack had.")
+        raise click.UsageError("Use --stack with the name of the deleted stack.")
     found = [*_leftovers(aws)]
     for each in found:
-        state = "empty" if each.is_empty else "holds data"
+        state = "empty" if each.is_empty else "has data"
         if deletes and each.is_empty:
             _delete(aws, each)
             state = "deleted"

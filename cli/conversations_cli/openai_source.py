@@ -42,7 +42,9 @@ class OpenAISource:
         try:
             import openai  # noqa: PLC0415 - only this command needs it
         except ImportError as error:
-            raise click.ClickException("Install the package openai for --from-openai.") from error
+            raise click.ClickException(
+                "--from-openai requires the Python package openai. Install it."
+            ) from error
         try:
             client = openai.OpenAI()
         except openai.OpenAIError as error:
@@ -53,7 +55,7 @@ class OpenAISource:
                 record = [*self._record(client, conversation_id)]
             except openai.OpenAIError as error:
                 self.failed += 1
-                self._warn(f"{conversation_id}: OpenAI did not return it: {error}")
+                self._warn(f"{conversation_id}: OpenAI did not return the conversation: {error}")
             else:
                 yield from record
 

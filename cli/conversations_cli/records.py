@@ -35,7 +35,7 @@ class Line(NamedTuple):
 
 
 class BadRecordError(Exception):
-    """An invalid record, of which nothing was written."""
+    """An invalid record. Nothing of it was written."""
 
     def __init__(self, place: str, message: str) -> None:
         super().__init__(f"{place}: {message}")
@@ -79,7 +79,7 @@ class RecordCheck:
         self._end: End | None = None
         self.batches = self.items = 0
         if [*conversation["recent_keys"]] != sorted({*conversation["recent_keys"]}, reverse=True):
-            raise BadRecordError(place, "recent_keys: must be in descending order.")
+            raise BadRecordError(place, "recent_keys: must be unique, in descending order.")
         if not all(map(_is_sequence_key, conversation["recent_keys"])):
             raise BadRecordError(place, "recent_keys: must be sequence keys up to the year 9999.")
 
@@ -105,29 +105,29 @@ class RecordCheck:
                 self._end = checked(End, line)
             case kind:
                 raise BadRecordError(
-                    line.place, f"type: '{kind}' is not a type of a record's line."
+                    line.place, f"type: must be batch, tombstone, pointer or end, got '{kind}'."
                 )
 
     def end(self) -> None:
         """Validate that the record is complete."""
         expected = {"type": "end", "id": self._id, "batches": self.batches, "items": self.items}
         if self._end is None:
-            raise BadRecordError(self._place, "the record is cut off: its line 'end' is missing.")
+            raise BadRecordError(self._place, "the record is truncated: it has no line 'end'.")
         if dict(self._end) != expected:
-            raise BadRecordError(self._place, "the record is not whole: its line 'end' differs.")
+            raise BadRecordError(self._place, "the record is incomplete: the counts differ.")
 
     def _add_batch(self, line: Line, batch: BatchLine) -> None:
         key, written = batch["key"], batch["written"]
         slots = batch.get("slots", [*range(written)])
         if key <= self._key:
-            raise BadRecordError(line.place, "key: must be the first of a batch, in order.")
+            raise BadRecordError(line.place, "key: must be greater than the previous key.")
         self._check_first_key(line, key, written)
         if (
             slots != sorted({*slots})
             or slots[-1:] >= [written]
             or len(slots) != len(batch["items"])
         ):
-            raise BadRecordError(line.place, "slots: must be in order, one for each item.")
+            raise BadRecordError(line.place, "slots: must be ascending, one for each item.")
         self._key = key
         self.batches += 1
         self.items += len(slots)
@@ -135,9 +135,9 @@ class RecordCheck:
 
     def _check_first_key(self, line: Line, key: str, written: int) -> None:
         if ids.first_key(key) != key:
-            raise BadRecordError(line.place, "key: must be the first of a batch, in order.")
+            raise BadRecordError(line.place, "key: must be the first key of a batch.")
         if ids.keys_at(key, [written - 1])[0] > self._last_key:
-            raise BadRecordError(line.place, "key: must not be behind recent_keys[0].")
+            raise BadRecordError(line.place, "key: must not be greater than recent_keys[0].")
 
     def _add_items(self, line: Line, items: list[Item], keys: Sequence[str]) -> None:
         try:
@@ -148,13 +148,13 @@ class RecordCheck:
         if size > MAX_RESPONSE_PAYLOAD_BYTES:
             raise BadRecordError(
                 line.place,
-                f"items: would have {size} bytes in a response. The limit of a batch is"
-                f" {MAX_RESPONSE_PAYLOAD_BYTES}.",
+                f"items: are too large: the response would have {size} bytes. The limit is"
+                f" {MAX_RESPONSE_PAYLOAD_BYTES} bytes.",
             )
         for place, (item, key) in enumerate(zip(items, keys, strict=True)):
             item_id = item.get("id")
             if item_id is None:
-                raise BadRecordError(line.place, f"items[{place}].id: is missing.")
+                raise BadRecordError(line.place, f"items[{place}] must have the field 'id'.")
             is_generated = item_id == generated_id(str(item["type"]), key)
             if item["type"] != "item_reference" and not is_generated:
                 self._claim(line, f"items[{place}].id", str(item_id))
@@ -166,7 +166,7 @@ class RecordCheck:
 
     def _claim(self, line: Line, path: str, item_id: str) -> None:
         if item_id in self._ids:
-            raise BadRecordError(line.place, f"{path}: '{item_id}' is the id of another item too.")
+            raise BadRecordError(line.place, f"{path}: '{item_id}' is also the id of another item.")
         self._ids.add(item_id)
 
 

@@ -55,7 +55,7 @@ def thread_lines(file: Path, scope: Scope, warn: Callable[[str], None]) -> Itera
         click.ClickException: the file is not a dump of threads, or --all-end-users is given.
     """
     if scope.is_whole_account:
-        raise click.UsageError("Give --end-user: threads name no owner.")
+        raise click.UsageError("--all-end-users requires an export: threads have no owner.")
     try:
         yield from _records(file, scope, warn)
     except _MALFORMED as error:

@@ -42,14 +42,16 @@ _NOTES = {
 @click.command("list")
 @data_command
 @scope_options
-@click.option("--search", help="Only conversations with all these words.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one conversation a line.")
+@click.option("--search", help="Only conversations that contain all these words.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one conversation per line.")
 def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """List conversations, the latest change first."""
     if scope.owner is None and search is not None:
-        raise click.UsageError("Give --end-user with --search: a search covers one owner.")
+        raise click.UsageError(
+            "--search cannot be used with --all-end-users: a search covers one owner."
+        )
     if search is not None and not search.strip():
-        raise click.UsageError("The --search has no word: give at least one.")
+        raise click.UsageError("--search must contain at least one word.")
     lines: list[list[str]] = []
     for found in _conversations(data, scope, search):
         if as_json:
@@ -64,8 +66,10 @@ def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bo
 @click.command()
 @data_command
 @click.argument("conversation")
-@click.option("--account", help="Its account, if several accounts have a conversation of that id.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one item a line.")
+@click.option(
+    "--account", help="The account of the conversation, if several accounts have one with this id."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one item per line.")
 @click.option("--follow", "follows", is_flag=True, help="Print new items as they are appended.")
 def show(
     data: Data,
@@ -169,11 +173,11 @@ def _partition(data: Data, name: str, account: str | None) -> str:
     pks = scan_accounts(data.table) if account is None else scan_index(data.table, account, None)
     found = [pk for pk in pks if pk.partition("/")[2] == name]
     if not found:
-        raise click.ClickException(f"There is no conversation '{name}'.")
+        raise click.ClickException(f"Conversation '{name}' was not found.")
     if len(found) > 1:
         raise click.ClickException(
-            f"{len(found)} accounts or end users have a conversation '{name}': give --account, or"
-            " export the end user's conversations."
+            f"{len(found)} accounts or end users have a conversation '{name}'. Use --account, or"
+            " export the conversations of the end user."
         )
     return found[0]
 

@@ -45,15 +45,21 @@ class Usage:
 
 @click.command()
 @data_command
-@click.option("--account", help="One account.  [default: all, which reads the whole table]")
 @click.option(
-    "--days", type=click.IntRange(1, 365), default=30, show_default=True, help="Days of requests."
+    "--account", help="Only this account.  [default: all accounts; reads the whole table]"
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 365),
+    default=30,
+    show_default=True,
+    help="Days for which requests are counted.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def usage(data: Data, account: str | None, days: int, as_json: bool) -> None:  # noqa: FBT001
     """Show the storage of accounts and end users, and the requests of keys.
 
-    Requests come from the log of the API function, which a local stack does not have.
+    The requests are counted in the log of the API function. A local stack has no such log.
     """
     with progress() as shown:
         owners = _owners(data, account, shown)
@@ -82,7 +88,7 @@ def _owners(data: Data, account: str | None, shown: Progress) -> list[Usage]:
 
 
 def _add(found: dict[str, Usage], partition: Iterable[Row]) -> None:
-    """Add the rows of a conversation, if it is live; its own row comes after its batches."""
+    """Add the rows of a conversation if it is live; the conversation row follows its batches."""
     items = size = 0
     for row in partition:
         if not rows.is_live(row):

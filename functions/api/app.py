@@ -73,7 +73,7 @@ def store_for(request: Request) -> Store:
 def create_conversation(request: Request) -> str:
     """Create a conversation.
 
-    If one initial item is invalid, nothing is created. `Idempotency-Key` makes retries safe.
+    If an item of the body is invalid, nothing is created. An `Idempotency-Key` makes retries safe.
     """
     created = bodies.parse_create(request.body)
     conversation = store_for(request).create_conversation(
@@ -99,8 +99,8 @@ def create_conversation(request: Request) -> str:
 def list_conversations(request: Request) -> str:
     """List conversations.
 
-    By last change. Pass `last_id` as `after` to read the next page while `has_more` is true. With
-    `order=asc`, a conversation that changes between two pages moves; others may be skipped.
+    The list is sorted by last change. While `has_more` is true, pass `last_id` as `after` to read
+    the next page. Entries may repeat, or be skipped, if a conversation changes between two pages.
     """
     page = store_for(request).list_conversations(
         request.owner,
@@ -122,7 +122,7 @@ def list_conversations(request: Request) -> str:
 def get_conversation(request: Request, conversation_id: str) -> str:
     """Retrieve a conversation.
 
-    The response has no items. A conversation of another account or end user is reported as missing.
+    The response has no items. The conversation of another account or end user returns 404.
     """
     conversation = store_for(request).get_conversation(request.owner, conversation_id)
     return rendering.conversation_json(conversation)
@@ -139,7 +139,7 @@ def get_conversation(request: Request, conversation_id: str) -> str:
 def update_conversation(request: Request, conversation_id: str) -> str:
     """Update the metadata of a conversation.
 
-    Pairs of the body are merged in; a null value removes a pair. The response has all pairs.
+    Sets the pairs in the body. A null value removes a pair. Other pairs stay as they are.
     """
     changes = bodies.parse_update(request.body)["metadata"] or {}
     conversation = store_for(request).update_metadata(request.owner, conversation_id, changes)
@@ -155,7 +155,7 @@ def update_conversation(request: Request, conversation_id: str) -> str:
 def delete_conversation(request: Request, conversation_id: str) -> str:
     """Delete a conversation.
 
-    Neither it nor its items can be read any more. Their content is erased in the background.
+    It and its items become unreadable immediately. Their content is erased in the background.
     """
     store_for(request).delete_conversation(request.owner, conversation_id)
     return rendering.deleted_json(conversation_id)
@@ -177,7 +177,7 @@ def delete_conversation(request: Request, conversation_id: str) -> str:
 def append_items(request: Request, conversation_id: str) -> str:
     """Append items to a conversation.
 
-    1 to 20 items, stored atomically and in order. `Idempotency-Key` makes retries safe.
+    Stores 1 to 20 items in order: all, or none. An `Idempotency-Key` makes retries safe.
     """
     body = bodies.parse_append(request.body)
     renderer = request.renderer(body.get("include"))
@@ -199,7 +199,7 @@ def append_items(request: Request, conversation_id: str) -> str:
 def list_items(request: Request, conversation_id: str) -> str:
     """List the items of a conversation.
 
-    In the order of appends. Pass `last_id` as `after` for the next page while `has_more` is true.
+    In order of appends. While `has_more` is true, pass `last_id` as `after` to continue.
     """
     renderer = request.renderer()
     page = store_for(request).list_items(
@@ -226,7 +226,7 @@ def list_items(request: Request, conversation_id: str) -> str:
 def delete_items(request: Request, conversation_id: str) -> str:
     """Delete several items of a conversation.
 
-    Deletes 1 to 100 items, or none if one is missing. A repeated deletion returns 404.
+    Deletes 1 to 100 items, or none if one is missing. After 409 or 5xx, a retry deletes the rest.
     """
     conversation = store_for(request).delete_items(
         request.owner, conversation_id, bodies.parse_deletion(request.body), param="item_ids[{}]"
@@ -262,7 +262,7 @@ def get_item(request: Request, conversation_id: str, item_id: str) -> str:
 def delete_item(request: Request, conversation_id: str, item_id: str) -> str:
     """Delete an item of a conversation.
 
-    The response is the conversation. A repeated deletion returns 404.
+    The response is the conversation. If the item was already deleted, the response is 404.
     """
     conversation = store_for(request).delete_items(
         request.owner, conversation_id, [item_id], param="item_id"
@@ -280,7 +280,7 @@ def delete_item(request: Request, conversation_id: str, item_id: str) -> str:
 def get_openapi_document(request: Request) -> str:
     """Return this OpenAPI document, without an API key.
 
-    Its server URL is absolute, built from the URL of this request.
+    The server URL in the document is built from the URL of this request.
     """
     text = openapi_document(request.dialect.name)
     return text.replace(DOCUMENT_ROOT, json.dumps(request.root_url).strip('"'), 1)

@@ -100,9 +100,9 @@ def test_the_receipt_is_for_people_too(world: World) -> None:
     lines = done("erase", *world.at, *ALL).stdout.splitlines()
 
     assert lines[0] == "Erased 3 conversations of account 'acme' and all its end users."
-    assert "nothing was left of them at " in lines[1]
-    assert lines[2] == "Rows can be restored by point-in-time recovery: no."
-    assert lines[3] == "Versions of deleted objects are kept: no."
+    assert "Verified at " in lines[1]
+    assert lines[2] == "Rows cannot be restored: point-in-time recovery is disabled."
+    assert lines[3] == "No versions of deleted objects are kept."
 
 
 def test_the_receipt_says_until_when_data_can_be_restored(world: World) -> None:
@@ -145,7 +145,8 @@ def test_it_asks_first(world: World, tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert (
-        "Delete 3 conversations of account 'acme' and all its end users, for good?" in result.stderr
+        "Permanently delete 3 conversations of account 'acme' and all its end users?"
+        in result.stderr
     )
     assert len(live(world)) == 3
     assert journals(tmp_path) == []
@@ -208,9 +209,9 @@ def test_conversations_created_meanwhile_are_told(
     second = done("erase", *world.at, *ALL).stdout
 
     assert (first["conversations"], first["created_meanwhile"]) == (3, 1)
-    assert "Not erased: 1 conversation created meanwhile." in told
+    assert "Not erased: 1 conversation created during the erasure." in told
     assert second.startswith("Erased 1 conversation of")
-    assert "created meanwhile" not in second
+    assert "Not erased" not in second
     assert live(world) == set()
 
 
@@ -251,8 +252,8 @@ def test_the_question_names_the_owner(world: World) -> None:
     result = invoke("erase", *world.at, "--account", "acme")
     anns = invoke("erase", *world.at, "--account", "acme", "--end-user", "ann")
 
-    assert "Delete 1 conversation of account 'acme' itself, for good?" in result.stderr
-    assert "1 conversation of end user 'ann' of account 'acme', for good?" in anns.stderr
+    assert "Permanently delete 1 conversation of account 'acme' itself?" in result.stderr
+    assert "1 conversation of end user 'ann' of account 'acme'?" in anns.stderr
 
 
 def test_a_bucket_that_is_not_there_is_told(world: World) -> None:
@@ -260,7 +261,7 @@ def test_a_bucket_that_is_not_there_is_told(world: World) -> None:
     result = invoke("erase", "--table", world.table.name, "--bucket", "none", *ALL)
 
     assert result.exit_code == 1
-    assert "AWS rejects ListObjectsV2: " in result.stderr
+    assert "AWS rejected ListObjectsV2: " in result.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("--yes",)])

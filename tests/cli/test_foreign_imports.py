@@ -104,9 +104,9 @@ def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> N
 
     assert result.exit_code == 1
     assert "conv_odd, from item 21 on: items[5].type must be one of" in result.stderr
-    assert "conv_none: OpenAI did not return it: Error code: 404" in result.stderr
+    assert "conv_none: OpenAI did not return the conversation: Error code: 404" in result.stderr
     assert "1 imported" in result.stdout
-    assert "2 not valid" in result.stdout
+    assert "2 invalid" in result.stdout
     assert {row["pk"]["S"].partition("/")[2] for row in world.rows()} == {"conv_empty"}
 
 
@@ -134,14 +134,17 @@ def test_without_the_package_it_is_asked_for(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(builtins, "__import__", fail)
     result = invoke("import", *world.at, *ACME, "--from-openai", LONG)
 
-    assert (result.exit_code, "Install the package openai" in result.stderr) == (1, True)
+    assert (result.exit_code, "requires the Python package openai" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ((*ACME,), "Give either FILE, or --from-openai"),
-        ((*ACME, "--all-end-users", "--from-openai", LONG), "Give --end-user: OpenAI's"),
+        ((*ACME,), "Use either FILE, or --from-openai"),
+        (
+            (*ACME, "--all-end-users", "--from-openai", LONG),
+            "--all-end-users requires an export: OpenAI's",
+        ),
     ],
 )
 def test_wrong_options_are_rejected(options: tuple[str, ...], complaint: str, world: World) -> None:
@@ -297,4 +300,4 @@ def test_threads_name_no_owner(world: World, tmp_path: Path) -> None:
     (tmp_path / "threads").write_text(json.dumps(THREAD))
     result = invoke("import", *world.at, *ACME, "--all-end-users", tmp_path / "threads")
 
-    assert (result.exit_code, "threads name no owner" in result.stderr) == (2, True)
+    assert (result.exit_code, "threads have no owner" in result.stderr) == (2, True)

@@ -88,7 +88,7 @@ def test_a_dry_run_counts_what_an_import_then_does(
     assert dry.stderr == real.stderr
     assert dry.exit_code == real.exit_code == 1
     assert "deleted here less than 15 minutes ago" in dry.stderr
-    assert "the record is cut off" in dry.stderr
+    assert "the record is truncated" in dry.stderr
 
 
 def test_the_sentence_tells_later_from_not_valid(world: World, file: Path) -> None:
@@ -96,12 +96,12 @@ def test_the_sentence_tells_later_from_not_valid(world: World, file: Path) -> No
     real = invoke("import", *world.at, *ALL, file).stdout
 
     assert dry == (
-        "1 new, 2 there already, 0 to complete, 0 expired, 1 to import later, 0 in conflict,"
-        " 1 not valid; 2 items would be written.\n"
+        "1 new, 2 already present, 0 to complete, 0 expired, 1 to import later, 0 in conflict,"
+        " 1 invalid; 2 items would be written.\n"
     )
     assert real == (
-        "1 imported, 2 there already, 0 completed, 0 expired, 1 to import later, 0 in conflict,"
-        " 1 not valid; 2 items written.\n"
+        "1 imported, 2 already present, 0 completed, 0 expired, 1 to import later, 0 in conflict,"
+        " 1 invalid; 2 items written.\n"
     )
 
 
@@ -161,4 +161,4 @@ def test_a_conversation_that_is_deleted_during_a_merge_is_postponed(
     result, report = run(world, tmp_path / "out", "--merge")
 
     assert report == Report(postponed=1)
-    assert "was deleted meanwhile" in result.stderr
+    assert "was deleted during the import" in result.stderr

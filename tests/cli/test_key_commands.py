@@ -111,7 +111,7 @@ def test_a_created_key_is_in_the_json(at: list[str], api_keys: ApiKeyRepository)
         "last_four": record.last_four,
         "plan": None,
         "usage_key_id": None,
-        "state": "live",
+        "state": "valid",
     }
 
 
@@ -147,17 +147,17 @@ def test_a_key_expires_in_the_future_or_is_not_made(
     assert [*api_keys.list_all()] == []
 
 
-def test_the_list_holds_live_keys_and_all_on_request(
+def test_the_list_holds_valid_keys_and_all_on_request(
     at: list[str], api_keys: ApiKeyRepository
 ) -> None:
-    live = api_keys.create(account="a", name="live")[1].key_id
+    valid = api_keys.create(account="a", name="valid")[1].key_id
     revoked = api_keys.create(account="a", name="revoked")[1].key_id
     api_keys.revoke(revoked)
     expired = api_keys.create(account="a", name="expired", expires_at=1)[1].key_id
 
-    assert [record["key_id"] for record in ask("list", *at)] == [live]
+    assert [record["key_id"] for record in ask("list", *at)] == [valid]
     every = {record["key_id"]: record["state"] for record in ask("list", *at, "--all")}
-    assert every == {live: "live", revoked: "revoked", expired: "expired"}
+    assert every == {valid: "valid", revoked: "revoked", expired: "expired"}
 
 
 def test_the_list_goes_on_behind_the_first_megabyte(
@@ -191,10 +191,10 @@ def test_the_table_is_for_people(at: list[str], api_keys: ApiKeyRepository) -> N
         *("key_id", "state", "account", "name", "scopes", "plan", "expires_at", "last_four")
     ]
     assert line.split() == [
-        *(record.key_id, "live", "acme", "ci", "delete,read,write", "-"),
+        *(record.key_id, "valid", "acme", "ci", "delete,read,write", "-"),
         *("2999-01-31", "00:00Z", record.last_four),
     ]
-    assert line.index("live") == title.index("state")
+    assert line.index("valid") == title.index("state")
 
 
 def test_all_of_a_key_is_shown_but_its_secret(
@@ -246,7 +246,7 @@ def test_an_overlap_of_nothing_ends_the_old_key(at: list[str], api_keys: ApiKeyR
 
 
 @pytest.mark.parametrize("state", ["revoked", "expired", "rotated"])
-def test_a_key_that_is_not_live_is_not_rotated(
+def test_a_key_that_is_not_valid_is_not_rotated(
     state: str, at: list[str], api_keys: ApiKeyRepository
 ) -> None:
     past = 1 if state == "expired" else None
@@ -260,7 +260,7 @@ def test_a_key_that_is_not_live_is_not_rotated(
     result = invoke("rotate", *at, key_id, "--plan", "free")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert f"The key '{key_id}' " in result.stderr
+    assert f"Key '{key_id}' " in result.stderr
     assert state in result.stderr
     assert [*api_keys.list_all()] == before
     assert counted() == []
@@ -303,13 +303,13 @@ def test_a_count_ends_with_the_last_key_that_shares_it(at: list[str]) -> None:
     [
         (
             ["create", *ACME, "--plan", "silver"],
-            "There is no plan 'silver'; there are: free, gold.",
+            "Plan 'silver' was not found. The plans are: free, gold.",
         ),
         (["create", "--account", "a:b", "--name", "n", "--plan", "free"], "a:b"),
         (["create", *ACME, "--scope", "admin"], "admin"),
         (["create", "--name", "n"], "--account"),
         (["rotate", "key_none", "--overlap", "soon"], "'soon'"),
-        (["list", "--table", "t"], "Give either --stack or --table."),
+        (["list", "--table", "t"], "Use one of --stack, --local or --table."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -328,7 +328,7 @@ def test_what_was_typed_wrong_is_told(
 def test_an_unknown_key_is_told(command: str, at: list[str]) -> None:
     result = invoke(command, *at, "key_none")
 
-    assert (result.exit_code, result.stderr) == (1, "Error: There is no key 'key_none'.\n")
+    assert (result.exit_code, result.stderr) == (1, "Error: Key 'key_none' was not found.\n")
 
 
 @pytest.mark.usefixtures("at")
@@ -338,29 +338,29 @@ def test_plans_need_a_stack(stack: DevStack) -> None:
     result = invoke("create", "--table", table, *ACME, "--plan", "free")
 
     assert result.exit_code == 2
-    assert "plans are known by --stack only" in result.stderr
+    assert "plans require --stack" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [
-        (["--stack", "none"], {}, "There is no stack 'none' in us-east-1."),
-        (["--stack", "other"], {}, "The stack 'other' is not of lambda-conversations."),
-        (["--table", "none"], {}, "There is no table 'none' in us-east-1."),
+        (["--stack", "none"], {}, "Stack 'none' was not found in us-east-1."),
+        (["--stack", "other"], {}, "Stack 'other' is not a stack of lambda-conversations."),
+        (["--table", "none"], {}, "Table 'none' was not found in us-east-1."),
         (
             ["--table", "none", "--region", "eu-west-1"],
             {},
-            "There is no table 'none' in eu-west-1.",
+            "Table 'none' was not found in eu-west-1.",
         ),
         (
             ["--stack", "keys"],
             {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-            "There are no AWS credentials: log in, or give --profile.",
+            "No AWS credentials were found. Log in, or use --profile.",
         ),
         (
             ["--stack", "keys"],
             {"AWS_DEFAULT_REGION": None},
-            "There is no AWS region: give --region, or set AWS_DEFAULT_REGION.",
+            "No AWS region is set. Use --region, or set AWS_DEFAULT_REGION.",
         ),
         (
             ["--stack", "keys", "--profile", "none"],
@@ -432,7 +432,7 @@ def test_revocation_says_how_to_end_the_key_now(at: list[str]) -> None:
 
     told = invoke("revoke", *at, made["key_id"]).stderr
 
-    assert "within 60 seconds" in told
+    assert "after at most 60 seconds" in told
     assert "flush-stage-authorizers-cache --rest-api-id abc123 --stage-name live" in told
 
 
@@ -503,4 +503,4 @@ def test_last_use_needs_a_stack(at: list[str], stack: DevStack) -> None:
     result = invoke("show", *table, made["key_id"], "--last-use")
 
     assert result.exit_code == 2
-    assert "--last-use needs --stack" in result.stderr
+    assert "--last-use requires --stack" in result.stderr

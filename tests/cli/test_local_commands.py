@@ -170,7 +170,7 @@ def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
     dead = invoke("list", "--local", "--data", tmp_path, *ANN)
     both = invoke("list", "--local", "--stack", "s", *ANN)
 
-    assert (none.exit_code, "start it with `make run`" in none.stderr) == (1, True)
+    assert (none.exit_code, "Start it with `make run`" in none.stderr) == (1, True)
     assert (dead.exit_code, "The local stack does not respond" in dead.stderr) == (1, True)
     assert (both.exit_code, "either --stack or --local" in both.stderr) == (2, True)
 
@@ -179,8 +179,8 @@ def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (("leftovers",), "stop `make run` and delete the folder"),
-        (("keys", "create", "--account", "a", "--name", "n", "--plan", "free"), "omit --plan"),
-        (("keys", "rotate", "KEY", "--plan", "free"), "omit --plan"),
+        (("keys", "create", "--account", "a", "--name", "n", "--plan", "free"), "Omit --plan"),
+        (("keys", "rotate", "KEY", "--plan", "free"), "Omit --plan"),
         (("keys", "show", "KEY", "--last-use"), "look for the key_id in the terminal"),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_local_key_is_revoked_at_once_by_a_restart(running: dict[str, str], da
     said = done("keys", "revoke", *at, key_id).stderr
 
     assert running["url"]
-    assert "To revoke it immediately: restart `make run`." in said
+    assert "To revoke it now: restart `make run`." in said
 
 
 def test_a_stack_that_ends_takes_its_file_along(tmp_path: Path) -> None:

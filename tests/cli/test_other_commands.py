@@ -55,7 +55,7 @@ def test_owner_of_what_is_no_account_is_rejected() -> None:
     result = CliRunner().invoke(main, ["owner", "no:account"])
 
     assert result.exit_code == 2
-    assert "The account 'no:account' is not" in result.stderr
+    assert "The account must be 1 to 64" in result.stderr
 
 
 def test_version_is_the_projects() -> None:
@@ -98,7 +98,7 @@ def test_what_holds_data_is_kept(left: dict[str, str]) -> None:
 
     states = leftovers("--stack", "gone", "--delete")
 
-    assert states == {left["table"]: "holds data", left["bucket"]: "holds data"}
+    assert states == {left["table"]: "has data", left["bucket"]: "has data"}
     assert left["table"] in invoke("leftovers", "--stack", "gone").stdout
 
 
@@ -115,4 +115,4 @@ def test_leftovers_need_the_name_of_a_stack() -> None:
     result = CliRunner().invoke(main, ["leftovers"])
 
     assert result.exit_code == 2
-    assert "Give --stack" in result.stderr
+    assert "Use --stack" in result.stderr

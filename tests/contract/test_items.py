@@ -179,11 +179,18 @@ def test_a_error_has_the_code_of_its_kind(body: str | bytes, code: str) -> None:
         (body_of({"id": "x" * 65}), "items[0].id must have at most 64 characters, got 65."),
         (
             body_of({"id": "a b"}),
-            "items[0].id must be letters, digits, '_' and '-' only, got \"a b\".",
+            (
+                "items[0].id must be 1 to 64 of the characters A-Z, a-z, 0-9, '_' and '-', got"
+                ' "a b".'
+            ),
         ),
-        (body_of({"type": "function_call"}), "items[0] is missing 'call_id', 'name', 'arguments'."),
+        (
+            body_of({"type": "function_call"}),
+            "items[0] must have the fields 'call_id', 'name', 'arguments'.",
+        ),
+        ("{}", "The body must have the field 'items'."),
         ("[]", "The body must be an object, got an array."),
-        (" \n", "The body is empty. Send JSON."),
+        (" \n", "The body is empty. Send a JSON object."),
         ('{"items":[{"x":NaN}]}', "items[0].x must be a finite number."),
     ],
 )

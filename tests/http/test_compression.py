@@ -135,7 +135,8 @@ def test_a_packed_body_that_does_not_say_so_is_told_of_the_header(
     refused = client.post(f"{conversation}/items", content=gzip.compress(BATCH))
 
     assert error_of(refused) == {
-        "message": "The body is gzip. Send the header Content-Encoding: gzip with it.",
+        "message": "The body is compressed with gzip, but the header `Content-Encoding: gzip` is"
+        " missing.",
         "type": "invalid_request_error",
         "param": "Content-Encoding",
         "code": "invalid_json",

@@ -232,7 +232,7 @@ def test_a_form_is_told_by_its_content_type(client: httpx.Client, conversation: 
     error = error_of(response)
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_json", None)
     assert str(error["message"]).endswith(
-        "Its Content-Type is 'application/x-www-form-urlencoded': send application/json."
+        "The Content-Type is 'application/x-www-form-urlencoded'. Send application/json."
     )
 
 
@@ -253,13 +253,13 @@ def test_every_response_is_spaced_alike(client: httpx.Client, conversation: str)
 
 
 UNKNOWN_FIELDS = [
-    ("POST", "", {"metadata": {}, "tags": 5}, "tags", "Its parameters are: metadata."),
+    ("POST", "", {"metadata": {}, "tags": 5}, "tags", "Valid parameters are: metadata."),
     (
         "POST",
         "/items",
         {"items": [HELLO], "metadata": {}},
         "metadata",
-        "Its parameters are: items, include.",
+        "Valid parameters are: items, include.",
     ),
     ("DELETE", "/items", {"item_id": ["a"]}, "item_id", "Did you mean 'item_ids'?"),
 ]

@@ -117,7 +117,8 @@ def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
     assert status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert headers["x-request-id"]
     assert error == {
-        "message": "The service failed. The request was not the cause, and may have taken effect.",
+        "message": "The service failed because of an internal error. The request may have taken"
+        " effect.",
         "type": "server_error",
         "param": None,
         "code": "server_error",

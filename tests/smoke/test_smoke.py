@@ -304,7 +304,7 @@ def test_a_missing_key_is_one_sentence(
     monkeypatch.setenv("API_KEY", "")
 
     assert main(["--url", "http://127.0.0.1:9"]) == 2
-    assert capsys.readouterr().err.startswith("There is no API key: add KEY=")
+    assert capsys.readouterr().err.startswith("The API key is missing. Add KEY=")
 
 
 def test_a_url_where_nothing_answers_is_told(

@@ -121,7 +121,7 @@ def test_rows_that_dynamodb_does_not_take_are_an_error(
         None, refusal("ThrottlingException")
     )
 
-    with pytest.raises(OverloadedError, match="2 rows could not be written"):
+    with pytest.raises(OverloadedError, match="did not confirm the write of 2 rows"):
         restore.restore(world.table, world.payloads, *old)
     assert "c" not in [row["sk"]["S"] for row in world.rows()]
 

@@ -13,8 +13,9 @@ ApiError
 ├── ServerError                     server_error
 └── OverloadedError                 overloaded
 
-API Gateway itself rejects requests without a route, a key, a scope or capacity. Its responses have
-the same envelope and codes of the same table, by the `GatewayResponses` of `template.yaml`.
+API Gateway itself rejects requests that have no route, no valid API key or no scope, and requests
+above a limit. `GatewayResponses` in `template.yaml` gives its responses the same envelope and codes
+of the same table.
 """
 
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
     "string_above_max_length": ErrorSpec(_INVALID, (400,), "A string is too long."),
     "string_below_min_length": ErrorSpec(_INVALID, (400,), "A string is empty but must not be."),
     "item_already_in_conversation": ErrorSpec(
-        _INVALID, (400,), "The conversation already has an item with that id."
+        _INVALID, (400,), "The conversation already has an item with the same id."
     ),
     "request_rejected": ErrorSpec(
         _INVALID, (400, 403), "API Gateway rejected the request before it reached the service."
@@ -88,21 +89,21 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
         "The conversation does not exist, was deleted, or has another owner.",
     ),
     "item_not_found": ErrorSpec(
-        "not_found_error", (404,), "The conversation has no item with that id."
+        "not_found_error", (404,), "The conversation has no item with this id."
     ),
-    "route_not_found": ErrorSpec("not_found_error", (404,), "No route has that method and path."),
+    "route_not_found": ErrorSpec("not_found_error", (404,), "No route has this method and path."),
     "conversation_busy": ErrorSpec(
         "conflict_error",
         (409,),
-        "Concurrent requests kept changing the conversation. Nothing was written, except that a"
-        " deletion of many items may be partly done. Retry the request.",
+        "Concurrent requests kept changing the conversation. The request had no effect; only a"
+        " deletion of many items may have deleted some of them. Retry the request.",
         _SOON,
     ),
     "request_too_large": ErrorSpec(
         _INVALID, (413,), "The body, or the response with its items, exceeds the size limit."
     ),
     "unsupported_content_encoding": ErrorSpec(
-        _INVALID, (415,), "The body does not match its Content-Encoding."
+        _INVALID, (415,), "The Content-Encoding is not supported, or the body does not match it."
     ),
     "idempotency_key_reused": ErrorSpec(
         "idempotency_error",
@@ -113,16 +114,20 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
     "rate_limit_exceeded": ErrorSpec(
         "rate_limit_error",
         (429,),
-        "The rate limit of the API, or a limit of this API key, is exceeded.",
+        "The rate limit of the API, or the rate limit or quota of the API key, is exceeded.",
         _SOON,
     ),
     "server_error": ErrorSpec(
-        "server_error", (500, 502, 504), "The service failed. The request may have taken effect."
+        "server_error",
+        (500, 502, 504),
+        "The service failed because of an internal error, or did not respond in time. The request"
+        " may have taken effect.",
     ),
     "overloaded": ErrorSpec(
         "server_error",
         (503,),
-        "AWS throttled the service or did not respond. The request may have taken effect.",
+        "The service is temporarily over capacity, or AWS did not respond in time. The request may"
+        " have taken effect.",
         _SOON,
     ),
 }
@@ -130,7 +135,7 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
 
 
 class ErrorBody(TypedDict):
-    """An error, in the fields that OpenAI's clients read."""
+    """An error, with the fields that OpenAI's SDKs read."""
 
     message: str
     type: str
@@ -145,7 +150,7 @@ class ErrorEnvelope(TypedDict):
 
 
 class ApiError(Exception):
-    """A failure of a request that the client sees; only its subclasses are raised."""
+    """An error that the client sees. Only the subclasses are raised."""
 
     code: str
 
@@ -160,7 +165,7 @@ class ApiError(Exception):
         return ERRORS[self.code]
 
     def envelope(self) -> ErrorEnvelope:
-        """Return the response body; `param` is the path of the fault as the client wrote it."""
+        """Return the response body; `param` is the path of the offending field."""
         return {
             "error": {
                 "message": self.message,
@@ -172,7 +177,7 @@ class ApiError(Exception):
 
 
 class InvalidRequestError(ApiError):
-    """An invalid request, which a retry cannot make valid; nothing was stored."""
+    """An invalid request. Nothing was stored, and a retry fails in the same way."""
 
     def __init__(self, message: str, *, code: InvalidRequestCode, param: str | None = None) -> None:
         super().__init__(message, param=param)
@@ -180,7 +185,7 @@ class InvalidRequestError(ApiError):
 
 
 class ItemAlreadyInConversationError(InvalidRequestError):
-    """A conflict of client ids with items of the conversation; the message names all of them."""
+    """New items whose ids the conversation already has; the message names all of these ids."""
 
     def __init__(self, message: str, *, param: str | None) -> None:
         super().__init__(message, code="item_already_in_conversation", param=param)
@@ -193,7 +198,7 @@ class DelegationNotAllowedError(ApiError):
 
 
 class ConversationNotFoundError(ApiError):
-    """A conversation that is missing, deleted or another owner's: clients see no difference."""
+    """A missing, deleted or another owner's conversation; clients cannot distinguish these."""
 
     code = "conversation_not_found"
 
@@ -211,7 +216,7 @@ class RouteNotFoundError(ApiError):
 
 
 class ConversationBusyError(ApiError):
-    """A change that was not made, because concurrent requests outlasted its retries."""
+    """A change that was not made, because concurrent requests caused all its attempts to fail."""
 
     code = "conversation_busy"
 
@@ -229,12 +234,12 @@ class IdempotencyKeyReusedError(ApiError):
 
 
 class ServerError(ApiError):
-    """A failure of this service, or one of AWS that is not temporary."""
+    """A failure of the service, or a failure of AWS that is not temporary."""
 
     code = "server_error"
 
 
 class OverloadedError(ApiError):
-    """A temporary failure of AWS: it throttled or did not respond. The request can be retried."""
+    """A temporary failure: AWS throttled the service or did not respond. A retry can succeed."""
 
     code = "overloaded"

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 """Pattern of every id in a path, query or body, generated or the client's."""
+ID_RULE = "1 to 64 of the characters A-Z, a-z, 0-9, '_' and '-'"
+"""`ID_PATTERN` in words, for error messages."""
 
 SEARCH_CURSOR = r"^[A-Za-z0-9_-]{1,64}(~[0-9a-v]{26}~[0-9a-f]{1,32})?$"
 """Pattern of `after` in a list of conversations: an id, or the place inside a conversation where a

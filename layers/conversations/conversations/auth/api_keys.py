@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 type Scope = Literal["read", "write", "delete"]
-type State = Literal["live", "expired", "revoked"]
+type State = Literal["valid", "expired", "revoked"]
 
 SCOPES: frozenset[Scope] = frozenset(get_args(Scope.__value__))
 
@@ -55,11 +55,11 @@ class ApiKey:
 
     @property
     def state(self) -> State:
-        """The current state; only a live key is accepted."""
+        """The current state; only a valid key is accepted."""
         if self.revoked_at is not None:
             return "revoked"
         is_expired = self.expires_at is not None and self.expires_at <= time.time()
-        return "expired" if is_expired else "live"
+        return "expired" if is_expired else "valid"
 
 
 class ApiKeyRepository:
@@ -86,16 +86,16 @@ class ApiKeyRepository:
         replaced.
 
         Raises:
-            ValueError: *account* is not an id, there is no scope, or *key* has the prefix of our
-                keys and not their checksum.
+            ValueError: *account* is not an id, *scopes* is empty, or *key* begins with `PREFIX`
+                but does not end in its checksum.
         """
         if not ids.is_id(account):
-            raise ValueError(f"The account '{account}' is not 1 to 64 of A-Z a-z 0-9 _ -.")
+            raise ValueError(f"The account must be {ids.ID_RULE}, got '{account}'.")
         if not scopes:
-            raise ValueError("A key has at least one scope.")
+            raise ValueError("A key must have at least one scope.")
         key = key or new_key()
         if not is_well_formed(key):
-            raise ValueError(f"A key that begins with {PREFIX} ends in its checksum.")
+            raise ValueError(f"A key that begins with {PREFIX} must end in its checksum.")
         record = ApiKey(
             key_id=key_id_of(key),
             account=account,
@@ -113,14 +113,14 @@ class ApiKeyRepository:
         return key, record
 
     def verify(self, key: str) -> ApiKey | None:
-        """Return the record of a live key; None for any other key."""
+        """Return the record of a valid key; None for any other key."""
         if not is_well_formed(key):
             return None
         response = self._dynamodb.get_item(
             TableName=self._table, Key={"key_hash": {"S": hash_key(key)}}, ConsistentRead=True
         )
         record = _record(response["Item"]) if "Item" in response else None
-        return record if record and record.state == "live" else None
+        return record if record and record.state == "valid" else None
 
     def list_all(self) -> Iterator[ApiKey]:
         """Yield the records of all keys ever issued, in no order."""
@@ -160,7 +160,7 @@ class ApiKeyRepository:
 
         Returns:
             The new key in plain text, for the only time, with its record; None if the old key does
-            not exist, is not live or was rotated before.
+            not exist, is not valid or was rotated before.
         """
         row = self._row(key_id)
         if row is None:

@@ -48,7 +48,7 @@ class AppendItems(TypedDict):
 
 @with_config(CLOSED)
 class UpdateConversation(TypedDict):
-    """The body of an update: pairs to set; a null value removes a pair."""
+    """The body of an update: metadata pairs to set. A null value removes a pair."""
 
     metadata: (
         Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_require_at_most_16)] | None

@@ -62,7 +62,7 @@ class FunctionCallOutput(CallerFields):
 
 
 class NamedFunctionOutput(CallerFields):
-    """The output of a function that `name` identifies instead of `call_id`: OpenAI's form."""
+    """The output of a function call, identified by `name` without `call_id`: OpenAI's form."""
 
     type: Literal["function_call_output"]
     id: NotRequired[Id | None]

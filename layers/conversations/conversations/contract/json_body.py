@@ -42,10 +42,10 @@ def load(body: str | bytes) -> object:
     except UnicodeEncodeError as error:
         raise InvalidRequestError("The body is not UTF-8 text.", code="invalid_json") from error
     if not raw.strip():
-        raise InvalidRequestError("The body is empty. Send JSON.", code="invalid_json")
+        raise InvalidRequestError("The body is empty. Send a JSON object.", code="invalid_json")
     if raw.startswith(_GZIP_START):
         raise InvalidRequestError(
-            "The body is gzip. Send the header Content-Encoding: gzip with it.",
+            "The body is compressed with gzip, but the header `Content-Encoding: gzip` is missing.",
             code="invalid_json",
             param="Content-Encoding",
         )
@@ -103,8 +103,9 @@ def _lone_surrogate(before: bytes) -> InvalidRequestError:
         path = _parsed(before, opening, b'"":null,')[1][:-1]
     param = format_path(path)
     return InvalidRequestError(
-        f"{param or 'The body'} has a lone surrogate (\\ud800 to \\udfff), which is half of a"
-        " character. Send whole characters: JavaScript's slice can cut an emoji in two.",
+        f"{param or 'The body'} has a lone surrogate (\\ud800 to \\udfff), which is not a"
+        " valid character. This can happen if a string is cut inside an emoji, for example by"
+        " JavaScript's slice().",
         code="invalid_value",
         param=param,
     )

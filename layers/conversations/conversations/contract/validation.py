@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from conversations import ids
 from conversations.contract import json_body
 from conversations.contract.fields import TAG_PREFIXES
 from conversations.contract.parser_messages import expected_tags
@@ -34,7 +35,7 @@ _EXPECTED = {
 }
 _BAD_VALUES: dict[tuple[str, type], str] = {
     ("float_type", int): "a number in the range of a double",
-    ("string_pattern_mismatch", str): "letters, digits, '_' and '-' only",
+    ("string_pattern_mismatch", str): ids.ID_RULE,
 }
 _LENGTHS: dict[str, InvalidRequestCode] = {
     "string_too_short": "string_below_min_length",
@@ -52,7 +53,7 @@ _KINDS = {
 
 
 class LocatedError(NamedTuple):
-    """One of Pydantic's errors, with its path in the body and the value there."""
+    """An error of Pydantic, with the path of the fault in the body and the value at that path."""
 
     path: Path
     value: object
@@ -85,8 +86,8 @@ def _first_error(
 ) -> InvalidRequestError:
     """Return the error for the fault that comes first in the document.
 
-    A missing field counts as one at the end of its object. *fields* are the names that the body
-    may have.
+    A missing field counts as a field at the end of its object. *fields* are the names that the
+    body may have.
     """
     faults = [_locate(body, error) for error in errors[:_MAX_COMPARED]]
     first = min(faults, key=lambda fault: _document_position(body, fault.path))
@@ -100,12 +101,12 @@ def _first_error(
 
 
 def unknown_parameter(name: str, known: Sequence[str]) -> InvalidRequestError:
-    """Return the error for a parameter that is not in *known*; it names the most similar one."""
+    """Return the error for a parameter that is not in *known*; it suggests a similar name."""
     name = name[:MAX_SHOWN_VALUE]
     shown = json.dumps(name, ensure_ascii=False)
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = (
-        f"Did you mean '{nearest[0]}'?" if nearest else f"Its parameters are: {', '.join(known)}."
+        f"Did you mean '{nearest[0]}'?" if nearest else f"Valid parameters are: {', '.join(known)}."
     )
     return InvalidRequestError(
         f"{shown} is not a parameter of this request. {hint}",
@@ -152,8 +153,9 @@ def _missing_error(paths: Sequence[Path]) -> InvalidRequestError:
     """Return the error for fields that one object lacks; for several, `param` is the object."""
     path = paths[0] if len(paths) == 1 else paths[0][:-1]
     names = ", ".join(f"'{missing[-1]}'" for missing in paths)
+    fields = "the field" if len(paths) == 1 else "the fields"
     return InvalidRequestError(
-        f"{format_path(paths[0][:-1]) or 'The body'} is missing {names}.",
+        f"{format_path(paths[0][:-1]) or 'The body'} must have {fields} {names}.",
         code="missing_required_parameter",
         param=format_path(path),
     )

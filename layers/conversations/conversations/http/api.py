@@ -90,7 +90,7 @@ class Api:
             self.request.check_ids()
         except InvalidRequestError as error:
             return self._error_response(error)
-        return self._error_response(RouteNotFoundError(f"No route matches {self.request.line}."))
+        return self._error_response(RouteNotFoundError("No route has this method and path."))
 
     def _error_response(self, error: ApiError) -> Response[str]:
         self.request.stats.code = error.code

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 
 def is_throttle(error: Exception) -> bool:
-    """Return whether *error* is AWS's throttling."""
+    """Return whether AWS throttled the call that raised *error*."""
     return _code(error) in THROTTLED
 
 
 def public_error(error: Exception) -> ApiError:
-    """Return the error for the client: 503 if AWS failed or did not respond, else 500."""
+    """Return the error for the client: 503 for a throttle or failure of AWS, else 500."""
+    if is_throttle(error):
+        return OverloadedError("The service is temporarily over capacity. Retry the request.")
     is_of_aws = isinstance(error, CONNECTION_ERRORS) or (
         isinstance(error, ClientError)
         and (
@@ -29,10 +31,12 @@ def public_error(error: Exception) -> ApiError:
             or _code(error) == "RequestTimeout"
         )
     )
-    if is_of_aws or is_throttle(error):
-        return OverloadedError("AWS did not respond to the service in time. Retry the request.")
+    if is_of_aws:
+        return OverloadedError(
+            "AWS did not respond in time. The request may have taken effect. Retry the request."
+        )
     return ServerError(
-        "The service failed. The request was not the cause, and may have taken effect."
+        "The service failed because of an internal error. The request may have taken effect."
     )
 
 

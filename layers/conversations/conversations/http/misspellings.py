@@ -23,8 +23,8 @@ def reject_misspelt(name: str, parameters: Iterable[str]) -> None:
         if _differ_by_one_slip(name.lower(), parameter):
             shown = json.dumps(name[:100], ensure_ascii=False)
             raise InvalidRequestError(
-                f"{shown} is not a parameter. Did you mean '{parameter}'? To filter by metadata of"
-                " that name, put the pair into the JSON object of `metadata`.",
+                f"{shown} is not a parameter. Did you mean '{parameter}'? To filter by the"
+                f" metadata key {shown}, use the parameter 'metadata', which is a JSON object.",
                 code="unknown_parameter",
                 param=name,
             )

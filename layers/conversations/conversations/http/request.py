@@ -72,11 +72,6 @@ class Request:
         stage = f"/{event.request_context.stage}" if ".execute-api." in str(host) else ""
         return f"{scheme}://{host}{stage}{event['basePath']}"
 
-    @property
-    def line(self) -> str:
-        """The method and path of the request."""
-        return f"{self._event.http_method} {self._event.path}"
-
     def check_ids(self) -> None:
         """Validate the ids in the path.
 
@@ -105,7 +100,8 @@ class Request:
             raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable ASCII characters")
         if self._event["requestContext"]["authorizer"]["may_delegate"] != "true":
             raise DelegationNotAllowedError(
-                "This API key may not act on behalf of end users. Omit the header.",
+                "This API key may not act on behalf of end users. Omit the header, or use another"
+                " API key.",
                 param="X-On-Behalf-Of",
             )
         return end_user
@@ -145,7 +141,7 @@ class Request:
         content_type = self._event.headers.get("Content-Type", "")
         if not content_type or "json" in content_type.lower():
             return ""
-        return f" Its Content-Type is {content_type[:100]!r}: send application/json."
+        return f" The Content-Type is {content_type[:100]!r}. Send application/json."
 
     @property
     def after(self) -> str | None:
@@ -262,7 +258,7 @@ def _single(name: str, values: Sequence[str]) -> str | None:
 
 def _valid_id(name: str, value: str) -> str:
     if not ids.is_id(value):
-        raise _invalid(name, value, "1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")
+        raise _invalid(name, value, ids.ID_RULE)
     return value
 
 

@@ -155,7 +155,7 @@ class Append(ConversationTransaction):
     def _require_same_body(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
         if row["body"]["S"] != self._idempotency.body:
             raise IdempotencyKeyReusedError(
-                "This Idempotency-Key was already used with another body. Use a new key.",
+                "This Idempotency-Key was already used with another body. Use a new one.",
                 param="Idempotency-Key",
             )
 

@@ -39,6 +39,6 @@ def batch_write(
             return
         table.stats.add("Throttles")
         if delay is None:
-            raise OverloadedError(f"{len(left)} rows could not be written.")
+            raise OverloadedError(f"DynamoDB throttled the write of {len(left)} rows.")
         time.sleep(delay)
     raise AssertionError  # pragma: no cover - the last delay is None

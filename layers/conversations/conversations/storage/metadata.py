@@ -63,7 +63,8 @@ class UpdateMetadata(ConversationTransaction):
         metadata = {name: value for name, value in merged.items() if value is not None}
         if len(metadata) > MAX_METADATA_PAIRS:
             raise InvalidRequestError(
-                f"metadata would have {len(metadata)} pairs. The limit is {MAX_METADATA_PAIRS}.",
+                f"metadata would have {len(metadata)} pairs. The limit is {MAX_METADATA_PAIRS}"
+                " pairs.",
                 code="invalid_value",
                 param="metadata",
             )

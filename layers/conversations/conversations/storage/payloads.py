@@ -210,7 +210,7 @@ class PayloadStore:
                 Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
             )
             if response.get("Errors"):
-                raise ServerError(f"{len(response['Errors'])} objects could not be deleted.")
+                raise ServerError(f"S3 did not delete {len(response['Errors'])} objects.")
 
     def delete_best_effort(self, object_keys: Iterable[str | None]) -> None:
         """Delete objects that no row names, and ignore a failure.

@@ -1,9 +1,9 @@
-"""The claim of a restore on a conversation that is not there yet: the latest claim wins.
+"""Claim of a restore on a conversation that does not exist yet. The latest claim wins.
 
-Two restores of one conversation may run at once, or one may go on after it was taken for dead. Each
-writes and deletes rows only on the condition that its claim still stands, and ends its claim in
-the transaction that makes the conversation visible. So nothing is ever removed from a conversation
-that somebody sees.
+Two restores of one conversation may run at once, for example if a paused restore resumes. Each
+restore writes and deletes rows only while it holds the claim, and releases the claim in the
+transaction that makes the conversation visible. A restore therefore never removes rows from a
+visible conversation.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _IS_MINE = "run = :run"
 
 
 class ClaimLostError(Exception):
-    """Another restore of the conversation began meanwhile, or has written it."""
+    """A claim that ended, because another restore took it or has written the conversation."""
 
     def __init__(self, reasons: Sequence[Reason] = ()) -> None:
         super().__init__()
         self.reasons = reasons
-        """The reasons of DynamoDB, if an attempt before may have committed."""
+        """DynamoDB's reasons, if an earlier attempt may have committed."""
 
 
 class RestoreClaim:
@@ -48,7 +48,7 @@ class RestoreClaim:
         """Take the claim from any restore that has it.
 
         Raises:
-            ClaimLostError: the conversation is there.
+            ClaimLostError: the conversation exists.
         """
         self._table = table
         self._key = rows.primary_key(pk, CLAIM_SK)
@@ -65,10 +65,10 @@ class RestoreClaim:
         self._transact([put, absent])
 
     def check(self) -> None:
-        """Check that the claim stands.
+        """Check that this restore holds the claim.
 
         Raises:
-            ClaimLostError: it does not.
+            ClaimLostError: this restore does not hold the claim.
         """
         found = self._table.dynamodb.get_item(
             TableName=self._table.name, Key=self._key, ConsistentRead=True
@@ -77,26 +77,26 @@ class RestoreClaim:
             raise ClaimLostError
 
     def put(self, children: Sequence[Row]) -> None:
-        """Write rows if the claim stands.
+        """Write rows if this restore holds the claim.
 
         Raises:
-            ClaimLostError: it does not.
+            ClaimLostError: this restore does not hold the claim; nothing was written.
         """
         self._write([{"Put": {"TableName": self._table.name, "Item": row}} for row in children])
 
     def delete(self, keys: Sequence[Row]) -> None:
-        """Delete rows if the claim stands.
+        """Delete rows if this restore holds the claim.
 
         Raises:
-            ClaimLostError: it does not.
+            ClaimLostError: this restore does not hold the claim; nothing was deleted.
         """
         self._write([{"Delete": {"TableName": self._table.name, "Key": key}} for key in keys])
 
     def commit(self, conversation: Row) -> None:
-        """Write the row of the conversation, which makes it visible, and end the claim.
+        """Write the conversation row, which makes the conversation visible, and release the claim.
 
         Raises:
-            ClaimLostError: the claim does not stand.
+            ClaimLostError: this restore does not hold the claim.
         """
         end: TransactWriteItemTypeDef = {
             "Delete": {
@@ -125,7 +125,7 @@ class RestoreClaim:
         self._transact([stands, *actions])
 
     def _transact(self, actions: Sequence[TransactWriteItemTypeDef]) -> None:
-        """Commit *actions*, again under the same token while their outcome is not known."""
+        """Commit *actions*; retry with the same token while the outcome is unknown."""
         token = str(uuid.uuid4())
         is_unknown = False
         for delay in delays(self._table.stats):
@@ -139,7 +139,9 @@ class RestoreClaim:
                     raise ClaimLostError(failure.reasons if is_unknown else ()) from error
                 is_unknown |= failure.kind == "unknown"
                 if delay is None:
-                    raise OverloadedError(f"{len(actions)} rows could not be written.") from error
+                    raise OverloadedError(
+                        f"DynamoDB did not confirm the write of {len(actions)} rows."
+                    ) from error
                 time.sleep(delay)
             else:
                 return

@@ -1,7 +1,7 @@
 """Schema version of a conversation's rows.
 
-Rows of the first version have no attribute for it. A later version will be the number `v` in the
-conversation row. This release neither changes nor returns a conversation with such a row.
+Rows of the first version have no version attribute. A later version will be the number `v` in the
+conversation row. This release neither changes nor returns a conversation whose row has `v`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ IS_SUPPORTED = "attribute_not_exists(v)"
 
 
 class UnsupportedSchemaVersionError(Exception):
-    """A row of a newer release, which was not used or changed."""
+    """A row that a newer release wrote. The row was neither used nor changed."""
 
 
 def check_version(row: Mapping[str, AttributeValueTypeDef]) -> None:
     """Reject rows written by a newer schema version.
 
     Raises:
-        UnsupportedSchemaVersionError: *row* has a version.
+        UnsupportedSchemaVersionError: *row* has a version attribute.
     """
     if "v" in row:
         raise UnsupportedSchemaVersionError(
-            f"A row has version {row['v']['N']}; this release supports only the first."
+            f"A row has schema version {row['v']['N']}, which this release does not support."
         )

@@ -275,11 +275,12 @@ def _too_large(lines: Sequence[str], size: int) -> RequestTooLargeError:
         item_size = payloads.response_bytes(line.encode())
         if item_size > limit:
             return RequestTooLargeError(
-                f"items[{place}] would have {item_size} bytes in a response. The limit is {limit}.",
+                f"items[{place}] is too large: its response would have {item_size} bytes. The limit"
+                f" is {limit} bytes.",
                 param=f"items[{place}]",
             )
     return RequestTooLargeError(
-        f"The response with these items would have {size} bytes. The limit is {limit}."
-        " Send them in smaller batches.",
+        f"The items are too large: a response with all of them would have {size} bytes. The limit"
+        f" is {limit} bytes. Send fewer items in each request.",
         param="items",
     )

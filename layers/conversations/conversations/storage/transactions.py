@@ -193,7 +193,9 @@ class ConversationTransaction(ABC):
             with contextlib.suppress(*CONNECTION_ERRORS, ClientError):
                 if self._already_committed():
                     return
-            raise OverloadedError("DynamoDB did not respond in time. Retry the request.")
+            raise OverloadedError(
+                "AWS did not respond in time. The request may have taken effect. Retry the request."
+            )
         raise_for(failure)
 
     def _update(self, change: str, condition: str, values: Row) -> TransactWriteItemTypeDef:
