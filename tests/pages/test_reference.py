@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
     from local.stack import DevStack
+    from tests.pages.conftest import View
     from tests.support.issue_key import IssueKey
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -41,7 +42,7 @@ def test_it_lists_every_operation_of_the_document_beside_it(
 
 
 def test_it_tries_requests_with_a_key_at_the_host_of_the_page(
-    window: Page, problems: list[str], stack: DevStack, issue_key: IssueKey
+    window: Page, view: View, problems: list[str], stack: DevStack, issue_key: IssueKey
 ) -> None:
     startup_message.create_documented_conversation(stack)
     # As if a proxy before the API had replaced the Host header.
@@ -51,7 +52,6 @@ def test_it_tries_requests_with_a_key_at_the_host_of_the_page(
     }
     window.route("**/openapi.json", lambda route: route.fulfill(json=document))
     window.goto(f"{stack.url}/v1/docs")
-    response = window.locator(".live-responses-table")
 
     window.get_by_role("button", name="Authorize").first.click()
     window.locator(".auth-container input").fill(issue_key(startup_message.ACCOUNT))
@@ -60,17 +60,18 @@ def test_it_tries_requests_with_a_key_at_the_host_of_the_page(
     # Listing has no filter of its own: the conversation is found.
     listing = try_out(window, "Conversations-listConversations")
     listing.get_by_role("button", name="Execute").click()
-    expect(response.locator(".highlight-code").first).to_contain_text(
+    expect(listing.locator(".live-responses-table .highlight-code").first).to_contain_text(
         startup_message.CONVERSATION_ID
     )
-    listing.locator(".opblock-summary-control").click()
     appending = try_out(window, "Items-createConversationItems")
     appending.get_by_placeholder("conversation_id").fill(startup_message.CONVERSATION_ID)
     expect(appending.locator("textarea")).to_have_value(re.compile('"items"'))
     appending.get_by_role("button", name="Execute").click()
 
+    response = appending.locator(".live-responses-table")
     expect(response.locator(".response-col_status").last).to_have_text(re.compile("^200"))
     expect(response.locator(".highlight-code").first).to_contain_text('"object": "list"')
+    assert window.evaluate("document.documentElement.scrollWidth") == view.width
     assert problems == []
 
 
