@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,11 +22,27 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 PATIENCE_MS = 20_000
+TEST_SECONDS = 300
+"""Limit of one test: what has no limit of its own, such as a script in the page, ends with it."""
 LOG_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
     console.error(`violated ${event.violatedDirective}: ${event.blockedURI}`);
 });
 """
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The device of a visitor."""
+
+    width: int
+    height: int
+    scheme: Literal["dark", "light"]
+    is_phone: bool = False
+
+
+WIDE = View(1400, 900, "light")
+PHONE = View(390, 844, "dark", is_phone=True)
 
 
 def arguments() -> list[str]:
@@ -38,7 +57,41 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"No Chromium is installed: looked for {', '.join(NAMES)}.")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments())
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments())
+        try:
+            yield launched
+        finally:
+            launched.close()
+
+
+@pytest.fixture(scope="module")
+def browser_id(browser: Browser) -> int:
+    """The id of the browser's process."""
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return int(next(process["id"] for process in processes if process["type"] == "browser"))
+
+
+@contextmanager
+def time_limit(process_id: int) -> Iterator[None]:
+    """Kill the browser of a block that takes too long: what waits for the browser then fails."""
+    timer = threading.Timer(TEST_SECONDS, os.kill, (process_id, signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(WIDE, id="wide"),
+        pytest.param(PHONE, id="phone", marks=pytest.mark.prove),
+    ]
+)
+def view(request: pytest.FixtureRequest) -> View:
+    view: View = request.param
+    return view
 
 
 @pytest.fixture
@@ -48,21 +101,29 @@ def problems() -> list[str]:
 
 
 @pytest.fixture
-def window(browser: Browser, problems: list[str]) -> Iterator[Page]:
+def window(browser: Browser, browser_id: int, view: View, problems: list[str]) -> Iterator[Page]:
     """An empty window of a visitor who was never here."""
+    with time_limit(browser_id), closing(new_context(browser, view)) as context:
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: problems.append(message.text) if message.type == "error" else None,
+        )
+        yield page
+
+
+def new_context(browser: Browser, view: View) -> BrowserContext:
     context = browser.new_context(
-        viewport={"width": 1400, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+        viewport={"width": view.width, "height": view.height},
+        color_scheme=view.scheme,
+        is_mobile=view.is_phone,
+        has_touch=view.is_phone,
+        permissions=["clipboard-read", "clipboard-write"],
     )
     context.add_init_script(LOG_VIOLATIONS)
     context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on(
-        "console",
-        lambda message: problems.append(message.text) if message.type == "error" else None,
-    )
-    yield page
-    context.close()
+    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +131,7 @@ class Console:
     """The console in a window, and a key that opens it."""
 
     window: Page
+    view: View
     url: str
     key: str
     requests: list[str] = field(default_factory=list)
@@ -82,16 +144,17 @@ class Console:
     def sign_in(self, fragment: str = "", *, end_user: str = "", keep: bool = False) -> Page:
         self.visit(fragment)
         self.window.get_by_label("API key").fill(self.key)
-        self.window.locator("#sign-in-end-user").fill(end_user)
-        self.window.get_by_label("Keep the key").set_checked(keep)
-        self.window.get_by_role("button", name="Sign in").click()
-        expect(self.window.get_by_role("navigation")).to_be_attached()
+        if end_user:
+            self.window.locator("#sign-in-end-user").fill(end_user)
+        if keep:
+            self.window.get_by_label("Keep the key").check()
+        self.window.get_by_label("API key").press("Enter")
         expect(self.window.locator("#app")).to_be_visible()
         return self.window
 
 
 @pytest.fixture
-def console(window: Page, stack: DevStack, issue_key: IssueKey) -> Console:
-    made = Console(window, f"{stack.url}/console", issue_key(may_delegate=True))
+def console(window: Page, view: View, stack: DevStack, issue_key: IssueKey) -> Console:
+    made = Console(window, view, f"{stack.url}/console", issue_key(may_delegate=True))
     window.on("request", lambda request: made.requests.append(f"{request.method} {request.url}"))
     return made

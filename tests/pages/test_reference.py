@@ -14,9 +14,10 @@ from functions.api import app as api
 from local import startup_message
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from local.stack import DevStack
+    from tests.pages.conftest import View
     from tests.support.issue_key import IssueKey
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -40,8 +41,8 @@ def test_it_lists_every_operation_of_the_document_beside_it(
     assert problems == []
 
 
-def test_it_tries_a_request_with_a_key_at_the_host_of_the_page(
-    window: Page, problems: list[str], stack: DevStack, issue_key: IssueKey
+def test_it_tries_requests_with_a_key_at_the_host_of_the_page(
+    window: Page, view: View, problems: list[str], stack: DevStack, issue_key: IssueKey
 ) -> None:
     startup_message.create_documented_conversation(stack)
     # As if a proxy before the API had replaced the Host header.
@@ -56,38 +57,30 @@ def test_it_tries_a_request_with_a_key_at_the_host_of_the_page(
     window.locator(".auth-container input").fill(issue_key(startup_message.ACCOUNT))
     window.locator(".auth-btn-wrapper .authorize").click()
     window.locator(".auth-btn-wrapper .btn-done").click()
-    operation = window.locator("#operations-Items-createConversationItems")
-    operation.locator(".opblock-summary-control").click()
-    operation.get_by_role("button", name="Try it out").click()
-    operation.get_by_placeholder("conversation_id").fill(startup_message.CONVERSATION_ID)
-    expect(operation.locator("textarea")).to_have_value(re.compile('"items"'))
-    operation.get_by_role("button", name="Execute").click()
+    # Listing has no filter of its own: the conversation is found.
+    listing = try_out(window, "Conversations-listConversations")
+    listing.get_by_role("button", name="Execute").click()
+    expect(listing.locator(".live-responses-table .highlight-code").first).to_contain_text(
+        startup_message.CONVERSATION_ID
+    )
+    appending = try_out(window, "Items-createConversationItems")
+    appending.get_by_placeholder("conversation_id").fill(startup_message.CONVERSATION_ID)
+    expect(appending.locator("textarea")).to_have_value(re.compile('"items"'))
+    appending.get_by_role("button", name="Execute").click()
 
-    response = operation.locator(".live-responses-table")
+    response = appending.locator(".live-responses-table")
     expect(response.locator(".response-col_status").last).to_have_text(re.compile("^200"))
     expect(response.locator(".highlight-code").first).to_contain_text('"object": "list"')
+    assert window.evaluate("document.documentElement.scrollWidth") == view.width
     assert problems == []
 
 
-def test_it_lists_conversations_without_a_filter_of_its_own(
-    window: Page, stack: DevStack, issue_key: IssueKey
-) -> None:
-    startup_message.create_documented_conversation(stack)
-    window.goto(f"{stack.url}/v1/docs")
-
-    window.get_by_role("button", name="Authorize").first.click()
-    window.locator(".auth-container input").fill(issue_key(startup_message.ACCOUNT))
-    window.locator(".auth-btn-wrapper .authorize").click()
-    window.locator(".auth-btn-wrapper .btn-done").click()
-    operation = window.locator("#operations-Conversations-listConversations")
+def try_out(window: Page, operation_id: str) -> Locator:
+    """Unfold an operation, and return it."""
+    operation = window.locator(f"#operations-{operation_id}")
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
-    operation.get_by_role("button", name="Execute").click()
-
-    response = operation.locator(".live-responses-table")
-    expect(response.locator(".highlight-code").first).to_contain_text(
-        startup_message.CONVERSATION_ID
-    )
+    return operation
 
 
 def test_it_says_that_the_document_is_not_there_and_tries_again(

@@ -208,11 +208,12 @@ class WithBody(BaseHTTPRequestHandler):
 
 def test_a_body_of_head_is_seen() -> None:
     with HTTPServer(("127.0.0.1", 0), WithBody) as server:
-        thread = threading.Thread(target=server.handle_request)
+        server.timeout = 20
+        thread = threading.Thread(target=server.handle_request, daemon=True)
         thread.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}") as client:
             seen = Api(client, "/v1", None).head("/conversations")
-        thread.join()
+        thread.join(20)
 
     assert seen == (200, b"body")
 

@@ -117,9 +117,11 @@ function route() {
   page("app").classList.toggle("is-reading", Boolean(conversationId));
   list.mark(conversationId);
   if (!conversationId) {
+    const left = opened?.conversationId;
     closeConversation();
     page("conversation").replaceChildren(note("Choose a conversation to read it."));
     document.title = "Conversations";
+    if (left) list.focus(left);
   } else if (opened?.conversationId !== conversationId || !(itemId && opened.show(itemId))) {
     openConversation(conversationId, itemId);
   }
@@ -242,11 +244,20 @@ function exportButton(label, conversation, take) {
 // ------------------------------------------------------------------- the keys
 
 const KEYS = {
-  "/": () => page("search").focus(),
+  "/": goToSearch,
   j: () => moveFocus(1),
   k: () => moveFocus(-1),
   Escape: () => { location.hash = ""; },
 };
+
+/** Move to the search box, which a phone hides while a conversation is open. */
+function goToSearch() {
+  if (!page("search").checkVisibility()) {
+    addEventListener("hashchange", () => page("search").focus(), { once: true });
+    location.hash = "";
+  }
+  page("search").focus();
+}
 
 /** Move to the next or the previous item, or conversation of the list. */
 function moveFocus(step) {

@@ -69,6 +69,11 @@ class ConversationList {
     for (const link of this.list.querySelectorAll("a")) this.#markLink(link);
   }
 
+  /** Move to a conversation, if it is listed. */
+  focus(conversationId) {
+    this.list.querySelector(`a[href="#/${CSS.escape(conversationId)}"]`)?.focus();
+  }
+
   async #load() {
     if (this.#isLoading) return;
     this.#isLoading = true;
