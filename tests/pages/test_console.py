@@ -48,7 +48,7 @@ def test_a_bad_key_is_refused_and_a_good_one_signs_in(
     expect(alert).to_contain_text("1 to 256 visible ASCII characters")
     window.get_by_label("API key").fill("lck_unknown")
     window.get_by_role("button", name="Sign in").click()
-    expect(alert).to_contain_text("The API key is missing or invalid")
+    expect(alert).to_have_text("This API key is not valid. It is unknown, expired or revoked.")
     window.get_by_label("API key").fill(console.key)
     window.get_by_role("button", name="Sign in").click()
 

@@ -47,7 +47,10 @@ async function get(path, query = {}, signal = new AbortController().signal) {
   }
   if (response.ok) return body;
   const { message, code } = body.error ?? {};
-  if (response.status === 401) onKeyRefused();
+  if (response.status === 401) {
+    onKeyRejected();
+    throw new RequestError("This API key is not valid. It is unknown, expired or revoked.", 401, code);
+  }
   throw new RequestError(message ?? `The API responded with status ${response.status}.`, response.status, code);
 }
 

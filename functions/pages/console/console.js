@@ -62,7 +62,7 @@ function showSignIn(message) {
 }
 
 /** Called for every response that refuses the key. */
-function onKeyRefused() {
+function onKeyRejected() {
   if (page("sign-in").hidden) showSignIn("The API key is no longer accepted. Sign in again.");
 }
 
