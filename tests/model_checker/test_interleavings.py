@@ -61,37 +61,21 @@ LISTERS = (lister("asc", 3), lister("desc", 3))
 ONE_BY_ONE = (lister("asc", 1), lister("desc", 1))
 """Readers whose every second page begins within a batch."""
 SCENARIOS: dict[str, Callable[[], Scenario]] = {
-    "two appenders, a deleter, listers, a fault": lambda: Scenario(
-        *IMPATIENT[:3], readers=LISTERS, faults=1
-    ),
     "two appenders, two faults": lambda: Scenario(OTHER, THIRD, faults=2),
     "two appenders, a token forgotten": lambda: Scenario(
         ONE, OTHER, faults=1, remembers_tokens=False
     ),
     "two appenders, a lister": lambda: Scenario(ONE, OTHER, lister("asc", 2)),
     "three appenders": lambda: Scenario(ONE, OTHER, THIRD),
-    "three appenders, a lister": lambda: Scenario(ONE, OTHER, THIRD, readers=[lister("asc", 2)]),
     "an appender, a lister back": lambda: Scenario(ONE, lister("desc", 1), faults=1),
     "an appender, a lister, two faults": lambda: Scenario(OTHER, lister("asc", 2), faults=2),
     "an appender, a lister, a deleter": lambda: Scenario(OTHER, lister("desc", 2), DELETER),
-    "an appender, a deleter, two faults": lambda: Scenario(ONE, DELETER, faults=2),
-    "an appender, an emptier, listers": lambda: Scenario(
-        ONE, EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), faults=1
-    ),
     "a lister, a deleter, two faults": lambda: Scenario(lister("asc", 1), DELETER, faults=2),
     "four batches while a lister reads": lambda: Scenario(FOUR, readers=[lister("asc", 3)]),
-    "two deleters of neighbours, two faults": lambda: Scenario(DELETER, NEIGHBOUR, faults=2),
-    "two deleters of neighbours, listers": lambda: Scenario(
-        DELETER, NEIGHBOUR, readers=ONE_BY_ONE, faults=1, batches=2
-    ),
-    "two deleters of neighbours, an appender, listers": lambda: Scenario(
-        *IMPATIENT[1:], readers=ONE_BY_ONE
-    ),
     "two deleters of neighbours, a token forgotten": lambda: Scenario(
         DELETER, NEIGHBOUR, faults=1, remembers_tokens=False
     ),
     "two deleters of one item": lambda: Scenario(DELETER, RIVAL, lister("asc", 1)),
-    "two deleters of one item, two faults": lambda: Scenario(DELETER, RIVAL, faults=2),
     "two deleters of one item, a token forgotten": lambda: Scenario(
         DELETER, RIVAL, faults=1, remembers_tokens=False
     ),
@@ -121,15 +105,6 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "a generated id comes back, two adders": lambda: Scenario(
         NEIGHBOUR, adder("adder A", SECOND), adder("adder B", SECOND)
     ),
-    "an id of an emptied batch comes back, two faults": lambda: Scenario(
-        EMPTIER, adder("adder A", SECOND), faults=2
-    ),
-    "an id that comes back is deleted again": lambda: Scenario(
-        NEIGHBOUR,
-        adder("adder A", SECOND),
-        deleter(SECOND, name="deleter C"),
-        readers=(getter(SECOND), getter(FIRST), lister("asc", 1)),
-    ),
     "an item is read while it is appended": lambda: Scenario(ONE, getter("a0"), faults=1),
     "an item is read while its neighbour is deleted, two faults": lambda: Scenario(
         DELETER, getter(SECOND), faults=2
@@ -137,29 +112,17 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "an item is read while its batch is emptied": lambda: Scenario(
         EMPTIER, OTHER, readers=(getter(SECOND), getter(FIRST)), faults=1
     ),
-    "a batch that is seen eleven batches late": lambda: Scenario(
-        EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), batches=12, is_late=True
-    ),
     "a batch that is seen ten batches late, an appender": lambda: Scenario(
         OTHER, lister("desc", 3), readers=LISTERS, batches=11, is_late=True
     ),
     "more batches than the row names, a deleter": lambda: Scenario(
         DELETER, readers=LISTERS, batches=14
     ),
-    "two updaters of one pair, an appender, a fault": lambda: Scenario(
-        TOPIC, RENAMER, OTHER, faults=1
-    ),
     "two updaters of other pairs, two faults": lambda: Scenario(TOPIC, TEAM, faults=2),
-    "three updaters, one undoes what the others did, a fault": lambda: Scenario(
-        TOPIC, TEAM, CLEARER, faults=1
-    ),
     "an updater, an end, a fault": lambda: Scenario(TOPIC, ender(), faults=1),
     "a marked retry, two faults": lambda: Scenario(RESENDER, faults=2),
     "a marked retry, a token forgotten": lambda: Scenario(
         RESENDER, faults=2, remembers_tokens=False
-    ),
-    "a marked retry, a deleter, an updater, a fault": lambda: Scenario(
-        RESENDER, DELETER, TOPIC, faults=1
     ),
     "a marked retry, an end, a lister, a fault": lambda: Scenario(
         RESENDER, ender(), lister("asc", 3), faults=1
@@ -176,7 +139,6 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
         EMPTIER, ender(), purger(), faults=1, may_stay=["t#"]
     ),
     "objects: an appender, a deleter": lambda: Scenario(OTHER, DELETER, spills=True),
-    "objects: two deleters, a fault": lambda: Scenario(DELETER, NEIGHBOUR, spills=True, faults=1),
     "objects: a deleter, a lister": lambda: Scenario(DELETER, lister("asc", 1), spills=True),
     "objects: an emptier, a lister": lambda: Scenario(EMPTIER, lister("asc", 2), spills=True),
     "objects: two deleters, a reader of a third item": lambda: Scenario(
@@ -190,6 +152,44 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     ),
 }
 LONG: dict[str, Callable[[], Scenario]] = {
+    "two appenders, a deleter, listers, a fault": lambda: Scenario(
+        *IMPATIENT[:3], readers=LISTERS, faults=1
+    ),
+    "three appenders, a lister": lambda: Scenario(ONE, OTHER, THIRD, readers=[lister("asc", 2)]),
+    "an appender, a deleter, two faults": lambda: Scenario(ONE, DELETER, faults=2),
+    "an appender, an emptier, listers": lambda: Scenario(
+        ONE, EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), faults=1
+    ),
+    "two deleters of neighbours, two faults": lambda: Scenario(DELETER, NEIGHBOUR, faults=2),
+    "two deleters of neighbours, listers": lambda: Scenario(
+        DELETER, NEIGHBOUR, readers=ONE_BY_ONE, faults=1, batches=2
+    ),
+    "two deleters of neighbours, an appender, listers": lambda: Scenario(
+        *IMPATIENT[1:], readers=ONE_BY_ONE
+    ),
+    "two deleters of one item, two faults": lambda: Scenario(DELETER, RIVAL, faults=2),
+    "an id of an emptied batch comes back, two faults": lambda: Scenario(
+        EMPTIER, adder("adder A", SECOND), faults=2
+    ),
+    "an id that comes back is deleted again": lambda: Scenario(
+        NEIGHBOUR,
+        adder("adder A", SECOND),
+        deleter(SECOND, name="deleter C"),
+        readers=(getter(SECOND), getter(FIRST), lister("asc", 1)),
+    ),
+    "a batch that is seen eleven batches late": lambda: Scenario(
+        EMPTIER, readers=(*LISTERS, *ONE_BY_ONE), batches=12, is_late=True
+    ),
+    "two updaters of one pair, an appender, a fault": lambda: Scenario(
+        TOPIC, RENAMER, OTHER, faults=1
+    ),
+    "three updaters, one undoes what the others did, a fault": lambda: Scenario(
+        TOPIC, TEAM, CLEARER, faults=1
+    ),
+    "a marked retry, a deleter, an updater, a fault": lambda: Scenario(
+        RESENDER, DELETER, TOPIC, faults=1
+    ),
+    "objects: two deleters, a fault": lambda: Scenario(DELETER, NEIGHBOUR, spills=True, faults=1),
     "more batches than the row names, a deleter, an appender": lambda: Scenario(
         OTHER, DELETER, readers=LISTERS, batches=14
     ),
@@ -263,6 +263,7 @@ def test_a_deletion_in_several_transactions_can_be_repeated(
     assert count > 1 < states
 
 
+@pytest.mark.prove
 def test_no_mark_is_left_when_others_delete_the_rest_of_a_deletion(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
