@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.stack import DevStack
+    from local.resources import Resources
 
 ALL = ("--account", "acme", "--all-end-users", "--yes")
 
 
 @pytest.fixture
-def world(stack: DevStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
-        world = World(stack.resources, executor)
+    ministack.recreate()
+    with ThreadPoolExecutor(1) as executor:
+        world = World(ministack, executor)
         # The purge runs while the command waits.
         slept(monkeypatch, lambda _: purge(world))
         yield world

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.stack import DevStack
+    from local.resources import Resources
     from tests.support.http_helpers import Json
 
 ACME = ("--account", "acme")
@@ -36,10 +36,11 @@ POINTER: Json = {"type": "pointer", "key": "0" * 26, "id": "x"}
 
 
 @pytest.fixture
-def world(stack: DevStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(payloads, "LARGE_BYTES", 5_000)
-    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
-        yield World(stack.resources, executor)
+    ministack.recreate()
+    with ThreadPoolExecutor(1) as executor:
+        yield World(ministack, executor)
 
 
 def fill(world: World) -> dict[str, str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local.stack import DevStack
+    from local.resources import Resources
 
 ACME = ("--account", "acme")
 ANN = (*ACME, "--end-user", "ann")
@@ -47,9 +47,10 @@ CONVERSATIONS: dict[str, Any] = {
 
 
 @pytest.fixture
-def world(stack: DevStack) -> Iterator[World]:
-    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
-        yield World(stack.resources, executor)
+def world(ministack: Resources) -> Iterator[World]:
+    ministack.recreate()
+    with ThreadPoolExecutor(1) as executor:
+        yield World(ministack, executor)
 
 
 @pytest.fixture

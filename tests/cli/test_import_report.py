@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from local.stack import DevStack
+    from local.resources import Resources
 
 ALL = ("--account", "acme", "--all-end-users")
 OWNER = ids.owner_of("acme", "")
 
 
 @pytest.fixture
-def world(stack: DevStack) -> Iterator[World]:
-    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
-        yield World(stack.resources, executor)
+def world(ministack: Resources) -> Iterator[World]:
+    ministack.recreate()
+    with ThreadPoolExecutor(1) as executor:
+        yield World(ministack, executor)
 
 
 @pytest.fixture

@@ -17,15 +17,16 @@ from tests.support.stored import World, said
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.stack import DevStack
+    from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
 
 
 @pytest.fixture
-def world(stack: DevStack) -> Iterator[World]:
-    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
-        yield World(stack.resources, executor)
+def world(ministack: Resources) -> Iterator[World]:
+    ministack.recreate()
+    with ThreadPoolExecutor(1) as executor:
+        yield World(ministack, executor)
 
 
 def taken(world: World, name: str) -> tuple[archive.ArchivedConversation, list[archive.Part]]:

@@ -100,7 +100,7 @@ def test_stack_runs_in_a_folder_with_spaces(spaced_copy: Path) -> None:
     ("shell", "sentence"),
     [
         ({}, "error: There is no AWS region: set AWS_DEFAULT_REGION, or "),
-        ({"AWS_DEFAULT_REGION": "eu-central-1"}, "error: There are no AWS credentials: log in "),
+        ({"AWS_DEFAULT_REGION": "eu-central-1"}, "error: There are no AWS credentials: log in, "),
         ({"AWS_PROFILE": "no-such"}, "error: AWS cannot be called: The config profile (no-such) "),
         (
             {
