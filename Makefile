@@ -13,6 +13,7 @@ LIBRARIES := functions/pages/console/libraries
 MODULES := .tools/console-libraries/node_modules
 # The two libraries, and what markdown-it has built in.
 LICENSED := dompurify markdown-it entities linkify-it mdurl punycode.js uc.micro
+TESTED_WITH := .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_PACKAGES:%=.tools/%/.installed))
 QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
 PROOFS := tests/model_checker tests/cli/test_export_size.py $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
@@ -51,7 +52,7 @@ types: .venv/.installed ## Check types
 	@$(BIN)/mypy
 
 .PHONY: pytest
-pytest: .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_PACKAGES:%=.tools/%/.installed)) ## Run only the tests (ARGS="-k name")
+pytest: $(TESTED_WITH) ## Run only the tests (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
 .PHONY: quick
@@ -62,7 +63,7 @@ quick: .venv/.installed ## Check style, types, contract and store in under a min
 	@$(PYTEST) -q $(QUICK)
 
 .PHONY: prove
-prove: .venv/.installed .tools/ministack/.installed ## Run the exhaustive and long tests (STEPS=10000 SCHEDULES=300 SEARCHES=200 WRITER_BATCHES=25 PURGE_ITEMS=10000 EXPORT_ITEMS=50000)
+prove: $(TESTED_WITH) ## Run the exhaustive and long tests (STEPS=10000 SCHEDULES=300 SEARCHES=200 WRITER_BATCHES=25 PURGE_ITEMS=10000 EXPORT_ITEMS=50000)
 	@$(PYTEST) -m prove
 	@STEPS=$(or $(STEPS),10000) SCHEDULES=$(or $(SCHEDULES),300) WRITER_BATCHES=$(or $(WRITER_BATCHES),25) \
 		PURGE_ITEMS=$(or $(PURGE_ITEMS),10000) EXPORT_ITEMS=$(or $(EXPORT_ITEMS),50000) $(PYTEST) $(PROOFS)

@@ -133,6 +133,7 @@ def test_what_is_there_is_listed_and_shown(local: list[str], client: httpx.Clien
     assert (ann["conversations"], ann["items"], ann["objects"]) == (3, 6, 3)
 
 
+@pytest.mark.prove
 def test_commands_that_are_killed_go_on(
     local: list[str], client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -207,6 +208,7 @@ def test_a_local_key_is_revoked_at_once_by_a_restart(running: dict[str, str], da
     assert "To revoke it now: restart `make run`." in said
 
 
+@pytest.mark.prove
 def test_a_stack_that_ends_takes_its_file_along(tmp_path: Path) -> None:
     with local_stack(tmp_path):
         found = json.loads((tmp_path / "stack.json").read_text())

@@ -24,7 +24,6 @@ from tests.support.stored import World, said
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.resources import Resources
     from local.stack import DevStack
 
 ACME = ("--account", "acme")
@@ -42,10 +41,9 @@ IMAGES = [
 
 
 @pytest.fixture
-def world(ministack: Resources) -> Iterator[World]:
-    ministack.recreate()
-    with ThreadPoolExecutor(1) as executor:
-        yield World(ministack, executor)
+def world(stack: DevStack) -> Iterator[World]:
+    with ThreadPoolExecutor(1) as executor, stack.engine.lock:
+        yield World(stack.resources, executor)
 
 
 def slept(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], object]) -> None:

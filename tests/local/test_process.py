@@ -1,6 +1,7 @@
 """The stack as a process of its own, with its engines: what it prints, keeps and leaves behind."""
 
 import fcntl
+import itertools
 import json
 import os
 import shlex
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +45,11 @@ class Process:
         self.running.send_signal(number)
         out, err = self.running.communicate(timeout=20)
         return self.running.returncode, out, err
+
+
+def greeting_of(output: Iterable[str]) -> list[str]:
+    """Return the lines up to the last one of the greeting, or all if the stack ends before."""
+    return [*itertools.takewhile(lambda line: line != "Press Ctrl-C to stop.\n", output)]
 
 
 def command(data: Path, *arguments: str) -> list[str]:
@@ -100,7 +106,10 @@ def is_in_use(data: Path) -> bool:
 
 @pytest.mark.parametrize(
     ("number", "chosen"),
-    [(signal.SIGTERM, None), (signal.SIGINT, "any!key~at'all")],
+    [
+        (signal.SIGTERM, None),
+        pytest.param(signal.SIGINT, "any!key~at'all", marks=pytest.mark.prove),
+    ],
     ids=["term", "int, with a chosen key"],
 )
 def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
@@ -119,6 +128,7 @@ def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
     assert (tmp_path / "api-key").exists() is (chosen is None)
 
 
+@pytest.mark.prove
 def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
     with subprocess.Popen(  # noqa: S603 - our own command
         command(tmp_path, "--engine", "moto"),
@@ -128,7 +138,7 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
         text=True,
     ) as running:
         assert running.stdout
-        shown = [*iter(running.stdout.readline, "Press Ctrl-C to stop.\n")]
+        shown = greeting_of(running.stdout)
         pasted = [line for line in shown if line.startswith(("curl", ".venv/bin/python"))]
         responses = [subprocess.check_output(line, shell=True, cwd=ROOT) for line in pasted]  # noqa: S602 - as pasted
         running.terminate()
@@ -139,6 +149,7 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
     assert b"ResponseInputText" in responses[2]
 
 
+@pytest.mark.prove
 def test_key_that_cannot_be_sent_is_rejected(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", API_KEY="two words")
 
@@ -207,7 +218,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
         command(data), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as second:
         assert second.stdout
-        greeting = [*iter(second.stdout.readline, "Press Ctrl-C to stop.\n")]
+        greeting = greeting_of(second.stdout)
         orphan = engine_of(data)
         second.kill()
     with process(data, "ministack", API_KEY="another") as third:
@@ -252,6 +263,7 @@ def test_killed_stack_leaves_no_process_and_loses_nothing(lives: Lives) -> None:
     assert not is_in_use(lives.data)
 
 
+@pytest.mark.prove
 def test_killed_engine_ends_the_stack_and_loses_at_most_the_last_second(tmp_path: Path) -> None:
     acknowledged: dict[str, float] = {}
     with process(tmp_path, "ministack") as stack:
@@ -277,6 +289,7 @@ def test_killed_engine_ends_the_stack_and_loses_at_most_the_last_second(tmp_path
     assert kept <= acknowledged.keys()
 
 
+@pytest.mark.prove
 def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
     makefile = tmp_path / "Makefile"
     line = f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(command(tmp_path, '--quiet'))}"

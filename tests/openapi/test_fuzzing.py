@@ -57,7 +57,7 @@ def try_service(stack: DevStack, issue_key: IssueKey, tmp_path: Path) -> TryServ
     [
         pytest.param(MKA1, DRAWN, id=f"{MKA1.prefix} drawn"),
         pytest.param(OPENAI, DRAWN, id=f"{OPENAI.prefix} drawn", marks=pytest.mark.prove),
-        pytest.param(MKA1, LISTED, id=f"{MKA1.prefix} listed"),
+        pytest.param(MKA1, LISTED, id=f"{MKA1.prefix} listed", marks=pytest.mark.prove),
         pytest.param(OPENAI, LISTED, id=f"{OPENAI.prefix} listed", marks=pytest.mark.prove),
     ],
 )
@@ -73,6 +73,7 @@ def test_the_service_keeps_to_its_document(
     record_property("requests that schemathesis made of the documents", made)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
 def test_a_code_that_the_document_does_not_name_is_found(
     dialect: Dialect, stack: DevStack, issue_key: IssueKey

@@ -55,6 +55,7 @@ def test_a_bad_key_is_refused_and_a_good_one_signs_in(
     expect(window.locator("#list strong")).to_have_text(["Ferry"])
 
 
+@pytest.mark.prove
 def test_the_key_is_neither_kept_nor_in_any_address(console: Console) -> None:
     window = console.sign_in()
 
@@ -65,6 +66,7 @@ def test_the_key_is_neither_kept_nor_in_any_address(console: Console) -> None:
     assert not [request for request in console.requests if console.key in request]
 
 
+@pytest.mark.prove
 def test_the_key_is_kept_in_the_tab_when_asked_to_until_the_visitor_signs_out(
     console: Console,
 ) -> None:
@@ -78,6 +80,7 @@ def test_the_key_is_kept_in_the_tab_when_asked_to_until_the_visitor_signs_out(
     assert window.evaluate("sessionStorage.length + localStorage.length") == 0
 
 
+@pytest.mark.prove
 def test_the_console_only_ever_reads(console: Console, client: httpx.Client) -> None:
     conversation_id = make(client, "Ferry")
     window = console.sign_in(f"#/{conversation_id}")
@@ -99,6 +102,7 @@ def test_conversations_are_listed_by_their_last_change(
     expect(window.locator("#list strong")).to_have_text(["Oldest", "Newest"])
 
 
+@pytest.mark.prove
 def test_the_list_goes_on_while_it_is_scrolled(console: Console, client: httpx.Client) -> None:
     for number in range(30):
         make(client, f"Run {number}")
@@ -115,6 +119,7 @@ def test_the_list_goes_on_while_it_is_scrolled(console: Console, client: httpx.C
     assert titles(window) == [f"Run {number}" for number in reversed(range(30))]
 
 
+@pytest.mark.prove
 def test_a_filter_by_metadata_is_applied_or_explained(
     console: Console, client: httpx.Client
 ) -> None:
@@ -132,6 +137,7 @@ def test_a_filter_by_metadata_is_applied_or_explained(
     expect(window.locator("#filter-error")).to_contain_text("“pro” is not a pair of metadata")
 
 
+@pytest.mark.prove
 def test_an_end_user_has_conversations_of_their_own(console: Console, client: httpx.Client) -> None:
     make(client, "The account's")
     headers = {"Authorization": f"Bearer {console.key}", "X-On-Behalf-Of": "ann"}
@@ -162,6 +168,7 @@ def test_a_search_finds_what_was_said(console: Console, client: httpx.Client) ->
     expect(window.locator("#list strong")).to_have_count(0)
 
 
+@pytest.mark.prove
 def test_a_search_goes_on_over_pages_that_are_empty(console: Console, client: httpx.Client) -> None:
     make(client, "Ferry")
     window = console.sign_in()
@@ -183,6 +190,7 @@ def test_a_search_goes_on_over_pages_that_are_empty(console: Console, client: ht
     assert all("search=texel+%26+co" in url for url in asked)
 
 
+@pytest.mark.prove
 def test_a_long_search_asks_before_it_goes_on(console: Console) -> None:
     window = console.sign_in()
     asked: list[str] = []
@@ -229,6 +237,7 @@ def test_a_failing_network_is_told_and_tried_again(console: Console, client: htt
     expect(window.locator("#list-end")).to_be_empty()
 
 
+@pytest.mark.prove
 def test_a_slow_network_is_told_and_tried_again(console: Console, client: httpx.Client) -> None:
     make(client, "Ferry")
     window = console.window
@@ -245,6 +254,7 @@ def test_a_slow_network_is_told_and_tried_again(console: Console, client: httpx.
     expect(window.locator("#list strong")).to_have_text(["Ferry"])
 
 
+@pytest.mark.prove
 def test_a_request_without_a_response_ends(console: Console) -> None:
     console.window.add_init_script(
         "const timeout = AbortSignal.timeout.bind(AbortSignal);"
@@ -259,6 +269,7 @@ def test_a_request_without_a_response_ends(console: Console) -> None:
     expect(console.window.locator("#sign-in-error")).to_contain_text("within 30 seconds")
 
 
+@pytest.mark.prove
 def test_a_key_that_is_revoked_leads_back_to_the_sign_in(console: Console) -> None:
     window = console.sign_in(keep=True)
 
@@ -331,6 +342,7 @@ def test_axe_finds_nothing(console: Console, client: httpx.Client) -> None:
     assert findings() == []
 
 
+@pytest.mark.prove
 def test_a_phone_shows_the_list_or_the_conversation(console: Console, client: httpx.Client) -> None:
     make(client, "Ferry " * 30, plan="x" * 200)
     console.window.set_viewport_size({"width": PHONE.width, "height": PHONE.height})

@@ -87,6 +87,7 @@ def test_every_example_of_the_contract_is_shown_by_its_type(
     assert problems == []
 
 
+@pytest.mark.prove
 def test_a_tool_call_is_shown_with_its_output(console: Console, client: httpx.Client) -> None:
     again = {**CALL, "arguments": '{"city":"B"}'}
     window = console.sign_in(f"#/{make(client, CALL, again, HELLO, OUTPUT, {**CALL}, OUTPUT)}")
@@ -98,6 +99,7 @@ def test_a_tool_call_is_shown_with_its_output(console: Console, client: httpx.Cl
     assert articles.nth(1).locator(".name").text_content() == "get_weather"
 
 
+@pytest.mark.prove
 def test_an_output_joins_its_call_when_an_earlier_page_comes(
     console: Console, client: httpx.Client
 ) -> None:
@@ -121,6 +123,7 @@ def read_last(client: httpx.Client, conversation_id: str) -> str:
     return str(client.get(path, params={"order": "desc", "limit": 1}).json()["data"][0]["id"])
 
 
+@pytest.mark.prove
 def test_an_unknown_type_or_shape_is_shown_as_json(console: Console, client: httpx.Client) -> None:
     items = [
         {"id": "a", "type": "telepathy", "thought": "<b>hm</b>"},
@@ -211,6 +214,7 @@ def test_hostile_content_stays_text(
     assert problems == []
 
 
+@pytest.mark.prove
 def test_characters_that_reorder_text_are_named(console: Console, client: httpx.Client) -> None:
     call = {**CALL, "name": "a\u202eb", "arguments": '{"file":"\u202egnp.exe"}'}
     window = console.sign_in(f"#/{make(client, message('\u202egnp.exe'), call)}")
@@ -221,6 +225,7 @@ def test_characters_that_reorder_text_are_named(console: Console, client: httpx.
     expect(articles.nth(1).locator(".code").first).to_contain_text(r"\u202egnp.exe")
 
 
+@pytest.mark.prove
 def test_a_line_of_a_megabyte_is_cut_until_asked_for(
     console: Console, client: httpx.Client
 ) -> None:
@@ -286,6 +291,7 @@ def test_many_items_are_scrolled_with_few_of_them_in_the_page(
     assert problems == []
 
 
+@pytest.mark.prove
 def test_what_is_read_does_not_move_when_items_are_added_above(
     console: Console, client: httpx.Client
 ) -> None:
@@ -306,6 +312,7 @@ def test_what_is_read_does_not_move_when_items_are_added_above(
     assert abs(after["y"] - before["y"]) < 2
 
 
+@pytest.mark.prove
 def test_a_link_to_an_item_works_after_a_reload(console: Console, client: httpx.Client) -> None:
     conversation_id = make(client, *[message(f"Message {number}") for number in range(220)])
     item_id = read(client, conversation_id)[99]["id"]
@@ -319,6 +326,7 @@ def test_a_link_to_an_item_works_after_a_reload(console: Console, client: httpx.
     assert "Message 98" in "".join(texts(window))
 
 
+@pytest.mark.prove
 def test_what_was_deleted_is_told(console: Console, client: httpx.Client) -> None:
     conversation_id = make(client, HELLO)
     window = console.sign_in("#/conv_gone")
@@ -330,6 +338,7 @@ def test_what_was_deleted_is_told(console: Console, client: httpx.Client) -> Non
     expect(alert).to_contain_text("There is no such item")
 
 
+@pytest.mark.prove
 def test_a_conversation_that_cannot_be_read_is_tried_again(
     console: Console, client: httpx.Client
 ) -> None:
@@ -343,6 +352,7 @@ def test_a_conversation_that_cannot_be_read_is_tried_again(
     expect(window.locator("article")).to_have_count(1)
 
 
+@pytest.mark.prove
 def test_a_page_that_fails_while_scrolling_is_tried_again(
     console: Console, client: httpx.Client
 ) -> None:
@@ -358,6 +368,7 @@ def test_a_page_that_fails_while_scrolling_is_tried_again(
     expect(window.get_by_text("Message 100", exact=True)).to_be_attached()
 
 
+@pytest.mark.prove
 def test_the_newest_comes_first_when_asked_to(console: Console, client: httpx.Client) -> None:
     window = console.sign_in(f"#/{make(client, *[message(f'm{n}') for n in range(120)])}")
     expect(window.locator("article").first).to_contain_text("m0")
@@ -392,6 +403,7 @@ def test_what_is_appended_is_shown_while_following(
     expect(window.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.prove
 def test_a_deletion_ends_the_following(console: Console, client: httpx.Client) -> None:
     conversation_id = make(client)
     console.window.clock.install()
@@ -411,6 +423,7 @@ def test_a_deletion_ends_the_following(console: Console, client: httpx.Client) -
     expect(follow).to_have_attribute("aria-pressed", "false")
 
 
+@pytest.mark.prove
 def test_a_conversation_is_taken_away_whole(console: Console, client: httpx.Client) -> None:
     conversation_id = make(client, *[message(f"m{number}") for number in range(119)], CALL)
     items = [*read(client, conversation_id)]
@@ -438,6 +451,7 @@ def test_a_conversation_is_taken_away_whole(console: Console, client: httpx.Clie
     assert "## Function call\n\n```json" in markdown
 
 
+@pytest.mark.prove
 def test_an_item_is_copied_as_json(console: Console, client: httpx.Client) -> None:
     conversation_id = make(client, HELLO)
     [item] = read(client, conversation_id)

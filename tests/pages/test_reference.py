@@ -41,6 +41,7 @@ def test_it_lists_every_operation_of_the_document_beside_it(
     assert problems == []
 
 
+@pytest.mark.prove
 def test_it_tries_requests_with_a_key_at_the_host_of_the_page(
     window: Page, view: View, problems: list[str], stack: DevStack, issue_key: IssueKey
 ) -> None:
@@ -83,6 +84,7 @@ def try_out(window: Page, operation_id: str) -> Locator:
     return operation
 
 
+@pytest.mark.prove
 def test_it_says_that_the_document_is_not_there_and_tries_again(
     window: Page, stack: DevStack
 ) -> None:

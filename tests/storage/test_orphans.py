@@ -107,4 +107,4 @@ def test_the_command_wants_the_stack_or_both_names(options: list[str]) -> None:
     result = CliRunner().invoke(main, ["objects", "orphans", *options])
 
     assert result.exit_code == 2
-    assert "Give either --stack, or --table and --bucket." in result.output
+    assert "Use one of --stack, --local, or --table with --bucket." in result.output

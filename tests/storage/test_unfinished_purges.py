@@ -130,4 +130,4 @@ def test_the_command_wants_the_stack_or_the_table(options: list[str]) -> None:
     result = CliRunner().invoke(main, ["purges", "unfinished", *options])
 
     assert result.exit_code == 2
-    assert "Give either --stack or --table." in result.output
+    assert "Use one of --stack, --local or --table." in result.output

@@ -187,6 +187,7 @@ def test_a_built_function_makes_its_clients_while_lambda_loads_it(
     assert found.hooks is None
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("function", MADE_AT_INIT)
 def test_a_snapshot_has_all_that_a_request_may_need(
     function: str, load: Callable[[str, str], Loaded]
@@ -280,6 +281,7 @@ def test_each_client_of_the_layer_signs_a_request_in_each_partition(
     assert {signed_for for _, signed_for in sent.values()} == {region}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("variable", "hosts"),
     [

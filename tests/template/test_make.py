@@ -78,6 +78,7 @@ def test_packages_are_installed_in_a_folder_with_spaces(spaced_copy: Path) -> No
     assert (spaced_copy / ".tools" / "empty" / "bin" / "python").exists()
 
 
+@pytest.mark.prove
 def test_stack_runs_in_a_folder_with_spaces(spaced_copy: Path) -> None:
     with subprocess.Popen(
         ["make", "run", "PORT=0", "DATA=.local 2", "ARGS=--quiet"],  # noqa: S607 - wherever it is
