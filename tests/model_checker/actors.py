@@ -106,6 +106,7 @@ class Session:
         self._threads = 1
         self._slept = 0.0
         self._drawn = 0
+        self._sent: dict[str, Any] = {}
         self.loops: list[Loop] = []
         """Active retry loops, which no frame holds in a variable."""
         self.pending: list[tuple[int, int]] = []
@@ -153,6 +154,9 @@ class Session:
         return Pages(lambda arguments: self._call(Request(operation, arguments)))
 
     def _call(self, request: Request) -> Row:
+        if token := request.arguments.get("ClientRequestToken"):
+            actions = request.arguments["TransactItems"]
+            assert self._sent.setdefault(token, actions) == actions, "one token, other actions"
         histories, thread = self._position.histories, self._thread
         place = self._read[thread]
         if thread < len(histories) and place < len(histories[thread]):

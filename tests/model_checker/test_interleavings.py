@@ -380,6 +380,12 @@ def new_keys(append: Append, reasons: Any) -> Resolution:
     return Resolution.RESTART
 
 
+def new_keys_for_the_old_token(append: Append, rejected: Any) -> NextStep:
+    """Take new keys, but no new token."""
+    new_keys(append, rejected)
+    return NextStep.SAME_TOKEN
+
+
 def unmarked(change: Append) -> Any:
     """Treat a marked retry as a new request."""
     idempotency = replace(change._idempotency, is_marked_retry=False)  # noqa: SLF001
@@ -497,6 +503,13 @@ FLAWS = {
         new_keys,
         lambda: Scenario(ONE, OTHER, faults=1, remembers_tokens=False),
         "a batch is there twice",
+    ),
+    "new keys for the old token": Flaw(
+        Append,
+        "_next_step",
+        new_keys_for_the_old_token,
+        lambda: Scenario(OTHER, THIRD),
+        "one token, other actions",
     ),
     "an append acknowledged before lists see it": Flaw(
         append,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -137,6 +138,7 @@ class FaultPlan:
         self._injected = 0
         self._choose: Callable[[int, str], Fault | None] = lambda *_: None
         self._now: Fault | None = None
+        self._sent: dict[str, Any] = {}
         for client in clients:
             service = client.meta.service_model.service_id.hyphenize()
             client.meta.events.register(f"before-call.{service}", self._before)
@@ -170,13 +172,21 @@ class FaultPlan:
         self._is_on, self._choose = True, choose
         self.calls, self._injected = [], 0
 
-    def _before(self, model: OperationModel, **_: object) -> None:
+    def _before(self, model: OperationModel, params: Parsed, **_: object) -> None:
+        if model.name == "TransactWriteItems":
+            self._require_same_actions(json.loads(params["body"]))
         if not self._is_on:
             return
         self._now = self._choose(len(self.calls), model.name)
         self.calls.append(model.name)
         if self._now and not self._now.is_after:
             self._strike(model)
+
+    def _require_same_actions(self, request: Parsed) -> None:
+        """Check that a token always comes with the same actions: DynamoDB rejects others."""
+        actions = request["TransactItems"]
+        sent = self._sent.setdefault(request["ClientRequestToken"], actions)
+        assert sent == actions, "one token, other actions"
 
     def _after(self, model: OperationModel, parsed: Parsed, **_: object) -> None:
         if self._is_on and self._now and self._now.is_after:
