@@ -380,10 +380,10 @@ def new_keys(append: Append, reasons: Any) -> Resolution:
     return Resolution.RESTART
 
 
-def new_keys_for_the_old_token(append: Append, rejected: Any) -> NextStep:
+def new_keys_for_the_old_token(append: Append, rejected: Any) -> Resolution:
     """Take new keys, but no new token."""
     new_keys(append, rejected)
-    return NextStep.SAME_TOKEN
+    return Resolution.RESEND
 
 
 def unmarked(change: Append) -> Any:
@@ -506,7 +506,7 @@ FLAWS = {
     ),
     "new keys for the old token": Flaw(
         Append,
-        "_next_step",
+        "_resolve",
         new_keys_for_the_old_token,
         lambda: Scenario(OTHER, THIRD),
         "one token, other actions",
