@@ -61,6 +61,15 @@ LISTERS = (lister("asc", 3), lister("desc", 3))
 ONE_BY_ONE = (lister("asc", 1), lister("desc", 1))
 """Readers whose every second page begins within a batch."""
 SCENARIOS: dict[str, Callable[[], Scenario]] = {
+    "three updaters, one undoes what the others did, a fault": lambda: Scenario(
+        TOPIC, TEAM, CLEARER, faults=1
+    ),
+    "a deleter, more batches than the row names, a lister": lambda: Scenario(
+        DELETER, readers=[lister("asc", 3)], batches=15
+    ),
+    "a batch that is seen late, a lister": lambda: Scenario(
+        OTHER, readers=[lister("asc", 3)], batches=12, is_late=True
+    ),
     "two appenders, two faults": lambda: Scenario(OTHER, THIRD, faults=2),
     "two appenders, a token forgotten": lambda: Scenario(
         ONE, OTHER, faults=1, remembers_tokens=False
@@ -182,9 +191,6 @@ LONG: dict[str, Callable[[], Scenario]] = {
     ),
     "two updaters of one pair, an appender, a fault": lambda: Scenario(
         TOPIC, RENAMER, OTHER, faults=1
-    ),
-    "three updaters, one undoes what the others did, a fault": lambda: Scenario(
-        TOPIC, TEAM, CLEARER, faults=1
     ),
     "a marked retry, a deleter, an updater, a fault": lambda: Scenario(
         RESENDER, DELETER, TOPIC, faults=1
