@@ -29,7 +29,7 @@ from conversations.errors import (
 )
 from conversations.model import IdempotencyInfo
 from conversations.storage import append
-from conversations.storage.append import IDEMPOTENCY_SECONDS, Append
+from conversations.storage.append import IDEMPOTENCY_SECONDS
 from conversations.storage.purge import purge_conversation
 from conversations.storage.rows import partition
 from tests.support.http_helpers import OWNER
@@ -386,28 +386,13 @@ def test_the_store_and_a_plain_list_never_differ(
     record_property("outcomes", dict(StoreMachine.outcomes))
 
 
-_conversation_action = Append._conversation_action  # noqa: SLF001
-
-
-def keep_expiry(change: Append) -> Any:
-    """Append without removing `expires_at` once retention is off."""
-    action: Any = _conversation_action(change)
-    update = action["Update"]
-    update["UpdateExpression"] = update["UpdateExpression"].removesuffix(" REMOVE expires_at")
-    return action
-
-
 FLAWS: dict[str, tuple[object, str, object]] = {
-    "`expires_at` is not removed": (Append, "_conversation_action", keep_expiry),
     "a replay has no age limit": (append, "REPLAY_SECONDS", 10**6),
     "a page begins with its cursor": (operator, "gt", operator.ge),
 }
-
-
-def run_machines(dice: random.Random) -> None:
-    """Run the machine several times, because hypothesis may end a run early."""
-    for _ in range(6):
-        run_machine(dice, 300, [Phase.generate])
+"""Flaws that the machine finds within a minute. `test_retention.py` finds an append that does not
+remove `expires_at`; random steps missed it in about one of four runs.
+"""
 
 
 @pytest.mark.prove
@@ -423,4 +408,4 @@ def test_the_machine_finds(
         closing(aws_clients.dynamodb()) as StoreMachine.dynamodb,
         pytest.raises((AssertionError, ApiError)),
     ):
-        run_machines(dice)
+        run_machine(dice, 300, [Phase.generate])
