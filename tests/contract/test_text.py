@@ -84,6 +84,7 @@ def test_an_example_of_every_type_with_text_has_words() -> None:
         ),
         ({"type": "image_generation_call", "result": "QUJD", "revised_prompt": None}, []),
         ({"type": "item_reference", "id": "msg_1"}, []),
+        ({"type": "of_a_newer_release", "content": "words"}, []),
     ],
     ids=lambda value: str(value["type"]) if isinstance(value, dict) else "",
 )

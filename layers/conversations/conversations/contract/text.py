@@ -47,7 +47,9 @@ def item_texts(item: Mapping[str, object]) -> Iterator[str]:
     Tool calls and outputs are often JSON in a string. After a text with escaped characters, such as
     `"Z\u00fcrich"`, the text without escapes follows.
     """
-    item_type = ITEM_TYPES[str(item["type"])]
+    item_type = ITEM_TYPES.get(str(item["type"]))
+    if item_type is None:  # a newer release stored it
+        return
     for name in item_type.text:
         yield from _texts(item.get(name), any_json=item_type.any_json)
 
