@@ -1,6 +1,7 @@
 """Check a deployed stack over HTTP, as its clients see it.
 
-The exit status is 0 if no check failed, 1 if one did, and 2 if the URL does not respond.
+The exit status is 0 if no check failed, 1 if one did, 2 if the URL does not respond, and 130
+after Ctrl-C, which also deletes the conversations that the run created.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING
 import httpx
 
 from smoke.api import TIMEOUT_SECONDS, Api
-from smoke.run import PREFIXES, Result, run
+from smoke.run import PREFIXES, Result, run, run_check
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,12 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         key, read_key = os.environ["API_KEY"], os.environ.get("READ_KEY")
         api = Api(client, PREFIXES[0], key, read_key or None, options.origin)
-        results = []
-        for result in run(api):
-            results.append(result)
-            if not options.json:
-                sys.stdout.write(_line(result))
-                sys.stdout.flush()
+        show = (lambda _: None) if options.json else _print_line
+        try:
+            results = _results(api, show)
+        except KeyboardInterrupt:
+            return INTERRUPTED
     counts = {
         outcome: sum(each.outcome == outcome for each in results)
         for outcome in ("passed", "failed", "skipped")
@@ -56,6 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         sys.stdout.write(f"{summary} in {seconds:.0f} s. docs/smoke.md explains each check.\n")
     return int(counts["failed"] > 0)
+
+
+def _results(api: Api, show: Callable[[Result], None]) -> list[Result]:
+    """Run the checks, and show each result; delete what they created, however they end."""
+    results = []
+    try:
+        for result in run(api):
+            results.append(result)
+            show(result)
+    finally:
+        if api.created:
+            show(run_check("cleaning up", api))
+    return results
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,9 +98,10 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _line(result: Result) -> str:
+def _print_line(result: Result) -> None:
     line = f"{result.outcome:8}{result.check:16}{result.prefix:13}{result.seconds:6.2f} s"
-    return f"{line}  {result.detail}".rstrip() + "\n"
+    sys.stdout.write(f"{line}  {result.detail}".rstrip() + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

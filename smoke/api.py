@@ -6,6 +6,8 @@ import socket
 import ssl
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from http.client import parse_headers
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -95,8 +97,8 @@ class Api:
         self.created.append((path, headers or {}))
         return path
 
-    def head(self, path: str) -> tuple[int, bytes]:
-        """Send a HEAD request, and return its status and any bytes after the headers.
+    def head(self, path: str) -> httpx.Response:
+        """Send a HEAD request, and return the response with any bytes after the headers.
 
         HTTP clients ignore a body after HEAD, so this reads the connection itself.
         """
@@ -111,19 +113,30 @@ class Api:
                 connection.sendall("\r\n".join([*lines, "", ""]).encode())
                 received = b"".join(iter(lambda: connection.recv(65_536), b""))
         head, _, body = received.partition(b"\r\n\r\n")
-        return int(head.split(maxsplit=2)[1]), body
+        status_line, _, fields = head.partition(b"\r\n")
+        return httpx.Response(
+            int(status_line.split()[1]),
+            headers=[*parse_headers(BytesIO(fields + b"\r\n\r\n")).items()],
+            content=body,
+            request=httpx.Request("HEAD", url),
+        )
 
     def delete_created(self) -> None:
         """Delete every conversation that the run created and that still exists.
 
         Raises:
-            CheckError: a deletion failed; the message has its path.
+            CheckError: a deletion failed; the message has the path of each that did.
         """
+        failures = []
         while self.created:
             path, headers = self.created.pop()
             response = self.send("DELETE", path, headers=headers)
             if response.status_code != HTTPStatus.NOT_FOUND:
-                require(response)
+                try:
+                    require(response)
+                except CheckError as error:
+                    failures.append(str(error))
+        expect(not failures, " ".join(failures))
 
     def _authorization(self) -> Json:
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,20 @@ def check_document(api: Api) -> None:
     document = api.with_key(None).call("GET", "/openapi.json").json()
     server = document["servers"][0]["url"]
     expect(server == api.url(""), f"servers[0].url must be {api.url('')}, got {server}.")
+
+
+def check_pages(api: Api) -> None:
+    """Check that the console and the API reference need no key."""
+    docs = api.with_key(None)
+    pages = [(docs, "/docs"), (replace(docs, prefix=""), "/console")]
+    responses = [page.send("GET", path) for page, path in pages]
+    if all(error_of(response).get("code") == "route_not_found" for response in responses):
+        raise SkipError("The stack has no pages: Pages is false.")
+    for response in responses:
+        policy = require(response).headers.get("Content-Security-Policy")
+        expect(policy, f"{response.request.url} has no header Content-Security-Policy.")
+    for page, path in pages:
+        _require_head(page, path)
 
 
 def check_conversations(api: Api) -> None:
@@ -82,9 +97,7 @@ def check_head(api: Api) -> None:
         f"{path}/items/{item}",
         "/openapi.json",
     ):
-        status, body = api.head(each)
-        expect(status == HTTPStatus.OK, f"HEAD {api.prefix}{each} must return 200, got {status}.")
-        expect(not body, f"HEAD {api.prefix}{each} has a body of {len(body)} bytes.")
+        _require_head(api, each)
 
 
 def check_batch(api: Api) -> None:
@@ -176,6 +189,11 @@ def check_deletion(api: Api) -> None:
     expect(deleted.get("deleted") is True, f"DELETE returned {deleted}.")
     for each in (path, f"{path}/items"):
         api.rejected("GET", each, HTTPStatus.NOT_FOUND, "conversation_not_found")
+
+
+def _require_head(api: Api, path: str) -> None:
+    body = require(api.head(path)).content
+    expect(not body, f"HEAD {api.prefix}{path} has a body of {len(body)} bytes.")
 
 
 def _pages(api: Api, path: str, order: str, limit: int) -> Any:  # noqa: ANN401 - of Json

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PREFIXES = ("/api/v1/llm", "/v1")
 CHECKS: dict[str, Check] = {
     "document": routes.check_document,
+    "pages": routes.check_pages,
     "keys": gateway.check_keys,
     "scopes": gateway.check_scopes,
     "unknown routes": gateway.check_unknown_routes,

@@ -100,6 +100,11 @@ BROKEN: dict[str, tuple[str, Changed]] = {
         "document",
         Changed(with_body(lambda body: body.get("servers", [{}])[0].update(url="http://x"))),
     ),
+    "one page": (
+        "pages",
+        Changed(answering("GET", 404, "docs", error={"code": "route_not_found"})),
+    ),
+    "policy of a page": ("pages", Changed(without_header("content-security-policy"))),
     "challenge of a 401": ("keys", Changed(without_header("www-authenticate"))),
     "scope": ("scopes", Changed(answering("DELETE", 200, deleted=True))),
     "unknown route": ("unknown routes", Changed(answering("PUT", 403, error={}))),
@@ -178,6 +183,22 @@ def test_what_is_left_behind_is_named(make_api: Callable[..., Api]) -> None:
     assert path in result.detail
 
 
+def test_the_deletion_of_one_conversation_does_not_hinder_another(
+    make_api: Callable[..., Api],
+) -> None:
+    def hinder(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        is_last = request.method == "DELETE" and request.url.path.endswith(paths[-1])
+        return httpx.Response(500, request=request) if is_last else response
+
+    api = make_api(Changed(hinder))
+    paths = [api.create() for _ in range(3)]
+
+    result = run_check("cleaning up", api)
+
+    assert paths[-1] in result.detail
+    assert api.call("GET", "/conversations").json()["data"] == []
+
+
 def test_what_cannot_be_checked_says_what_it_needs(
     make_api: Callable[..., Api], issue_key: IssueKey
 ) -> None:
@@ -198,6 +219,7 @@ class WithBody(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "4")
+        self.send_header("X-Request-Id", "1")
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(b"body")
@@ -215,24 +237,48 @@ def test_a_body_of_head_is_seen() -> None:
             seen = Api(client, "/v1", None).head("/conversations")
         thread.join(20)
 
-    assert seen == (200, b"body")
+    assert (seen.status_code, seen.headers["x-request-id"], seen.content) == (200, "1", b"body")
 
 
-def test_head_fails_where_a_body_comes_with_it(
-    make_api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("check", ["HEAD", "pages"])
+@pytest.mark.parametrize(
+    ("response", "detail"),
+    [
+        (httpx.Response(200, headers={"x-request-id": "1"}, content=b"body"), "a body of 4 bytes"),
+        (httpx.Response(200), "no header x-request-id"),
+    ],
+    ids=["a body", "no request id"],
+)
+def test_a_response_to_head_has_a_request_id_and_no_body(
+    make_api: Callable[..., Api],
+    monkeypatch: pytest.MonkeyPatch,
+    check: str,
+    response: httpx.Response,
+    detail: str,
 ) -> None:
-    monkeypatch.setattr(Api, "head", lambda *_: (200, b"body"))
+    response.request = httpx.Request("HEAD", "http://x/")
+    monkeypatch.setattr(Api, "head", lambda *_: response)
 
-    assert "a body of 4 bytes" in run_check("HEAD", make_api()).detail
+    assert detail in run_check(check, make_api()).detail
 
 
 @pytest.fixture(scope="module")
 def open_stack(running_stack: DevStack) -> Iterator[DevStack]:
-    """The stack with one origin whose pages may call, in the environment of the usual one."""
+    """The stack with one origin whose pages may call, and without pages of its own.
+
+    It runs in the environment of the usual one.
+    """
     assert running_stack.url
-    with DevStack.start(parameters={"CorsOrigins": APP}) as stack:
+    with DevStack.start(parameters={"CorsOrigins": APP, "Pages": "false"}) as stack:
         stack.reset()
         yield stack
+
+
+def test_a_stack_without_pages_is_told(open_stack: DevStack) -> None:
+    with httpx.Client(base_url=open_stack.url) as client:
+        result = run_check("pages", Api(client, PREFIXES[0], None))
+
+    assert (result.outcome, result.detail) == ("skipped", "The stack has no pages: Pages is false.")
 
 
 @pytest.mark.parametrize(
@@ -323,6 +369,23 @@ def test_the_module_is_a_command(arguments: list[str], monkeypatch: pytest.Monke
 
     with pytest.raises(SystemExit, match="2"):
         runpy.run_module("smoke", run_name="__main__")
+
+
+def test_ctrl_c_leaves_nothing_behind(
+    arguments: list[str],
+    make_api: Callable[..., Api],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def check(api: Api) -> None:
+        api.create()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smoke.run.CHECKS", {"items": check, "cleaning up": Api.delete_created})
+
+    assert main(arguments) == 130
+    assert capsys.readouterr().out.startswith("passed  cleaning up")
+    assert make_api().call("GET", "/conversations").json()["data"] == []
 
 
 def test_a_lost_connection_is_a_failure(make_api: Callable[..., Api]) -> None:
