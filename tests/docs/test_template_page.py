@@ -15,6 +15,7 @@ TEXT = (DOCS / "template.md").read_text(encoding="utf-8")
 MAKER = runpy.run_path(str(ROOT / "tools" / "parameters_page.py"))
 PROPERTIES = TEXT.split("## Properties and their pages")[1]
 ROWS = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", PROPERTIES, flags=re.MULTILINE)[2:]
+UNTRIED = (DOCS / "smoke.md").read_text(encoding="utf-8").split("## Not tried on AWS")[1]
 
 
 def test_the_table_of_parameters_is_fresh() -> None:
@@ -31,10 +32,21 @@ def test_every_parameter_is_in_the_table() -> None:
 def test_a_property_has_its_page_and_who_tried_it(row: tuple[str, str, str]) -> None:
     _, page, tried = row
 
-    assert "https://docs.aws.amazon.com/" in page or "the same page" in page
+    assert re.match(r"\[.*https://docs.aws.amazon.com/|the same page|no page: SAM's code", page)
     assert tried
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([A-Z]\w+)[`:]", PROPERTIES))))
+@pytest.mark.parametrize(
+    "name", [name for name, page, tried in ROWS if "nobody" in tried or "no page" in page]
+)
+def test_the_page_of_the_smoke_test_says_how_to_try_what_nobody_has(name: str) -> None:
+    words = re.findall(r"`(.+?)`", name) or [name]
+
+    assert [word for word in words if word not in UNTRIED] == []
+
+
+@pytest.mark.parametrize(
+    "name", sorted({word for name, _, _ in ROWS for word in re.findall(r"`([A-Z]\w+)[`:]", name)})
+)
 def test_a_property_that_is_named_is_in_the_template(name: str) -> None:
     assert re.search(rf"\b{name}\b", TEMPLATE.read_text(encoding="utf-8"))
