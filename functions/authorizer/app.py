@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from conversations import aws_clients, init_phase
 from conversations.auth.api_keys import ApiKey, ApiKeyRepository, Scope
-from conversations.telemetry import RequestStats
+from conversations.telemetry import RequestStats, failure_log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -72,9 +71,8 @@ def _verify(key: str) -> ApiKey | None:
     try:
         return api_keys().verify(key)
     except Exception as error:
-        frames = traceback.format_tb(error.__traceback__)
-        counted = _counted("AuthorizerErrors")
-        logger.error("key not validated", error=type(error).__name__, frames=frames, **counted)  # noqa: TRY400 - the text can contain content
+        fields = failure_log_fields(error) | _counted("AuthorizerErrors")
+        logger.error("key not validated", **fields)  # noqa: TRY400 - the text can contain content
         raise
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import os
 import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,7 +27,7 @@ from conversations import aws_clients, init_phase
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation, sweep
 from conversations.storage.transactions import Table
-from conversations.telemetry import RequestStats
+from conversations.telemetry import RequestStats, failure_log_fields
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -69,8 +68,7 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
     try:
         is_done = purge(record, lambda_context, stats)
     except Exception as error:
-        frames = traceback.format_tb(error.__traceback__)
-        logger.error("purge failed", **ids, error=type(error).__name__, frames=frames)  # noqa: TRY400 - the text can contain content
+        logger.error("purge failed", **ids, **failure_log_fields(error))  # noqa: TRY400 - the text can contain content
         raise
     logger.info(
         "purge",

@@ -286,6 +286,19 @@ def test_a_key_leaves_a_line_when_it_is_judged(
     assert refused["RejectedKeys"] == 1
 
 
+def test_a_request_that_fails_leaves_its_cause_and_its_id(
+    log: Log, client: httpx.Client, stack: DevStack
+) -> None:
+    with faults(stack, "Query") as reads:
+        reads.before(refusal("AccessDeniedException"))
+        response = client.get("/conversations")
+
+    [failed] = log.lines("request failed")
+    assert (failed["error"], failed["code"]) == ("ClientError", "AccessDeniedException")
+    assert failed["request_id"] == response.headers["x-request-id"]
+    assert failed["version"] == log.lines("request")[-1]["version"]
+
+
 def test_an_authorizer_that_fails_is_told_from_a_key_that_is_rejected(
     log: Log, client: httpx.Client, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +311,7 @@ def test_an_authorizer_that_fails_is_told_from_a_key_that_is_rejected(
     assert response.status_code == 500
     [failed] = log.lines("key not validated")
     assert (failed["error"], failed["AuthorizerErrors"]) == ("ResourceNotFoundException", 1)
+    assert (failed["code"], failed["version"]) == ("ResourceNotFoundException", "$LATEST")
     assert not log.lines("key rejected")
 
 
@@ -335,7 +349,7 @@ def test_a_purge_that_fails_is_told(
     purge.cache_clear()
 
     [failed] = log.lines("purge failed")
-    assert failed["error"] == "ClientError"
+    assert (failed["error"], failed["code"]) == ("ClientError", "AccessDeniedException")
     assert failed["conversation_id"] == conversation.rpartition("/")[2]
     assert log.lines("purge")[-1]["is_done"]
 

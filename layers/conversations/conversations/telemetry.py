@@ -1,12 +1,15 @@
-"""Statistics of one request: the fields of its log line and its metrics."""
+"""Log fields and metrics of a request, a purge or a verified key."""
 
 from __future__ import annotations
 
 import os
 import time
+import traceback
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Literal, get_args
+
+from botocore.exceptions import ClientError
 
 type Metric = Literal[
     "Appends",
@@ -101,6 +104,24 @@ def request_log_fields(
         "version": _version(),
         **stats.to_emf(),
     }
+
+
+def failure_log_fields(error: Exception) -> dict[str, Any]:
+    """Return the log fields of a failure: its type, AWS's code and its stack, without its text.
+
+    The text of an error can contain content of items.
+    """
+    return {
+        "error": type(error).__name__,
+        "code": aws_error_code(error),
+        "frames": traceback.format_tb(error.__traceback__),
+        "version": _version(),
+    }
+
+
+def aws_error_code(error: Exception) -> str | None:
+    """Return the error code that AWS returned, or None for another error."""
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else None
 
 
 def _definition(name: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from conversations.http import cors, failures, rendering
 from conversations.http.dialects import PREFIXES
 from conversations.http.request import Request, normalize_event
 from conversations.http.routes import Route
-from conversations.telemetry import request_log_fields
+from conversations.telemetry import failure_log_fields, request_log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,8 @@ class Api:
 
     def _handle_unexpected_error(self, error: Exception) -> Response[str]:
         """Log an error without its text, and return a 500 or 503."""
-        self._logger.error("request failed", **failures.log_fields(error))
+        request_id = self._resolver.current_event.request_context.request_id
+        self._logger.error("request failed", request_id=request_id, **failure_log_fields(error))
         self.request.stats.add("Throttles", failures.is_throttle(error))
         return self._error_response(failures.public_error(error))
 

@@ -1,15 +1,15 @@
-"""Failures that the client did not cause: the error that it sees, and the log fields."""
+"""Failures that the client did not cause, and the error that it sees."""
 
 from __future__ import annotations
 
-import traceback
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED
 from conversations.errors import OverloadedError, ServerError
+from conversations.telemetry import aws_error_code
 
 if TYPE_CHECKING:
     from conversations.errors import ApiError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def is_throttle(error: Exception) -> bool:
     """Return whether AWS throttled the call that raised *error*."""
-    return _code(error) in THROTTLED
+    return aws_error_code(error) in THROTTLED
 
 
 def public_error(error: Exception) -> ApiError:
@@ -28,7 +28,7 @@ def public_error(error: Exception) -> ApiError:
         isinstance(error, ClientError)
         and (
             error.response["ResponseMetadata"]["HTTPStatusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
-            or _code(error) == "RequestTimeout"
+            or aws_error_code(error) == "RequestTimeout"
         )
     )
     if is_of_aws:
@@ -38,16 +38,3 @@ def public_error(error: Exception) -> ApiError:
     return ServerError(
         "The service failed because of an internal error. The request may have taken effect."
     )
-
-
-def log_fields(error: Exception) -> dict[str, Any]:
-    """Return the log fields of a failure: its type and stack, without its text.
-
-    The text of an error can contain content of items.
-    """
-    frames = traceback.format_tb(error.__traceback__)
-    return {"error": type(error).__name__, "code": _code(error), "frames": frames}
-
-
-def _code(error: Exception) -> str | None:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else None
