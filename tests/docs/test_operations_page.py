@@ -28,13 +28,13 @@ BLOCKS = re.findall(r"\n\n((?: {4,}.+\n)+)", PAGE)
 QUERIES = re.findall(r"--query-string '(.+?)'\n", PAGE)
 ASKED = re.findall(r"aws logs start-query (.+?)--query-string", PAGE, flags=re.DOTALL)
 WORDS = {
-    *("fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc", "and", "or", "like"),
-    *("count", "sum", "max", "pct", "bin"),
+    *("fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc"),
+    *("and", "or", "in", "like", "count", "sum", "max", "pct", "bin", "ispresent"),
 }
 """Keywords and functions of CloudWatch Logs Insights."""
-LAMBDAS_OWN = {"type"}
-"""A field of the lines that Lambda writes where a function's log is JSON."""
-GLOBAL = {"--output", "--profile", "--query", "--region"}
+LAMBDAS_OWN = {"type", "record", "errorType", "errorMessage"}
+"""Fields of the lines that Lambda writes where a function's log is JSON."""
+GLOBAL = {"--cli-binary-format", "--output", "--profile", "--query", "--region"}
 """Options of every command of AWS's CLI."""
 RENAMED = {"--notification-endpoint"}
 """Options that AWS's CLI does not name as its API does."""
@@ -150,18 +150,27 @@ def test_a_query_asks_for_fields_that_are_logged(query: str, fields: set[str]) -
     assert asked <= fields | LAMBDAS_OWN
 
 
-@pytest.mark.parametrize("options", sorted(set(ASKED)))
-def test_a_query_names_its_log_group_and_its_time(options: str) -> None:
-    groups = {
-        mapping(section(mapping(resource), "Properties")["LogGroupName"])["Fn::Sub"]
+def log_groups() -> set[str]:
+    return {
+        str(mapping(section(mapping(resource), "Properties")["LogGroupName"])["Fn::Sub"])
         for resource in section(DOCUMENT, "Resources").values()
         if mapping(resource)["Type"] == "AWS::Logs::LogGroup"
     }
+
+
+def test_every_log_group_is_in_the_table_of_lines() -> None:
+    named = re.findall(r"^\| .* \| `(/aws/.*?)` \|", chapter("Monitoring"), flags=re.MULTILINE)
+
+    assert {name.replace("STACK", "${AWS::StackName}") for name in named} == log_groups()
+
+
+@pytest.mark.parametrize("options", sorted(set(ASKED)))
+def test_a_query_names_its_log_group_and_its_time(options: str) -> None:
     [named] = re.findall(r"--log-group-name (\S+)", options)
 
     assert len(ASKED) == len(QUERIES)
     assert {"--start-time", "--end-time"} <= {*options.split()}
-    assert named.replace("$STACK", "${AWS::StackName}") in groups
+    assert named.replace("$STACK", "${AWS::StackName}") in log_groups()
 
 
 @pytest.mark.parametrize("words", [*of_cli()], ids=" ".join)

@@ -327,6 +327,7 @@ def test_an_access_log_holds_neither_keys_nor_queries() -> None:
         "$context.responseLatency",
         "$context.integrationLatency",
         "$context.integration.status",
+        "$context.integration.integrationStatus",
         "$context.authorizer.latency",
         "$context.authorizer.status",
         "$context.error.responseType",
