@@ -51,7 +51,7 @@ def test_every_option_can_be_deployed(cloud: Cloud, checkout: Path) -> None:
 def decisions(stack: Stack, key: str, role: str) -> set[str]:
     """Return IAM's decisions for a role that uses the operator's key without a service.
 
-    MiniStack's services do not ask KMS in a role's name: what they need is in `test_template.py`.
+    MiniStack's services do not ask KMS in a role's name: `test_kms_grants.py` has what they need.
     """
     iam = stack.cloud.aws("iam")
     arn = iam.get_role(RoleName=stack.resource(role))["Role"]["Arn"]

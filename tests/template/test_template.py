@@ -80,23 +80,6 @@ GRANTS = {
 }
 
 
-KMS_GRANTS = {
-    "ApiFunction": {
-        "dynamodb": {"kms:Decrypt"},
-        "s3": {"kms:Decrypt", "kms:GenerateDataKey"},
-    },
-    "AuthorizerFunction": {"dynamodb": {"kms:Decrypt"}},
-    "PagesFunction": {},
-    "PreflightFunction": {},
-    "PurgeFunction": {
-        "dynamodb": {"kms:Decrypt"},
-        "sqs": {"kms:Decrypt", "kms:GenerateDataKey"},
-    },
-}
-"""Tables ask KMS for their key in the caller's name, S3 for a new one per object and for that of an
-object it reads, SQS for both when a message is sent."""
-
-
 def at(value: Json, *path: str | int) -> Json:
     """Return the value at *path*, through mappings and lists."""
     for step in path:
@@ -175,11 +158,6 @@ def grants_of_kms(function: str) -> dict[str, set[str]]:
         service = host.removesuffix(".${AWS::Region}.${AWS::URLSuffix}")
         found[service] = actions_of(statement)
     return found
-
-
-@pytest.mark.parametrize("function", TEMPLATE_WITH_CORS.functions)
-def test_function_uses_a_key_of_the_operators_only_for_what_it_stores(function: str) -> None:
-    assert grants_of_kms(function) == KMS_GRANTS[function]
 
 
 def test_a_key_of_the_operators_encrypts_all_that_is_stored() -> None:
