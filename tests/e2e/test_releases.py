@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from local.intrinsics import Intrinsics, mapping, read_document, section
+from local.template import TEMPLATE
 from tests.e2e.cloud import copy_sources
-from tests.e2e.stacks import CONVERSATIONS, MESSAGE, build, delete, deploy
+from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE, build, delete, deploy
+from tests.e2e.waiting import is_soon
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.cloud import Cloud
+    from tests.e2e.stacks import Stack
 
 KINDS = (
     ("apigateway", "get_rest_apis", "items", "name"),
@@ -90,10 +95,70 @@ def test_deleted_stack_leaves_nothing(cloud: Cloud, checkout: Path) -> None:
     assert left(cloud) == before
 
 
-def test_protected_data_outlives_its_stack(cloud: Cloud, checkout: Path) -> None:
-    stack = deploy(cloud, checkout, "lasting", "default")
-    made = stack.ask("POST", CONVERSATIONS, stack.new_key(), {"items": [MESSAGE]}).json()
+STORES = {
+    "ConversationsTable": ("TableName", "ConversationsTableName"),
+    "ApiKeysTable": ("TableName", "ApiKeysTableName"),
+    "PayloadBucket": ("BucketName", "PayloadBucketName"),
+}
+"""What holds data: the property that identifies it, and the output that names it."""
+
+
+def adopt(cloud: Cloud, lost: Stack) -> None:
+    """Import what a deleted stack left into a new one, by the runbook's "A whole stack", step 5.
+
+    The new stack has the name of the old one. Under another name, the next deployment would replace
+    the tables, because MiniStack derives their names from that of the stack.
+    """
+    document = read_document(TEMPLATE)
+    resolve = Intrinsics(document, {}).resolve
+    stores = {store: mapping(section(document, "Resources")[store]) for store in STORES}
+    adopted = {
+        store: {
+            "Type": given["Type"],
+            "DeletionPolicy": "Retain",
+            "Properties": resolve(given["Properties"]),
+        }
+        for store, given in stores.items()
+    }
+    cloudformation = cloud.aws("cloudformation")
+    change_set = {"StackName": lost.name, "ChangeSetName": "adopt"}
+    cloudformation.create_change_set(
+        **change_set,
+        ChangeSetType="IMPORT",
+        TemplateBody=json.dumps({"Resources": adopted}),
+        ResourcesToImport=[
+            {
+                "ResourceType": stores[store]["Type"],
+                "LogicalResourceId": store,
+                "ResourceIdentifier": {identifier: lost.outputs[output]},
+            }
+            for store, (identifier, output) in STORES.items()
+        ],
+    )
+    cloudformation.get_waiter("change_set_create_complete").wait(
+        **change_set, WaiterConfig={"Delay": 1}
+    )
+    cloudformation.execute_change_set(**change_set)
+    cloudformation.get_waiter("stack_import_complete").wait(
+        StackName=lost.name, WaiterConfig={"Delay": 1}
+    )
+
+
+def test_a_new_stack_adopts_the_data_that_outlived_its_stack(cloud: Cloud, checkout: Path) -> None:
+    lost = deploy(cloud, checkout, "lasting", "default")
+    key = lost.new_key()
+    made = lost.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE, LARGE]}).json()
+    path = f"{CONVERSATIONS}/{made['id']}"
+    items = lost.ask("GET", f"{path}/items", key).json()
 
     delete(cloud, "lasting")
+    assert len(lost.rows(made["id"])) == 2
+    adopt(cloud, lost)
+    found = deploy(cloud, checkout, "lasting", "default")
 
-    assert len(stack.rows(made["id"])) == 2
+    assert {name: found.outputs[name] for _, name in STORES.values()} == {
+        name: lost.outputs[name] for _, name in STORES.values()
+    }
+    assert found.ask("GET", f"{path}/items", key).json() == items
+    found.ask("DELETE", path, key)
+    assert is_soon(lambda: found.rows(made["id"]) == ["c"], seconds=60)
