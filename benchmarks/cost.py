@@ -78,7 +78,9 @@ class Requests:
             "create a conversation": self._measure(self._create),
             TURN: self._append(chat, samples.turn()),
             BATCH: self._append(agent, samples.agent_batch()),
-            "the same with ids and an Idempotency-Key": self._append(agent, _named(), "key"),
+            "append an agent's batch with ids and an Idempotency-Key": self._append(
+                agent, _named(), "key"
+            ),
             "append an image of 220 KB": self._append(chat, [samples.image(220_000)]),
             **reads,
         }
@@ -147,7 +149,8 @@ def bills_table(prices: Prices, template: Template, operations: dict[str, Operat
         parts = bill(prices, lambdas["ApiFunction"].memory_mb, operation)
         lines.append(_line(name, parts, kept_month(prices, operation.cost)))
     key = bill_of_authorizing(prices, lambdas["AuthorizerFunction"].memory_mb)
-    lines.append(_line("a key's first request in a minute, on top", key, 0))
+    name = "authorizer, in addition, for the first request of an API key in a minute"
+    lines.append(_line(name, key, 0))
     return markdown(lines)
 
 
@@ -160,11 +163,13 @@ def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
     unit, event = prices.dynamodb["write_unit"], prices.agentcore["event"]
     ways: dict[str, list[float]] = {
         "**one row for the batch, in one transaction**": [ours * unit for _, ours in pairs],
-        "the same, not compressed": [plain_units(items, ours) * unit for items, ours in pairs],
+        "one row for the batch, in one transaction, not compressed": [
+            plain_units(items, ours) * unit for items, ours in pairs
+        ],
         "a row for each item, in one transaction": [
             row_per_item_units(items, ours) * unit for items, ours in pairs
         ],
-        "those rows by `BatchWriteItem` and `UpdateItem`": [
+        "a row for each item, by `BatchWriteItem` and `UpdateItem`, not atomic": [
             (INDEX_UNITS + (row_per_item_units(items, ours) - INDEX_UNITS) / 2) * unit
             for items, ours in pairs
         ],

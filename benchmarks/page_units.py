@@ -66,10 +66,10 @@ def large_batch_costs(workload: Workload) -> dict[str, Cost]:
     made: list[str] = []
     return {
         "append 20 items of 250 KB": cost(lambda: made.extend(workload.append(into, large))),
-        "get one of them": cost(lambda: workload.store.get_item(OWNER, into, made[3])),
+        "get one of the items": cost(lambda: workload.store.get_item(OWNER, into, made[3])),
         "list the newest 1": cost(lambda: workload.page(into, 1)),
         "list all 20": cost(lambda: workload.page(into, 20)),
-        "delete one of them": cost(lambda: workload.delete(into, made[19:])),
+        "delete one of the items": cost(lambda: workload.delete(into, made[19:])),
         "delete the other 19": cost(lambda: workload.delete(into, made[:19])),
     }
 

@@ -118,7 +118,7 @@ class Workload:
                 lambda: self.append(into, batch(8, 2000))
             ),
             "append 20 messages of 300 B": cost(lambda: self.append(into, batch(20))),
-            "the same with clients' ids": cost(
+            "append 20 messages of 300 B with clients' ids": cost(
                 lambda: self.append(into, batch(20, are_named=True))
             ),
             "append 2 with an Idempotency-Key": cost(lambda: self.append(into, batch(2), "key")),
@@ -132,8 +132,8 @@ class Workload:
 
         return {
             "list the newest 20": cost(lambda: self.page(into, 20)),
-            "list 20 behind a generated id": cost(lambda: self.page(into, 20, made)),
-            "list 20 behind a client's id": cost(lambda: self.page(into, 20, "client-0")),
+            "list 20 after a generated id": cost(lambda: self.page(into, 20, made)),
+            "list 20 after a client's id": cost(lambda: self.page(into, 20, "client-0")),
             "list 100": cost(lambda: self.page(into, 100)),
             "get an item by its generated id": cost(lambda: store.get_item(OWNER, into, made)),
             "get an item by a client's id": cost(lambda: store.get_item(OWNER, into, "client-0")),
@@ -161,9 +161,9 @@ class Workload:
             "delete an item of a batch of 20": cost(lambda: self.delete(into, many[:1])),
             "delete the batch's other 19": cost(lambda: self.delete(into, many[1:])),
             "delete 100 items of 5 batches": cost(lambda: self.delete(other, hundred)),
-            "post an id again whose item was deleted": cost(lambda: self.append(into, named)),
+            "append an item with the id of a deleted item": cost(lambda: self.append(into, named)),
             "delete a conversation": cost(lambda: store.delete_conversation(OWNER, into)),
-            "purge what it left, 5 rows": cost(
+            "purge the deleted conversation, 5 rows": cost(
                 lambda: purge_conversation(self.table, self._payloads, pk, lambda: True)
             ),
         }

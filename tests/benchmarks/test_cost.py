@@ -70,7 +70,7 @@ def test_a_row_for_each_item_and_one_that_is_not_compressed_cost_more() -> None:
     [
         ("append a turn, 2 items", 3.75),
         ("append an agent's batch, 8 items", 7.50),
-        ("the same with ids and an Idempotency-Key", 18.75),
+        ("append an agent's batch with ids and an Idempotency-Key", 18.75),
         ("list the last 50 of a chat", 1.25),
         ("list the last 50 of an agent", 1.62),
     ],

@@ -328,7 +328,7 @@ def test_no_bytes_do_more_than_reject(body: bytes) -> None:
 
 
 @given(JSON | st.fixed_dictionaries({"items": st.lists(JSON), "include": JSON}))
-def test_no_json_does_more_than_refuse(value: object) -> None:
+def test_any_json_is_read_or_rejected_as_invalid(value: object) -> None:
     read_or_refused(json.dumps(value).encode())
 
 

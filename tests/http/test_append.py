@@ -198,7 +198,7 @@ def test_what_no_response_could_carry_is_too_large(
 
 
 @pytest.mark.parametrize("path", ["{}/items", "/conversations"])
-def test_two_ids_may_look_like_one_place(
+def test_ids_with_the_same_sequence_key_do_not_collide(
     path: str, client: httpx.Client, conversation: str
 ) -> None:
     key = "06f1e2v9m0c8i4a7k3p5s1q2to"

@@ -53,7 +53,7 @@ def test_a_page_reads_little_more_than_its_rows(workload: Workload) -> None:
 def test_one_item_of_a_large_batch_is_read_by_itself(workload: Workload) -> None:
     costs = large_batch_costs(workload)
 
-    whole, one = costs["list all 20"], costs["get one of them"]
+    whole, one = costs["list all 20"], costs["get one of the items"]
     assert one.fetched_bytes < whole.fetched_bytes / 19
     assert large_batch_table(costs) in PAGE.read_text()
 

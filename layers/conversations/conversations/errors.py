@@ -95,12 +95,15 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
     "conversation_busy": ErrorSpec(
         "conflict_error",
         (409,),
-        "Concurrent requests kept changing the conversation. The request had no effect; only a"
-        " deletion of many items may have deleted some of them. Retry the request.",
+        "Concurrent requests kept changing the conversation. The request had no effect, except that"
+        " a deletion of many items may have deleted some of the items. Retry the request.",
         _SOON,
     ),
     "request_too_large": ErrorSpec(
-        _INVALID, (413,), "The body, or the response with its items, exceeds the size limit."
+        _INVALID,
+        (413,),
+        "The body of the request, or the response that would contain its items, exceeds the size"
+        " limit.",
     ),
     "unsupported_content_encoding": ErrorSpec(
         _INVALID, (415,), "The Content-Encoding is not supported, or the body does not match it."
