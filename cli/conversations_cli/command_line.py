@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,8 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from conversations.errors import OverloadedError
+from conversations.errors import ApiError, OverloadedError
+from conversations.storage.schema_version import UnsupportedSchemaVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +32,17 @@ LOCAL_STACK = "stack.json"
 """The file in the data folder of `make run` with the endpoint and outputs of its stack."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+FAILURES = (
+    BotoCoreError,
+    ClientError,
+    ResponseParserError,
+    ApiError,
+    UnsupportedSchemaVersionError,
+    OSError,
+    UnicodeError,
+    sqlite3.Error,
+)
+"""Errors that end a command with a sentence."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -104,7 +117,7 @@ class DevStack(Aws):
 
 
 def aws_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of AWS to a command, and print errors of AWS as a sentence."""
+    """Add the options of AWS to a command, and print errors of AWS and of files as a sentence."""
 
     @click.option(
         "--stack", help="The CloudFormation stack; its outputs name the tables and the bucket."
@@ -137,17 +150,11 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
             session = boto3.Session(region_name=region, profile_name=profile)
             region = session.region_name
             command(Aws(session, stack), **options)
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+        except BrokenPipeError:  # click ends the command without a message
+            raise
+        except FAILURES as error:
             names = {"stack": stack, "table": options.get("table"), "region": region}
-            if is_local and isinstance(error, EndpointConnectionError):
-                raise click.ClickException(
-                    "The local stack does not respond. Start it with `make run`."
-                ) from error
-            raise click.ClickException(_sentence(error, names)) from error
-        except OverloadedError as error:
-            raise click.ClickException(
-                f"{error.message} Run the command again: it continues where it stopped."
-            ) from error
+            raise click.ClickException(_sentence(error, names, is_local=is_local)) from error
 
     return run
 
@@ -231,15 +238,26 @@ def _duration(text: str) -> timedelta | None:
     return timedelta(**{UNITS[parsed[2]]: int(parsed[1])}) if parsed else None
 
 
-def _sentence(error: Exception, names: Mapping[str, object]) -> str:
+def _sentence(error: Exception, names: Mapping[str, object], *, is_local: bool) -> str:
+    sentence = str(error)
     match error:
+        case EndpointConnectionError() if is_local:
+            sentence = "The local stack does not respond. Start it with `make run`."
         case NoCredentialsError():
-            return "No AWS credentials were found. Log in, or use --profile."
+            sentence = "No AWS credentials were found. Log in, or use --profile."
         case NoRegionError():
-            return "No AWS region is set. Use --region, or set AWS_DEFAULT_REGION."
+            sentence = "No AWS region is set. Use --region, or set AWS_DEFAULT_REGION."
         case ClientError():
-            return _client_error_sentence(error, names)
-    return f"AWS cannot be called: {error}"
+            sentence = _client_error_sentence(error, names)
+        case BotoCoreError() | ResponseParserError():
+            sentence = f"AWS cannot be called: {error}"
+        case OverloadedError():
+            sentence += " Run the command again: it continues where it stopped."
+        case UnicodeError():
+            sentence = f"A file is not text in UTF-8: {error}"
+        case OSError(strerror=str() as reason):
+            sentence = f"{reason}: {error.filename}" if error.filename else reason
+    return sentence
 
 
 def _client_error_sentence(error: ClientError, names: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from botocore.exceptions import ClientError
 
-from conversations.errors import ConversationNotFoundError
+from conversations.errors import ConversationBusyError, ConversationNotFoundError
 from conversations.storage import rows
 from conversations.storage.scan import scan_index
 from conversations.storage.store import Store
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 POLL_SECONDS = 1.0
+DELETE_ATTEMPTS = 10
+"""Number of attempts to delete a conversation that other requests keep changing."""
 
 
 class Receipt(NamedTuple):
@@ -134,14 +137,28 @@ def erase(
 
 
 def _delete(data: Data, pks: list[str], shown: Progress) -> None:
+    """Delete conversations; attempt a busy one again after the others.
+
+    Raises:
+        click.ClickException: other requests changed a conversation during every attempt.
+    """
     store = Store(data.table, data.payloads)
-    for number, pk in enumerate(pks, 1):
-        owner, _, conversation_id = pk.partition("/")
-        try:
-            store.delete_conversation(owner, conversation_id)
-        except ConversationNotFoundError:  # deleted or expired meanwhile
-            continue
-        shown.show(f"{number:,} of {len(pks):,} conversations deleted")
+    waiting = dict.fromkeys(pks)
+    for _ in range(DELETE_ATTEMPTS):
+        for pk in [*waiting]:
+            owner, _, conversation_id = pk.partition("/")
+            with contextlib.suppress(ConversationBusyError):
+                with contextlib.suppress(ConversationNotFoundError):  # deleted or expired meanwhile
+                    store.delete_conversation(owner, conversation_id)
+                del waiting[pk]
+            shown.show(f"{len(pks) - len(waiting):,} of {len(pks):,} conversations deleted")
+        if not waiting:
+            return
+        time.sleep(POLL_SECONDS)
+    raise click.ClickException(
+        f"Other requests keep changing {amount(len(waiting), 'conversation')}. Stop writes, and run"
+        " the command again to continue."
+    )
 
 
 def _wait_until_gone(

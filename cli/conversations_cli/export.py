@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+from pydantic import TypeAdapter
 
-from conversations.errors import ConversationNotFoundError
+from conversations.errors import ConversationBusyError, ConversationNotFoundError
 from conversations.storage.archive import ConversationChangedError, read_archived, read_parts
 from conversations.storage.scan import scan_index
 from conversations_cli.archive_file import End, header_line, line_of, read_line, record_lines
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 READ_ATTEMPTS = 10
-"""Number of attempts to read a conversation while its items are being deleted."""
+"""Number of attempts to read a conversation while its items change."""
 SPOOL_BYTES = 8_000_000
 """Size of a record from which it is kept in a temporary file before it is written."""
 
@@ -66,7 +67,13 @@ class ExportFile:
             self.checkpoint = self._resumed(self.checkpoint)
 
     def _resumed(self, fresh: Checkpoint) -> Checkpoint:
-        found = Checkpoint(**json.loads(self._progress.read_text(encoding="utf-8")))
+        try:
+            found = TypeAdapter(Checkpoint).validate_json(self._progress.read_bytes())
+        except ValueError as error:
+            raise click.ClickException(
+                f"{self._progress} is damaged. Delete it and {self._partial}, and start the export"
+                " again."
+            ) from error
         if (found.account, found.owner) != (fresh.account, fresh.owner):
             raise click.ClickException(
                 f"{self._partial} is of another account or end user. Delete it and"
@@ -173,7 +180,7 @@ def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
     """Write a record, and return its last line; None if the conversation was deleted.
 
     Raises:
-        click.ClickException: items were deleted during every attempt to read the conversation.
+        click.ClickException: items changed during every attempt to read the conversation.
     """
     for _ in range(READ_ATTEMPTS):
         record.seek(0)
@@ -183,12 +190,12 @@ def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
             archived, row = read_archived(data.table, pk)
             for line in record_lines(archived, read_parts(data.table, data.payloads, row)):
                 record.write(line)
-        except ConversationChangedError:
+        except (ConversationChangedError, ConversationBusyError):
             continue
         except ConversationNotFoundError:
             return None
         return read_line(End, line)
     raise click.ClickException(
-        f"Items of conversation '{pk.partition('/')[2]}' were deleted during every attempt to read"
-        " it. Run the command again to continue."
+        f"Items of conversation '{pk.partition('/')[2]}' changed during every attempt to read it."
+        " Run the command again to continue."
     )

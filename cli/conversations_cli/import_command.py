@@ -28,11 +28,13 @@ from conversations_cli.threads import is_thread_dump, thread_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @click.command("import")
 @data_command
 @scope_options
-@click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
+@click.argument("file", required=False, type=INPUT_FILE)
 @click.option(
     "--from-openai",
     "openai_ids",
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--ids",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=INPUT_FILE,
     help="A file of ids of OpenAI conversations, one per line.",
 )
 @click.option("--merge", "merges", is_flag=True, help="Add missing batches to conversations.")

@@ -6,7 +6,11 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from conversations.errors import ConversationNotFoundError, ItemAlreadyInConversationError
+from conversations.errors import (
+    ConversationBusyError,
+    ConversationNotFoundError,
+    ItemAlreadyInConversationError,
+)
 from conversations.storage.restore import (
     PurgeUnderWayError,
     merge,
@@ -174,5 +178,10 @@ class Importer:
         except ConversationNotFoundError as error:
             raise RejectedRecordError(
                 "postponed", "the conversation was deleted during the import. Import it again."
+            ) from error
+        except ConversationBusyError as error:
+            self.report.items += added
+            raise RejectedRecordError(
+                "postponed", "other requests keep changing the conversation. Import it again."
             ) from error
         return added

@@ -12,7 +12,7 @@ from conversations import ids
 from conversations.contract.items import MAX_BATCH_ITEMS
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
 from conversations_cli.archive_file import line_of
-from conversations_cli.records import Line
+from conversations_cli.records import MALFORMED, Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +56,9 @@ class OpenAISource:
             except openai.OpenAIError as error:
                 self.failed += 1
                 self._warn(f"{conversation_id}: OpenAI did not return the conversation: {error}")
+            except MALFORMED as error:
+                self.failed += 1
+                self._warn(f"{conversation_id}: OpenAI returned malformed JSON: {error!r}")
             else:
                 yield from record
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from conversations.contract.items import Item
 
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading fields of any JSON raises where they are not as another service sends them."""
+
 
 class Line(NamedTuple):
     """A line, and its place as text for people."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conversations_cli.openai_source import record_of
+from conversations_cli.records import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from conversations_cli.records import Line
 
 MESSAGE = "thread.message"
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading fields of any JSON raises where they are not as the Threads API sends them."""
 _KEPT = ("assistant_id", "run_id", "incomplete_details", "completed_at", "incomplete_at")
 """Fields without an equivalent that an item keeps as additional fields."""
 _MAPPED = {
@@ -58,7 +57,7 @@ def thread_lines(file: Path, scope: Scope, warn: Callable[[str], None]) -> Itera
         raise click.UsageError("--all-end-users requires an export: threads have no owner.")
     try:
         yield from _records(file, scope, warn)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise click.ClickException(f"{file} is not a dump of threads: {error!r}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conversations import ids
+from conversations.storage import backoff
 from conversations.storage.purge import purge_conversation
 from conversations.storage.scan import scan_index
 from conversations_cli import erase as erasing
-from tests.support.commands import asked, done, invoke
+from tests.support.commands import asked, client_of_commands, done, invoke
+from tests.support.fault_injection import CANCELED, Faults, refusal
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -246,6 +249,32 @@ def test_what_somebody_else_deletes_meanwhile_is_erased_too(
     monkeypatch.setattr(erasing, "scan_index", scan_late)
 
     assert asked("erase", *world.at, *ALL)["conversations"] == 3
+
+
+@pytest.mark.parametrize(("conflicts", "is_erased"), [(1, True), (99, False)])
+def test_a_conversation_that_others_keep_changing_is_deleted_later(
+    conflicts: int,
+    is_erased: bool,  # noqa: FBT001 - a parameter of the test
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(world)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
+    conflict = refusal(CANCELED, "TransactionConflict", "None")
+    faults = Faults(client_of_commands("dynamodb"), "TransactWriteItems")
+    faults.before(*[conflict] * conflicts)
+
+    result = invoke("erase", *world.at, *ALL)
+    faults.before()
+    again = invoke("erase", *world.at, *ALL, "--json")
+
+    if is_erased:
+        assert result.stdout.startswith("Erased 3 conversations of")
+    else:
+        assert result.exit_code == 1
+        assert "Error: Other requests keep changing 3 conversations." in result.stderr
+        assert json.loads(again.stdout)["conversations"] == 3
+    assert live(world) == set()
 
 
 def test_the_question_names_the_owner(world: World) -> None:

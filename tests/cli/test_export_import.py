@@ -552,7 +552,7 @@ def test_an_export_gives_up_on_a_conversation_that_never_rests(
     result = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")
 
     assert result.exit_code == 1
-    assert f"Items of conversation '{name}' were deleted during every attempt" in result.stderr
+    assert f"Items of conversation '{name}' changed during every attempt" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -43,6 +43,7 @@ CONVERSATIONS: dict[str, Any] = {
         "metadata": {},
         "items": [*[message(n) for n in range(25)], {"type": "hologram", "id": "h_1"}],
     },
+    "conv_torn": {"created_at": "today", "metadata": {}, "items": []},
 }
 
 
@@ -98,7 +99,7 @@ def test_it_is_the_same_the_second_time(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_openai")
 def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> None:
-    names = ["conv_odd", "conv_none", "conv_empty"]
+    names = ["conv_odd", "conv_none", "conv_torn", "conv_empty"]
     options = [option for name in names for option in ("--from-openai", name)]
 
     result = invoke("import", *world.at, *ACME, *options)
@@ -106,8 +107,9 @@ def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> N
     assert result.exit_code == 1
     assert "conv_odd, from item 21 on: items[5].type must be one of" in result.stderr
     assert "conv_none: OpenAI did not return the conversation: Error code: 404" in result.stderr
+    assert "conv_torn: OpenAI returned malformed JSON: ValueError(" in result.stderr
     assert "1 imported" in result.stdout
-    assert "2 invalid" in result.stdout
+    assert "3 invalid" in result.stdout
     assert {row["pk"]["S"].partition("/")[2] for row in world.rows()} == {"conv_empty"}
 
 

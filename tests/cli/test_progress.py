@@ -1,20 +1,13 @@
-"""Output of the data commands on a terminal, and while DynamoDB throttles."""
+"""Output of the data commands on a terminal."""
 
 from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
-from conversations.errors import OverloadedError
-from conversations_cli import export
 from conversations_cli.data_options import amount, progress
-from tests.support.commands import invoke
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Terminal(io.StringIO):
@@ -46,19 +39,3 @@ def test_without_a_terminal_there_is_no_progress(monkeypatch: pytest.MonkeyPatch
 )
 def test_an_amount_has_its_noun(count: int, expected: str) -> None:
     assert amount(count, "item") == expected
-
-
-def test_a_command_that_is_throttled_can_be_given_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def throttled(*_: object) -> None:
-        raise OverloadedError("The service is temporarily over capacity.")
-
-    monkeypatch.setattr(export, "scan_index", throttled)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    at = ["--table", "t", "--bucket", "b", "--account", "acme"]
-
-    result = invoke("export", *at, "--out", tmp_path / "out")
-
-    assert result.exit_code == 1
-    assert "over capacity. Run the command again: it continues where it stopped." in result.stderr

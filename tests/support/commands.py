@@ -36,6 +36,12 @@ def _session(endpoint: str | None, **options: Any) -> _Session:
     return _Session(**options)
 
 
+def client_of_commands(service: str) -> Any:
+    """Return the client of AWS that commands use, so that a test can inject faults."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    return _session(endpoint, region_name=None, profile_name=None).client(service)
+
+
 def invoke(*arguments: str | object) -> Result:
     session = functools.partial(_session, os.environ.get("AWS_ENDPOINT_URL"))
     with patch("boto3.Session", session):
