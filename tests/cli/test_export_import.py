@@ -18,7 +18,7 @@ from conversations.storage.purge import purge_conversation
 from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.store import Store
 from conversations_cli import export as exporting
-from tests.support.commands import asked, done, invoke
+from tests.support.commands import asked, client_of_commands, done, invoke
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -528,6 +528,33 @@ def test_a_deletion_during_an_export_makes_it_read_again(
     done("import", *world.at, *ALL, tmp_path / "out")
 
     assert world.listed(name) == after
+
+
+def test_a_merge_during_an_export_makes_it_read_again(world: World, tmp_path: Path) -> None:
+    world.create(*([said(f"{n}")] for n in range(17)))
+    lines = export(world, tmp_path / "whole").splitlines(keepends=True)
+    end = {**json.loads(lines[-2]), "batches": 15, "items": 15}
+    partial = [*lines[:3], lines[4], *lines[6:-2], f"{json.dumps(end)}\n".encode(), lines[-1]]
+    (tmp_path / "partial").write_bytes(b"".join(partial))
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "partial")
+    queries = itertools.count(1)
+
+    def merge_between_pages(params: Any, **_: object) -> None:
+        if "IndexName" not in params:
+            params["Limit"] = 1
+            if next(queries) == 3:
+                done("import", *world.at, *ALL, "--merge", tmp_path / "whole")
+
+    events = client_of_commands("dynamodb").meta.events
+    events.register("before-parameter-build.dynamodb.Query", merge_between_pages)
+    try:
+        exported = export(world, tmp_path / "out").splitlines(keepends=True)
+    finally:
+        events.unregister("before-parameter-build.dynamodb.Query", merge_between_pages)
+
+    assert next(queries) > 3
+    assert exported[2:] == lines[2:]
 
 
 def test_a_conversation_that_is_deleted_during_an_export_is_left_out(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class ConversationChangedError(Exception):
-    """A snapshot that failed because items were deleted while it was read: read again."""
+    """A snapshot that failed because batches changed while it was read: read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,11 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
     """Yield the parts of a conversation when its row was read.
 
     Batches come first, in order, then tombstones, then pointers to deleted items. Later appends are
-    omitted. Every transaction that deletes items increments a count in the conversation row: while
-    the count is the same, no batch has changed.
+    omitted. Every transaction that deletes items, or adds a batch before others, increments a count
+    in the conversation row: while the count is the same, no earlier batch has changed.
 
     Raises:
-        ConversationChangedError: items were deleted meanwhile. Discard the yielded parts.
+        ConversationChangedError: batches changed meanwhile. Discard the yielded parts.
         ConversationNotFoundError: the conversation was deleted meanwhile. Discard the yielded
             parts.
     """

@@ -183,9 +183,12 @@ class BatchAddition(ConversationTransaction):
         values: Row = {f":{name}": {"S": names[name]} for name in rows.RECENT_BATCHES}
         values[":now"] = rows.number(self._now)
         values[":seen"] = {"S": next(iter(self._recent), "")}
-        change = ", ".join(f"{name} = :{name}" for name in rows.RECENT_BATCHES)
+        values[":one"] = rows.number(1)
+        recent_batches = ", ".join(f"{name} = :{name}" for name in rows.RECENT_BATCHES)
+        # An export may have read past the place of the batch. The count makes it read again.
+        change = f"SET updated_at = :now, {recent_batches} ADD deletions :one"
         return [
-            self._update(f"SET updated_at = :now, {change}", "last_key = :seen", values),
+            self._update(change, "last_key = :seen", values),
             put_if(self._table, self._row, "attribute_not_exists(pk)", {}),
             self._require_no_tombstone(),
             *self._claims.actions(self._keys, self._expiry, self._seconds),
