@@ -44,12 +44,19 @@ SPOOL_BYTES = 8_000_000
 class Checkpoint:
     """Progress of an export: up to *offset*, its file consists of whole records."""
 
+    table: str
+    bucket: str
     account: str
     owner: str | None
     offset: int = 0
     after: str = ""
     conversations: int = 0
     items: int = 0
+
+    @property
+    def source(self) -> tuple[str, str, str, str | None]:
+        """What the file is an export of."""
+        return self.table, self.bucket, self.account, self.owner
 
 
 class ExportFile:
@@ -58,11 +65,11 @@ class ExportFile:
     Until it is complete, its name is `FILE.partial`, and `FILE.progress` has the checkpoint.
     """
 
-    def __init__(self, out: Path, scope: Scope) -> None:
+    def __init__(self, out: Path, data: Data, scope: Scope) -> None:
         self._out = out
         self._partial = out.with_name(f"{out.name}.partial")
         self._progress = out.with_name(f"{out.name}.progress")
-        self.checkpoint = Checkpoint(scope.account, scope.owner)
+        self.checkpoint = Checkpoint(data.table.name, data.bucket, scope.account, scope.owner)
         if self._progress.exists():
             self.checkpoint = self._resumed(self.checkpoint)
 
@@ -74,9 +81,9 @@ class ExportFile:
                 f"{self._progress} is damaged. Delete it and {self._partial}, and start the export"
                 " again."
             ) from error
-        if (found.account, found.owner) != (fresh.account, fresh.owner):
+        if found.source != fresh.source:
             raise click.ClickException(
-                f"{self._partial} is of another account or end user. Delete it and"
+                f"{self._partial} is of another stack, account or end user. Delete it and"
                 f" {self._progress}, or use another --out."
             )
         size = self._partial.stat().st_size if self._partial.exists() else 0
@@ -148,7 +155,11 @@ def export_conversations(data: Data, scope: Scope, out: Path) -> None:
     """
     if out.exists():
         raise click.ClickException(f"{out} exists. Delete it, or use another --out.")
-    with ExportFile(out, scope) as file, closing(sqlite3.connect("")) as keys, progress() as shown:
+    with (
+        ExportFile(out, data, scope) as file,
+        closing(sqlite3.connect("")) as keys,
+        progress() as shown,
+    ):
         count = _collect(keys, scan_index(data.table, scope.account, scope.owner))
         done = file.checkpoint
         if not done.offset:
