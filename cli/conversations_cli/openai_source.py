@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -75,12 +75,17 @@ class OpenAISource:
 
 
 def _items(client: OpenAI, conversation_id: str) -> Iterator[Mapping[str, Any]]:
-    """Yield all items as OpenAI sends them, the oldest first."""
+    """Yield all items as OpenAI sends them, with all large fields, the oldest first."""
+    from openai.types.responses import ResponseIncludable  # noqa: PLC0415 - as above
+
+    included = [*get_args(ResponseIncludable)]
     after: Any = None
     has_more = True
     while has_more:
         query = {"order": "asc", "limit": PAGE_ITEMS} | ({"after": after} if after else {})
-        raw = client.conversations.items.with_raw_response.list(conversation_id, extra_query=query)
+        raw = client.conversations.items.with_raw_response.list(
+            conversation_id, include=included, extra_query=query
+        )
         page = raw.http_response.json()
         yield from page["data"]
         after, has_more = page.get("last_id"), page["has_more"]

@@ -11,6 +11,7 @@ import pytest
 
 from conversations import ids
 from tests.support.commands import asked, done, invoke
+from tests.support.includable_items import INCLUDABLE_ITEMS
 from tests.support.openai_stub import KEY, openai_stub
 from tests.support.stored import World
 
@@ -42,6 +43,11 @@ CONVERSATIONS: dict[str, Any] = {
         "created_at": 1_754_686_354,
         "metadata": {},
         "items": [*[message(n) for n in range(25)], {"type": "hologram", "id": "h_1"}],
+    },
+    "conv_large_fields": {
+        "created_at": 1_754_686_355,
+        "metadata": {},
+        "items": [*INCLUDABLE_ITEMS.values()],
     },
     "conv_torn": {"created_at": "today", "metadata": {}, "items": []},
 }
@@ -82,6 +88,13 @@ def test_a_conversation_of_openais_is_read_whole(world: World) -> None:
     assert world.listed(LONG, "msg_0228", "ann")[0][0] == "msg_0229"
     [added] = world.append(LONG, {"role": "user", "content": "next"}, owner="ann")
     assert whole(world, LONG, "ann")[-1]["id"] == added
+
+
+@pytest.mark.usefixtures("_openai")
+def test_the_large_fields_that_openai_omits_by_default_are_imported(world: World) -> None:
+    asked("import", *world.at, *ACME, "--from-openai", "conv_large_fields")
+
+    assert whole(world, "conv_large_fields") == [*INCLUDABLE_ITEMS.values()]
 
 
 @pytest.mark.usefixtures("_openai")

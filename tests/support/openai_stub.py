@@ -1,4 +1,7 @@
-"""HTTP server that replaces OpenAI's Conversations API as the source of an import."""
+"""HTTP server that replaces OpenAI's Conversations API as the source of an import.
+
+Like OpenAI's, it omits the large fields that `include` does not select.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, override
 from urllib.parse import parse_qs, urlsplit
+
+from conversations.http.rendering import apply_include
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,6 +68,7 @@ def page_of(items: list[Any], query: Mapping[str, list[str]]) -> Any:
     names = [item["id"] for item in ordered]
     start = names.index(query["after"][0]) + 1 if "after" in query else 0
     limit = int(query.get("limit", ["20"])[0])
-    page = ordered[start : start + limit]
+    included = frozenset(query.get("include[]", []))
+    page = [apply_include(included, item) for item in ordered[start : start + limit]]
     ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {}
     return {"object": "list", "data": page, "has_more": start + limit < len(ordered), **ends}
