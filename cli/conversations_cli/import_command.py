@@ -21,12 +21,12 @@ from conversations_cli.data_options import (
     scope_options,
 )
 from conversations_cli.importing import Importer, Report
-from conversations_cli.openai_source import OpenAISource
+from conversations_cli.openai_source import openai_lines
 from conversations_cli.records import Line
 from conversations_cli.threads import is_thread_dump, thread_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -72,6 +72,11 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
     if (file is None) == (not wanted):
         raise click.UsageError("Use either FILE, or --from-openai and --ids.")
     report = Report()
+
+    def reject(sentence: str) -> None:
+        report.count("bad")
+        _warn(sentence)
+
     with progress() as shown:
         importer = Importer(data, scope, report, _warn, merges=merges, is_dry=is_dry)
         if file is None:
@@ -79,11 +84,10 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
                 raise click.UsageError(
                     "--all-end-users requires an export: OpenAI's conversations have no owner."
                 )
-            source = OpenAISource(scope, _warn)
-            importer.take(_with_progress(source.lines(wanted), report, shown))
-            report.bad += source.failed
+            lines = openai_lines(scope, wanted, reject)
         else:
-            importer.take(_with_progress(_lines_of(file, scope), report, shown))
+            lines = _lines_of(file, scope, reject)
+        importer.take(_with_progress(lines, report, shown))
     click.echo(
         json.dumps(dataclasses.asdict(report)) if as_json else _sentence(report, is_dry=is_dry)
     )
@@ -91,7 +95,7 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise click.exceptions.Exit(1)
 
 
-def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
+def _lines_of(file: Path, scope: Scope, reject: Callable[[str], None]) -> Iterator[Line]:
     """Yield the lines of the records of a file.
 
     Raises:
@@ -100,7 +104,7 @@ def _lines_of(file: Path, scope: Scope) -> Iterator[Line]:
     lines = lines_in(file)
     first = next(lines, b"")
     if kind_of(first) != "header" and is_thread_dump(first):
-        yield from thread_lines(file, scope, _warn)
+        yield from thread_lines(file, scope, _warn, reject)
         return
     try:
         header = read_line(Header, first)

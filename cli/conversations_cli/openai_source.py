@@ -24,54 +24,48 @@ if TYPE_CHECKING:
 PAGE_ITEMS = 100
 
 
-class OpenAISource:
-    """OpenAI's conversations, read with the caller's key."""
+def openai_lines(
+    scope: Scope, conversation_ids: Sequence[str], reject: Callable[[str], None]
+) -> Iterator[Line]:
+    """Yield the lines of the records of OpenAI's conversations, read with the caller's key.
 
-    def __init__(self, scope: Scope, warn: Callable[[str], None]) -> None:
-        self._scope = scope
-        self._warn = warn
-        self.failed = 0
-        """The number of conversations that could not be read."""
+    *reject* is called with a sentence for each conversation that could not be read.
 
-    def lines(self, conversation_ids: Sequence[str]) -> Iterator[Line]:
-        """Yield the lines of the conversations' records.
-
-        Raises:
-            click.ClickException: the package or the key is missing.
-        """
+    Raises:
+        click.ClickException: the package or the key is missing.
+    """
+    try:
+        import openai  # noqa: PLC0415 - only this command needs it
+    except ImportError as error:
+        raise click.ClickException(
+            "--from-openai requires the Python package openai. Install it."
+        ) from error
+    try:
+        client = openai.OpenAI()
+    except openai.OpenAIError as error:
+        raise click.ClickException(f"OpenAI cannot be called: {error}") from error
+    for conversation_id in conversation_ids:
         try:
-            import openai  # noqa: PLC0415 - only this command needs it
-        except ImportError as error:
-            raise click.ClickException(
-                "--from-openai requires the Python package openai. Install it."
-            ) from error
-        try:
-            client = openai.OpenAI()
+            # Read the whole conversation first, so that a failure yields no partial record.
+            record = [*_record(client, scope, conversation_id)]
         except openai.OpenAIError as error:
-            raise click.ClickException(f"OpenAI cannot be called: {error}") from error
-        for conversation_id in conversation_ids:
-            try:
-                # Read the whole conversation first, so that a failure yields no partial record.
-                record = [*self._record(client, conversation_id)]
-            except openai.OpenAIError as error:
-                self.failed += 1
-                self._warn(f"{conversation_id}: OpenAI did not return the conversation: {error}")
-            except MALFORMED as error:
-                self.failed += 1
-                self._warn(f"{conversation_id}: OpenAI returned malformed JSON: {error!r}")
-            else:
-                yield from record
+            reject(f"{conversation_id}: OpenAI did not return the conversation: {error}")
+        except MALFORMED as error:
+            reject(f"{conversation_id}: OpenAI returned malformed JSON: {error!r}")
+        else:
+            yield from record
 
-    def _record(self, client: OpenAI, conversation_id: str) -> Iterator[Line]:
-        raw = client.conversations.with_raw_response
-        found = raw.retrieve(conversation_id).http_response.json()
-        return record_of(
-            self._scope,
-            conversation_id,
-            int(found["created_at"]) * 1000,
-            found.get("metadata") or {},
-            _items(client, conversation_id),
-        )
+
+def _record(client: OpenAI, scope: Scope, conversation_id: str) -> Iterator[Line]:
+    raw = client.conversations.with_raw_response
+    found = raw.retrieve(conversation_id).http_response.json()
+    return record_of(
+        scope,
+        conversation_id,
+        int(found["created_at"]) * 1000,
+        found.get("metadata") or {},
+        _items(client, conversation_id),
+    )
 
 
 def _items(client: OpenAI, conversation_id: str) -> Iterator[Mapping[str, Any]]:

@@ -204,7 +204,11 @@ THREAD = [
         "user",
         {"type": "image_url", "image_url": {"url": "https://a.test/1.png", "detail": "low"}},
         {"type": "hologram"},
-        attachments=[{"file_id": "f2", "tools": [{"type": "file_search"}]}],
+        attachments=[
+            {"file_id": "f2", "tools": [{"type": "file_search"}]},
+            {"file_id": "f3", "tools": []},
+            {"tools": [{"type": "file_search"}]},
+        ],
         mood="good",
     ),
     turn(4, "user", text("Other thread"), thread="thread_2"),
@@ -213,6 +217,7 @@ EXPECTED = [
     {
         "type": "message",
         "id": "msg_1",
+        "created_at": 1_700_000_001,
         "role": "user",
         "content": [
             {"type": "input_text", "text": "What is this?"},
@@ -222,6 +227,7 @@ EXPECTED = [
     {
         "type": "message",
         "id": "msg_2",
+        "created_at": 1_700_000_002,
         "role": "assistant",
         "content": [
             {"type": "output_text", "text": "A cat【1】"},
@@ -235,10 +241,12 @@ EXPECTED = [
     {
         "type": "message",
         "id": "msg_3",
+        "created_at": 1_700_000_003,
         "role": "user",
         "content": [
             {"type": "input_image", "image_url": "https://a.test/1.png", "detail": "low"},
             {"type": "input_file", "file_id": "f2"},
+            {"type": "input_file", "file_id": "f3"},
         ],
     },
 ]
@@ -270,6 +278,7 @@ def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -
     assert sorted(result.stderr.splitlines()) == [
         "msg_2: an annotation (file_citation) has no equivalent and is omitted",
         "msg_3: a part of type hologram has no equivalent and is omitted",
+        "msg_3: an attachment without a file has no equivalent and is omitted",
         "msg_3: attachment f2 is kept as a file, without tools: file_search",
         "msg_3: mood has no equivalent and is omitted",
     ]
@@ -283,11 +292,6 @@ def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -
         ("[", "is not a dump of threads"),
         ("{\n", "is not a dump of threads"),
         ("[" * 100_000, "is not a dump of threads"),
-        (json.dumps([{**THREAD[0], "created_at": "today"}]), "is not a dump of threads"),
-        (json.dumps([{**THREAD[0], "created_at": 1e300}]), "is not a dump of threads"),
-        (json.dumps([{**THREAD[0], "thread_id": None}, THREAD[1]]), "is not a dump of threads"),
-        (json.dumps([{**THREAD[0], "content": [{"type": "text"}]}]), "is not a dump of threads"),
-        (json.dumps([{**THREAD[0], "attachments": ["f"]}]), "is not a dump of threads"),
     ],
 )
 def test_what_is_no_dump_is_rejected(
@@ -297,6 +301,65 @@ def test_what_is_no_dump_is_rejected(
     result = invoke("import", *world.at, *ANN, tmp_path / "dump")
 
     assert (result.exit_code, complaint in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"created_at": "today"}, 'msg_2: created_at must be an integer, got "today".'),
+        ({"created_at": 1e300}, "msg_2: created_at must be an integer, got 1e+300."),
+        ({"created_at": 10**12}, "msg_2: created_at "),
+        ({"thread_id": None}, "msg_2: thread_id must be a string, got null."),
+        ({"id": None, "role": 1}, "a message of thread thread_1: id must be a string, got null."),
+        ({"content": [{}]}, "msg_2: content[0] must have the field 'type'."),
+        ({"content": ["text"]}, 'msg_2: content[0] must be an object, got "text".'),
+        ({"content": [{"type": "text", "text": {}}]}, "msg_2: content[0].text must have the field"),
+        ({"content": [{"type": "image_url"}]}, "msg_2: content[0] must have the field 'image_url'"),
+        ({"attachments": ["f"]}, "msg_2: attachments[0] must be an object"),
+        ({"attachments": [{"tools": [1]}]}, "msg_2: attachments[0].tools[0] must be an object"),
+    ],
+)
+def test_a_malformed_message_is_named_and_the_other_threads_are_imported(
+    change: Any, complaint: str, world: World, tmp_path: Path
+) -> None:
+    dump = [THREAD[3], {**THREAD[1], **change}]
+    (tmp_path / "dump").write_text(json.dumps(dump))
+
+    result = invoke("import", *world.at, *ANN, tmp_path / "dump", "--json")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(complaint), result.stderr
+    report = json.loads(result.stdout)
+    assert (report["imported"], report["bad"]) == (1, 1)
+    assert [item["id"] for item in whole(world, "thread_2", "ann")] == ["msg_4"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([3, 2, 1], [1, 2, 3]),
+        ([11, 21, 31], [11, 21, 31]),
+        ([31, 21, 11], [11, 21, 31]),
+        ([13, 12, 1], [1, 12, 13]),
+        ([1, 12, 13], [1, 12, 13]),
+    ],
+)
+def test_the_order_of_each_thread_is_its_own(
+    numbers: list[int], expected: list[int], world: World, tmp_path: Path
+) -> None:
+    """Messages whose numbers have the same tens have the same time."""
+
+    def at(number: int) -> Any:
+        return {**turn(number, "user", text("a")), "created_at": 1_700_000_000 + number // 10}
+
+    others = [turn(number, "user", text("b"), thread="thread_0") for number in (91, 92)]
+    (tmp_path / "dump").write_text(json.dumps([*others, *map(at, numbers)]))
+
+    done("import", *world.at, *ANN, tmp_path / "dump")
+
+    found = [item["id"] for item in whole(world, "thread_1", "ann")]
+    assert found == [f"msg_{number}" for number in expected]
+    assert [item["id"] for item in whole(world, "thread_0", "ann")] == ["msg_91", "msg_92"]
 
 
 def test_a_thread_of_large_messages_can_be_read_page_by_page(world: World, tmp_path: Path) -> None:
