@@ -82,6 +82,26 @@ def test_an_example_of_every_type_with_text_has_words() -> None:
             {"type": "tool_search_call", "arguments": {"any": ["thing", 1, None, {"x": "else"}]}},
             ["thing", "else"],
         ),
+        (
+            {"type": "message", "role": "user", "content": "![a](data:image/png;base64,QU/+_-=) b"},
+            ["![a]( ) b"],
+        ),
+        (
+            {"type": "message", "role": "user", "content": "in data:;base64,QUJD\ndata:,voice"},
+            ["in  \ndata:,voice"],
+        ),
+        (
+            {
+                "type": "function_call_output",
+                "call_id": "c",
+                "output": r'{"a": "data:image\/png;name=a;base64,QU\/JD\u002bQ\u003d\nb\u00fc"}',
+            },
+            [r'{"a": " \nb\u00fc"}', r'{"a": " \nbü"}'],
+        ),
+        (
+            {"type": "message", "role": "user", "content": "A data: URL has ;base64, in it"},
+            ["A data: URL has ;base64, in it"],
+        ),
         ({"type": "image_generation_call", "result": "QUJD", "revised_prompt": None}, []),
         ({"type": "item_reference", "id": "msg_1"}, []),
         ({"type": "of_a_newer_release", "content": "words"}, []),
@@ -90,6 +110,13 @@ def test_an_example_of_every_type_with_text_has_words() -> None:
 )
 def test_words_are_text_and_ids_and_encoded_data_are_not(item: Json, expected: list[str]) -> None:
     assert texts(item) == expected
+
+
+def test_data_urls_are_removed_in_linear_time() -> None:
+    """With a regular expression that reads on from each `data:`, this takes minutes."""
+    hostile = "data:" * 200_000 + "x;base64," + "data:a;base64" * 100_000
+
+    assert texts({"type": "message", "role": "user", "content": hostile})
 
 
 @pytest.mark.parametrize(("name", "item"), EXAMPLES, ids=lambda value: str(value)[:40])

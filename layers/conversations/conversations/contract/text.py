@@ -37,7 +37,10 @@ _NESTED_FIELDS = frozenset(
     }
 )
 """Names, inside such a field, of text and of the objects and lists that contain text."""
-_DATA_URL = re.compile(r"data:[^,]*;base64,")
+_DATA_URL = re.compile(
+    # In JSON in a string, "/", "+" and "=" may be escaped.
+    r"data:[^,:\s]*;base64,[A-Za-z0-9+/=_%-]*(?:\\(?:/|u00(?:2[BbFf]|3[Dd]))[A-Za-z0-9+/=_%-]*)*"
+)
 _ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
 
 
@@ -45,7 +48,7 @@ def item_texts(item: Mapping[str, object]) -> Iterator[str]:
     r"""Yield the texts of a valid *item*: words of people, models and tools, and names of files.
 
     Tool calls and outputs are often JSON in a string. After a text with escaped characters, such as
-    `"Z\u00fcrich"`, the text without escapes follows.
+    `"Z\u00fcrich"`, the text without escapes follows. Data URLs are removed from texts.
     """
     item_type = ITEM_TYPES.get(str(item["type"]))
     if item_type is None:  # a newer release stored it
@@ -68,8 +71,10 @@ def _texts(value: object, *, any_json: bool) -> Iterator[str]:
 
 
 def _readable(text: str) -> Iterator[str]:
-    if _DATA_URL.match(text):
-        return
+    if "base64," in text:
+        text = _DATA_URL.sub(" ", text)
+        if text.isspace():
+            return
     yield text
     if "\\u" in text:
         yield _ESCAPES.sub(_unescaped, text)
