@@ -30,6 +30,9 @@ from conversations_cli.data_options import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mypy_boto3_s3.type_defs import LifecycleRuleOutputTypeDef
+
+FOREVER = "forever"
 POLL_SECONDS = 1.0
 DELETE_ATTEMPTS = 10
 """Number of attempts to delete a conversation that other requests keep changing."""
@@ -50,7 +53,10 @@ class Receipt(NamedTuple):
     rows_restorable_until: str | None
     """The end of point-in-time recovery of the rows; null if it is disabled."""
     objects_restorable_until: str | None
-    """The time until which the bucket keeps versions of deleted objects; null if it keeps none."""
+    """The time until which the bucket keeps versions of deleted objects, at least.
+
+    `FOREVER` if no rule of the bucket removes them; null if the bucket keeps no versions.
+    """
 
 
 class Journal:
@@ -173,8 +179,7 @@ def _wait_until_gone(
     waiting = [*pks]
     while True:
         waiting = [pk for pk in waiting if _is_left(data, pk)]
-        listed = {*pks} & {*scan_index(data.table, scope.account, scope.owner)}
-        if not waiting and not listed:
+        if not waiting and not _is_listed(data, scope.account, pks):
             return
         if time.monotonic() >= deadline:
             raise click.ClickException(
@@ -201,15 +206,28 @@ def _is_left(data: Data, pk: str) -> bool:
     return any(row["sk"]["S"] != rows.CONVERSATION_SK or "deleted_at" not in row for row in found)
 
 
+def _is_listed(data: Data, account: str, pks: list[str]) -> bool:
+    """Return whether an index still has one of the conversations."""
+    owners = {pk.partition("/")[0] for pk in pks}
+    return any(
+        not {*pks}.isdisjoint(scan_index(data.table, account, owner)) for owner in (None, *owners)
+    )
+
+
 def _receipt(data: Data, scope: Scope, pks: list[str], started_at: str) -> Receipt:
     created = len({*scan_index(data.table, scope.account, scope.owner)} - {*pks})
     now = datetime.now(UTC)
-
-    def behind(days: int | None) -> str | None:
-        return None if days is None else _text(now + timedelta(days=days))
-
-    until = (behind(_recovery_days(data)), behind(_version_days(data)))
-    return Receipt(scope.account, scope.owner, len(pks), created, started_at, _text(now), *until)
+    days = _recovery_days(data)
+    return Receipt(
+        scope.account,
+        scope.owner,
+        len(pks),
+        created,
+        started_at,
+        _text(now),
+        None if days is None else _text(now + timedelta(days=days)),
+        _versions_until(data, now),
+    )
 
 
 def _recovery_days(data: Data) -> int | None:
@@ -220,20 +238,33 @@ def _recovery_days(data: Data) -> int | None:
     return recovery.get("RecoveryPeriodInDays", 35)
 
 
-def _version_days(data: Data) -> int | None:
-    """Return the number of days for which the bucket keeps deleted objects, or None."""
-    try:
-        found = data.s3.get_bucket_lifecycle_configuration(Bucket=data.bucket)["Rules"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
-            raise
+def _versions_until(data: Data, now: datetime) -> str | None:
+    """Return the time until which the bucket keeps objects that are deleted *now*.
+
+    S3 removes a version at the first midnight, UTC, after the days of the rule, or later.
+    """
+    if "Status" not in data.s3.get_bucket_versioning(Bucket=data.bucket):
         return None
     days = [
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
-        for rule in found
+        for rule in _lifecycle_rules(data)
         if "NoncurrentVersionExpiration" in rule
+        and rule["Status"] == "Enabled"
+        and rule.get("Filter", {}) in ({}, {"Prefix": ""})
     ]
-    return max(days, default=None)
+    if not days:
+        return FOREVER
+    next_day = now + timedelta(days=max(days) + 1)
+    return _text(next_day.replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+def _lifecycle_rules(data: Data) -> list[LifecycleRuleOutputTypeDef]:
+    try:
+        return data.s3.get_bucket_lifecycle_configuration(Bucket=data.bucket)["Rules"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+            raise
+        return []
 
 
 def _sentences(receipt: Receipt, scope: Scope) -> str:
@@ -246,19 +277,17 @@ def _lines(receipt: Receipt, scope: Scope) -> Iterator[str]:
     if receipt.created_meanwhile:
         created = amount(receipt.created_meanwhile, "conversation")
         yield f"Not erased: {created} created during the erasure. Stop writes, and erase again."
-    for what, none, until in (
-        (
-            "Rows can be restored by point-in-time recovery",
-            "Rows cannot be restored: point-in-time recovery is disabled",
-            receipt.rows_restorable_until,
-        ),
-        (
-            "Versions of deleted objects are kept",
-            "No versions of deleted objects are kept",
-            receipt.objects_restorable_until,
-        ),
-    ):
-        yield f"{what} until {until}." if until else f"{none}."
+    if until := receipt.rows_restorable_until:
+        yield f"Rows can be restored by point-in-time recovery until {until}."
+    else:
+        yield "Rows cannot be restored: point-in-time recovery is disabled."
+    match receipt.objects_restorable_until:
+        case None:
+            yield "No versions of deleted objects are kept."
+        case "forever":
+            yield "Versions of deleted objects are kept forever: no lifecycle rule removes them."
+        case until:
+            yield f"Versions of deleted objects are kept at least until {until}."
 
 
 def _text(moment: datetime) -> str:

@@ -109,37 +109,97 @@ def test_the_receipt_is_for_people_too(world: World) -> None:
     assert lines[3] == "No versions of deleted objects are kept."
 
 
-def test_the_receipt_says_until_when_data_can_be_restored(world: World) -> None:
-    dynamodb, s3 = world.resources.dynamodb, world.resources.s3
-    dynamodb.update_continuous_backups(
+def test_the_receipt_says_until_when_rows_can_be_restored(world: World) -> None:
+    world.resources.dynamodb.update_continuous_backups(
         TableName=world.table.name,
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
     )
-    rules: Any = [
-        {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 400}},
-        {
-            "ID": "b",
-            "Status": "Enabled",
-            "Filter": {"Prefix": ""},
-            "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
-        },
-    ]
-    s3.put_bucket_lifecycle_configuration(
-        Bucket=world.bucket, LifecycleConfiguration={"Rules": rules}
-    )
 
     receipt = asked("erase", *world.at, *ALL)
-    s3.delete_bucket_lifecycle(Bucket=world.bucket)
 
-    def days(name: str) -> timedelta:
-        return datetime.fromisoformat(receipt[name]) - datetime.now(UTC)
+    until = datetime.fromisoformat(receipt["rows_restorable_until"]) - datetime.now(UTC)
+    assert timedelta(days=34, hours=23) < until < timedelta(days=35, hours=1)
 
-    assert (
-        timedelta(days=34, hours=23) < days("rows_restorable_until") < timedelta(days=35, hours=1)
-    )
-    assert (
-        timedelta(days=6, hours=23) < days("objects_restorable_until") < timedelta(days=7, hours=1)
-    )
+
+def rule(days: int | None, **fields: object) -> dict[str, Any]:
+    """A rule of a bucket's lifecycle that removes old versions after so many days, or none."""
+    kept = {} if days is None else {"NoncurrentVersionExpiration": {"NoncurrentDays": days}}
+    return {"Status": "Enabled", "Filter": {"Prefix": ""}, **kept, **fields}
+
+
+@pytest.mark.parametrize(
+    ("versioning", "rules", "days", "sentence"),
+    [
+        (None, [rule(7)], None, "No versions of deleted objects are kept."),
+        ("Enabled", [rule(None, Expiration={"Days": 400}), rule(7)], 7, "at least until 20"),
+        ("Suspended", [rule(7)], 7, "at least until 20"),
+        ("Enabled", [rule(7), rule(9, Status="Disabled")], 7, "at least until 20"),
+        ("Enabled", [rule(7), rule(9)], 9, "at least until 20"),
+        ("Enabled", [rule(7, Filter={})], 7, "at least until 20"),
+        ("Enabled", [rule(7, Filter={"Prefix": "a"})], "forever", "are kept forever: no"),
+        ("Enabled", [rule(7, Status="Disabled")], "forever", "are kept forever: no"),
+        ("Enabled", None, "forever", "are kept forever: no lifecycle rule removes them."),
+    ],
+)
+def test_the_receipt_says_until_when_objects_can_be_restored(
+    versioning: str | None,
+    rules: list[Any] | None,
+    days: int | str | None,
+    sentence: str,
+    world: World,
+) -> None:
+    fill(world)
+    ok = {"ResponseMetadata": {"HTTPStatusCode": 200}}
+    none = refusal("NoSuchLifecycleConfiguration")
+    s3 = client_of_commands("s3")
+    status = {"Status": versioning} if versioning else {}
+    Faults(s3, "GetBucketVersioning").before({**ok, **status}, {**ok, **status})
+    lifecycle = none if rules is None else {**ok, "Rules": rules}
+    lifecycles = Faults(s3, "GetBucketLifecycleConfiguration")
+    lifecycles.before(lifecycle, lifecycle)
+
+    text = done("erase", *world.at, *ALL).stdout
+    until = asked("erase", *world.at, *ALL)["objects_restorable_until"]
+    lifecycles.before()
+
+    assert sentence in text
+    if isinstance(days, int):
+        moment = datetime.fromisoformat(until)
+        assert until.endswith("T00:00:00Z")
+        assert timedelta(days=days) < moment - datetime.now(UTC) <= timedelta(days=days + 1)
+    else:
+        assert until == days
+
+
+@pytest.mark.parametrize("is_account", [True, False])
+@pytest.mark.parametrize("scope", [ALL, (*ALL[:2], "--yes")])
+def test_an_erasure_waits_for_both_indexes(
+    is_account: bool,  # noqa: FBT001 - a parameter of the test
+    scope: tuple[str, ...],
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, *_ = fill(world)
+    owner = ids.owner_of("acme", "")
+    sleeps = itertools.count(1)
+    waited: list[int] = []
+
+    def purge_and_count(_: float) -> None:
+        purge(world)
+        waited.append(next(sleeps))
+
+    def scan_late(table: Any, account: str, of_owner: str | None) -> Iterator[str]:
+        yield from scan_index(table, account, of_owner)
+        is_stale = f"{owner}/{mine}" not in live(world) and len(waited) < 3
+        if is_stale and of_owner == (None if is_account else owner):
+            yield f"{owner}/{mine}"
+
+    monkeypatch.setattr(erasing, "scan_index", scan_late)
+    slept(monkeypatch, purge_and_count)
+
+    done("erase", *world.at, *scope)
+
+    assert len(waited) == 3
 
 
 def test_it_asks_first(world: World, tmp_path: Path) -> None:
