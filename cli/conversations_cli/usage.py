@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from conversations.storage import rows
 from conversations.storage.scan import scan_index
 from conversations_cli.command_line import table_text
 from conversations_cli.data_options import Data, data_command, progress
+from conversations_cli.log_query import query_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from conversations_cli.data_options import Progress
 
 COLUMNS = ("account", "owner", "conversations", "items", "bytes", "objects")
-RUNNING = {"Scheduled", "Running"}
 QUERY = "filter message = 'request' | stats count(*) as requests by key_id"
 _FIELDS = "pk, sk, account, #owner, n, slots, #data, #object, deleted_at, expires_at"
 _NAMES = {"#owner": "owner", "#data": "data", "#object": "object"}
@@ -63,11 +62,20 @@ def usage(data: Data, account: str | None, days: int, as_json: bool) -> None:  #
     """
     with progress() as shown:
         owners = _owners(data, account, shown)
-    requests = _requests(data, account, days)
-    if as_json:
-        kept = [dataclasses.asdict(found) for found in owners]
-        click.echo(json.dumps({"owners": kept, "requests": requests}))
-        return
+    requests: list[dict[str, Any]] | None = None
+    try:
+        requests = _requests(data, account, days)
+    finally:  # If the log cannot be read, print the storage before the error.
+        if as_json:
+            kept = [dataclasses.asdict(found) for found in owners]
+            click.echo(json.dumps({"owners": kept, "requests": requests}))
+        else:
+            _print_tables(owners, requests, days)
+
+
+def _print_tables(
+    owners: Iterable[Usage], requests: Iterable[Mapping[str, Any]] | None, days: int
+) -> None:
     lines = [[str(dataclasses.asdict(found)[name]) for name in COLUMNS] for found in owners]
     click.echo(table_text([COLUMNS, *lines]))
     if requests is not None:
@@ -138,26 +146,20 @@ def _partitions(data: Data, account: str) -> Iterator[Iterable[Row]]:
 
 
 def _requests(data: Data, account: str | None, days: int) -> list[dict[str, Any]] | None:
-    """Return requests by key from the log of the API function; None if there is no log."""
+    """Return requests by key from the log of the API function; None if there is no log.
+
+    Raises:
+        click.ClickException, ClientError: the log could not be read.
+    """
     if data.aws.stack is None or "ApiFunctionName" not in (outputs := data.aws.outputs()):
         return None
     session = data.aws.session
     function = session.client("lambda").get_function_configuration(
         FunctionName=outputs["ApiFunctionName"]
     )
-    logs, now = session.client("logs"), int(time.time())
-    query_id = logs.start_query(
-        logGroupName=function["LoggingConfig"]["LogGroup"],
-        startTime=now - days * 86_400,
-        endTime=now,
-        queryString=QUERY,
-    )["queryId"]
-    while (response := logs.get_query_results(queryId=query_id))["status"] in RUNNING:
-        time.sleep(1)
     counts: dict[str, int] = defaultdict(int)
-    for result in response["results"]:
-        fields = {field["field"]: field["value"] for field in result}
-        counts[fields.get("key_id", "")] += int(fields["requests"])
+    for row in query_log(data.aws, function["LoggingConfig"]["LogGroup"], QUERY, days):
+        counts[row.get("key_id", "")] += int(row["requests"])
     keys = ApiKeyRepository(session.client("dynamodb"), outputs["ApiKeysTableName"])
     accounts = {key.key_id: key.account for key in keys.list_all()}
     return [

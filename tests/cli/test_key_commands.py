@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 from click.testing import CliRunner, Result
 from moto.core import set_initial_no_auth_action_count
 
-from conversations_cli import key_use
+from conversations_cli import log_query
 from conversations_cli.__main__ import main
 from conversations_cli.key_commands import keys
 from tests.support.paths import ROOT
@@ -482,7 +482,7 @@ def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyP
         return response
 
     monkeypatch.setattr(BaseClient, "_make_api_call", slow)
-    monkeypatch.setattr(key_use, "POLL_SECONDS", 0)
+    monkeypatch.setattr(log_query, "POLL_SECONDS", 0)
     line = {
         "timestamp": "2026-11-26T13:00:00+00:00",
         "message": "request",
@@ -494,6 +494,26 @@ def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyP
 
     assert shown["last_used_at"] == 1795698000
     assert not states
+
+
+@pytest.mark.parametrize("status", ["Failed", "Cancelled", "Timeout", "Unknown"])
+def test_last_use_is_not_told_if_the_query_fails(
+    at: list[str], status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_aws: Any = vars(BaseClient)["_make_api_call"]
+    made = ask("create", *at, *ACME)
+
+    def fail(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        response = ask_aws(client, operation, parameters)
+        return response | ({"status": status} if operation == "GetQueryResults" else {})
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", fail)
+
+    with logged([]):
+        result = invoke("show", *at, made["key_id"], "--last-use", "--json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"'/aws/lambda/keys/api' ended with the status '{status}'" in result.stderr
 
 
 def test_last_use_needs_a_stack(at: list[str], stack: DevStack) -> None:

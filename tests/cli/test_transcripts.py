@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 
 from conversations import ids
 from conversations.auth.api_keys import ApiKeyRepository
 from conversations.storage.scan import scan_index
-from conversations_cli import transcripts
-from conversations_cli import usage as usage_module
-from tests.support.commands import asked, done, invoke
+from conversations_cli import log_query, transcripts
+from tests.support.commands import asked, client_of_commands, done, invoke
+from tests.support.fault_injection import Faults, refusal
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -242,12 +240,9 @@ def test_usage_is_by_account_and_end_user(world: World) -> None:
     assert len(lines) == 2
 
 
-def test_usage_counts_requests_by_key_where_there_is_a_log(
-    world: World, stack: DevStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
-    key = keys.create(account="acme", name="a")[1].key_id
-    world.create()
+@pytest.fixture
+def deployed(world: World, stack: DevStack) -> Iterator[list[str]]:
+    """The option that names a stack with a log; the log itself is not there."""
     outputs = {
         "ConversationsTableName": world.table.name,
         "PayloadBucketName": world.bucket,
@@ -260,43 +255,76 @@ def test_usage_counts_requests_by_key_where_there_is_a_log(
     }
     cloudformation = boto3.client("cloudformation")
     cloudformation.create_stack(StackName="usage", TemplateBody=json.dumps(body))
-    responses: dict[str, list[Any]] = {
-        "GetFunctionConfiguration": [{"LoggingConfig": {"LogGroup": "/logs/api"}}],
-        "StartQuery": [{"queryId": "q"}],
-        "GetQueryResults": [
-            {"status": "Running", "results": []},
-            {"status": "Complete", "results": [row(key, 7), row("key_gone", 2), row(None, 1)]},
-        ],
-    }
-    asked_for: list[Any] = []
-    make_api_call: Any = vars(BaseClient)["_make_api_call"]
-
-    def answer(client: Any, operation: str, given: Any) -> Any:
-        if operation not in responses:
-            return make_api_call(client, operation, given)
-        asked_for.append(given)
-        return (
-            responses[operation].pop(0)
-            if len(responses[operation]) > 1
-            else responses[operation][0]
-        )
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
-    clock = SimpleNamespace(sleep=lambda _: None, time=time.time)
-    monkeypatch.setattr(usage_module, "time", clock)
-
-    every = asked("usage", "--stack", "usage")["requests"]
-    text = done("usage", "--stack", "usage", *ACME, "--days", "7").stdout
+    yield ["--stack", "usage"]
     cloudformation.delete_stack(StackName="usage")
+
+
+def test_usage_counts_requests_by_key_where_there_is_a_log(
+    world: World, stack: DevStack, deployed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+    key = keys.create(account="acme", name="a")[1].key_id
+    world.create()
+    rows = [row(key, 7), row("key_gone", 2), row(None, 1)]
+    ended = {"status": "Complete", "results": rows}
+    queries = logged(monkeypatch, {"status": "Running", "results": []}, ended, ended)
+
+    every = asked("usage", *deployed)["requests"]
+    text = done("usage", *deployed, *ACME, "--days", "7").stdout
 
     assert every == [
         {"key_id": "", "account": "", "requests": 1},
         {"key_id": key, "account": "acme", "requests": 7},
         {"key_id": "key_gone", "account": "", "requests": 2},
     ]
-    assert asked_for[1]["logGroupName"] == "/logs/api"
+    assert queries.calls[0]["logGroupName"] == "/logs/api"
     assert "Requests of the last 7 days:" in text
     assert text.splitlines()[-1].split() == [key, "acme", "7"]
+
+
+@pytest.mark.parametrize("status", ["Failed", "Cancelled", "Timeout", "Unknown"])
+def test_usage_without_the_result_of_its_query_tells_storage_and_why(
+    status: str, world: World, deployed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create([said("one")])
+    failed = {"status": status, "results": []}
+    logged(monkeypatch, failed, failed)
+
+    as_json = invoke("usage", *deployed, "--json")
+    as_text = invoke("usage", *deployed)
+
+    printed = json.loads(as_json.stdout)
+    assert ([found["items"] for found in printed["owners"]], printed["requests"]) == ([1], None)
+    assert len(as_text.stdout.splitlines()) == 2
+    for result in (as_json, as_text):
+        told = f"log group '/logs/api' ended with the status '{status}'"
+        assert (result.exit_code, told in result.stderr) == (1, True)
+
+
+def test_usage_without_a_log_group_tells_storage_and_why(
+    world: World, deployed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create([said("one")])
+    logged(monkeypatch).before(refusal("ResourceNotFoundException"))
+
+    result = invoke("usage", *deployed)
+
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 2)
+    assert "AWS rejected StartQuery: ResourceNotFoundException" in result.stderr
+
+
+def logged(monkeypatch: pytest.MonkeyPatch, *results: dict[str, Any]) -> Faults:
+    """Have a function with a log group whose queries have these results; return the queries."""
+    monkeypatch.setattr(log_query, "POLL_SECONDS", 0)
+    ok = {"ResponseMetadata": {"HTTPStatusCode": 200}}
+    function = {**ok, "LoggingConfig": {"LogGroup": "/logs/api"}}
+    functions = Faults(client_of_commands("lambda"), "GetFunctionConfiguration")
+    functions.before(function, function)
+    queries = Faults(client_of_commands("logs"), "StartQuery")
+    queries.before({**ok, "queryId": "q"}, {**ok, "queryId": "q"})
+    found = Faults(client_of_commands("logs"), "GetQueryResults")
+    found.before(*[{**ok, **result} for result in results])
+    return queries
 
 
 def row(key_id: str | None, requests: int) -> list[dict[str, str]]:
