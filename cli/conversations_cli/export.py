@@ -147,7 +147,8 @@ class ExportFile:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write. It is compressed if its name ends with .gz.",
 )
-def export_conversations(data: Data, scope: Scope, out: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def export_conversations(data: Data, scope: Scope, out: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """Write conversations to a file, as JSON Lines.
 
     Each conversation is a consistent snapshot. After an interruption, run the command again to
@@ -169,8 +170,11 @@ def export_conversations(data: Data, scope: Scope, out: Path) -> None:
                 if items := _write(data, pk, record):
                     file.add(record, pk, int(items["items"]))
             shown.show(f"{done.conversations:,} of {count:,} conversations, {done.items:,} items")
-        trailer = {"type": "trailer", "conversations": done.conversations, "items": done.items}
-        file.finish(line_of({**trailer}))
+        counts = {"conversations": done.conversations, "items": done.items}
+        file.finish(line_of({"type": "trailer", **counts}))
+    if as_json:
+        click.echo(json.dumps({**counts, "file": str(out)}))
+        return
     click.echo(f"{amount(done.conversations, 'conversation')}, {amount(done.items, 'item')}: {out}")
 
 

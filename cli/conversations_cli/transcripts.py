@@ -17,7 +17,7 @@ from conversations.storage.items import read_item
 from conversations.storage.reads import read_conversation_with
 from conversations.storage.scan import read_batch, scan_accounts, scan_batches, scan_index
 from conversations.storage.store import Store
-from conversations_cli.command_line import moment_text, table_text, visible
+from conversations_cli.command_line import moment_text, report_count, table_text, visible
 from conversations_cli.data_options import Data, Scope, data_command, scope_options
 
 if TYPE_CHECKING:
@@ -52,8 +52,10 @@ def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bo
         )
     if search is not None and not search.strip():
         raise click.UsageError("--search must contain at least one word.")
+    count = 0
     lines: list[list[str]] = []
     for found in _conversations(data, scope, search):
+        count += 1
         if as_json:
             click.echo(json.dumps(_fields(found)))
         else:
@@ -61,6 +63,7 @@ def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bo
             lines.append([found.conversation_id, when, found.owner[:12], _pairs(found)])
     if not as_json:
         click.echo(table_text([("conversation", "created", "owner", "metadata"), *lines]))
+    report_count(count)
 
 
 @click.command()

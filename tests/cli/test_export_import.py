@@ -597,6 +597,14 @@ def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], times: i
     monkeypatch.setattr(exporting, "read_archived", read_and_act)
 
 
+def test_an_export_prints_its_counts_as_json(world: World, tmp_path: Path) -> None:
+    world.create([said("one"), said("two")])
+
+    printed = asked("export", *world.at, *ALL, "--out", tmp_path / "out")
+
+    assert printed == {"conversations": 1, "items": 2, "file": str(tmp_path / "out")}
+
+
 def test_an_export_does_not_overwrite(world: World, tmp_path: Path) -> None:
     export(world, tmp_path / "out")
     result = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")

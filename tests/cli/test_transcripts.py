@@ -66,6 +66,17 @@ def test_a_list_shows_an_owners_conversations(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--all-end-users"], ["--search", "none"]])
+def test_a_list_counts_on_standard_error(options: list[str], world: World) -> None:
+    empty = done("list", *world.at, *ACME, *options)
+    world.create()
+    world.create()
+    two = done("list", *world.at, *ACME, *options)
+
+    assert empty.stderr == "0 found\n"
+    assert two.stderr == ("0 found\n" if "none" in options else "2 found\n")
+
+
 def test_a_list_leaves_out_what_is_deleted_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
