@@ -1,11 +1,11 @@
-"""Shared options of the commands on conversations: table, bucket and owner; and progress."""
+"""Shared parts of the commands on conversations: options for table, bucket and owner; progress."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,14 @@ import click
 from conversations import ids
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.transactions import Table
-from conversations_cli.command_line import Aws, aws_options
+from conversations_cli.command_line import Aws, aws_options, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_s3.client import S3Client
 
-PROGRESS_SECONDS = 0.2
+    type Show = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -106,29 +106,23 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-class Progress:
-    """A line of progress on a terminal's standard error, which each update overwrites."""
-
-    def __init__(self) -> None:
-        self._is_shown = sys.stderr.isatty()
-        self._next = 0.0
-
-    def show(self, text: str) -> None:
-        """Show *text*, at most once every `PROGRESS_SECONDS`."""
-        if self._is_shown and time.monotonic() >= self._next:
-            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
-            self._next = time.monotonic() + PROGRESS_SECONDS
-
-
 @contextlib.contextmanager
-def progress() -> Iterator[Progress]:
-    """Show a line of progress until the end of the block."""
-    shown = Progress()
-    try:
-        yield shown
-    finally:
-        if sys.stderr.isatty():
-            click.echo("\r\x1b[K", nl=False, err=True)
+def progress() -> Iterator[Show]:
+    """Show progress on a terminal's standard error; the function replaces the line's text."""
+    with click.progressbar(
+        itertools.repeat(""),
+        bar_template="%(info)s",
+        item_show_func=lambda text: text,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+    ) as bar:
+        yield lambda text: bar.update(1, text)
+
+
+def warn(sentence: str) -> None:
+    """Print a sentence to standard error, in place of the line of progress."""
+    start_of_line = "\r\x1b[K" if sys.stderr.isatty() else ""
+    click.echo(f"{start_of_line}{visible(sentence)}", err=True)
 
 
 def amount(count: int, noun: str) -> str:

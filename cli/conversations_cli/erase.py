@@ -19,7 +19,6 @@ from conversations.storage.scan import scan_index
 from conversations.storage.store import Store
 from conversations_cli.data_options import (
     Data,
-    Progress,
     Scope,
     amount,
     data_command,
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mypy_boto3_s3.type_defs import LifecycleRuleOutputTypeDef
+
+    from conversations_cli.data_options import Show
 
 FOREVER = "forever"
 POLL_SECONDS = 1.0
@@ -134,15 +135,15 @@ def erase(
         started_at = _text(datetime.now(UTC))
         journal.begin(started_at)
     journal.add(pk for pk in live if pk not in {*deleted})
-    with progress() as shown:
-        _delete(data, live, shown)
-        _wait_until_gone(data, scope, pks, timeout, shown)
+    with progress() as show:
+        _delete(data, live, show)
+        _wait_until_gone(data, scope, pks, timeout, show)
     receipt = _receipt(data, scope, pks, started_at)
     journal.end()
     click.echo(json.dumps(receipt._asdict()) if as_json else _sentences(receipt, scope))
 
 
-def _delete(data: Data, pks: list[str], shown: Progress) -> None:
+def _delete(data: Data, pks: list[str], show: Show) -> None:
     """Delete conversations; attempt a busy one again after the others.
 
     Raises:
@@ -157,7 +158,7 @@ def _delete(data: Data, pks: list[str], shown: Progress) -> None:
                 with contextlib.suppress(ConversationNotFoundError):  # deleted or expired meanwhile
                     store.delete_conversation(owner, conversation_id)
                 del waiting[pk]
-            shown.show(f"{len(pks) - len(waiting):,} of {len(pks):,} conversations deleted")
+            show(f"{len(pks) - len(waiting):,} of {len(pks):,} conversations deleted")
         if not waiting:
             return
         time.sleep(POLL_SECONDS)
@@ -167,9 +168,7 @@ def _delete(data: Data, pks: list[str], shown: Progress) -> None:
     )
 
 
-def _wait_until_gone(
-    data: Data, scope: Scope, pks: list[str], timeout: int, shown: Progress
-) -> None:
+def _wait_until_gone(data: Data, scope: Scope, pks: list[str], timeout: int, show: Show) -> None:
     """Wait until no row, object or index entry of the conversations is left.
 
     Raises:
@@ -187,7 +186,7 @@ def _wait_until_gone(
                 " seconds. Run the command again to continue. `conversations purges unfinished"
                 " --again` restarts failed purges."
             )
-        shown.show(f"waiting for the purge of {len(waiting):,} conversations")
+        show(f"waiting for the purge of {len(waiting):,} conversations")
         time.sleep(POLL_SECONDS)
 
 

@@ -159,7 +159,7 @@ def export_conversations(data: Data, scope: Scope, out: Path, as_json: bool) -> 
     with (
         ExportFile(out, data, scope) as file,
         closing(sqlite3.connect("")) as keys,
-        progress() as shown,
+        progress() as show,
     ):
         count = _collect(keys, scan_index(data.table, scope.account, scope.owner))
         done = file.checkpoint
@@ -169,7 +169,7 @@ def export_conversations(data: Data, scope: Scope, out: Path, as_json: bool) -> 
             with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as record:
                 if items := _write(data, pk, record):
                     file.add(record, pk, int(items["items"]))
-            shown.show(f"{done.conversations:,} of {count:,} conversations, {done.items:,} items")
+            show(f"{done.conversations:,} of {count:,} conversations, {done.items:,} items")
         counts = {"conversations": done.conversations, "items": done.items}
         file.finish(line_of({"type": "trailer", **counts}))
     if as_json:

@@ -11,14 +11,13 @@ import click
 
 from conversations.errors import InvalidRequestError
 from conversations_cli.archive_file import Header, kind_of, lines_in, read_line
-from conversations_cli.command_line import visible
 from conversations_cli.data_options import (
     Data,
-    Progress,
     Scope,
     data_command,
     progress,
     scope_options,
+    warn,
 )
 from conversations_cli.importing import Importer, Report
 from conversations_cli.openai_source import openai_lines
@@ -27,6 +26,8 @@ from conversations_cli.threads import is_thread_dump, thread_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from conversations_cli.data_options import Show
 
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -75,10 +76,10 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     def reject(sentence: str) -> None:
         report.count("bad")
-        _warn(sentence)
+        warn(sentence)
 
-    with progress() as shown:
-        importer = Importer(data, scope, report, _warn, merges=merges, is_dry=is_dry)
+    with progress() as show:
+        importer = Importer(data, scope, report, warn, merges=merges, is_dry=is_dry)
         if file is None:
             if scope.is_whole_account:
                 raise click.UsageError(
@@ -87,7 +88,7 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
             lines = openai_lines(scope, wanted, reject)
         else:
             lines = _lines_of(file, scope, reject)
-        importer.take(_with_progress(lines, report, shown))
+        importer.take(_with_progress(lines, report, show))
     click.echo(
         json.dumps(dataclasses.asdict(report)) if as_json else _sentence(report, is_dry=is_dry)
     )
@@ -104,7 +105,7 @@ def _lines_of(file: Path, scope: Scope, reject: Callable[[str], None]) -> Iterat
     lines = lines_in(file)
     first = next(lines, b"")
     if kind_of(first) != "header" and is_thread_dump(first):
-        yield from thread_lines(file, scope, _warn, reject)
+        yield from thread_lines(file, scope, warn, reject)
         return
     try:
         header = read_line(Header, first)
@@ -121,18 +122,14 @@ def _lines_of(file: Path, scope: Scope, reject: Callable[[str], None]) -> Iterat
         kind = kind_of(text)
         yield Line(f"line {number}", text)
     if kind != "trailer":
-        _warn(f"{file}: the last line is missing, so the file may be truncated.")
+        warn(f"{file}: the last line is missing, so the file may be truncated.")
 
 
-def _with_progress(lines: Iterator[Line], report: Report, shown: Progress) -> Iterator[Line]:
+def _with_progress(lines: Iterator[Line], report: Report, show: Show) -> Iterator[Line]:
     for line in lines:
-        done = report.imported + report.present + report.completed
-        shown.show(f"{done:,} conversations, {report.items:,} items")
         yield line
-
-
-def _warn(sentence: str) -> None:
-    click.echo(visible(sentence), err=True)
+        done = report.imported + report.present + report.completed
+        show(f"{done:,} conversations, {report.items:,} items")
 
 
 def _sentence(report: Report, *, is_dry: bool) -> str:

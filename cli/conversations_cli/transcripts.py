@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +98,10 @@ def show(
             is_first = False
             if follows:
                 time.sleep(FOLLOW_SECONDS)
-    except ConversationNotFoundError as error:
-        raise click.ClickException(error.message) from error
+    except KeyboardInterrupt:
+        if not follows:
+            raise
+        raise click.exceptions.Exit(128 + signal.SIGINT) from None
 
 
 def transcript(item: StoredItem, key: str) -> str:

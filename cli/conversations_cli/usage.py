@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from conversations.storage.rows import Row
-    from conversations_cli.data_options import Progress
+    from conversations_cli.data_options import Show
 
 COLUMNS = ("account", "owner", "conversations", "items", "bytes", "objects")
 QUERY = "filter message = 'request' | stats count(*) as requests by key_id"
@@ -60,8 +60,8 @@ def usage(data: Data, account: str | None, days: int, as_json: bool) -> None:  #
 
     The requests are counted in the log of the API function. A local stack has no such log.
     """
-    with progress() as shown:
-        owners = _owners(data, account, shown)
+    with progress() as show:
+        owners = _owners(data, account, show)
     requests: list[dict[str, Any]] | None = None
     try:
         requests = _requests(data, account, days)
@@ -84,12 +84,12 @@ def _print_tables(
         click.echo(table_text([("key_id", "account", "requests"), *by_key]))
 
 
-def _owners(data: Data, account: str | None, shown: Progress) -> list[Usage]:
+def _owners(data: Data, account: str | None, show: Show) -> list[Usage]:
     found: dict[str, Usage] = {}
     partitions = _all_partitions(data) if account is None else _partitions(data, account)
     for number, partition in enumerate(partitions, 1):
         _add(found, partition)
-        shown.show(f"{number:,} conversations read")
+        show(f"{number:,} conversations read")
     for owner in found if account else [""]:
         _add_objects(data, owner, found)
     return sorted(found.values(), key=lambda usage: (usage.account, usage.owner))

@@ -190,7 +190,7 @@ def test_a_transcript_follows_what_is_appended(
 
     result = invoke("show", *world.at, name, "--follow", "--json")
 
-    assert result.exit_code == 1
+    assert (result.exit_code, result.stderr) == (130, "")
     assert [json.loads(line)["content"] for line in result.stdout.splitlines()] == ["one", "two"]
 
 
