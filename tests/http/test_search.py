@@ -209,6 +209,34 @@ def test_the_mka1_sdk_searches(client: httpx.Client, stack: DevStack, issue_key:
 
 
 @pytest.fixture
+def _spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request may read one row: the functions share this process and its environment."""
+    monkeypatch.setenv("SEARCH_BYTES", "1")
+
+
+@pytest.mark.usefixtures("_spent")
+def test_a_page_of_a_spent_search_is_empty_and_goes_on(
+    client: httpx.Client, stack: DevStack, issue_key: IssueKey
+) -> None:
+    name = made(client, said("one"))
+    for text in ("two", "a needle"):
+        client.post(f"/conversations/{name}/items", json={"items": [said(text)]})
+
+    page = client.get("/conversations", params={"search": "needle"}).json()
+    with SDK(bearer_auth=issue_key(), server_url=stack.url) as sdk:
+        pages: list[Any] = [sdk.llm.conversations.list(search="needle")]
+        while pages[-1].has_more:
+            after = pages[-1].last_id
+            pages.append(sdk.llm.conversations.list(search="needle", after=after))
+
+    assert (page["data"], page["has_more"]) == ([], True)
+    assert page["last_id"].startswith(f"{name}~")
+    assert pages[0].last_id == page["last_id"]
+    assert [[entry.id for entry in each.data] for each in pages][:3] == [[], [], [name]]
+    assert not any(each.data for each in pages[3:])
+
+
+@pytest.fixture
 def people(stack: DevStack, issue_key: IssueKey) -> list[httpx.Client]:
     """Ann and Bob of acme, acme itself, and another account's Ann."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
@@ -220,6 +248,26 @@ def people(stack: DevStack, issue_key: IssueKey) -> list[httpx.Client]:
         {"Authorization": f"Bearer {other}", "X-On-Behalf-Of": "ann"},
     ]
     return [httpx.Client(base_url=url, headers=given) for given in headers]
+
+
+@pytest.mark.usefixtures("_spent")
+def test_the_cursor_of_a_spent_search_is_of_no_use_to_another_owner(
+    people: list[httpx.Client],
+) -> None:
+    ann, *others = people
+    hers = made(ann, said("one"))
+    ann.post(f"/conversations/{hers}/items", json={"items": [said("a secret needle")]})
+    last_id = ann.get("/conversations", params={"search": "needle"}).json()["last_id"]
+
+    assert last_id.startswith(f"{hers}~")
+    assert found(ann, "needle", after=last_id) == [hers]
+    for other in others:
+        made(other, said("a needle"))
+        response = other.get("/conversations", params={"search": "needle", "after": last_id})
+        assert (response.status_code, error_of(response)["param"]) == (404, "after")
+        assert "secret" not in response.text
+    for person in people:
+        person.close()
 
 
 def test_nobody_finds_what_is_another_owners(people: list[httpx.Client]) -> None:
