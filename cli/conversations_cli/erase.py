@@ -250,6 +250,7 @@ def _versions_until(data: Data, now: datetime) -> str | None:
         if "NoncurrentVersionExpiration" in rule
         and rule["Status"] == "Enabled"
         and rule.get("Filter", {}) in ({}, {"Prefix": ""})
+        and not rule.get("Prefix")  # the older form of a filter
     ]
     if not days:
         return FOREVER

@@ -137,6 +137,7 @@ def rule(days: int | None, **fields: object) -> dict[str, Any]:
         ("Enabled", [rule(7), rule(9)], 9, "at least until 20"),
         ("Enabled", [rule(7, Filter={})], 7, "at least until 20"),
         ("Enabled", [rule(7, Filter={"Prefix": "a"})], "forever", "are kept forever: no"),
+        ("Enabled", [rule(7, Filter={}, Prefix="a")], "forever", "are kept forever: no"),
         ("Enabled", [rule(7, Status="Disabled")], "forever", "are kept forever: no"),
         ("Enabled", None, "forever", "are kept forever: no lifecycle rule removes them."),
     ],

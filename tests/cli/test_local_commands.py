@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from conversations import ids
+from conversations.storage.restore import ROWS_AT_ONCE
+from conversations_cli.command_line import DevStack
 from tests.support.commands import asked, done, invoke
 from tests.support.http_helpers import NOISE
 from tests.support.paths import ROOT
@@ -160,6 +163,47 @@ def test_commands_that_are_killed_go_on(
     done("export", *local, *eve, "--out", again)
     assert len(again.read_bytes()) > 1_000
     assert asked("erase", *local, *eve, "--yes")["conversations"] == 3
+
+
+@pytest.mark.prove
+def test_an_import_that_is_killed_between_two_transactions_of_rows_goes_on(
+    local: list[str], client: httpx.Client, data: Path, tmp_path: Path
+) -> None:
+    batches = [
+        [{"role": "user", "content": "a", "id": f"{b}_{n}"} for n in range(20)] for b in "ab"
+    ]
+    batches[0][0]["content"] = NOISE
+    zoe, eve = (("--account", "local", "--end-user", name) for name in ("zoe", "eve"))
+    hers, theirs = {"X-On-Behalf-Of": "zoe"}, {"X-On-Behalf-Of": "eve"}
+    made = client.post("/conversations", json={"items": batches[0]}, headers=hers).json()["id"]
+    path = f"/conversations/{made}"
+    client.post(f"{path}/items", json={"items": batches[1]}, headers=hers).raise_for_status()
+    done("export", *local, *zoe, "--out", tmp_path / "out")
+    aws = DevStack.at(data)
+    table, bucket = (aws.known[name] for name in ("ConversationsTableName", "PayloadBucketName"))
+
+    def written() -> tuple[int, int]:
+        """The numbers of Eve's rows and objects of the conversation."""
+        prefix = f"{ids.owner_of('local', 'eve')}/{made}"
+        rows = aws.session.client("dynamodb").query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": prefix}},
+        )
+        objects = aws.session.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+        return rows["Count"], objects["KeyCount"]
+
+    kill("TransactWriteItems", 3, "import", *local, *eve, tmp_path / "out")
+    partly, unseen = written(), client.get(path, headers=theirs).status_code
+    report = asked("import", *local, *eve, tmp_path / "out")
+
+    assert (partly, unseen) == ((1 + ROWS_AT_ONCE, 1), 404)
+    assert (report["imported"], report["items"]) == (1, 40)
+    assert written() == (1 + len(batches) + 40, 1)
+    items = [client.get(f"{path}/items?limit=100", headers=who).json() for who in (hers, theirs)]
+    assert items[0] == items[1]
+    for scope in (zoe, eve):
+        assert asked("erase", *local, *scope, "--yes")["conversations"] == 1
 
 
 def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
