@@ -182,11 +182,11 @@ def _compare_warm(apis: Sequence[Start], peers: Sequence[Start]) -> list[Row]:
         ratio(
             f"append of {count}: CPU in the built function",
             FASTAPI,
-            ours=[sorted(api.responses_ms[place])[WARM_RESPONSES // 2] for api in apis],
-            theirs=[sorted(peer.responses_ms[place])[WARM_RESPONSES // 2] for peer in peers],
+            ours=[sorted(api.responses_ms[index])[WARM_RESPONSES // 2] for api in apis],
+            theirs=[sorted(peer.responses_ms[index])[WARM_RESPONSES // 2] for peer in peers],
             unit="ms",
         )
-        for place, count in enumerate((1, 20))
+        for index, count in enumerate((1, 20))
     ]
 
 

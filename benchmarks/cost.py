@@ -234,7 +234,7 @@ def _packed_response_bytes(item: StoredItem) -> int:
 
 def _named() -> list[Item]:
     """Return an agent's batch with client-given ids."""
-    named = ({**item, "id": f"c-{place}"} for place, item in enumerate(samples.agent_batch()))
+    named = ({**item, "id": f"c-{index}"} for index, item in enumerate(samples.agent_batch()))
     return cast("list[Item]", list(named))
 
 

@@ -44,8 +44,8 @@ def get_item(conversation_id: str, item_id: str) -> Event:
 def messages(count: int) -> list[dict[str, str]]:
     """Return *count* messages of about 450 characters."""
     return [
-        {"type": "message", "role": "user", "content": f"{place}: {_SENTENCE * 6}"}
-        for place in range(count)
+        {"type": "message", "role": "user", "content": f"{index}: {_SENTENCE * 6}"}
+        for index in range(count)
     ]
 
 

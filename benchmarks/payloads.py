@@ -44,7 +44,7 @@ BATCHES = {
     "agent's batch of 8, 80 KB": samples.agent_batch(rows=(40, 250, 30)),
     "question with an image of 20 KB": [samples.image(20_000)],
     "turn with an image of 220 KB": [samples.image(220_000), samples.answer(1200)],
-    "20 images of 180 KB": [samples.image(180_000 + place) for place in range(20)],
+    "20 images of 180 KB": [samples.image(180_000 + index) for index in range(20)],
 }
 
 

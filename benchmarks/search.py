@@ -139,8 +139,8 @@ def _rows(
     made = Conversation(f"conv_{number:032x}", owner, "acme", FIRST_MS + number, {"topic": "demo"})
     pk = rows.partition(owner, made.conversation_id)
     last_keys: list[str] = []
-    for place, (size, payload) in enumerate(batches):
-        keys = ids.sequence_keys((FIRST_MS + place) << 64, size)
+    for index, (size, payload) in enumerate(batches):
+        keys = ids.sequence_keys((FIRST_MS + index) << 64, size)
         last_keys.append(keys[-1])
         yield rows.batch_row(pk, keys[0], size, payload)
     recent = zip(rows.RECENT_BATCHES, reversed(last_keys), strict=False)

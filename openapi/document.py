@@ -120,8 +120,8 @@ def _operation(dialect: Dialect, route: Route) -> Json:
 
 def operation_ids(dialect: Dialect) -> dict[str, str]:
     """Return the ids of all operations in a dialect's document, by the handlers' names."""
-    place = DIALECTS.index(dialect)
-    return {route.handler.__name__: route.operation_ids[place] for route in app.api.routes}
+    index = DIALECTS.index(dialect)
+    return {route.handler.__name__: route.operation_ids[index] for route in app.api.routes}
 
 
 def _tag(route: Route) -> str:

@@ -26,8 +26,8 @@ def _path(name: str, description: str) -> Json:
     return _parameter("path", name, description, ID) | {"required": True}
 
 
-def _parameter(place: str, name: str, description: str, schema: Json) -> Json:
-    return {"name": name, "in": place, "description": description, "schema": schema}
+def _parameter(location: str, name: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": location, "description": description, "schema": schema}
 
 
 PATH: Final[Mapping[str, Json]] = {

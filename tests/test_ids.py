@@ -13,7 +13,7 @@ NOW = st.integers(0, 2**47)
 
 @given(NOW)
 def test_keys_of_a_batch_sort_by_place(now: int) -> None:
-    keys = ids.sequence_keys(ids.new_batch(now), 20)
+    keys = ids.sequence_keys(ids.new_batch_number(now), 20)
 
     assert keys == sorted(set(keys))
     assert {len(key) for key in keys} == {26}
@@ -31,16 +31,16 @@ def test_a_key_is_the_batch_and_the_place_in_base32hex(batch: int, size: int) ->
 def test_a_later_batch_sorts_behind_an_earlier_one(one: int, other: int) -> None:
     early, late = sorted((one, other))
 
-    last = ids.sequence_keys(ids.new_batch(early), 20)[-1]
+    last = ids.sequence_keys(ids.new_batch_number(early), 20)[-1]
 
-    assert early == late or last < ids.sequence_keys(ids.new_batch(late), 1)[0]
+    assert early == late or last < ids.sequence_keys(ids.new_batch_number(late), 1)[0]
 
 
 @given(NOW, st.integers(1, 20))
 def test_a_batch_moves_behind_any_key_by_a_step_of_its_own(now: int, size: int) -> None:
-    last_key = ids.sequence_keys(ids.new_batch(now), size)[-1]
+    last_key = ids.sequence_keys(ids.new_batch_number(now), size)[-1]
 
-    one, other = ids.batch_after(last_key), ids.batch_after(last_key)
+    one, other = ids.batch_number_after(last_key), ids.batch_number_after(last_key)
 
     assert last_key < ids.sequence_keys(one, 1)[0]
     assert last_key < ids.sequence_keys(other, 1)[0]
@@ -49,7 +49,7 @@ def test_a_batch_moves_behind_any_key_by_a_step_of_its_own(now: int, size: int) 
 
 @given(NOW, st.sampled_from([*ITEM_TYPES]))
 def test_a_generated_id_carries_its_key(now: int, item_type: str) -> None:
-    [key] = ids.sequence_keys(ids.new_batch(now), 1)
+    [key] = ids.sequence_keys(ids.new_batch_number(now), 1)
 
     item_id = generated_id(item_type, key)
 

@@ -127,13 +127,13 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter an option
     Standard output contains only the key: KEY=$(conversations keys create ...).
     """
     try:
-        with registry.usage_key(plan, f"{account}: {name}") as usage:
+        with registry.usage_key(plan, f"{account}: {name}") as usage_key:
             key, record = registry.keys.create(
                 account=account,
                 name=name,
                 scopes=frozenset(scopes),
                 may_delegate=may_delegate,
-                usage=usage,
+                usage_key=usage_key,
                 expires_at=expires_at,
             )
     except ValueError as error:
@@ -197,10 +197,11 @@ def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa:
 def revoke(registry: Registry, key_id: str) -> None:
     """Revoke a key permanently. Requests with the key fail after at most 60 seconds."""
     record = _known(registry.keys.revoke(key_id), key_id)
-    if record.usage and not any(
-        other.usage == record.usage and other.state == "valid" for other in registry.keys.list_all()
+    if record.usage_key and not any(
+        other.usage_key == record.usage_key and other.state == "valid"
+        for other in registry.keys.list_all()
     ):
-        registry.plans.delete_key(record.usage.usage_key_id)
+        registry.plans.delete_key(record.usage_key.usage_key_id)
     registry.show(record)
     at_once = (
         "restart `make run`."
@@ -230,9 +231,9 @@ def revoke(registry: Registry, key_id: str) -> None:
 def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None) -> None:
     """Replace a key: create a key with equal permissions, and let the old key expire."""
     old = _known(registry.keys.find(key_id), key_id)
-    with registry.usage_key(plan, f"{old.account}: {old.name}") as usage:
+    with registry.usage_key(plan, f"{old.account}: {old.name}") as usage_key:
         rotated = registry.keys.rotate(
-            key_id, overlap_seconds=int(overlap.total_seconds()), usage=usage
+            key_id, overlap_seconds=int(overlap.total_seconds()), usage_key=usage_key
         )
         if rotated is None:
             reason = f"was rotated to {old.replaced_by}" if old.replaced_by else f"is {old.state}"
@@ -251,12 +252,12 @@ def _known(record: ApiKey | None, key_id: str) -> ApiKey:
 def _fields(record: ApiKey) -> dict[str, object]:
     """Return the fields of a key that may be shown; times are seconds since the epoch."""
     fields = dataclasses.asdict(record)
-    del fields["usage"]
+    del fields["usage_key"]
     return {
         **fields,
         "scopes": sorted(record.scopes),
-        "plan": record.usage and record.usage.plan,
-        "usage_key_id": record.usage and record.usage.usage_key_id,
+        "plan": record.usage_key and record.usage_key.plan,
+        "usage_key_id": record.usage_key and record.usage_key.usage_key_id,
         "state": record.state,
     }
 

@@ -58,7 +58,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
             "may_delegate": record.may_delegate,
         },
         "usageIdentifierKey": (
-            record.usage.value if record.usage else os.environ["UNLIMITED_USAGE_KEY"]
+            record.usage_key.value if record.usage_key else os.environ["UNLIMITED_USAGE_KEY"]
         ),
     }
 

@@ -212,7 +212,7 @@ def test_an_append_behind_another_writer_is_counted(
     log: Log, client: httpx.Client, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [HELLO]})
-    monkeypatch.setattr(ids, "new_batch", lambda _: ids.batch_after("0" * 26))
+    monkeypatch.setattr(ids, "new_batch_number", lambda _: ids.batch_number_after("0" * 26))
 
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "content": "late"}]})
 

@@ -382,7 +382,7 @@ def new_keys(append: Append, reasons: Any) -> Resolution:
     """Take new keys after a lost response, without a look at the table."""
     [conversation, *_] = reasons
     last = conversation["Item"]["last_key"]["S"]
-    append._keys = ids.sequence_keys(ids.batch_after(last), 2)  # noqa: SLF001
+    append._keys = ids.sequence_keys(ids.batch_number_after(last), 2)  # noqa: SLF001
     return Resolution.RESTART
 
 

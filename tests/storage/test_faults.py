@@ -72,11 +72,11 @@ class Scenario:
 class Append(Scenario):
     """A batch of four, two of them spilled."""
 
-    delivery = IdempotencyInfo("append", key="mine")
+    idempotency = IdempotencyInfo("append", key="mine")
     batch: tuple[str, ...] = ("a", "large_b", "large_c", "d")
 
     def send(self, world: World) -> None:
-        world.append(self.delivery, *self.batch)
+        world.append(self.idempotency, *self.batch)
 
     def check_failed(self, world: World) -> None:
         assert world.names() in (["first", "large"], ["first", "large", *self.batch])
@@ -88,14 +88,14 @@ class Append(Scenario):
 class MarkedAppend(Append):
     """An append without a key, by a client that marks its retries."""
 
-    delivery = IdempotencyInfo("append", is_marked_retry=True)
+    idempotency = IdempotencyInfo("append", is_marked_retry=True)
 
 
 class Create(Scenario):
     def send(self, world: World) -> None:
         batch = items(("a", "a"), ("b", LARGE))
-        delivery = IdempotencyInfo("create", key="mine")
-        self.made = world.store.create_conversation(OWNER, "acme", batch, {}, delivery)
+        idempotency = IdempotencyInfo("create", key="mine")
+        self.made = world.store.create_conversation(OWNER, "acme", batch, {}, idempotency)
 
     def check_done(self, world: World) -> None:
         made = [row["pk"]["S"] for row in world.rows() if row["sk"]["S"] == "c"]
@@ -177,7 +177,7 @@ class AddAgain(Append):
     """
 
     budgets = (3.0,)
-    delivery = IdempotencyInfo("again", is_marked_retry=True)
+    idempotency = IdempotencyInfo("again", is_marked_retry=True)
 
     def prepare(self, world: World) -> None:
         world.append(IdempotencyInfo("before"), "a", "d")
@@ -187,7 +187,7 @@ class AddAgain(Append):
         self.batch = ("a", self.generated, "d")
 
     def send(self, world: World) -> None:
-        world.add(self.delivery, *({**HELLO, "id": name} for name in self.batch))
+        world.add(self.idempotency, *({**HELLO, "id": name} for name in self.batch))
 
 
 class DeleteConversation(Scenario):
@@ -438,7 +438,7 @@ def test_no_sequence_of_faults_breaks_a_promise(
         batch = [
             f"{dice.choice(('small', 'large'))}{number}.{n}" for n in range(dice.randint(1, 4))
         ]
-        delivery = IdempotencyInfo(f"body {number}", key=f"key {number}")
+        idempotency = IdempotencyInfo(f"body {number}", key=f"key {number}")
         wants_deletion = bool(kept) and dice.random() < 0.4
         world.plan.inject_randomly(dice, share=0.3)
         is_acknowledged = False
@@ -447,7 +447,7 @@ def test_no_sequence_of_faults_breaks_a_promise(
                 if wants_deletion:
                     world.delete(*kept)
                 else:
-                    world.append(delivery, *batch)
+                    world.append(idempotency, *batch)
             except ItemNotFoundError:
                 assert wants_deletion
                 is_acknowledged = True

@@ -80,9 +80,9 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def append(store: Store, conversation_id: str, *items: Json, key: str | None = None) -> list[str]:
-    delivery = IdempotencyInfo(str(items), key)
+    idempotency = IdempotencyInfo(str(items), key)
     batch = cast("list[Item]", list(items))
-    appended = store.append_items(OWNER, conversation_id, batch, delivery)
+    appended = store.append_items(OWNER, conversation_id, batch, idempotency)
     return [item.cursor for item in appended]
 
 
@@ -387,7 +387,7 @@ def put_expired_batches(stack: DevStack, conversation_id: str, count: int) -> No
     """Put batches of one item behind the first batch, as if appended and expired since."""
     pk = partition(OWNER, conversation_id)
     [first] = [row["sk"]["S"] for row in rows(stack) if row["sk"]["S"].startswith("b#")]
-    after = ids.batch_after(first.removeprefix("b#"))
+    after = ids.batch_number_after(first.removeprefix("b#"))
     expired: Any = {"expires_at": {"N": "1"}}
     puts: list[Any] = []
     for place in range(count):

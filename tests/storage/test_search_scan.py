@@ -87,7 +87,7 @@ class World:
 
 
 def request() -> IdempotencyInfo:
-    return IdempotencyInfo(body=str(next(BODIES)))
+    return IdempotencyInfo(body_hash=str(next(BODIES)))
 
 
 def said(text: str) -> Json:

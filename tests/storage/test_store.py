@@ -47,7 +47,7 @@ type Meanwhile = Callable[..., None]
 BODIES = itertools.count()
 CONVERSATION_ROW_BYTES = 40 * 1024
 """More than its 16 pairs of metadata, of 64 and 512 characters at most, of up to 4 bytes each."""
-ONCE = IdempotencyInfo(body="once")
+ONCE = IdempotencyInfo(body_hash="once")
 
 
 @pytest.fixture
@@ -82,11 +82,11 @@ def batch(*items: Json) -> list[Item]:
 
 
 def append(
-    store: Store, conversation_id: str, *items: Json, delivery: IdempotencyInfo | None = None
+    store: Store, conversation_id: str, *items: Json, idempotency: IdempotencyInfo | None = None
 ) -> list[StoredItem]:
     """Append as a request of its own, unless it is told which."""
-    delivery = delivery or IdempotencyInfo(body=str(next(BODIES)))
-    return store.append_items(OWNER, conversation_id, batch(*items), delivery)
+    idempotency = idempotency or IdempotencyInfo(body_hash=str(next(BODIES)))
+    return store.append_items(OWNER, conversation_id, batch(*items), idempotency)
 
 
 def fill(store: Store, conversation_id: str, *, batches: int, size: int) -> list[str]:
@@ -553,11 +553,11 @@ def test_a_marked_retry_is_a_replay_only_while_a_lost_response_may_be_in_play(
 ) -> None:
     """Otherwise a turn that says the same again, refused the first time, would be lost."""
     marked = IdempotencyInfo("yes", is_marked_retry=True)
-    [first] = append(store, conversation_id, HELLO, delivery=IdempotencyInfo("yes"))
+    [first] = append(store, conversation_id, HELLO, idempotency=IdempotencyInfo("yes"))
     now = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now + seconds * 10**9)
 
-    [second] = append(store, conversation_id, HELLO, delivery=marked)
+    [second] = append(store, conversation_id, HELLO, idempotency=marked)
 
     assert (second == first) == is_replay
     assert len(texts(store, conversation_id)) == (1 if is_replay else 2)
@@ -617,7 +617,7 @@ def test_the_largest_batches_in_rows_fit_one_transaction_and_one_row() -> None:
     """DynamoDB takes 4 MB a transaction and 400 KB a row; a deletion rewrites up to 99 batches."""
     parameters = section(read_document(TEMPLATE), "Parameters")
     largest = int(str(mapping(parameters["SpillBytes"])["MaxValue"]))
-    key = ids.sequence_keys(ids.new_batch(2**47), 1)[0]
+    key = ids.sequence_keys(ids.new_batch_number(2**47), 1)[0]
     payload = payloads.Payload("zlib", payloads.MAX_RESPONSE_PAYLOAD_BYTES, bytes(largest))
     pk = rows.partition(OWNER, ids.new_conversation_id())
     row = rows.batch_row(pk, key, MAX_BATCH_ITEMS, payload) | rows.expiry(2**47, 86_400)

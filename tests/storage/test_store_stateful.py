@@ -95,7 +95,7 @@ class StoreMachine(StoreBesideModel):
         self.tick()
         items = self.planned(None, plan)
         body = json.dumps([items, metadata])
-        delivery = IdempotencyInfo.of(
+        idempotency = IdempotencyInfo.of(
             body.encode(), None if key is None else f"key_{key}", is_retry=False
         )
         earlier = self.creations.get(f"key_{key}")
@@ -104,10 +104,12 @@ class StoreMachine(StoreBesideModel):
         if earlier and earlier[0] != body:
             with pytest.raises(IdempotencyKeyReusedError):
                 self.store.create_conversation(
-                    OWNER, "acme", cast("Any", items), metadata, delivery
+                    OWNER, "acme", cast("Any", items), metadata, idempotency
                 )
             return
-        made = self.store.create_conversation(OWNER, "acme", cast("Any", items), metadata, delivery)
+        made = self.store.create_conversation(
+            OWNER, "acme", cast("Any", items), metadata, idempotency
+        )
         assert made.metadata == metadata
         if earlier:
             assert made.conversation_id == earlier[1].conversation_id

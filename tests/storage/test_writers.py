@@ -70,10 +70,10 @@ class Request(NamedTuple):
 
     def send(self, store: Store, conversation_id: str) -> tuple[Listed, int]:
         """The cursors of what was appended, and how often the client was told to come again."""
-        delivery = IdempotencyInfo(self.name, self.idempotency_key)
+        idempotency = IdempotencyInfo(self.name, self.idempotency_key)
         for told in range(CLIENT_TRIES):
             try:
-                items = store.append_items(OWNER, conversation_id, self.items(), delivery)
+                items = store.append_items(OWNER, conversation_id, self.items(), idempotency)
             except ConversationBusyError:
                 continue
             return [item.cursor for item in items], told

@@ -101,13 +101,13 @@ class World:
             if not page.has_more:
                 return found
 
-    def append(self, delivery: IdempotencyInfo, *names: str) -> None:
+    def append(self, idempotency: IdempotencyInfo, *names: str) -> None:
         batch = items(*((name, LARGE if name.startswith("large") else name) for name in names))
-        self.store.append_items(OWNER, self.conversation_id, batch, delivery)
+        self.store.append_items(OWNER, self.conversation_id, batch, idempotency)
 
-    def add(self, delivery: IdempotencyInfo, *batch: Json) -> list[StoredItem]:
+    def add(self, idempotency: IdempotencyInfo, *batch: Json) -> list[StoredItem]:
         return self.store.append_items(
-            OWNER, self.conversation_id, cast("list[Item]", list(batch)), delivery
+            OWNER, self.conversation_id, cast("list[Item]", list(batch)), idempotency
         )
 
     def delete(self, *names: str) -> None:

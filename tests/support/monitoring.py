@@ -74,7 +74,7 @@ def _send_requests(stack: DevStack, client: httpx.Client, patch: pytest.MonkeyPa
     writes.before(*reasons)
     client.post(path, json={"items": [HELLO]})
     with patch.context() as past:
-        past.setattr(ids, "new_batch", lambda _: ids.batch_after("0" * 26))
+        past.setattr(ids, "new_batch_number", lambda _: ids.batch_number_after("0" * 26))
         client.post(path, json={"items": [{**HELLO, "content": "late"}]})
     with patch.context() as broken:
         broken.setenv("CONVERSATIONS_TABLE", "none")

@@ -138,10 +138,10 @@ class StoreBesideModel(RuleBasedStateMachine):
         """Append a body, and compare the result with the reference model's."""
         self.tick()
         items = parse_append(body)["items"]
-        delivery = IdempotencyInfo.of(body.encode(), key, is_retry=is_retry)
+        idempotency = IdempotencyInfo.of(body.encode(), key, is_retry=is_retry)
 
         def append() -> list[StoredItem]:
-            return self.store.append_items(OWNER, known.conversation_id, items, delivery)
+            return self.store.append_items(OWNER, known.conversation_id, items, idempotency)
 
         memory = known.memories.get(key or "")
         claimed = {
@@ -237,12 +237,12 @@ class StoreBesideModel(RuleBasedStateMachine):
         name = known.conversation_id
         item_id = known.entries[0].cursor if known.entries else "unknown"
         items = parse_append(json.dumps({"items": [{"role": "user", "content": ""}]}))["items"]
-        delivery = IdempotencyInfo(known.last_body, is_marked_retry=True)
+        idempotency = IdempotencyInfo(known.last_body, is_marked_retry=True)
         for refused in (
             lambda: self.store.get_conversation(OWNER, name),
             lambda: self.store.update_metadata(OWNER, name, {}),
             lambda: self.store.delete_conversation(OWNER, name),
-            lambda: self.store.append_items(OWNER, name, items, delivery),
+            lambda: self.store.append_items(OWNER, name, items, idempotency),
             lambda: self.store.list_items(OWNER, name, after=None, limit=1, order="asc"),
             lambda: self.store.list_items(OWNER, name, after=item_id, limit=1, order="desc"),
             lambda: self.store.get_item(OWNER, name, item_id),

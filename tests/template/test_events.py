@@ -82,7 +82,7 @@ def test_the_authorizer_names_the_count_of_a_key_with_a_plan(
     key = event["authorizationToken"].removeprefix("Bearer ")
     usage = UsageKey(usage_key_id="a1b2c3d4e5", value="counted" * 3, plan="free")
     with stack.engine.lock:
-        api_keys.create(account="acme", name="test", usage=usage, key=key)
+        api_keys.create(account="acme", name="test", usage_key=usage, key=key)
         response = authorizer.lambda_handler(event, CONTEXT)
 
     assert response["usageIdentifierKey"] == "counted" * 3

@@ -27,7 +27,7 @@ dynamodb = boto3.client("dynamodb")
 @app.exception_handler(ApiError)
 def error_response(_: Request, error: ApiError) -> JSONResponse:
     """Return the contract's error response."""
-    return JSONResponse(error.envelope(), error.kind.statuses[0])
+    return JSONResponse(error.envelope(), error.spec.statuses[0])
 
 
 async def read_batch(request: Request) -> AppendItems:
@@ -49,12 +49,12 @@ def append_items(
                     "TableName": TABLE,
                     "Item": {
                         "pk": {"S": conversation_id},
-                        "sk": {"S": f"i#{now:020}#{place:02}"},
+                        "sk": {"S": f"i#{now:020}#{index:02}"},
                         "item": {"S": json.dumps(item)},
                     },
                 }
             }
-            for place, item in enumerate(items)
+            for index, item in enumerate(items)
         ]
     )
     return page(items, has_more=False)

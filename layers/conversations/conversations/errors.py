@@ -163,7 +163,7 @@ class ApiError(Exception):
         self.param = param
 
     @property
-    def kind(self) -> ErrorSpec:
+    def spec(self) -> ErrorSpec:
         """The row of the table."""
         return ERRORS[self.code]
 
@@ -172,7 +172,7 @@ class ApiError(Exception):
         return {
             "error": {
                 "message": self.message,
-                "type": self.kind.type,
+                "type": self.spec.type,
                 "param": self.param,
                 "code": self.code,
             }

@@ -54,12 +54,12 @@ def new_conversation_id() -> str:
     return f"conv_{secrets.token_hex(16)}"
 
 
-def new_batch(now: int) -> int:
+def new_batch_number(now: int) -> int:
     """Return the number of a new batch, with which its keys begin; *now* is in milliseconds."""
     return now << 64 | secrets.randbits(62)
 
 
-def batch_after(last_key: str) -> int:
+def batch_number_after(last_key: str) -> int:
     """Return the number of a new batch that sorts after *last_key*, regardless of the clocks.
 
     The step is random: two writers that move behind the same key get different keys, so a row at a

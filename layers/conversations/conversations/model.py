@@ -24,7 +24,7 @@ class Conversation:
 
 @dataclass(slots=True)  # a page makes 100 of them: a NamedTuple takes three times as long
 class StoredItem:
-    """An item with its place in the conversation."""
+    """An item, and its cursor in the conversation."""
 
     cursor: str
     """The value of `after` for the items behind this one, and the id to read it by: its own id.
@@ -47,7 +47,7 @@ class Page[Entry]:
 class IdempotencyInfo:
     """Properties by which a replay of a request is recognized."""
 
-    body: str
+    body_hash: str
     """The SHA-256 of the body's bytes."""
     key: str | None = None
     """The `Idempotency-Key`."""

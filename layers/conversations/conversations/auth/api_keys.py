@@ -45,7 +45,7 @@ class ApiKey:
     scopes: frozenset[Scope]
     may_delegate: bool
     """Permission to act on behalf of end users with `X-On-Behalf-Of`."""
-    usage: UsageKey | None
+    usage_key: UsageKey | None
     created_at: int
     expires_at: int | None
     revoked_at: int | None
@@ -76,7 +76,7 @@ class ApiKeyRepository:
         name: str,
         scopes: frozenset[Scope] = SCOPES,
         may_delegate: bool = False,
-        usage: UsageKey | None = None,
+        usage_key: UsageKey | None = None,
         expires_at: int | None = None,
         key: str | None = None,
     ) -> tuple[str, ApiKey]:
@@ -102,7 +102,7 @@ class ApiKeyRepository:
             name=name,
             scopes=scopes,
             may_delegate=may_delegate,
-            usage=usage,
+            usage_key=usage_key,
             created_at=int(time.time()),
             expires_at=expires_at,
             revoked_at=None,
@@ -151,12 +151,12 @@ class ApiKeyRepository:
         return _record(response["Attributes"])
 
     def rotate(
-        self, key_id: str, *, overlap_seconds: int, usage: UsageKey | None = None
+        self, key_id: str, *, overlap_seconds: int, usage_key: UsageKey | None = None
     ) -> tuple[str, ApiKey] | None:
         """Issue a key with the permissions of another key, which expires after the overlap.
 
         The new key has the lifetime of the old key, counted from now. Both keys share one usage
-        key, and so its limits, unless *usage* is another. Both are written, or none.
+        key, and so its limits, unless *usage_key* is another. Both are written, or none.
 
         Returns:
             The new key in plain text, for the only time, with its record; None if the old key does
@@ -170,7 +170,7 @@ class ApiKeyRepository:
         new = dataclasses.replace(
             old,
             key_id=key_id_of(key),
-            usage=usage or old.usage,
+            usage_key=usage_key or old.usage_key,
             created_at=now,
             expires_at=None if life is None else now + life,
             last_four=key[-4:],
@@ -234,8 +234,8 @@ def _row(key_hash: str, record: ApiKey) -> dict[str, AttributeValueTypeDef]:
         "created_at": {"N": str(record.created_at)},
         "last_four": {"S": record.last_four},
     }
-    if record.usage is not None:
-        row["usage"] = {"M": {n: {"S": v} for n, v in dataclasses.asdict(record.usage).items()}}
+    if record.usage_key is not None:
+        row["usage"] = {"M": {n: {"S": v} for n, v in dataclasses.asdict(record.usage_key).items()}}
     if record.expires_at is not None:
         row["expires_at"] = {"N": str(record.expires_at)}
     return row
@@ -248,7 +248,7 @@ def _record(row: dict[str, AttributeValueTypeDef]) -> ApiKey:
         name=row["name"]["S"],
         scopes=frozenset(scope for scope in SCOPES if scope in row["scopes"]["SS"]),
         may_delegate=row["may_delegate"]["BOOL"],
-        usage=_usage(row["usage"]["M"]) if "usage" in row else None,
+        usage_key=_usage_key(row["usage"]["M"]) if "usage" in row else None,
         created_at=int(row["created_at"]["N"]),
         expires_at=int(row["expires_at"]["N"]) if "expires_at" in row else None,
         revoked_at=int(row["revoked_at"]["N"]) if "revoked_at" in row else None,
@@ -257,7 +257,7 @@ def _record(row: dict[str, AttributeValueTypeDef]) -> ApiKey:
     )
 
 
-def _usage(kept: Mapping[str, AttributeValueTypeDef]) -> UsageKey:
+def _usage_key(kept: Mapping[str, AttributeValueTypeDef]) -> UsageKey:
     return UsageKey(
         usage_key_id=kept["usage_key_id"]["S"], value=kept["value"]["S"], plan=kept["plan"]["S"]
     )

@@ -21,7 +21,7 @@ _MAX_NUMBER_BYTES = 8192
 class TooDeepError(Exception):
     """A body whose nesting is too deep for the parser.
 
-    *value* is the part that was parsed, *path* the place in it where the parser stopped.
+    *value* is the part that was parsed, *path* the position in it where the parser stopped.
     """
 
     def __init__(self, value: object, path: Path) -> None:

@@ -97,7 +97,7 @@ class Api:
         if error.code == "invalid_json":
             error.message += self.request.content_type_hint()
         body = rendering.compact_json(error.envelope())
-        return _json_response(body, error.kind.statuses[0], dict(error.kind.headers))
+        return _json_response(body, error.spec.statuses[0], dict(error.spec.headers))
 
     def _handle_unexpected_error(self, error: Exception) -> Response[str]:
         """Log an error without its text, and return a 500 or 503."""

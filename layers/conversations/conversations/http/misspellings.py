@@ -45,4 +45,4 @@ def _differ_by_one_slip(one: str, other: str) -> bool:
 def _common_prefix(one: str, other: str) -> int:
     """Return the number of letters with which both begin."""
     pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -182,7 +182,7 @@ class Request:
         *included* is the body's `include`. Without a value in body or query, every field is
         returned. An unknown value is invalid in OpenAI's dialect and ignored in mka1's.
         """
-        requested = [(f"include[{place}]", value) for place, value in enumerate(included or ())]
+        requested = [(f"include[{index}]", value) for index, value in enumerate(included or ())]
         query = self._event.multi_value_query_string_parameters
         requested += [
             (name, value)

@@ -28,7 +28,7 @@ MAX_PAGE_ITEMS = 100
 PAGING: tuple[Parameter, ...] = ("after", "limit", "order")
 NEW_ITEM_ERRORS = ("unknown_item_type", "array_above_max_length", "string_below_min_length")
 """Errors of a body with new items."""
-_PLACE_ERRORS = ("route_not_found", "conversation_not_found")
+_PATH_ERRORS = ("route_not_found", "conversation_not_found")
 _BODY_ERRORS = (
     "invalid_json",
     "invalid_type",
@@ -68,5 +68,5 @@ class Route:
     @property
     def own_errors(self) -> list[str]:
         """The codes of the errors that it can return, beside those of every request."""
-        place = _PLACE_ERRORS if "{conversation_id}" in self.path else ()
-        return [*place, *(_BODY_ERRORS if self.body else ()), *self.errors]
+        of_path = _PATH_ERRORS if "{conversation_id}" in self.path else ()
+        return [*of_path, *(_BODY_ERRORS if self.body else ()), *self.errors]

@@ -49,7 +49,7 @@ API Gateway's time-out is 29 seconds, and openai's SDK waits at most 8 before it
 """
 
 
-class Batch(NamedTuple):
+class EncodedBatch(NamedTuple):
     """Items without sequence keys, and their payload."""
 
     lines: Sequence[str]
@@ -63,7 +63,7 @@ class Append(ConversationTransaction):
         self,
         table: Table,
         pk: str,
-        batch: Batch,
+        batch: EncodedBatch,
         idempotency: IdempotencyInfo,
         lifetime: int | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Append(ConversationTransaction):
         self._lines, self._payload = batch
         self._idempotency = idempotency
         self._expiry = rows.expiry(self._now, lifetime)
-        self._keys = ids.sequence_keys(ids.new_batch(self._now), len(self._lines))
+        self._keys = ids.sequence_keys(ids.new_batch_number(self._now), len(self._lines))
         self._claims = IdClaims(table, pk, [unique_id(line) for line in self._lines])
         self.is_replay = False
         """True after the commit if an earlier request had written the batch."""
@@ -112,7 +112,7 @@ class Append(ConversationTransaction):
                 return Resolution.RESEND
             raise
         if is_behind:
-            batch = ids.batch_after(conversation["Item"]["last_key"]["S"])
+            batch = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch, len(self._lines))
             self._table.stats.add("OrderingRetries")
         return Resolution.RESTART if is_behind or were_released else Resolution.RESEND
@@ -134,7 +134,7 @@ class Append(ConversationTransaction):
             return True
         if (
             self._idempotency.is_marked_retry
-            and row["last_body"]["S"] == self._idempotency.body
+            and row["last_body"]["S"] == self._idempotency.body_hash
             and int(row["appended_at"]["N"]) >= self._replay_cutoff
         ):
             self._keys = ids.keys_of_batch(row["last_key"]["S"])
@@ -153,7 +153,7 @@ class Append(ConversationTransaction):
         self._keys = ids.keys_of_batch(row["last_key"]["S"])
 
     def _require_same_body(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
-        if row["body"]["S"] != self._idempotency.body:
+        if row["body"]["S"] != self._idempotency.body_hash:
             raise IdempotencyKeyReusedError(
                 "This Idempotency-Key was already used with another body. Use a new one.",
                 param="Idempotency-Key",
@@ -167,7 +167,7 @@ class Append(ConversationTransaction):
         values: Row = {
             ":first": {"S": self._keys[0]},
             ":last": {"S": self._keys[-1]},
-            ":body": {"S": self._idempotency.body},
+            ":body": {"S": self._idempotency.body_hash},
             ":now": rows.number(self._now),
         }
         if self._expiry:
@@ -187,7 +187,7 @@ class Append(ConversationTransaction):
         if key is None:
             return []
         row = rows.idempotency_row(
-            self._idempotency_pk(), key, self._idempotency.body, self._replay_attributes()
+            self._idempotency_pk(), key, self._idempotency.body_hash, self._replay_attributes()
         )
         expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
         return [put_if(self._table, row | expiry, IS_FREE, {":seconds": self._seconds})]
@@ -207,7 +207,7 @@ class Create(Append):
         self,
         table: Table,
         conversation: Conversation,
-        batch: Batch,
+        batch: EncodedBatch,
         idempotency: IdempotencyInfo,
         lifetime: int | None = None,
     ) -> None:

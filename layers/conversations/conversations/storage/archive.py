@@ -99,7 +99,7 @@ class Tombstone(NamedTuple):
 
 
 class Pointer(NamedTuple):
-    """The place of a deleted item with a client's id, by which cursors on it stay valid."""
+    """The position of a deleted item with a client's id, by which cursors on it stay valid."""
 
     item_id: str
     key: str

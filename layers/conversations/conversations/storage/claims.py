@@ -84,10 +84,10 @@ class IdClaims:
                 stale[item_id] = row["key"]["S"]
         if taken:
             names = ", ".join(f"'{item_id}'" for item_id in self._item_ids if item_id in taken)
-            place = min(self._item_ids.index(item_id) for item_id in taken)
+            index = min(self._item_ids.index(item_id) for item_id in taken)
             raise ItemAlreadyInConversationError(
                 f"The conversation already has items with these ids: {names}.",
-                param=f"items[{place}].id",
+                param=f"items[{index}].id",
             )
         # Not before: an attempt with the same token must have the same actions.
         self._stale |= stale

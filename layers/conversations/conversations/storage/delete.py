@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import itertools
 import time
@@ -47,6 +48,14 @@ class LostRaceError(Exception):
     def __init__(self, *, outcome_unknown: bool) -> None:
         super().__init__()
         self.outcome_unknown = outcome_unknown
+
+
+class Mark(enum.Enum):
+    """Change of `deleting`, by which the conversation row names a deletion in progress."""
+
+    KEEP = enum.auto()
+    SET = enum.auto()
+    REMOVE = enum.auto()
 
 
 class Rewrite(NamedTuple):
@@ -107,9 +116,11 @@ class ItemDeletion:
     def commit(self) -> Row:
         """Delete the items, and return the conversation row as read before the deletion."""
         for delay in delays(self._table.stats):
-            conversation, rewrites = read_again_if_deleted(self._table.stats, self._plan)
+            conversation, rewrites = read_again_if_deleted(
+                self._table.stats, self._prepare_rewrites
+            )
             try:
-                self._write(rewrites, conversation)
+                self._commit_rewrites(rewrites, conversation)
             except LostRaceError as race:
                 self._outcome_unknown |= race.outcome_unknown
             else:
@@ -119,14 +130,14 @@ class ItemDeletion:
             time.sleep(delay)
         raise AssertionError  # pragma: no cover - the last delay is None
 
-    def _plan(self) -> tuple[Row, list[Rewrite]]:
+    def _prepare_rewrites(self) -> tuple[Row, list[Rewrite]]:
         """Read the batches, and put the remaining items of large ones into new objects."""
-        conversation, places = find_items(self._table, self._pk, self._left)
-        if len(places) < len(self._left) and self._outcome_unknown:
-            places = find_settled_items(self._table, self._pk, [*places])
-            if not places:
+        conversation, slices = find_items(self._table, self._pk, self._left)
+        if len(slices) < len(self._left) and self._outcome_unknown:
+            slices = find_settled_items(self._table, self._pk, [*slices])
+            if not slices:
                 return conversation, []
-        absent = [item_id for item_id in self._left if item_id not in places]
+        absent = [item_id for item_id in self._left if item_id not in slices]
         if absent and not self._is_marked(conversation):
             # The transaction that deleted them and set the mark may still be committing.
             key = rows.primary_key(self._pk, rows.CONVERSATION_SK)
@@ -134,13 +145,13 @@ class ItemDeletion:
             if not self._is_marked(conversation):
                 raise self._not_found(absent[0])
         by_batch: dict[str, dict[str, BatchSlice]] = defaultdict(dict)
-        for item_id, place in places.items():
-            by_batch[place.row["sk"]["S"]][item_id] = place
+        for item_id, batch_slice in slices.items():
+            by_batch[batch_slice.row["sk"]["S"]][item_id] = batch_slice
         return conversation, self._rewrite_all([*by_batch.values()])
 
     def _rewrite_all(self, batches: Sequence[Mapping[str, BatchSlice]]) -> list[Rewrite]:
         """Rewrite batches in parallel; if one fails, delete the new objects of the others."""
-        rewriting = [self._payloads.executor.submit(self._rewrite, places) for places in batches]
+        rewriting = [self._payloads.executor.submit(self._rewrite, slices) for slices in batches]
         wait(rewriting)
         try:
             return [future.result() for future in rewriting]
@@ -149,33 +160,34 @@ class ItemDeletion:
             self._payloads.delete_best_effort(_objects(done))
             raise
 
-    def _rewrite(self, places: Mapping[str, BatchSlice]) -> Rewrite:
-        row = next(iter(places.values())).row
+    def _rewrite(self, slices: Mapping[str, BatchSlice]) -> Rewrite:
+        row = next(iter(slices.values())).row
         payload, live = rows.read_payload(row), list(rows.live_slots(row))
         data = self._payloads.read_all(payload)
-        for item_id, place in places.items():
-            [item] = place.items(place.part.decode(data))
+        for item_id, batch_slice in slices.items():
+            [item] = batch_slice.items(batch_slice.part.decode(data))
             if item.cursor != item_id:
                 raise self._not_found(item_id)
-        gone = {slot for place in places.values() for slot in place.slots}
+        gone = {slot for batch_slice in slices.values() for slot in batch_slice.slots}
         kept = [position for position, slot in enumerate(live) if slot not in gone]
         left = self._payloads.spill(keep_lines(payload, data, kept), self._pk) if kept else None
-        return Rewrite(row, [*places], [live[position] for position in kept], left)
+        return Rewrite(row, [*slices], [live[position] for position in kept], left)
 
-    def _write(self, rewrites: Sequence[Rewrite], conversation: Row) -> None:
+    def _commit_rewrites(self, rewrites: Sequence[Rewrite], conversation: Row) -> None:
         """Commit the rewrites, and delete the objects that they replace."""
         chunks = [*_chunks(rewrites)]
         is_marked = len(chunks) > 1 or self._is_marked(conversation)
         if is_marked and not chunks:
             RemoveMark(self._table, self._pk, self._digest).commit()
-        for place, chunk in enumerate(chunks):
-            mark = None if not is_marked else self._digest if place + 1 < len(chunks) else ""
-            transaction = DeleteItems(self._table, self._pk, chunk, mark)
+        for index, chunk in enumerate(chunks):
+            is_last = index + 1 == len(chunks)
+            mark = (Mark.REMOVE if is_last else Mark.SET) if is_marked else Mark.KEEP
+            transaction = RewriteBatches(self._table, self._pk, chunk, mark, self._digest)
             try:
                 transaction.commit()
             except Exception:
                 if not transaction.outcome_unknown:
-                    unused = itertools.chain.from_iterable(chunks[place:])
+                    unused = itertools.chain.from_iterable(chunks[index:])
                     self._payloads.delete_best_effort(_objects(unused))
                 raise
             deleted = {item_id for rewrite in chunk for item_id in rewrite.item_ids}
@@ -192,29 +204,26 @@ class ItemDeletion:
         return item_not_found(item_id, param=self._param.format(self._item_ids.index(item_id)))
 
 
-class DeleteItems(ConversationTransaction):
+class RewriteBatches(ConversationTransaction):
     """Transaction that rewrites batches without some of their items."""
 
     def __init__(
-        self, table: Table, pk: str, rewrites: Sequence[Rewrite], mark: str | None
+        self, table: Table, pk: str, rewrites: Sequence[Rewrite], mark: Mark, digest: str
     ) -> None:
-        """Prepare the transaction.
-
-        *mark* is the new value of `deleting` in the conversation row; if it is empty, the attribute
-        is removed, and if it is None, it stays as it is.
-        """
+        """Prepare the transaction; *digest* is the value to which `Mark.SET` sets the mark."""
         super().__init__(table, pk)
         self._rewrites = rewrites
         self._mark = mark
+        self._digest = digest
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
         values: Row = {":now": rows.number(self._now)}
         change = "SET updated_at = :now"
-        if self._mark:
-            values[":mark"] = {"S": self._mark}
+        if self._mark is Mark.SET:
+            values[":mark"] = {"S": self._digest}
             change += ", deleting = :mark"
-        elif self._mark is not None:
+        elif self._mark is Mark.REMOVE:
             change += " REMOVE deleting"
         values[":one"] = rows.number(1)
         change += " ADD deletions :one"

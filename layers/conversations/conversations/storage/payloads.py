@@ -99,9 +99,9 @@ def keep_lines(payload: Payload, data: bytes, kept: Sequence[int]) -> Payload:
     """Return a payload with only the lines at the indexes *kept*; *data* is that of *payload*."""
     if not payload.ends:
         lines = _split(payload, data)
-        return encode([lines[place] for place in kept])
+        return encode([lines[index] for index in kept])
     bounds = [*itertools.pairwise((0, *payload.ends))]
-    segments = [data[slice(*bounds[place])] for place in kept]
+    segments = [data[slice(*bounds[index])] for index in kept]
     size = sum(response_bytes(zlib.decompress(segment)) for segment in segments)
     return _join(segments, size + len(segments) - 1)
 

@@ -128,7 +128,7 @@ def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> di
 
 
 def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dict[str, BatchSlice]]:
-    """Return the conversation row, and the places of items by their ids; missing items are omitted.
+    """Return the conversation row, and the slices of items by their ids; missing items are omitted.
 
     A generated id with a wrong prefix leads to a slot too: compare the id with that of the item
     there. Existing items with generated ids take one round trip. An id that is not found is read
@@ -139,36 +139,36 @@ def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dic
     """
     sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
     found = read_conversation_with(table, pk, sks)
-    places = _places_in(found, item_ids, lambda keys: batch_get(table, keys), pk)
-    absent = [item_id for item_id in item_ids if item_id not in places]
-    return found[rows.CONVERSATION_SK], places | find_settled_items(table, pk, absent)
+    slices = _slices_of(found, item_ids, lambda keys: batch_get(table, keys), pk)
+    absent = [item_id for item_id in item_ids if item_id not in slices]
+    return found[rows.CONVERSATION_SK], slices | find_settled_items(table, pk, absent)
 
 
 def find_settled_items(table: Table, pk: str, item_ids: Sequence[str]) -> dict[str, BatchSlice]:
-    """Return the places of items by their ids, read by `transact_get`; missing ones are omitted."""
+    """Return the slices of items by their ids, read by `transact_get`; missing ones are omitted."""
     sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
     found = index_by_sort_key(transact_get(table, [rows.primary_key(pk, sk) for sk in sks]))
-    return _places_in(found, item_ids, lambda keys: transact_get(table, keys), pk)
+    return _slices_of(found, item_ids, lambda keys: transact_get(table, keys), pk)
 
 
-def _places_in(
+def _slices_of(
     found: dict[str, Row],
     item_ids: Sequence[str],
     read: Callable[[Sequence[Row]], list[Row]],
     pk: str,
 ) -> dict[str, BatchSlice]:
-    """Return the places of the items in *found* rows, or in rows to which pointers there lead."""
+    """Return the slices of the items in *found* rows, or in rows to which pointers there lead."""
     keys = {item_id: key for item_id in item_ids if (key := sequence_key(found, item_id))}
     candidates = {sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id)}
     unread = {rows.batch_sk(key) for key in keys.values()} - candidates
     if unread:
         found = found | index_by_sort_key(read([rows.primary_key(pk, sk) for sk in sorted(unread)]))
-    places: dict[str, BatchSlice] = {}
+    slices: dict[str, BatchSlice] = {}
     for item_id, key in keys.items():
         row, slot = found.get(rows.batch_sk(key)), ids.slot_of(key)
         if row and slot in rows.live_slots(row):
-            places[item_id] = BatchSlice(row, [slot])
-    return places
+            slices[item_id] = BatchSlice(row, [slot])
+    return slices
 
 
 def sequence_key(found: dict[str, Row], item_id: str) -> str | None:

@@ -56,7 +56,7 @@ BY_ACCOUNT = "by-account"
 """The index of live conversations by account."""
 BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
-RECENT_BATCHES = ("last_key", *(f"before_{place}" for place in range(1, 12)))
+RECENT_BATCHES = ("last_key", *(f"before_{age}" for age in range(1, 12)))
 """Attributes of the conversation row with the last keys of the latest batches, newest first."""
 IS_LIVE = (
     f"attribute_exists(pk) AND {IS_SUPPORTED} AND attribute_not_exists(deleted_at)"
@@ -162,10 +162,10 @@ def pointer_row(pk: str, item_id: str, key: str) -> Row:
     return {**primary_key(pk, pointer_sk(item_id)), "key": {"S": key}}
 
 
-def idempotency_row(pk: str, idempotency_key: str, body: str, replay: Row) -> Row:
+def idempotency_row(pk: str, idempotency_key: str, body_hash: str, replay: Row) -> Row:
     """Return the row of an idempotency key; *replay* has the attributes that a replay needs."""
     sk = f"k#{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
-    return {**primary_key(pk, sk), "body": {"S": body}, **replay}
+    return {**primary_key(pk, sk), "body": {"S": body_hash}, **replay}
 
 
 def is_live(row: Mapping[str, AttributeValueTypeDef]) -> bool:

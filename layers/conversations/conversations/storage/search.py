@@ -59,8 +59,8 @@ class SearchCursor(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> SearchCursor:
         """Return the cursor of a *text*; see `ids.SEARCH_CURSOR`."""
-        conversation_id, _, place = text.partition("~")
-        key, _, found = place.partition("~")
+        conversation_id, _, inside = text.partition("~")
+        key, _, found = inside.partition("~")
         return cls(conversation_id, key, int(found or "0", 16))
 
     def __str__(self) -> str:
@@ -77,9 +77,9 @@ class Words:
     def found_in(self, texts: Iterable[str], found: int = 0) -> int:
         """Return *found* with the bits of the words that occur in *texts*."""
         text = normalized("\n".join(texts))
-        for place, word in enumerate(self._words):
-            if not found >> place & 1 and word in text:
-                found |= 1 << place
+        for index, word in enumerate(self._words):
+            if not found >> index & 1 and word in text:
+                found |= 1 << index
         return found
 
     def are_all_in(self, found: int) -> bool:
@@ -139,14 +139,14 @@ class SearchReader:
         found: dict[str, Conversation] = {}
         for wave in self._waves(SearchCursor.parse(after) if after else None):
             stops = [*self._payloads.executor.map(self._search, wave.candidates)]
-            for place, (candidate, stop) in enumerate(zip(wave.candidates, stops, strict=True), 1):
+            for number, (candidate, stop) in enumerate(zip(wave.candidates, stops, strict=True), 1):
                 if isinstance(stop, SearchCursor):
                     return [*found.values()], True, str(stop)
                 if stop:
                     conversation = rows.read_conversation(candidate.row)
                     found.setdefault(candidate.conversation_id, conversation)
                 if len(found) == limit:
-                    has_more = place < len(wave.candidates) or not wave.is_last
+                    has_more = number < len(wave.candidates) or not wave.is_last
                     return [*found.values()], has_more, candidate.conversation_id
             if self._is_spent() and not wave.is_last:
                 return [*found.values()], True, wave.end
@@ -168,8 +168,8 @@ class SearchReader:
             ]
             seen |= {candidate.row["pk"]["S"] for candidate in candidates}
             waves = [*itertools.batched(candidates, CONCURRENT_SCANS, strict=False)]
-            for place, wave in enumerate(waves, 1):
-                is_last = start is None and place == len(waves)
+            for number, wave in enumerate(waves, 1):
+                is_last = start is None and number == len(waves)
                 yield Wave(wave, wave[-1].conversation_id, is_last)
             if start is None:
                 return

@@ -15,7 +15,7 @@ from conversations import ids
 from conversations.errors import RequestTooLargeError
 from conversations.model import Conversation, Page
 from conversations.storage import payloads, rows
-from conversations.storage.append import Append, Batch, Create
+from conversations.storage.append import Append, Create, EncodedBatch
 from conversations.storage.conversation_pages import ConversationPageReader, OwnerIndex
 from conversations.storage.delete import DeleteConversation, ItemDeletion
 from conversations.storage.items import encode_item
@@ -190,8 +190,8 @@ class Store:
         pk = rows.partition(owner, conversation_id)
 
         def read() -> StoredItem:
-            _, places = find_items(self._table, pk, [item_id])
-            for item in self._read_items([*places.values()]):
+            _, slices = find_items(self._table, pk, [item_id])
+            for item in self._read_items([*slices.values()]):
                 if item.cursor == item_id:
                     return item
             raise item_not_found(item_id, param="item_id")
@@ -215,7 +215,7 @@ class Store:
         deletion = ItemDeletion(self._table, self._payloads, pk, item_ids, param)
         return rows.read_conversation(deletion.commit())
 
-    def _encode(self, pk: str, items: Sequence[Item]) -> Batch:
+    def _encode(self, pk: str, items: Sequence[Item]) -> EncodedBatch:
         """Encode a batch, and put a large one into an object.
 
         Raises:
@@ -223,7 +223,7 @@ class Store:
         """
         lines = list(map(encode_item, items))
         if not lines:
-            return Batch(lines, payloads.Payload("json", 0))
+            return EncodedBatch(lines, payloads.Payload("json", 0))
         encoded = payloads.encode(lines)
         if encoded.size > payloads.MAX_RESPONSE_PAYLOAD_BYTES:
             raise _too_large(lines, encoded.size)
@@ -231,7 +231,7 @@ class Store:
         if stored.object_key:
             self._table.stats.add("SpilledObjects")
             self._table.stats.add("SpilledBytes", len(encoded.data))
-        return Batch(lines, stored)
+        return EncodedBatch(lines, stored)
 
     def _write(self, append: Append) -> None:
         """Commit an append; delete the object of a batch that was not written, or is a replay."""
@@ -271,13 +271,13 @@ def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
 def _too_large(lines: Sequence[str], size: int) -> RequestTooLargeError:
     """Return the error for a batch of *size* bytes, naming an item that is too large by itself."""
     limit = payloads.MAX_RESPONSE_PAYLOAD_BYTES
-    for place, line in enumerate(lines):
+    for index, line in enumerate(lines):
         item_size = payloads.response_bytes(line.encode())
         if item_size > limit:
             return RequestTooLargeError(
-                f"items[{place}] is too large: its response would have {item_size} bytes. The limit"
+                f"items[{index}] is too large: its response would have {item_size} bytes. The limit"
                 f" is {limit} bytes.",
-                param=f"items[{place}]",
+                param=f"items[{index}]",
             )
     return RequestTooLargeError(
         f"The items are too large: a response with all of them would have {size} bytes. The limit"
