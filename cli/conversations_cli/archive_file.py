@@ -22,6 +22,7 @@ from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value
 from conversations.contract.fields import CLOSED, Id, ListOf
 from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem
 from conversations.contract.validation import parse
+from conversations.json_text import compact_json
 from conversations.model import Conversation
 from conversations.storage.archive import ArchivedBatch, ArchivedConversation, Pointer, Tombstone
 from conversations.storage.rows import RECENT_BATCHES
@@ -36,7 +37,6 @@ FORMAT: Literal["lambda-conversations"] = "lambda-conversations"
 VERSION: Literal[1] = 1
 MAX_MILLISECONDS = 253_402_300_799_999
 """The end of the year 9999, beyond which no date can be shown."""
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _KIND = re.compile(rb'\{"type":"(\w+)"')
 
 type Json = dict[str, object]
@@ -156,14 +156,14 @@ def kind_of(line: bytes) -> str | None:
 def line_of(fields: Json) -> bytes:
     """Return a line with these fields; null fields are omitted."""
     kept = {name: value for name, value in fields.items() if value is not None}
-    return f"{_ENCODER.encode(kept)}\n".encode()
+    return f"{compact_json(kept)}\n".encode()
 
 
 def header_line(account: str, owner: str | None, conversations: int) -> bytes:
     """Return the first line of a file."""
     fields = {"type": "header", "format": FORMAT, "version": VERSION, "account": account}
     counted = {**fields, "owner": owner, "conversations": conversations}
-    return f"{_ENCODER.encode(counted)}\n".encode()
+    return f"{compact_json(counted)}\n".encode()
 
 
 def record_lines(archived: ArchivedConversation, parts: Iterable[Part]) -> Iterator[bytes]:

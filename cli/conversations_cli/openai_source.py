@@ -10,7 +10,8 @@ import click
 
 from conversations import ids
 from conversations.contract.items import MAX_BATCH_ITEMS
-from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
+from conversations.json_text import response_bytes
+from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
 from conversations_cli.archive_file import line_of
 from conversations_cli.records import MALFORMED, Line
 

@@ -8,8 +8,9 @@ from conversations import ids
 from conversations.contract.bodies import normalize_items
 from conversations.contract.items import generated_id
 from conversations.errors import InvalidRequestError
+from conversations.json_text import response_bytes
 from conversations.storage.items import encode_item
-from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES, response_bytes
+from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
 from conversations_cli.archive_file import (
     MAX_MILLISECONDS,
     BatchLine,

@@ -180,7 +180,7 @@ def append_items(request: Request, conversation_id: str) -> str:
     Stores 1 to 20 items in order: all, or none. An `Idempotency-Key` makes retries safe.
     """
     body = bodies.parse_append(request.body)
-    renderer = request.renderer(body.get("include"))
+    renderer = request.renderer(body.get("include"))  # validated before the write
     appended = store_for(request).append_items(
         request.owner, conversation_id, body["items"], request.idempotency
     )

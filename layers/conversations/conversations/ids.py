@@ -32,12 +32,12 @@ _GENERATED_ID = re.compile(rf"[a-z]+_([0-9a-v]{{{_KEY_LENGTH}}})")
 
 def is_id(text: str) -> bool:
     """Return whether *text* has the form of an id."""
-    return re.fullmatch(ID_PATTERN, text) is not None and not text.endswith("\n")
+    return re.fullmatch(ID_PATTERN, text) is not None
 
 
 def is_search_cursor(text: str) -> bool:
     """Return whether *text* has the form of a cursor in a list of conversations."""
-    return re.fullmatch(SEARCH_CURSOR, text) is not None and not text.endswith("\n")
+    return re.fullmatch(SEARCH_CURSOR, text) is not None
 
 
 def owner_of(account: str, end_user: str) -> str:

@@ -10,10 +10,11 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from conversations.errors import ApiError, InvalidRequestError, RouteNotFoundError
-from conversations.http import cors, failures, rendering
+from conversations.http import cors, failures
 from conversations.http.dialects import PREFIXES
 from conversations.http.request import Request, normalize_event
 from conversations.http.routes import Route
+from conversations.json_text import compact_json
 from conversations.telemetry import failure_log_fields, request_log_fields
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Api:
         self.request.stats.code = error.code
         if error.code == "invalid_json":
             error.message += self.request.content_type_hint()
-        body = rendering.compact_json(error.envelope())
+        body = compact_json(error.envelope())
         return _json_response(body, error.spec.statuses[0], dict(error.spec.headers))
 
     def _handle_unexpected_error(self, error: Exception) -> Response[str]:

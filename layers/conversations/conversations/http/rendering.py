@@ -12,8 +12,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from conversations.json_text import compact_json, response_bytes
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from conversations.model import Conversation, Page, StoredItem
 
@@ -40,7 +42,6 @@ REQUIRED_FIELDS = frozenset({"code_interpreter_call.outputs"})
 MAX_ADDED_BYTES = 2_500
 """Maximum growth of an item in OpenAI's dialect; a page of 100 still fits into a response."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DEFAULTS: dict[str, Json] = {
     "message": {"status": "completed"},
     "computer_call_output": {"status": "completed"},
@@ -72,7 +73,8 @@ class ItemRenderer:
         if self.as_openai:
             converted = as_openai(item)
             converted_text = compact_json(converted)
-            if _response_bytes(converted_text) <= _response_bytes(text) + MAX_ADDED_BYTES:
+            added = response_bytes(converted_text.encode()) - response_bytes(text.encode())
+            if added <= MAX_ADDED_BYTES:
                 item, text = converted, converted_text
         return compact_json(apply_include(self.included, item)) if self.included else text
 
@@ -152,19 +154,6 @@ def _omit_inside(value: object, path: Sequence[str]) -> object:
         _omit(part, rest) if isinstance(part, dict) and part["type"] == part_type else part
         for part in value
     ]
-
-
-def compact_json(value: Mapping[str, object]) -> str:
-    """Return JSON in the style of all responses: compact, and with minimal escapes."""
-    return _ENCODER.encode(value)
-
-
-def _response_bytes(text: str) -> int:
-    """Return the size of *text* in a response of Lambda, which escapes quotes once more.
-
-    Characters count as one byte each, which is enough to compare two texts of one item.
-    """
-    return len(text) + text.count('"')
 
 
 def _with_defaults(value: Json) -> Json:

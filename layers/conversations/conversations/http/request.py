@@ -98,6 +98,7 @@ class Request:
             return None
         if not re.fullmatch(END_USER_PATTERN, end_user):
             raise _invalid("X-On-Behalf-Of", end_user, "1 to 256 printable ASCII characters")
+        # API Gateway passes the authorizer's values as text.
         if self._event["requestContext"]["authorizer"]["may_delegate"] != "true":
             raise DelegationNotAllowedError(
                 "This API key may not act on behalf of end users. Omit the header, or use another"

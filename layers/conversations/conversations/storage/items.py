@@ -6,16 +6,14 @@ item's sequence key, so a batch can move to other keys without being encoded aga
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from conversations.contract.items import PLACEHOLDER_ID, generated_id
+from conversations.json_text import compact_json
 from conversations.model import StoredItem
 
 if TYPE_CHECKING:
     from conversations.contract.items import Item
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def encode_item(item: Item) -> str:
@@ -23,8 +21,8 @@ def encode_item(item: Item) -> str:
     fields: dict[str, object] = {"type": item["type"], **item}
     client_id = fields.pop("id", None)
     if client_id is None or (client_id == PLACEHOLDER_ID and item["type"] != "item_reference"):
-        return _ENCODER.encode(fields)
-    return _ENCODER.encode({"id": client_id, **fields})
+        return compact_json(fields)
+    return compact_json({"id": client_id, **fields})
 
 
 def read_item(line: str, key: str) -> StoredItem:

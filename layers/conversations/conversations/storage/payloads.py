@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from conversations.errors import ConversationBusyError, ServerError
+from conversations.json_text import response_bytes
 from conversations.storage.backoff import delays
 
 if TYPE_CHECKING:
@@ -75,11 +76,6 @@ class Part(NamedTuple):
             return _split(self.payload, data)[self.start : self.stop]
         ends = [end - offset for end in (0, *self.payload.ends)][self.start : self.stop + 1]
         return [zlib.decompress(data[a:b]).decode() for a, b in itertools.pairwise(ends)]
-
-
-def response_bytes(text: bytes) -> int:
-    """Return the size of JSON in a response of Lambda, which escapes quotes and backslashes."""
-    return len(text) + text.count(b'"') + text.count(b"\\")
 
 
 def encode(lines: Sequence[str]) -> Payload:

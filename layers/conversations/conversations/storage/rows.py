@@ -119,8 +119,8 @@ def conversation_row(conversation: Conversation, last_key: str) -> Row:
         "updated_at": created_at,
         "appended_at": created_at,
         "metadata": text_map(conversation.metadata),
-        **{name: {"S": ""} for name in (*RECENT_BATCHES, "last_body")},
         "last_key": {"S": last_key},
+        **{name: {"S": ""} for name in (*RECENT_BATCHES[1:], "last_body")},
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from conversations import ids
 from conversations.errors import RequestTooLargeError
+from conversations.json_text import response_bytes
 from conversations.model import Conversation, Page
 from conversations.storage import payloads, rows
 from conversations.storage.append import Append, Create, EncodedBatch
@@ -272,7 +273,7 @@ def _too_large(lines: Sequence[str], size: int) -> RequestTooLargeError:
     """Return the error for a batch of *size* bytes, naming an item that is too large by itself."""
     limit = payloads.MAX_RESPONSE_PAYLOAD_BYTES
     for index, line in enumerate(lines):
-        item_size = payloads.response_bytes(line.encode())
+        item_size = response_bytes(line.encode())
         if item_size > limit:
             return RequestTooLargeError(
                 f"items[{index}] is too large: its response would have {item_size} bytes. The limit"
