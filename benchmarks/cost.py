@@ -43,7 +43,7 @@ class Operation(NamedTuple):
 
     cost: Cost
     response_bytes: int
-    """Size of its items, each compressed alone, because samples compress too well together."""
+    """Size of its items, compressed one by one, because the samples are too similar."""
 
 
 class Bill(NamedTuple):
@@ -120,7 +120,7 @@ def bill(prices: Prices, memory_mb: float, operation: Operation) -> Bill:
     )
 
 
-def bill_of_authorizing(prices: Prices, memory_mb: float) -> Bill:
+def authorizer_bill(prices: Prices, memory_mb: float) -> Bill:
     """Return the price of one authorizer call, whose policy API Gateway caches for a minute."""
     return Bill(
         0,
@@ -132,7 +132,7 @@ def bill_of_authorizing(prices: Prices, memory_mb: float) -> Bill:
     )
 
 
-def kept_month(prices: Prices, cost: Cost) -> float:
+def storage_month(prices: Prices, cost: Cost) -> float:
     """Return the monthly storage cost of what an operation leaves."""
     objects = cost.object_bytes / GIGABYTE * prices.s3["gigabyte_month"]
     return prices.of_rows(cost.row_bytes, 1) + objects
@@ -147,15 +147,15 @@ def bills_table(prices: Prices, template: Template, operations: dict[str, Operat
     ]
     for name, operation in operations.items():
         parts = bill(prices, lambdas["ApiFunction"].memory_mb, operation)
-        lines.append(_line(name, parts, kept_month(prices, operation.cost)))
-    key = bill_of_authorizing(prices, lambdas["AuthorizerFunction"].memory_mb)
+        lines.append(_line(name, parts, storage_month(prices, operation.cost)))
+    key = authorizer_bill(prices, lambdas["AuthorizerFunction"].memory_mb)
     name = "authorizer, in addition, for the first request of an API key in a minute"
     lines.append(_line(name, key, 0))
     return markdown(lines)
 
 
-def ways_table(prices: Prices, operations: dict[str, Operation]) -> str:
-    """Return the table of dollars per million writes, ours and the alternatives'."""
+def alternatives_table(prices: Prices, operations: dict[str, Operation]) -> str:
+    """Return the table of dollars per million writes, of the service and of alternatives."""
     pairs = (
         (samples.turn(), operations[TURN].cost.write_units),
         (samples.agent_batch(), operations[BATCH].cost.write_units),
@@ -223,7 +223,11 @@ def tables(template: Template, operations: dict[str, Operation]) -> str:
         f"A month without requests costs {idle}. A month with requests costs {metrics} more,\n"
         "for the service's metrics, independently of the number of requests.\n"
     )
-    parts = (bills_table(prices, template, operations), months, ways_table(prices, operations))
+    parts = (
+        bills_table(prices, template, operations),
+        months,
+        alternatives_table(prices, operations),
+    )
     return "\n".join(parts)
 
 

@@ -1,9 +1,9 @@
 """CPU of the handler compared with floors, and its calls to AWS.
 
-A floor is the least code for one row per item, without atomicity or idempotency: `validate_json` of
-the body and one boto3 call that writes the conversation row and the items; or one `Query` of the
-items with their JSON joined. Handler and floors alternate in one process; DynamoDB's responses are
-recorded ones.
+A floor is the least code that could handle a request with one row per item, without atomicity or
+idempotency. For an append, it is `validate_json` of the body and one boto3 call that writes the
+conversation row and the items. For a page, it is one `Query` of the items, whose JSON is joined.
+Handler and floors alternate in one process, with recorded responses of DynamoDB.
 """
 
 from __future__ import annotations

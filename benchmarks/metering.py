@@ -1,4 +1,4 @@
-"""Request units of DynamoDB, by its documented rules, for the requests really sent.
+"""Request units of DynamoDB for recorded requests, by its documented rules.
 
 A write takes one unit per started 1 KB of the larger of a row's old and new version; a read takes
 one per started 4 KB, or half of that if eventually consistent. Both count twice in a transaction. A

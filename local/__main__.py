@@ -17,7 +17,7 @@ from local.errors import EngineError, LocalStackError, UnusableAddressError
 from local.stack import DATA, DevStack
 
 _WATCH_SECONDS: Final = 0.2
-# A caller of --quiet may not read the pipe, which lines per request would fill.
+# A program that starts the stack may not read its log: a full pipe would stop the stack.
 _QUIET: Final[Mapping[str, str]] = {
     "POWERTOOLS_LOG_LEVEL": "ERROR",
     "POWERTOOLS_METRICS_DISABLED": "true",
@@ -25,7 +25,7 @@ _QUIET: Final[Mapping[str, str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the stack; exit status 0 after Ctrl-C or SIGTERM, 1 with a sentence if it cannot run."""
+    """Run the stack; the exit status is 0 after Ctrl-C or SIGTERM, and 1 if it cannot run."""
     try:
         _run(_parser().parse_args(arguments))
     except LocalStackError as error:
@@ -115,7 +115,7 @@ def _greeting(stack: DevStack, key: str) -> str:
 
 
 def _watch(stack: DevStack, parent: int) -> NoReturn:
-    """Wait for a signal, for the engine to exit, or for a killed `make`.
+    """Wait for a signal, or until the engine or the parent process has exited.
 
     A `make` that is killed with SIGKILL cannot forward the signal to this process.
     """

@@ -17,7 +17,7 @@ _POLL_SECONDS: Final = 0.05
 
 
 class Claim:
-    """Lock file of the folder; it holds the URL of the stack once that is known."""
+    """Lock file of a data folder, which contains the URL of the stack after its start."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

@@ -77,7 +77,7 @@ class Snapshots:
         try:
             os.closerange(3, self._lock.fileno())  # clients must see their connections close
             os.closerange(self._lock.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
-            # MiniStack copies its state to guard against changes; here nothing else can change it.
+            # MiniStack copies its state before it writes; this process already has its own copy.
             copy.deepcopy = _unchanged  # type: ignore[assignment]
             self._save_all(self._ministack._build_persistence_save_dict())  # noqa: SLF001 - no other way
         finally:

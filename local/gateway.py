@@ -97,7 +97,7 @@ class Gateway:
             raise GatewayError("THROTTLED")
 
     async def _read(self, request: Request, receive: Receive) -> bytes:
-        """Read the body; like AWS, do not decode one below the minimum compression size."""
+        """Read the body, and decode it unless it is below the minimum compression size."""
         body = await _read_body(request, receive)
         if len(body) < (self._api.minimum_compression_bytes or 0):
             return body
@@ -153,7 +153,7 @@ def _request(scope: Message, base_path: str) -> Request:
 
 
 async def _read_body(request: Request, receive: Receive) -> bytes:
-    """Read the whole body, and never hold more than the limit."""
+    """Read the whole body; reject it as soon as it exceeds the limit."""
     if int(request.header("content-length") or 0) > BODY_LIMIT:
         raise GatewayError("REQUEST_TOO_LARGE")
     body = bytearray()

@@ -21,9 +21,9 @@ class RouteMatch:
 def match_route(routes: Sequence[Route], method: str, raw_path: str) -> RouteMatch | None:
     """Return the route of a request, or None if no route has its path and method.
 
-    As in API Gateway, a literal segment precedes `{name}`, which precedes `{name+}`; the resource
-    is selected before the method; an escaped slash stays in its segment; a trailing slash is
-    ignored.
+    As in API Gateway, a literal segment takes precedence over `{name}`, and `{name}` over
+    `{name+}`. The resource is selected before the method. An escaped slash does not end a segment,
+    and a trailing slash is ignored.
     """
     segments = raw_path.rstrip("/").split("/")
     found = [(route, values) for route in routes if (values := _values(route, segments))]

@@ -47,7 +47,7 @@ class Authorizer:
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """Response that replaces one of the gateway's own; without a status, the gateway's is kept."""
+    """Replacement of one of the gateway's own responses, whose status it keeps if it has none."""
 
     status: int | None
     headers: Mapping[str, str]

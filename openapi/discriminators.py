@@ -43,7 +43,7 @@ def name_in(reference: Json) -> str:
 def with_discriminators(value: Any, schemas: Mapping[str, Json]) -> Any:  # noqa: ANN401 - whatever JSON there is
     """Return *value* with a discriminator at each `oneOf` whose members' types all differ.
 
-    A union has none if a member is no object, may lack its type, or shares it with another member.
+    A union gets none if a member is not an object, may omit its type, or shares it with another.
     """
     if isinstance(value, list):
         return [with_discriminators(inner, schemas) for inner in value]

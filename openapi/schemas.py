@@ -60,8 +60,8 @@ _SCHEMA_OVERRIDES: Final[Mapping[str, Json]] = {
         }
     },
 }
-"""Rules that `conversations.contract` has as functions: the form of an item among those of its
-type, and the fields of a part that exclude each other."""
+"""Rules that are functions in `conversations.contract`: which of its type's forms an item has, and
+which fields of a part exclude each other."""
 
 
 class _Generator(GenerateJsonSchema):

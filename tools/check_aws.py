@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parents[1] / "samconfig.toml"
 
 
 def main() -> str | None:
-    """Return why AWS cannot be called, as a sentence; None if it can."""
+    """Return the reason why AWS cannot be called, as a sentence, or None."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for option in ("--config-env", "--region", "--profile"):
         parser.add_argument(option)

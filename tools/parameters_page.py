@@ -1,7 +1,4 @@
-"""Write the table of parameters in `docs/template.md` anew, from the template.
-
-Run by the project's environment: `make parameters`.
-"""
+"""Generator of the table of parameters in `docs/template.md`: `make parameters`."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ BEGIN, END = "<!-- parameters: made by `make parameters` -->", "<!-- end of para
 
 
 def table() -> str:
-    """Return the table of every parameter: what it is, its default and values, its cost and use.
+    """Return the table of parameters: their declarations, and their entries in the metadata.
 
     Raises:
-        KeyError: the template's metadata says nothing of a parameter.
+        KeyError: `Metadata.Parameters` in the template has no entry for a parameter.
     """
     document = read_document(TEMPLATE)
-    told = section(section(document, "Metadata"), "Parameters")
+    explained = section(section(document, "Metadata"), "Parameters")
     lines = [
         "| parameter | default | what it does | costs | change it when |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, given in section(document, "Parameters").items():
-        declared, more = mapping(given), mapping(told[name])
+        declared, more = mapping(given), mapping(explained[name])
         description = f"{declared['Description']}{_values(declared.get('AllowedValues'))}"
         cells = (
             f"`{name}`",
@@ -41,7 +38,7 @@ def table() -> str:
 
 
 def page(text: str) -> str:
-    """Return the page with the table that the template makes of it."""
+    """Return the *text* of the page with its table replaced by the current one."""
     before, _, rest = text.partition(BEGIN)
     return f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}"
 

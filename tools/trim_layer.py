@@ -1,8 +1,8 @@
-"""Cut installed packages down to what functions use: `python trim_layer.py PACKAGES SERVICE ...`.
+"""Remove from packages what functions do not use: `python trim_layer.py PACKAGES SERVICE ...`.
 
-A cold start reads and imports what is installed. Of botocore's 30 MB, 28 describe services that the
-functions never call, and half of the rest is documentation. Some packages import all their modules
-for the sake of one. `DECISIONS.md` says what each step saves.
+The size of the packages, and the modules that they import, lengthen a cold start. Of botocore's
+30 MB, 28 describe services that the functions never call, and half of the rest is documentation.
+Some packages import all their modules if one is imported. `DECISIONS.md` has the effect of each.
 """
 
 import ast
@@ -18,7 +18,7 @@ LAZY_PACKAGES = (
     "aws_lambda_powertools/utilities/data_classes",
 )
 """Packages whose `__init__.py` imports every event's classes, and asyncio with them."""
-LAZY_MODULE = '''"""Names of the package's modules, each imported when it is first asked for."""
+LAZY_MODULE = '''"""Names of the package's modules, each imported on first use."""
 
 from importlib import import_module
 
@@ -43,7 +43,7 @@ PaginatorDocstring = WaiterDocstring = ClientMethodDocstring
 
 
 def trim(packages: Path, services: set[str]) -> None:
-    """Trim the *packages* of a folder; botocore keeps these *services* alone."""
+    """Trim the *packages* in a folder; of botocore's services, keep only *services*."""
     data = packages / "botocore" / "data"
     for folder in data.iterdir():
         if folder.is_dir() and folder.name not in services:
@@ -52,14 +52,14 @@ def trim(packages: Path, services: set[str]) -> None:
     for service in services:
         _drop_documentation(data / service)
     _drop_documenters(packages / "botocore" / "docs")
-    # It asks for the version of h2 by importlib.metadata; botocore speaks HTTP/1.1.
+    # The module looks for h2 by `importlib.metadata`, which is slow. botocore uses HTTP/1.1.
     (packages / "urllib3" / "http2" / "__init__.py").write_text("", encoding="utf-8")
     for name in LAZY_PACKAGES:
         _import_lazily(packages / name / "__init__.py")
 
 
 def _keep_endpoints(path: Path, services: set[str]) -> None:
-    """Drop other services: each new client reads the file, and needs all partitions."""
+    """Remove other services from all partitions, because each new client reads the whole file."""
     endpoints = json.loads(path.read_text(encoding="utf-8"))
     for partition in endpoints["partitions"]:
         partition["services"] = {
@@ -69,7 +69,7 @@ def _keep_endpoints(path: Path, services: set[str]) -> None:
 
 
 def _drop_documentation(service: Path) -> None:
-    """Write the models of a *service* without texts for people, and not compressed."""
+    """Remove the documentation from the models of a *service*, and decompress them."""
     for examples in service.rglob("examples-1.json"):
         examples.unlink()
     for path in service.rglob("*.json.gz"):
@@ -92,7 +92,7 @@ def _undocumented(value: object) -> object:
 
 
 def _drop_documenters(docs: Path) -> None:
-    """Leave what botocore's clients import: `utils`, and docstrings that stay empty."""
+    """Remove botocore's writers of documentation, except for the names that clients import."""
     for path in docs.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -103,7 +103,7 @@ def _drop_documenters(docs: Path) -> None:
 
 
 def _import_lazily(init: Path) -> None:
-    """Rewrite the *init* of a package that does nothing but import names from its modules."""
+    """Rewrite the *init* of a package that only imports names from its modules."""
     modules = {}
     for statement in ast.parse(init.read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.ImportFrom):

@@ -46,7 +46,7 @@ def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """
     record = _verify(event["authorizationToken"].partition(" ")[2])
     if record is None:
-        logger.info("key rejected", **_counted("RejectedKeys"))
+        logger.info("key rejected", **_metric_fields("RejectedKeys"))
         raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway recognizes the text
     logger.info("key accepted", key_id=record.key_id)
     return {
@@ -71,12 +71,12 @@ def _verify(key: str) -> ApiKey | None:
     try:
         return api_keys().verify(key)
     except Exception as error:
-        fields = failure_log_fields(error) | _counted("AuthorizerErrors")
+        fields = failure_log_fields(error) | _metric_fields("AuthorizerErrors")
         logger.error("key not validated", **fields)  # noqa: TRY400 - the text can contain content
         raise
 
 
-def _counted(metric: Metric) -> dict[str, Any]:
+def _metric_fields(metric: Metric) -> dict[str, Any]:
     stats = RequestStats()
     stats.add(metric)
     return stats.to_emf()
@@ -88,11 +88,11 @@ def _policy(method_arn: str, scopes: Collection[Scope]) -> dict[str, Any]:
     Powertools can build policies, but its import would be a tenth of this function's cold start.
     """
     stage = "/".join(method_arn.split("/", 2)[:2])
-    opened = [f"{stage}/{method}/*" for scope in sorted(scopes) for method in METHODS[scope]]
+    allowed = [f"{stage}/{method}/*" for scope in sorted(scopes) for method in METHODS[scope]]
     statement = {
-        "Effect": "Allow" if opened else "Deny",
+        "Effect": "Allow" if allowed else "Deny",
         "Action": "execute-api:Invoke",
-        "Resource": opened or [f"{stage}/*"],
+        "Resource": allowed or [f"{stage}/*"],
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
 

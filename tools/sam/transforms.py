@@ -1,8 +1,8 @@
-"""Apply CloudFormation's transforms to templates, for tests of the stack that comes out.
+"""Apply CloudFormation's transforms to templates, for tests of the resulting stack.
 
-Run by the SAM CLI's own environment, which has both: `AWS::LanguageExtensions` and
-`AWS::Serverless`. Standard input is a JSON list of `{"template": ..., "parameters": ...}`,
-standard output the list of transformed templates.
+The script runs in the environment of the SAM CLI, which has both transforms:
+`AWS::LanguageExtensions` and `AWS::Serverless`. Standard input is a JSON list of
+`{"template": ..., "parameters": ...}`, standard output the list of transformed templates.
 """
 
 import json
@@ -16,28 +16,28 @@ from samcli.lib.translate.sam_template_validator import SamTemplateValidator
 
 
 class SubstitutionResolver(FnSubResolver):
-    """Resolver of `Fn::Sub` that keeps the function while a placeholder is left.
+    """Resolver of `Fn::Sub` that keeps the function if a placeholder remains.
 
-    SAM CLI's own returns the bare text, which nothing would substitute any more.
+    SAM CLI's own resolver returns text, in which the placeholder would never be replaced.
     """
 
     def resolve(self, value: dict[str, object]) -> object:
-        """Return the text, or the function where it names a resource."""
+        """Return the text, or the function if its text names a resource."""
         text = super().resolve(value)
         return {"Fn::Sub": text} if "${" in text else text
 
 
 class NoPolicies:
-    """Replacement for the look-up of AWS's managed policies by name: the template names none."""
+    """Replacement for the list of AWS's managed policies, of which the template uses none."""
 
     @staticmethod
     def load() -> dict[str, str]:
-        """Return no names, so no ARNs."""
+        """Return an empty map of names to ARNs."""
         return {}
 
 
 def transform(template: dict[str, object], parameters: dict[str, str]) -> object:
-    """Return the template that the stack gets with these parameters."""
+    """Return the transformed template, with these parameters."""
     validator = SamTemplateValidator(
         template,
         NoPolicies(),

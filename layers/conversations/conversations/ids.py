@@ -68,13 +68,16 @@ def batch_number_after(last_key: str) -> int:
     return (_number(last_key) >> 16) + 1 + secrets.randbits(48)
 
 
-def sequence_keys(batch: int, size: int) -> list[str]:
+def sequence_keys(batch_number: int, size: int) -> list[str]:
     """Return the keys of the slots 0 to *size* - 1 of a batch, in order.
 
     They differ in their last four characters: two bits of the nonce, the slot, two unused bits.
     """
-    start = base64.b32hexencode((batch << 16).to_bytes(16)).decode().lower()[: _KEY_LENGTH - 4]
-    tails = range((batch & 0b11) << 18, ((batch & 0b11) << 18) + (size << 2), 1 << 2)
+    start = (
+        base64.b32hexencode((batch_number << 16).to_bytes(16)).decode().lower()[: _KEY_LENGTH - 4]
+    )
+    first_tail = (batch_number & 0b11) << 18
+    tails = range(first_tail, first_tail + (size << 2), 1 << 2)
     return [start + _PAIRS[tail >> 10] + _PAIRS[tail & 0x3FF] for tail in tails]
 
 

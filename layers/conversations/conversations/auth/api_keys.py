@@ -257,7 +257,9 @@ def _record(row: dict[str, AttributeValueTypeDef]) -> ApiKey:
     )
 
 
-def _usage_key(kept: Mapping[str, AttributeValueTypeDef]) -> UsageKey:
+def _usage_key(stored: Mapping[str, AttributeValueTypeDef]) -> UsageKey:
     return UsageKey(
-        usage_key_id=kept["usage_key_id"]["S"], value=kept["value"]["S"], plan=kept["plan"]["S"]
+        usage_key_id=stored["usage_key_id"]["S"],
+        value=stored["value"]["S"],
+        plan=stored["plan"]["S"],
     )

@@ -112,8 +112,8 @@ class Append(ConversationTransaction):
                 return Resolution.RESEND
             raise
         if is_behind:
-            batch = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
-            self._keys = ids.sequence_keys(batch, len(self._lines))
+            batch_number = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
+            self._keys = ids.sequence_keys(batch_number, len(self._lines))
             self._table.stats.add("OrderingRetries")
         return Resolution.RESTART if is_behind or were_released else Resolution.RESEND
 

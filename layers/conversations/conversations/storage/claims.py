@@ -89,7 +89,7 @@ class IdClaims:
                 f"The conversation already has items with these ids: {names}.",
                 param=f"items[{index}].id",
             )
-        # Not before: an attempt with the same token must have the same actions.
+        # Not earlier: if the error is raised, the next attempt must have the same actions.
         self._stale |= stale
         self._released |= released
         return bool(rejected)

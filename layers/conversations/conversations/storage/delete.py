@@ -262,7 +262,7 @@ class DeleteConversation(ConversationTransaction):
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        end = self._update(
+        update = self._update(
             "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, account, metadata",
             "",
             {
@@ -270,8 +270,8 @@ class DeleteConversation(ConversationTransaction):
                 ":expires_at": rows.expiry(self._now, TOMBSTONE_SECONDS)["expires_at"],
             },
         )
-        end["Update"]["ExpressionAttributeNames"] = {"#owner": "owner"}
-        return [end]
+        update["Update"]["ExpressionAttributeNames"] = {"#owner": "owner"}
+        return [update]
 
     @override
     def _exists(self, conversation: Reason) -> bool:

@@ -32,7 +32,7 @@ class UpdateMetadata(ConversationTransaction):
     def _actions(self) -> list[TransactWriteItemTypeDef]:
         """Return the update, on the condition that the row's revision is the one that was read.
 
-        A condition on the metadata would let a late attempt succeed once the old pairs are back.
+        With a condition on the metadata, a late attempt could commit after others restored it.
         """
         condition, values = rows.same_revision(self._row)
         values |= {

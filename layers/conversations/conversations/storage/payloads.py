@@ -59,14 +59,14 @@ class Payload(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The lines from *start* to before *stop* of a payload, counted from 0."""
+    """The lines of a payload from index *start* up to, but not including, *stop*."""
 
     payload: Payload
     start: int
     stop: int
 
     def byte_range(self) -> tuple[int, int]:
-        """Return the first and the stop offset of the lines in the data; 0 and 0 mean all data."""
+        """Return the start and the stop of the lines in the data; 0 and 0 mean all data."""
         ends = (0, *self.payload.ends)
         return (ends[self.start], ends[self.stop]) if self.payload.ends else (0, 0)
 
@@ -230,10 +230,10 @@ class PayloadStore:
                     yield found["Key"]
 
     def _read(self, part: Part) -> bytes:
-        first, behind = part.byte_range()
-        if not behind:
+        start, stop = part.byte_range()
+        if not stop:
             return self.read_all(part.payload)
-        return self._get(str(part.payload.object_key), Range=f"bytes={first}-{behind - 1}")
+        return self._get(str(part.payload.object_key), Range=f"bytes={start}-{stop - 1}")
 
     def _get(self, object_key: str, **byte_range: str) -> bytes:
         try:

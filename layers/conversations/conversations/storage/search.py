@@ -213,5 +213,5 @@ def normalized(text: str) -> str:
     """Return *text* in the form that is compared: case-folded, in NFKC."""
     if text.isascii():
         return text.lower()
-    # Decomposed first, as Unicode's caseless match is: an iota below folds to a letter.
+    # Unicode's caseless match decomposes first, because an iota subscript folds to a letter.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", text).casefold())

@@ -72,9 +72,9 @@ class Store:
             created_at=time.time_ns() // 1_000_000,
             metadata=dict(metadata),
         )
-        batch = self._encode(rows.partition(owner, conversation.conversation_id), items)
+        batch = self._encode_and_spill(rows.partition(owner, conversation.conversation_id), items)
         create = Create(self._table, conversation, batch, idempotency, self._lifetime)
-        self._write(create)
+        self._commit(create)
         return create.conversation
 
     def append_items(
@@ -92,9 +92,9 @@ class Store:
             ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
         """
         pk = rows.partition(owner, conversation_id)
-        batch = self._encode(pk, items)
+        batch = self._encode_and_spill(pk, items)
         append = Append(self._table, pk, batch, idempotency, self._lifetime)
-        self._write(append)
+        self._commit(append)
         return append.items()
 
     def get_conversation(self, owner: str, conversation_id: str) -> Conversation:
@@ -175,9 +175,9 @@ class Store:
         def read() -> Page[StoredItem]:
             slices, has_more = reader.read(after, limit)
             fitting = _fitting(slices)
-            page = self._read_items(fitting)
+            items = self._read_items(fitting)
             has_more |= len(fitting) < len(slices)
-            return Page(page, has_more, page[-1].cursor if page else "")
+            return Page(items, has_more, items[-1].cursor if items else "")
 
         return payloads.read_again_if_deleted(self._table.stats, read)
 
@@ -216,7 +216,7 @@ class Store:
         deletion = ItemDeletion(self._table, self._payloads, pk, item_ids, param)
         return rows.read_conversation(deletion.commit())
 
-    def _encode(self, pk: str, items: Sequence[Item]) -> EncodedBatch:
+    def _encode_and_spill(self, pk: str, items: Sequence[Item]) -> EncodedBatch:
         """Encode a batch, and put a large one into an object.
 
         Raises:
@@ -234,7 +234,7 @@ class Store:
             self._table.stats.add("SpilledBytes", len(encoded.data))
         return EncodedBatch(lines, stored)
 
-    def _write(self, append: Append) -> None:
+    def _commit(self, append: Append) -> None:
         """Commit an append; delete the object of a batch that was not written, or is a replay."""
         try:
             append.commit()
