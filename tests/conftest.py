@@ -1,4 +1,4 @@
-"""The stack of the template, on moto, behind its own HTTP door: what most tests go through."""
+"""Fixtures of most tests: the template's stack on moto, with the local gateway's HTTP server."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from tests.support.issue_key import IssueKey
 
-# Every client of httpx reads the world's certificates, 30 ms each time; here they all speak HTTP.
+# Each client of httpx would load the root certificates, 30 ms each time; all tests use HTTP.
 ssl.create_default_context = cast("Any", functools.cache(ssl.create_default_context))
 
 settings.register_profile("project", deadline=None)  # tests do not depend on timing
 settings.load_profile("project")
 
 INFO_LINES = ('{"level":"INFO"', "INFO     ")
-"""How a function's line of level INFO begins, and how pytest shows a record of that level."""
+"""Starts of a line of level INFO: as a function writes it, and as pytest shows it."""
 COUNTED = {
     "http/test_append.py::test_an_item_comes_back_as_it_was_given": (
         "examples in and out by HTTP, equal"
@@ -42,7 +42,7 @@ COUNTED = {
     "contract/test_items.py::test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given": (
         "batches made from the SDKs' own types, accepted"
     ),
-    "http/test_refusals.py::test_a_wrong_body_is_refused_by_the_path_of_its_fault": (
+    "http/test_refusals.py::test_an_invalid_body_is_rejected_with_the_path_of_its_fault": (
         "invalid bodies refused by HTTP, nothing stored"
     ),
     "sdk/test_sdk_clients.py::": "calls by the real SDKs",
@@ -77,7 +77,7 @@ def place_of(path: Path) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Leave the local stack's lines about requests that went well out of a failure's report."""
+    """Omit the local stack's lines of level INFO from the report of a failure."""
     report = yield
     sections = [(name, without_info(text)) for name, text in report.sections]
     report.sections = [(name, text) for name, text in sections if text]
@@ -91,13 +91,13 @@ def without_info(captured: str) -> str:
 
 
 def pytest_collection_finish() -> None:
-    """Spare the collector what the imports made: it would go through that again and again."""
+    """Exclude the imported modules from garbage collection, which would scan them repeatedly."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count what the contract and the store were tried with."""
+    """Print how many examples, calls and facts the tests checked."""
     passed = terminalreporter.stats.get("passed", [])
     counts = Counter(
         name for report in passed for part, name in COUNTED.items() if part in report.nodeid
@@ -114,7 +114,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def show_grants(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of who may do what, as `test_template.py` found it in the template."""
+    """Print the table of permissions that `test_template.py` found in the template."""
     properties = (
         given
         for report in terminalreporter.stats.get("passed", [])
@@ -129,7 +129,7 @@ def show_grants(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def spaced_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project in a folder whose path has spaces, with the tools that are installed here."""
+    """Copy the project to a folder whose path has spaces, with links to the installed tools."""
     root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp("make") / "a folder  with spaces"
     shutil.copytree(root, folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
@@ -139,14 +139,14 @@ def spaced_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for entry in installed.iterdir():
             if entry.name != ".installed":
                 (link / entry.name).symlink_to(entry)
-        # Its own, and new: make would else install the copy into the environments of the original.
+        # A new file: else make would install the copy into the environments of the original.
         (link / ".installed").touch()
     return folder
 
 
 @pytest.fixture(scope="module")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resources]:
-    """The template's tables and buckets in MiniStack: safe under threads, and quicker than moto."""
+    """Create the template's tables and buckets in MiniStack: thread-safe, and faster than moto."""
     with (
         running_engine("ministack", tmp_path_factory.mktemp("engine")),
         closing(Resources(Template.loaded(TEMPLATE, {}))) as resources,
@@ -206,5 +206,5 @@ def client(base_url: str, issue_key: IssueKey) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def conversation(client: httpx.Client) -> str:
-    """The path of a new, empty conversation."""
+    """Return the path of a new, empty conversation."""
     return f"/conversations/{client.post('/conversations').json()['id']}"

@@ -35,7 +35,7 @@ MAY_IMPORT = {
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The dotted names that a module imports, wherever in it."""
+    """Yield the dotted names of all imports in a module."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -48,7 +48,7 @@ def modules(folder: Path) -> list[Path]:
 
 
 def parts(path: Path) -> set[str]:
-    """The parts of `conversations` that a module imports."""
+    """Return the parts of `conversations` that a module imports."""
     return {name.split(".")[1] for name in imported(path) if name.split(".")[0] == "conversations"}
 
 

@@ -1,4 +1,4 @@
-"""DynamoDB's client takes and gives what boto3's does, past botocore's model of it."""
+"""The service's client of DynamoDB takes and returns the values of boto3's client."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ READS: dict[str, Callable[[DynamoDBClient, str], Any]] = {
 
 @pytest.fixture(scope="module")
 def stock(running_stack: DevStack) -> DynamoDBClient:
-    """The client of boto3, which passes everything through botocore's model."""
+    """Return boto3's client, which converts every value by botocore's model."""
     assert running_stack
     return boto3.client("dynamodb")
 
@@ -121,7 +121,7 @@ def test_a_cancelled_transaction_says_why_and_shows_the_row(
 
 
 class Server:
-    """DynamoDB's door: how often somebody came, and how often was asked."""
+    """A server in place of DynamoDB, with its numbers of connections and requests."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -130,7 +130,7 @@ class Server:
 
 @contextmanager
 def serving(*answers: bytes | None) -> Iterator[tuple[Server, str]]:
-    """A server that gives these answers, and the last one again; None is a broken connection."""
+    """Serve these responses, and repeat the last one; None breaks the connection."""
     seen = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -153,7 +153,7 @@ def serving(*answers: bytes | None) -> Iterator[tuple[Server, str]]:
                 self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -183,7 +183,7 @@ def test_requests_share_a_connection(stack: DevStack, monkeypatch: pytest.Monkey
     assert settings.tcp_keepalive is True
 
 
-def test_a_lost_response_is_asked_for_once_more(
+def test_a_request_with_a_lost_response_is_retried_once(
     stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stack.engine.lock, serving(None) as (seen, url):
@@ -195,7 +195,7 @@ def test_a_lost_response_is_asked_for_once_more(
     assert seen.requests == 2
 
 
-def test_a_response_that_is_cut_off_is_asked_for_once_more(
+def test_a_request_with_a_truncated_response_is_retried_once(
     stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stack.engine.lock, serving(WHOLE[:9], WHOLE) as (seen, url):

@@ -1,4 +1,4 @@
-"""Ids and entry keys."""
+"""Ids and sequence keys."""
 
 import base64
 

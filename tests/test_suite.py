@@ -1,4 +1,4 @@
-"""How the tests themselves are ordered, and what a failure shows."""
+"""Order of the tests, and the report of a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of keys, on moto."""
+"""Repository of API keys, on moto."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions of the authorizer for each kind of key, and when they change."""
+"""Decisions of the authorizer for each kind of key, and the time until they change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def expected(method: str, scopes: frozenset[Scope], *, may: bool, delegates: boo
 
 
 def keep_scopes(stack: DevStack, key: str, scopes: frozenset[Scope]) -> None:
-    """Give a key other scopes; none are kept as one that only another release knows."""
+    """Replace a key's scopes; instead of none, store one that this release does not know."""
     with stack.engine.lock:
         stack.resources.dynamodb.update_item(
             TableName=stack.template.name("ApiKeysTable"),
@@ -119,7 +119,7 @@ def test_what_is_no_key_is_rejected(header: str | None, base_url: str) -> None:
 
 
 class Clock:
-    """The seconds of the gateway's cache, and of the authorizer's calendar."""
+    """Clock of the gateway's cache and of the authorizer, in seconds."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -160,7 +160,7 @@ def is_let_in(url: str, key: str) -> bool:
     return ask(url, "GET", f"Bearer {key}") == (200, None)
 
 
-def test_a_revoked_key_is_refused_after_a_minute(
+def test_a_revoked_key_is_rejected_after_a_minute(
     timed_url: str, timed_keys: ApiKeyRepository, clock: Clock
 ) -> None:
     key, record = timed_keys.create(account="a", name="n")

@@ -39,7 +39,7 @@ def test_a_missed_target_is_marked_in_the_table() -> None:
 
 @pytest.fixture
 def peer(stack: DevStack) -> Iterator[ModuleType]:
-    """FastAPI's service, beside the tables of the stack; Mangum takes the loop that is set."""
+    """Return the FastAPI service, on the stack's tables; Mangum uses the current event loop."""
     assert stack
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -1,4 +1,4 @@
-"""The format of an export: what a record's lines hold."""
+"""File format of an export: the lines of a record."""
 
 from __future__ import annotations
 

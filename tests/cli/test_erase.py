@@ -1,4 +1,4 @@
-"""`conversations erase`, on moto: nothing is left, and the receipt says so."""
+"""`conversations erase`, on moto: it deletes everything, and its receipt lists that."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def slept(
     sleep: Callable[[float], object],
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Do something in place of the command's waiting; other threads wait as they do."""
+    """Call a function when the command would sleep; other threads still sleep."""
     clock = SimpleNamespace(sleep=sleep, monotonic=monotonic)
     monkeypatch.setattr(erasing, "time", clock)
 
@@ -254,7 +254,7 @@ def test_an_erasure_goes_on_that_was_killed_while_it_wrote(
     assert not journal.exists()
 
 
-def test_conversations_created_meanwhile_are_told(
+def test_conversations_created_meanwhile_are_reported(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(world)
@@ -347,7 +347,7 @@ def test_the_question_names_the_owner(world: World) -> None:
     assert "1 conversation of end user 'ann' of account 'acme'?" in anns.stderr
 
 
-def test_a_bucket_that_is_not_there_is_told(world: World) -> None:
+def test_a_missing_bucket_is_reported(world: World) -> None:
     fill(world)
     result = invoke("erase", "--table", world.table.name, "--bucket", "none", *ALL)
 
@@ -356,7 +356,7 @@ def test_a_bucket_that_is_not_there_is_told(world: World) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--yes",)])
-def test_where_nothing_is_nobody_is_asked(
+def test_without_data_there_is_no_prompt(
     options: tuple[str, ...], world: World, tmp_path: Path
 ) -> None:
     result = done("erase", *world.at, "--account", "acme", *options)

@@ -1,4 +1,4 @@
-"""`conversations export` and `import`, on moto: what is taken out comes back equal."""
+"""`conversations export` and `import`, on moto: an import restores exactly what was exported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
 
 
 def fill(world: World) -> dict[str, str]:
-    """Conversations of every kind, by name; the owner's end user is the first part of the name."""
+    """Create conversations of every kind, by name; a name begins with the owner's end user."""
     every = {
         "empty": world.create(topic="é"),
         "plain": world.create([said("one"), said("two", id="own")], [said("three")]),
@@ -308,7 +308,7 @@ def test_what_an_interrupted_import_left_is_replaced(world: World, tmp_path: Pat
     assert len(world.objects()) == 1
 
 
-def test_an_import_that_another_one_takes_over_is_told(
+def test_an_import_that_another_one_takes_over_is_reported(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = world.create([said("one")], [said("two", id="two")])
@@ -448,7 +448,7 @@ def test_a_line_nested_too_deeply_spoils_its_record_only(world: World, tmp_path:
     assert len(world.listed(name)) == 1
 
 
-def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported(world: World, tmp_path: Path) -> None:
     world.create([said("one")])
     lines = export(world, tmp_path / "out").splitlines(keepends=True)
     (tmp_path / "cut").write_bytes(b"".join(lines[:-1]))
@@ -462,7 +462,7 @@ def test_a_file_that_is_cut_off_is_told(world: World, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:-30] + b"x" * 30])
-def test_a_compressed_file_that_is_damaged_is_told(
+def test_a_damaged_compressed_file_is_reported(
     damage: Callable[[bytes], bytes], world: World, tmp_path: Path
 ) -> None:
     name = world.create([said("one")])
@@ -584,7 +584,7 @@ def test_an_export_gives_up_on_a_conversation_that_never_rests(
 
 
 def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], times: int = 1) -> None:
-    """Act between an export's read of a conversation row and that of its batches."""
+    """Call a function after an export read a conversation row, and before it reads the batches."""
     left = itertools.count(1)
     read = archive.read_archived
 

@@ -1,4 +1,4 @@
-"""A long export takes no more memory than a short one, on MiniStack.
+"""Memory of an export, on MiniStack: it does not depend on the number of items.
 
 `EXPORT_ITEMS=1000000 .venv/bin/pytest -n0 tests/cli/test_export_size.py -k account` exports an
 account of a million items. MiniStack reads a partition from its start for each page, so that a
@@ -35,11 +35,11 @@ BATCH_ITEMS = 20
 CONVERSATION_ITEMS = 2000
 """Items of each conversation of an account."""
 MARGIN_BYTES = 1_000_000
-"""More than two runs differ by, and less than the files do."""
+"""More than the difference between two runs, and less than that between the files."""
 
 
 def fill(table: Table, name: str, count: int, account: str = "acme") -> None:
-    """Write a conversation of so many items without transactions."""
+    """Write a conversation of *count* items without transactions."""
     owner = ids.owner_of(account, name)
     made = Conversation(f"conv_{name}", owner, account, 1_700_000_000_000, {})
     pk = rows.partition(owner, made.conversation_id)
@@ -62,7 +62,7 @@ def fill(table: Table, name: str, count: int, account: str = "acme") -> None:
 
 
 def peak_of(*arguments: str | Path) -> int:
-    """The most memory that Python had for a command."""
+    """Return the peak of Python's memory during a command."""
     tracemalloc.reset_peak()
     before, _ = tracemalloc.get_traced_memory()
     done(*arguments)

@@ -127,7 +127,7 @@ def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> N
 
 
 @pytest.mark.usefixtures("_openai")
-def test_a_wrong_key_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
     wrong = invoke("import", *world.at, *ACME, "--from-openai", LONG)
     monkeypatch.delenv("OPENAI_API_KEY")
@@ -139,7 +139,7 @@ def test_a_wrong_key_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     assert world.rows() == []
 
 
-def test_without_the_package_it_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import_module = builtins.__import__
 
     def fail(name: str, *given: Any) -> Any:

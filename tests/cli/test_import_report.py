@@ -38,7 +38,7 @@ def world(ministack: Resources) -> Iterator[World]:
 
 @pytest.fixture
 def file(world: World, tmp_path: Path) -> Path:
-    """An export of five conversations, as they were before what has become of them since.
+    """Export five conversations; then change the store, and damage the file.
 
     One is gone for long, one was deleted just now, one lacks a batch of the file, one is as it was,
     and the record of the last one is damaged.

@@ -37,7 +37,7 @@ ACME = ("--account", "acme", "--name", "ci")
 
 @pytest.fixture(scope="module")
 def described(running_stack: DevStack) -> Iterator[list[str]]:
-    """A stack as CloudFormation describes it, with the plan `free` and the table of the tests."""
+    """Create a stack for CloudFormation to describe, with the plan `free` and the tests' table."""
     gateway, cloudformation = boto3.client("apigateway"), boto3.client("cloudformation")
     plan = gateway.create_usage_plan(name="keys-free")
     outputs = {
@@ -56,7 +56,7 @@ def described(running_stack: DevStack) -> Iterator[list[str]]:
 
 @pytest.fixture
 def at(described: list[str], stack: DevStack) -> Iterator[list[str]]:
-    """How a command is told of the stack, whose table is empty; nobody else uses moto meanwhile."""
+    """Return the options that name the stack, whose table is empty; hold moto's lock."""
     with stack.engine.lock:
         yield described
         for key_id in counted():
@@ -68,14 +68,14 @@ def invoke(*arguments: str) -> Result:
 
 
 def ask(*arguments: str) -> Any:
-    """Return what a command prints as JSON."""
+    """Return the JSON that a command prints."""
     result = invoke(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def counted() -> list[str]:
-    """The ids of all API Gateway keys."""
+    """Return the ids of all API Gateway keys."""
     return [key["id"] for key in boto3.client("apigateway").get_api_keys()["items"]]
 
 
@@ -313,7 +313,7 @@ def test_a_count_ends_with_the_last_key_that_shares_it(at: list[str]) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_was_typed_wrong_is_told(
+def test_invalid_options_are_reported(
     arguments: list[str], message: str, at: list[str], api_keys: ApiKeyRepository
 ) -> None:
     result = invoke(*arguments, *at)
@@ -325,7 +325,7 @@ def test_what_was_typed_wrong_is_told(
 
 
 @pytest.mark.parametrize("command", ["show", "revoke", "rotate"])
-def test_an_unknown_key_is_told(command: str, at: list[str]) -> None:
+def test_an_unknown_key_is_reported(command: str, at: list[str]) -> None:
     result = invoke(command, *at, "key_none")
 
     assert (result.exit_code, result.stderr) == (1, "Error: Key 'key_none' was not found.\n")
@@ -371,7 +371,7 @@ def test_plans_need_a_stack(stack: DevStack) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, (list, dict)) else "",
 )
 @pytest.mark.usefixtures("at")
-def test_what_aws_lacks_is_told_in_a_sentence(
+def test_a_missing_resource_is_reported_in_a_sentence(
     arguments: list[str],
     variables: dict[str, str | None],
     message: str,
@@ -387,7 +387,7 @@ def test_what_aws_lacks_is_told_in_a_sentence(
 
 @pytest.mark.usefixtures("at")
 @set_initial_no_auth_action_count(2)
-def test_who_lacks_a_permission_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_permission_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     iam = boto3.client("iam")
     iam.create_user(UserName="stranger")
     made = iam.create_access_key(UserName="stranger")["AccessKey"]
@@ -457,7 +457,7 @@ def test_last_use_is_in_the_log(at: list[str]) -> None:
 
 @contextmanager
 def logged(lines: list[dict[str, str]]) -> Iterator[None]:
-    """The log of the stack's API function, with these lines, the oldest first."""
+    """Write these lines, the oldest first, to the log of the stack's API function."""
     logs, group = boto3.client("logs"), {"logGroupName": "/aws/lambda/keys/api"}
     stream, now = {**group, "logStreamName": "one"}, int(time.time() * 1000)
     logs.create_log_group(**group)

@@ -1,4 +1,4 @@
-"""Commands with `--local`, on a running local stack, also when they are killed half-way."""
+"""Commands with `--local`, on a running local stack, also if they are killed in between."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BaseClient._make_api_call = call
 from conversations_cli.__main__ import main
 main(sys.argv[3:])
 """
-"""A command that kills itself when it calls an operation of AWS for the given time."""
+"""Program that runs a command and kills it at the given call of an operation of AWS."""
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def client(running: dict[str, str]) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def local(data: Path, client: httpx.Client) -> list[str]:
-    """The options of a command; Ann has three conversations and nothing else."""
+    """Return the options of a command; Ann has three conversations, and nobody else has any."""
     options = ["--local", "--data", str(data)]
     done("erase", *options, *ANN, "--yes")
     for number in range(3):
@@ -105,7 +105,7 @@ def kill(operation: str, number: int, *arguments: str | Path) -> None:
 
 
 def listed(client: httpx.Client) -> dict[str, Any]:
-    """All items of all of Ann's conversations, by conversation."""
+    """Return all items of Ann's conversations, by conversation."""
     found = client.get("/conversations").json()["data"]
     return {
         entry["id"]: client.get(f"/conversations/{entry['id']}/items").json()["data"]
@@ -229,7 +229,7 @@ def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
         (("keys", "show", "KEY", "--last-use"), "look for the key_id in the terminal"),
     ],
 )
-def test_what_a_local_stack_does_not_have_is_told(
+def test_a_feature_that_a_local_stack_lacks_is_reported(
     arguments: tuple[str, ...], told: str, running: dict[str, str], data: Path
 ) -> None:
     at = ["--local", "--data", data]

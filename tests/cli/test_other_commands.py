@@ -64,7 +64,7 @@ def test_version_is_the_projects() -> None:
 
 @pytest.fixture
 def left(stack: DevStack) -> Iterator[dict[str, str]]:
-    """The table and bucket of a deleted stack, by kind."""
+    """Return the table and the bucket of a deleted stack, by kind."""
     with stack.engine.lock:
         cloudformation = boto3.client("cloudformation")
         cloudformation.create_stack(StackName="gone", TemplateBody=BODY)
@@ -75,7 +75,7 @@ def left(stack: DevStack) -> Iterator[dict[str, str]]:
 
 
 def leftovers(*options: str) -> dict[str, str]:
-    """The state of each leftover by its name."""
+    """Return the state of each leftover by its name."""
     told = [
         json.loads(line) for line in invoke("leftovers", "--json", *options).stdout.splitlines()
     ]

@@ -45,7 +45,7 @@ def world(stack: DevStack) -> Iterator[World]:
 
 
 def slept(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], object]) -> None:
-    """Do something in place of the command's waiting; other threads wait as they do."""
+    """Call a function when the command would sleep; other threads still sleep."""
     monkeypatch.setattr(transcripts, "time", SimpleNamespace(sleep=sleep))
 
 
@@ -194,14 +194,14 @@ def test_a_transcript_follows_what_is_appended(
     assert [json.loads(line)["content"] for line in result.stdout.splitlines()] == ["one", "two"]
 
 
-def test_a_missing_conversation_is_told(world: World) -> None:
+def test_a_missing_conversation_is_reported(world: World) -> None:
     result = invoke("show", *world.at, "conv_none")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: Conversation 'conv_none' was not found.\n"
 
 
-def test_a_conversation_that_goes_meanwhile_is_told(
+def test_a_conversation_deleted_meanwhile_is_reported(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = world.create([said("one")])

@@ -1,4 +1,4 @@
-"""Items as the SDKs' own models dump them: nulls for whatever is not set."""
+"""Items as the SDKs' own models dump them, with null for each unset field."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EACH_DUMP = [
 
 
 def models_in(union: object) -> Iterator[type[BaseModel]]:
-    """The models of a union, however it is wrapped."""
+    """Return the models of a union, also of a wrapped one."""
     if isinstance(union, type) and issubclass(union, BaseModel):
         yield union
     for inner in get_args(getattr(union, "__value__", union)):
@@ -50,7 +50,7 @@ def models_in(union: object) -> Iterator[type[BaseModel]]:
 
 
 def instances(model: type[BaseModel], samples: list[Json]) -> list[BaseModel]:
-    """The smallest and the largest sample that a model takes."""
+    """Return a model's smallest and largest valid sample."""
     adapter = TypeAdapter(model)
     found: list[BaseModel] = []
     for sample in samples:
@@ -75,7 +75,7 @@ MKA1_MODELS = {
 
 
 def numbered(dumps: list[Json], prefix: str) -> list[Json]:
-    """The items under ids that differ; a reference names one that need not be there."""
+    """Return the items with unique ids; a reference may name an item that does not exist."""
     return [{**item, "id": f"{prefix}{place}"} for place, item in enumerate(dumps)]
 
 

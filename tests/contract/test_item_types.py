@@ -1,4 +1,4 @@
-"""Each item type of the contract is known wherever the project tells types apart."""
+"""Each item type of the contract is in every part of the project that distinguishes types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAGE = DOCS / "compatibility.md"
 WITHOUT_TEXT = {"item_reference", "configuration_update", "compaction_trigger"}
 OF_NO_FIELD: object = [[{}]]
-"""A value that no field takes, unless it takes any JSON."""
+"""Value that is valid only in a field of any JSON."""
 ANY_JSON = {("tool_search_call", "arguments")}
 
 
@@ -32,7 +32,7 @@ def type_of(member: Any) -> str:
 
 
 def members_of(item: Json) -> list[Any]:
-    """Return the classes of the union that an item can be of, by its `type`."""
+    """Return the classes of the union by their `type`."""
     members = [get_args(m)[0] if get_origin(m) is Annotated else m for m in get_args(Item)]
     return [member for member in members if type_of(member) == answered(item)["type"]]
 

@@ -1,4 +1,4 @@
-"""The item contract: by example, by the SDKs' own types, and by chance."""
+"""Item contract: examples, samples of the SDKs' types, and random values."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_an_example_comes_back_as_it_was_given(item: Json) -> None:
 
 
 @pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
-def test_an_example_can_be_posted_back_with_what_answers_add(item: Json) -> None:
+def test_an_example_can_be_posted_back_with_the_fields_of_responses(item: Json) -> None:
     posted = {"id": "it_1", **answered(item), "response_id": "resp_1", "metadata": {"k": "v"}}
 
     [parsed] = parse_append(body_of(posted))["items"]
@@ -69,7 +69,7 @@ def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: li
 
 
 def fields_in(value: object) -> list[tuple[dict[str, object], str]]:
-    """Every field in *value*, with the object that has it; the keys of free maps are no fields."""
+    """Yield each field in *value* with its object; keys of maps with free keys are not fields."""
     if isinstance(value, list):
         return [found for inner in value for found in fields_in(inner)]
     if not isinstance(value, dict):
@@ -84,7 +84,7 @@ def fields_in(value: object) -> list[tuple[dict[str, object], str]]:
 
 @pytest.mark.parametrize("item", [pytest.param(item, id=name) for name, item in EXAMPLES])
 def test_null_counts_as_absent_for_every_optional_field(item: Json) -> None:
-    """Whatever an item may lack, at any depth, it may also have as null."""
+    """A field that an item may omit, at any depth, may also be null."""
     copy = json.loads(json.dumps(answered(item)))
     for holder, name in fields_in(copy):
         kept = holder.pop(name)
@@ -290,7 +290,7 @@ def test_the_placeholder_and_references_take_no_part_in_uniqueness() -> None:
     assert parse_append(body_of(*items))["items"] == items
 
 
-def test_a_megabyte_of_fault_is_told_in_a_line() -> None:
+def test_an_invalid_value_of_a_megabyte_is_reported_in_a_line() -> None:
     shown = refusal_of(body_of({"type": "x" * 10**6}))
     keyed = refusal_of('{"items":[{"' + "k" * 10**6 + '":NaN}]}')
 
@@ -341,7 +341,7 @@ def test_no_cut_or_spliced_body_does_more_than_reject(body: bytes, data: st.Data
 
 
 def places(value: object) -> list[Callable[[object], None]]:
-    """For every place in *value*, how to put something else there."""
+    """Return a function for each position in *value* that replaces the value there."""
     if isinstance(value, dict):
         steps = list(value)
     elif isinstance(value, list):

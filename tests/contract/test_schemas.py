@@ -1,4 +1,4 @@
-"""The part of a path that the contract knows."""
+"""The part of a path that the contract declares."""
 
 import pytest
 from pydantic import TypeAdapter

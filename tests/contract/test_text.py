@@ -1,4 +1,4 @@
-"""The text of an item: what a search looks through."""
+"""Texts of an item, in which a search looks for words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`docs/compatibility.md` says of the SDKs what they are."""
+"""`docs/compatibility.md` agrees with the installed SDKs."""
 
 from __future__ import annotations
 

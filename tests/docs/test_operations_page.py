@@ -1,4 +1,4 @@
-"""`docs/operations.md` names alarms, metrics, fields, outputs and commands that there are."""
+"""`docs/operations.md` names only alarms, metrics, fields, outputs and commands that exist."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def chapter(title: str) -> str:
 
 
 def first_column(text: str) -> list[str]:
-    """The names in the first column of the tables of a text."""
+    """Return the names in the first column of the tables of a text."""
     cells = re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE)
     return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
 
 
 def shell_lines() -> Iterator[list[str]]:
-    """The words of each line of the page's blocks; what a shell substitutes is a line too."""
+    """Return the words of each command of the page; a command substitution counts as one."""
     for block in BLOCKS:
         text = re.sub(r"\$\(\(.*?\)\)", "0", re.sub(r"\\\n\s*", " ", block))
         while found := re.search(r"\$\(([^()]*)\)", text):
@@ -70,7 +70,7 @@ def shell_lines() -> Iterator[list[str]]:
 
 
 def joined(lines: list[str]) -> Iterator[str]:
-    """Lines with the following ones, where a quote is still open."""
+    """Return the lines, each joined with the following ones while a quote is open."""
     pending = ""
     for line in lines:
         pending += line + "\n"
@@ -101,7 +101,7 @@ AWS_COMMANDS = sorted({*aws_commands()}, key=str)
 
 @pytest.fixture(scope="module")
 def fields(running_stack: DevStack) -> set[str]:
-    """The fields of all lines that functions and API Gateway write."""
+    """Return the fields of all log lines of functions and API Gateway."""
     text = log_of_every_metric(running_stack).text.getvalue()
     lines = [json.loads(line) for line in text.splitlines()]
     api = Intrinsics(DOCUMENT, {"AccessLogs": "AccountRole"}).resolve(

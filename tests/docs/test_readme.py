@@ -1,4 +1,4 @@
-"""The README does what it says."""
+"""The README's commands, examples, tables and map are correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`docs/template.md` has every parameter as the template has it, and pages of AWS for the rest."""
+"""`docs/template.md` has the template's parameters, and a page of AWS for each property."""
 
 from __future__ import annotations
 

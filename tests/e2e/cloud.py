@@ -1,4 +1,4 @@
-"""The cloud that `make e2e` deploys into: MiniStack with TLS and IAM, on this machine alone."""
+"""Cloud that `make e2e` deploys into: MiniStack with TLS and IAM, on this machine."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ SAM = ROOT / ".tools/sam/bin/sam"
 CLI = ROOT / ".venv/bin/conversations"
 SOURCES = ("functions", "layers", "tools", "template.yaml", "samconfig.toml")
 OPERATOR = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator"}
-"""The account's root user, whom MiniStack knows by its own environment."""
+"""The root user of the account, whose credentials are in MiniStack's environment."""
 STEP_SECONDS = 120
 LOG_LINES = 40
 
 
 class Cloud:
-    """A running cloud, with a folder for what is made on the way."""
+    """A running cloud, with a folder for temporary files."""
 
     def __init__(self, url: str, folder: Path, environment: Mapping[str, str]) -> None:
         self.url = url
@@ -47,7 +47,7 @@ class Cloud:
         self.http = httpx.Client(verify=trust, timeout=30)
 
     def aws(self, service: str) -> Any:
-        """The operator's boto3 client of a service."""
+        """Return the operator's boto3 client of a service."""
         if service not in self._clients:
             self._clients[service] = boto3.client(service)  # type: ignore[call-overload]
         return self._clients[service]
@@ -58,7 +58,7 @@ class Cloud:
                 ends.enter_context(closing(client))
 
     def run(self, *command: str | Path, cwd: Path = ROOT) -> str:
-        """Return what an operator's command prints; if it fails, fail the test with its output."""
+        """Return the output of an operator's command; if it fails, fail the test with it."""
         try:
             done = subprocess.run(  # noqa: S603 - the tests' own commands
                 command,
@@ -75,7 +75,7 @@ class Cloud:
         return done.stdout.decode()
 
     def log(self) -> str:
-        """The last lines of the cloud itself and of each function."""
+        """Return the last log lines of the cloud and of each function."""
         lines = (self.folder / "ministack.log").read_text(errors="replace").splitlines()
         logs = self.aws("logs")
         for group in logs.describe_log_groups()["logGroups"]:
@@ -86,7 +86,7 @@ class Cloud:
 
 @contextmanager
 def running_cloud(folder: Path) -> Iterator[Cloud]:
-    """The cloud, and an environment in which boto3 finds it and nothing else."""
+    """Run the cloud for the block, in an environment in which boto3 can reach only it."""
     certificate, key = make_certificate(folder)
     trust = {"AWS_CA_BUNDLE": str(certificate)}
     engine = {
@@ -117,12 +117,12 @@ def running_cloud(folder: Path) -> Iterator[Cloud]:
             try:
                 with closing(Cloud(url, folder, {**os.environ, "PATH": path})) as cloud:
                     yield cloud
-            finally:  # it would wait for the functions' connections, and keep nothing for it
+            finally:  # a normal exit would wait for the functions' connections
                 os.killpg(ministack.process.pid, signal.SIGKILL)
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Files of a certificate for this machine's loopback address, and of its key."""
+    """Write a certificate for the loopback address, and its key; return both paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "e2e")])
     now = dt.datetime.now(dt.UTC)
@@ -148,7 +148,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def copy_sources(folder: Path) -> Path:
-    """A checkout of the project as an operator has it, to build and to change."""
+    """Copy the project's sources, as an operator's checkout that tests can build and change."""
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():

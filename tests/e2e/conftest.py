@@ -1,4 +1,4 @@
-"""One stack, deployed once, for all tests that do not change it."""
+"""Fixtures of one stack, which is deployed once for all tests that do not change it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cloud(pytestconfig: pytest.Config) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def checkout(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project, built."""
+    """Copy and build the project."""
     folder = copy_sources(tmp_path_factory.mktemp("checkout"))
     build(cloud, folder)
     return folder
@@ -51,11 +51,11 @@ def stack(cloud: Cloud, checkout: Path) -> Stack:
 
 @pytest.fixture(scope="session")
 def key_with(stack: Stack) -> Callable[..., str]:
-    """An API key made with these options of the command line, once for all tests."""
+    """Create an API key with these options of the command line, once for all tests."""
     return functools.cache(stack.new_key)
 
 
 @pytest.fixture(scope="session")
 def key(key_with: Callable[..., str]) -> str:
-    """One that may do everything but speak for others."""
+    """Return an API key with all scopes and without delegation."""
     return key_with()

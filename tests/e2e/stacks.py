@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 CONVERSATIONS = "/api/v1/llm/conversations"
 MESSAGE = {"type": "message", "role": "user", "content": "What is the weather today?"}
 LARGE = {**MESSAGE, "content": hashlib.shake_256().hexdigest(60_000)}
-"""Too large for a row, and not to be compressed away."""
+"""Item that spills, because it is too large for a row even if it is compressed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack and where to reach it."""
+    """A deployed stack, with its addresses."""
 
     cloud: Cloud
     name: str
     outputs: Mapping[str, str]
     usage_key: str
-    """The usage key without limits: MiniStack takes it from a header, not from the authorizer."""
+    """Usage key without limits, which MiniStack reads from a header, not from the authorizer."""
 
     @property
     def url(self) -> str:
-        """The stage, under the address that MiniStack has instead of the output's."""
+        """The URL of the stage in MiniStack, which differs from the stack's output."""
         stage = self.outputs["ApiUrl"].rpartition("/")[2]
         return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}/{stage}"
 
     def ask(
         self, method: str, path: str, key: str | None = None, body: object = None, **headers: str
     ) -> httpx.Response:
-        """The answer to one request, with this API key or without."""
+        """Send a request with this API key, or without one, and return the response."""
         given = {"X-Api-Key": self.usage_key, **headers}
         if key is not None:
             given["Authorization"] = f"Bearer {key}"
         return self.cloud.http.request(method, self.url + path, headers=given, json=body)
 
     def keys(self, command: str, *arguments: str) -> Any:
-        """Return what `conversations keys` prints as JSON."""
+        """Return the JSON that `conversations keys` prints."""
         options = ("--stack", self.name, "--json", *arguments)
         return json.loads(self.cloud.run(CLI, "keys", command, *options))
 
@@ -57,21 +57,21 @@ class Stack:
         return str(self.keys("create", "--account", "acme", "--name", "e2e", *options)["key"])
 
     def resource(self, logical_id: str) -> str:
-        """The name of one of the stack's resources."""
+        """Return the physical name of a resource."""
         found = self.cloud.aws("cloudformation").describe_stack_resource(
             StackName=self.name, LogicalResourceId=logical_id
         )
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def rows(self, conversation_id: str) -> list[str]:
-        """The kinds of rows that are left of a conversation."""
+        """Return the kinds of the rows of a conversation."""
         pages = self.cloud.aws("dynamodb").get_paginator("scan")
         table = self.outputs["ConversationsTableName"]
         found = (row for page in pages.paginate(TableName=table) for row in page["Items"])
         return [row["sk"]["S"] for row in found if row["pk"]["S"].endswith(conversation_id)]
 
     def objects(self, conversation_id: str) -> list[str]:
-        """The keys of the objects of a conversation."""
+        """Return the keys of the objects of a conversation."""
         bucket = self.outputs["PayloadBucketName"]
         found = self.cloud.aws("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
         return [each["Key"] for each in found if conversation_id in each["Key"]]
@@ -82,7 +82,7 @@ def build(cloud: Cloud, checkout: Path) -> None:
 
 
 def deploy(cloud: Cloud, checkout: Path, name: str, environment: str, *options: str) -> Stack:
-    """`sam deploy` of what was built, with an environment of samconfig.toml."""
+    """Deploy the build with an environment of samconfig.toml."""
     arguments = ("--config-env", environment, "--stack-name", name, "--no-progressbar")
     cloud.run(SAM, "deploy", *arguments, "--no-confirm-changeset", *options, cwd=checkout)
     [stack] = cloud.aws("cloudformation").describe_stacks(StackName=name)["Stacks"]

@@ -30,12 +30,12 @@ NOT_ASKED_FOR = {
     ("ReportFailures", "sqs:SendMessage"),
     ("RemoveRows", "dynamodb:UpdateItem"),
 }
-"""Actions of Lambda with the functions' roles, which MiniStack does not check; and what a
-purge does that runs out of time, for which a conversation must be larger than a test's."""
+"""Granted actions that this test cannot check: Lambda's own, which MiniStack does not check, and
+those of a purge that runs out of time, which takes a larger conversation."""
 
 
 def grants() -> Iterator[tuple[str, str, str]]:
-    """Role, statement and action, as the template has them."""
+    """Return each role, statement and action of the template."""
     for role, resource in section(read_document(TEMPLATE), "Resources").items():
         if mapping(resource)["Type"] != "AWS::IAM::Role" or "Condition" in mapping(resource):
             continue
@@ -49,7 +49,7 @@ def grants() -> Iterator[tuple[str, str, str]]:
 
 @contextmanager
 def role_without(stack: Stack, role: str, sid: str, action: str) -> Iterator[None]:
-    """The deployed role, with one action less for a while."""
+    """Remove an action from a deployed role for the block."""
     iam, name = stack.cloud.aws("iam"), stack.resource(role)
     [policy] = iam.list_role_policies(RoleName=name)["PolicyNames"]
     granted = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
@@ -69,14 +69,14 @@ def role_without(stack: Stack, role: str, sid: str, action: str) -> Iterator[Non
 
 
 class HinderedError(Exception):
-    """The service failed at something."""
+    """Failure of the service during the test's requests."""
 
 
 def use_everything(stack: Stack, key: str) -> str:
-    """A conversation that was made, used in every way and deleted.
+    """Create a conversation, use every route, and delete it.
 
     Raises:
-        HinderedError: at the first answer that is a failure of ours.
+        HinderedError: a response is a failure of the service.
     """
 
     def ask(method: str, path: str, body: object = None, **headers: str) -> Any:
@@ -91,7 +91,7 @@ def use_everything(stack: Stack, key: str) -> str:
     path = f"/{conversation_id}"
     batch = {"items": [{**MESSAGE, "id": "mine"}, LARGE, *copied]}
     ask("POST", f"{path}/items", batch)
-    ask("POST", f"{path}/items", batch)  # refused, after its payload was spilled
+    ask("POST", f"{path}/items", batch)  # rejected, after its payload was spilled
     ask("POST", f"{path}/items", {"items": [MESSAGE]})
     ask("GET", f"{path}/items")
     ask("GET", f"{path}/items?after=mine")
@@ -112,7 +112,7 @@ def is_purged(stack: Stack, conversation_id: str) -> bool:
 
 
 def is_hindered(stack: Stack, key: str) -> bool:
-    """Whether something fails, or is still not purged after a while."""
+    """Return whether a request fails, or the purge does not finish in time."""
     try:
         conversation_id = use_everything(stack, key)
     except HinderedError:
@@ -134,11 +134,11 @@ def test_functions_may_do_all_that_they_do(stack: Stack, key: str) -> None:
 def test_function_needs_what_its_role_grants(
     stack: Stack, key: str, role: str, sid: str, action: str
 ) -> None:
-    fresh = stack.new_key() if role == "AuthorizerRole" else key  # no answer of it is cached
+    fresh = stack.new_key() if role == "AuthorizerRole" else key  # no policy for it is cached
 
     with role_without(stack, role, sid, action):
         assert is_hindered(stack, fresh), "The role may lose it, or the test must do what needs it."
 
-    if role == "PurgeRole":  # the purge that failed is made up for
+    if role == "PurgeRole":  # repeat the purge that failed
         conversation_id = use_everything(stack, key)
         assert is_soon(lambda: is_purged(stack, conversation_id), seconds=60)

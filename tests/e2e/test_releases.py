@@ -1,4 +1,4 @@
-"""A stack in the course of its life: deployed, changed, removed."""
+"""Life of a stack: deployed, updated, rolled back, removed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ KINDS = (
     ("logs", "describe_log_groups", "logGroups", "logGroupName"),
     ("s3", "list_buckets", "Buckets", "Name"),
 )
-"""How to list whatever may hold data, run or cost something, but for tables and queues."""
+"""How to list resources that contain data, run code or cost money, except tables and queues."""
 
 
 class Change(NamedTuple):
-    """Change a module as a developer does."""
+    """Change a module, as a developer would."""
 
     module: str
     old: str
@@ -47,7 +47,7 @@ class Change(NamedTuple):
 
 
 def left(cloud: Cloud) -> set[str]:
-    """The names of all that there is in the account."""
+    """Return the names of all resources in the account."""
     names = {
         str(each[name])
         for service, operation, listed, name in KINDS
@@ -100,7 +100,7 @@ STORES = {
     "ApiKeysTable": ("TableName", "ApiKeysTableName"),
     "PayloadBucket": ("BucketName", "PayloadBucketName"),
 }
-"""What holds data: the property that identifies it, and the output that names it."""
+"""Resources with data: the property that identifies each, and the output that names it."""
 
 
 def adopt(cloud: Cloud, lost: Stack) -> None:

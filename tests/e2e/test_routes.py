@@ -31,7 +31,7 @@ def name(route: Route) -> str:
 def ask(
     stack: Stack, route: Route, conversation_id: str, item_id: str, key: str | None
 ) -> httpx.Response:
-    """The smallest request that the route accepts."""
+    """Send the smallest request that the route accepts."""
     bodies: dict[tuple[str, str], object] = {
         ("POST", "items"): {"items": [MESSAGE]},
         ("DELETE", "items"): {"item_ids": [item_id]},
@@ -44,7 +44,7 @@ def ask(
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
-def test_route_answers(stack: Stack, key: str, route: Route) -> None:
+def test_route_responds(stack: Stack, key: str, route: Route) -> None:
     made = stack.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
     items = stack.ask("GET", f"{CONVERSATIONS}/{made['id']}/items", key).json()
     item_id = items["data"][0]["id"]

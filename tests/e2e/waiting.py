@@ -1,4 +1,4 @@
-"""Waiting for what happens by itself."""
+"""Waiting for asynchronous effects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def is_soon(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition holds within that time; it is asked ten times a second."""
+    """Return whether a condition becomes true in time; it is checked ten times a second."""
     deadline = time.monotonic() + seconds
     while not (holds := condition()) and time.monotonic() < deadline:
         time.sleep(0.1)

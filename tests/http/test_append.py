@@ -1,4 +1,4 @@
-"""The main job, through HTTP: a batch goes in whole and in order, or leaves nothing."""
+"""Appends through HTTP: a batch is stored whole and in order, or not at all."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_a_body_over_6_mb_is_too_large(client: httpx.Client, conversation: str) 
 def test_what_no_response_could_carry_is_too_large(
     batch: list[Json], param: str, client: httpx.Client, conversation: str
 ) -> None:
-    """Every item comes back, except numbers that grow when they are written again."""
+    """The limit applies to the response, in which a number can be longer than in the request."""
     body = json.dumps({"items": batch}).replace("9000000000000000.0", "9e15")
 
     response = client.post(f"{conversation}/items", content=body)

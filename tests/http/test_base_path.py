@@ -1,4 +1,4 @@
-"""The API behind a domain of the operator's, whose base path stands before every path."""
+"""The API behind a custom domain, whose base path precedes every path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.http_helpers import HELLO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.xdist_group("base path")  # its stack is dear
+pytestmark = pytest.mark.xdist_group("base path")  # its stack takes long to start
 
 
 @pytest.fixture(scope="module")

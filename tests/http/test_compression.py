@@ -1,4 +1,4 @@
-"""Answers and bodies in a content coding."""
+"""Responses and request bodies in a content coding."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_limits_hold_for_what_comes_out_of_a_body(
     assert client.get(f"{conversation}/items").json()["data"] == []
 
 
-def test_a_packed_body_that_does_not_say_so_is_told_of_the_header(
+def test_a_compressed_body_without_the_header_is_rejected_with_its_name(
     client: httpx.Client, conversation: str
 ) -> None:
     refused = client.post(f"{conversation}/items", content=gzip.compress(BATCH))

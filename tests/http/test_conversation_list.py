@@ -1,4 +1,4 @@
-"""The list of a caller's conversations, and their metadata, through HTTP."""
+"""Listing conversations, and filtering them by metadata, through HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEAMS = ["red", "blue", "red", "blue", "red"]
 
 @pytest.fixture
 def made(client: httpx.Client) -> list[str]:
-    """The ids of five conversations, the oldest first."""
+    """Create five conversations, and return their ids, the oldest first."""
     return [
         client.post(
             "/conversations", json={"metadata": {"team": team, "place": str(place)}}

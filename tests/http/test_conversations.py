@@ -1,4 +1,4 @@
-"""Creating and reading conversations, and who may, through HTTP."""
+"""Creating and reading conversations, and their authorization, through HTTP."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ ROUTES = [
 
 @pytest.fixture
 def theirs(client: httpx.Client) -> str:
-    """The id of a conversation of the first account."""
+    """Return the id of a conversation of the account of *client*."""
     conversation_id: str = client.post(
         "/conversations", json={"items": [{**HELLO, "id": "first"}]}
     ).json()["id"]
@@ -168,7 +168,9 @@ def test_two_end_users_are_not_one(base_url: str, issue_key: IssueKey) -> None:
         "Bearer sk-other",
     ],
 )
-def test_no_key_and_a_wrong_key_are_refused_alike(authorization: str | None, base_url: str) -> None:
+def test_no_key_and_a_wrong_key_are_rejected_alike(
+    authorization: str | None, base_url: str
+) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
 
     response = httpx.post(f"{base_url}/conversations", headers=headers)
@@ -226,7 +228,7 @@ def test_an_unknown_route_is_not_found(method: str, path: str, stack: DevStack) 
     assert (response.status_code, error_of(response)["code"]) == (404, "route_not_found")
 
 
-def test_a_form_is_told_by_its_content_type(client: httpx.Client, conversation: str) -> None:
+def test_a_form_is_rejected_with_its_content_type(client: httpx.Client, conversation: str) -> None:
     response = client.post(f"{conversation}/items", data={"items": "hello"})
 
     error = error_of(response)

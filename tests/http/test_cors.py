@@ -19,7 +19,7 @@ from tests.support.http_helpers import HELLO, error_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.xdist_group("cors")  # its fixture is dear
+pytestmark = pytest.mark.xdist_group("cors")  # its fixture takes long
 
 APP, PARTNER, STRANGER = "https://app.example.com", "http://localhost:5173", "https://evil.example"
 PAGES = {"Origin": APP}
@@ -36,12 +36,12 @@ SENT = {
     "X-On-Behalf-Of",
     "x-stainless-retry-count",
 }
-"""Headers that clients send from a page, for which a browser asks first."""
+"""Headers that clients send from a page, and that need a preflight."""
 
 
 @pytest.fixture(scope="module")
 def open_stack(running_stack: DevStack) -> Iterator[DevStack]:
-    """The stack with two origins whose pages may call, in the environment of the usual one."""
+    """Run a stack with two allowed origins, in the environment of the usual stack."""
     assert running_stack.url
     with DevStack.start(parameters={"CorsOrigins": f"{APP},{PARTNER}"}) as stack:
         stack.reset()
@@ -49,7 +49,7 @@ def open_stack(running_stack: DevStack) -> Iterator[DevStack]:
 
 
 def key(stack: DevStack, scopes: frozenset[Scope] = SCOPES) -> dict[str, str]:
-    """The header of a new key."""
+    """Return the authorization header of a new key."""
     api_keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
     with stack.engine.lock:
         issued, _ = api_keys.create(account="acme", name="test", scopes=scopes)
@@ -67,7 +67,7 @@ def listed(response: httpx.Response, name: str) -> set[str]:
 
 
 def may_send(preflight: httpx.Response, origin: str, method: str, headers: set[str]) -> bool:
-    """Fetch's CORS-preflight check, of a request without credentials."""
+    """Return whether Fetch's CORS-preflight check passes, for a request without credentials."""
     allowed = listed(preflight, "Access-Control-Allow-Headers")
     return (
         preflight.is_success
@@ -79,7 +79,7 @@ def may_send(preflight: httpx.Response, origin: str, method: str, headers: set[s
 
 
 def ask_before(url: str, origin: str, method: str) -> httpx.Response:
-    """The request that a browser makes before it lets a page of *origin* make its own."""
+    """Send the preflight request that a browser sends for a page of *origin*."""
     wanted = {"Origin": origin, "Access-Control-Request-Method": method}
     return httpx.options(url, headers={**wanted, "Access-Control-Request-Headers": ",".join(SENT)})
 
@@ -112,7 +112,7 @@ def test_a_preflight_needs_no_origin(open_stack: DevStack) -> None:
 
 
 @pytest.mark.parametrize("origin", [APP, PARTNER])
-def test_a_page_may_read_answers(origin: str, browser: httpx.Client) -> None:
+def test_a_page_may_read_responses(origin: str, browser: httpx.Client) -> None:
     response = browser.post(LIST, json={"items": [HELLO]}, headers={"Origin": origin})
 
     assert response.status_code == 200
@@ -123,7 +123,7 @@ def test_a_page_may_read_answers(origin: str, browser: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("origin", [STRANGER, None])
-def test_no_other_page_may_read_answers(origin: str | None, browser: httpx.Client) -> None:
+def test_no_other_page_may_read_responses(origin: str | None, browser: httpx.Client) -> None:
     response = browser.get(LIST, headers={"Origin": origin} if origin else {})
 
     assert response.status_code == 200
@@ -132,7 +132,7 @@ def test_no_other_page_may_read_answers(origin: str | None, browser: httpx.Clien
 
 
 def refusals(stack: DevStack) -> dict[str, httpx.Response]:
-    """Every kind of refusal that a page can provoke, by its code."""
+    """Return an error response of each code that a page can cause."""
     full, reader = key(stack), key(stack, frozenset({"read"}))
     url = stack.url + LIST
 

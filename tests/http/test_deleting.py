@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ids(client: httpx.Client, conversation: str) -> list[str]:
-    """The ids of six items, every other one the client's own."""
+    """Append six items, every other one with a client's id, and return their ids."""
     batch = [{**HELLO, "id": f"own_{place}"} if place % 2 else HELLO for place in range(6)]
     page = client.post(f"{conversation}/items", json={"items": batch}).json()
     return [item["id"] for item in page["data"]]
@@ -32,7 +32,7 @@ def ids_left(client: httpx.Client, conversation: str, **query: str) -> list[str]
 
 
 @pytest.mark.parametrize("place", [0, 1, 5])
-def test_one_item_is_deleted_and_the_conversation_answered(
+def test_one_item_is_deleted_and_the_conversation_returned(
     place: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
     response = client.delete(f"{conversation}/items/{ids[place]}")
@@ -43,7 +43,7 @@ def test_one_item_is_deleted_and_the_conversation_answered(
     assert ids_left(client, conversation) == [*ids[:place], *ids[place + 1 :]]
 
 
-def test_many_items_are_deleted_and_the_conversation_answered(
+def test_many_items_are_deleted_and_the_conversation_returned(
     client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
     response = delete(client, conversation, [ids[4], ids[0], ids[1]])
@@ -89,7 +89,7 @@ def test_an_unknown_id_is_named_and_nothing_deleted(
 def test_of_any_number_none_is_deleted_if_one_is_gone(
     count: int, size: int, client: httpx.Client, conversation: str
 ) -> None:
-    """One rule, whether one transaction holds all of them or not."""
+    """The rule is the same for one transaction and for several."""
     ids: list[str] = []
     while len(ids) < count:
         page = client.post(f"{conversation}/items", json={"items": [HELLO] * size}).json()
@@ -247,7 +247,9 @@ def test_no_body_is_rejected(client: httpx.Client, conversation: str, ids: list[
     assert ids_left(client, conversation) == ids
 
 
-def test_a_deleted_conversation_is_answered_so(client: httpx.Client, conversation: str) -> None:
+def test_the_deletion_of_a_conversation_is_confirmed(
+    client: httpx.Client, conversation: str
+) -> None:
     conversation_id = conversation.rpartition("/")[2]
 
     response = client.delete(conversation)

@@ -1,4 +1,4 @@
-"""Every error of the table, provoked through HTTP and met as the openai SDK raises it."""
+"""Every error of the table, caused through HTTP and raised by the openai SDK."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONFLICT = refusal(CANCELED, "TransactionConflict", "None")
 
 
 class Wrong(NamedTuple):
-    """A request that is refused, by the code of its refusal."""
+    """A request that is rejected, with the code of its error."""
 
     code: str
     method: str = "post"
@@ -91,7 +91,7 @@ AWS: dict[str, tuple[str, str, Json]] = {
     "server_error": ("ApiFunction", "TransactWriteItems", refusal("AccessDeniedException")),
     "server_error by the authorizer": ("AuthorizerFunction", "GetItem", refusal("AccessDenied")),
 }
-"""The operation of a function that AWS refuses, and how."""
+"""The operation of a function that AWS rejects, and its error, by code."""
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def sdk(base_url: str, issue_key: IssueKey) -> Iterator[OpenAI]:
 
 @pytest.fixture
 def conversation(sdk: OpenAI) -> str:
-    """One that has an item `taken`, appended under a key `used`."""
+    """Return the path of a conversation with an item `taken`, appended with the key `used`."""
     made, taken = sdk.conversations.create().id, cast("Any", items(id="taken")["items"])
     sdk.conversations.items.create(made, items=taken, extra_headers={"Idempotency-Key": "used"})
     return made
@@ -128,7 +128,7 @@ def refused(sdk: OpenAI, wrong: Wrong, names: dict[str, str]) -> openai.APIStatu
 
 
 def assert_raised(error: openai.APIStatusError, code: str) -> None:
-    """The error is the table's, dressed as the SDK expects it."""
+    """Check that the error has the table's values, in the SDK's form."""
     answer = error.response
     assert error.status_code in ERRORS[code].statuses
     assert type(error).__name__ == exceptions()[str(error.status_code)]
@@ -139,14 +139,14 @@ def assert_raised(error: openai.APIStatusError, code: str) -> None:
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the document's table under a heading, without their backquotes."""
+    """Return the cells of the page's table under a heading, without backquotes."""
     part = DOCUMENT.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     table = [line for line in part.splitlines() if line.startswith("|")][2:]
     return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table]
 
 
 def exceptions() -> dict[str, str]:
-    """The SDK's exception for each status, as documented."""
+    """Return the documented exception of the SDK for each status."""
     return {
         status: name
         for statuses, name, *_ in rows("In the SDKs")
@@ -155,7 +155,7 @@ def exceptions() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.code} {wrong.method}")
-def test_a_wrong_request_is_told_what_is_wrong(
+def test_an_invalid_request_gets_the_error_of_its_fault(
     wrong: Wrong, sdk: OpenAI, names: dict[str, str]
 ) -> None:
     error = refused(sdk, wrong, names)
@@ -165,7 +165,7 @@ def test_a_wrong_request_is_told_what_is_wrong(
 
 
 @pytest.mark.parametrize("name", AWS)
-def test_what_aws_does_to_the_service_is_told(
+def test_a_failure_of_aws_gets_its_error(
     name: str,
     stack: DevStack,
     sdk: OpenAI,
@@ -186,7 +186,7 @@ def test_what_aws_does_to_the_service_is_told(
 
 
 def client_of(stack: DevStack, function: str) -> Any:
-    """The DynamoDB client that a function of the stack uses."""
+    """Return the DynamoDB client of a function of the stack."""
     module = module_of(stack, function)
     if function == "ApiFunction":
         return module.dynamodb()
@@ -195,15 +195,15 @@ def client_of(stack: DevStack, function: str) -> Any:
 
 @pytest.fixture
 def standing_clock() -> list[float]:
-    """The gateway's seconds, which go by when a test says so."""
+    """Return the gateway's clock, which only the test advances."""
     return [0.0]
 
 
 @pytest.fixture
 def tight_stack(standing_clock: list[float], stack: DevStack) -> Iterator[DevStack]:
-    """The stack with a throttle of two requests at once and one in ten seconds.
+    """Run a stack with a throttle of two requests at once and one in ten seconds.
 
-    It shares the engine with *stack*, so that it goes by the same keys.
+    It shares the engine with *stack*, so that the same keys are valid.
     """
     limits = {"ThrottlingRateLimit": "0.1", "ThrottlingBurstLimit": "2"}
     with DevStack.start(parameters=limits, clock=lambda: standing_clock[0]) as tight:
@@ -228,7 +228,7 @@ def test_the_throttle_lets_the_burst_in_and_then_its_rate(
     assert made.id
 
 
-def test_a_function_that_crashes_is_told(
+def test_a_crash_of_the_function_gets_its_error(
     sdk: OpenAI, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CORS_ORIGINS")
@@ -242,9 +242,9 @@ def test_a_function_that_crashes_is_told(
 
 @pytest.fixture
 def wordless_stack(tmp_path: Path, stack: DevStack) -> Iterator[DevStack]:
-    """The stack without words of its own for a missing scope.
+    """Run a stack without a gateway response of its own for a missing scope.
 
-    It stands for a firewall, which the local stack does not have: both are left to `DEFAULT_4XX`.
+    It represents a firewall, which the local stack does not have: both use `DEFAULT_4XX`.
     """
     for name in ("functions", "layers"):
         (tmp_path / name).symlink_to(TEMPLATE.with_name(name))
@@ -255,7 +255,7 @@ def wordless_stack(tmp_path: Path, stack: DevStack) -> Iterator[DevStack]:
     del stack
 
 
-def test_what_the_template_has_no_words_for_is_told(
+def test_a_rejection_without_a_gateway_response_gets_the_default(
     wordless_stack: DevStack, issue_key: IssueKey
 ) -> None:
     key, url = issue_key(scopes=frozenset({"write"})), f"{wordless_stack.url}/v1"

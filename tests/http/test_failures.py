@@ -57,7 +57,7 @@ def test_throttling_is_returned_as_overload(code: str, reads: Faults) -> None:
         (refusal("RequestTimeout"), "RequestTimeout"),
     ],
 )
-def test_a_client_is_asked_to_come_again_if_aws_does_not_answer(
+def test_a_client_may_retry_if_aws_does_not_respond(
     fault: Any, cause: str, reads: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:
     reads.before(*[fault] * 3)

@@ -27,7 +27,7 @@ def append(
 
 
 def retried(count: int) -> dict[str, str]:
-    """How the SDKs mark what they send again."""
+    """Return the header by which the SDKs mark a retry."""
     return {"x-stainless-retry-count": str(count)}
 
 
@@ -41,7 +41,7 @@ def move_clock(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: now_ns() + seconds * 10**9)
 
 
-def test_the_same_key_and_body_are_answered_as_the_first_time(
+def test_the_same_key_and_body_get_the_first_response(
     client: httpx.Client, conversation: str
 ) -> None:
     first, again = (append(client, conversation, BATCH, KEY) for _ in range(2))
@@ -128,7 +128,7 @@ def test_a_key_of_255_characters_is_taken(client: httpx.Client, conversation: st
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(DAY - 60, 1), (DAY + 60, 2)])
-def test_a_key_is_forgotten_after_a_day(
+def test_a_key_expires_after_a_day(
     seconds: int,
     count: int,
     client: httpx.Client,
@@ -143,7 +143,7 @@ def test_a_key_is_forgotten_after_a_day(
     assert count_items(client, conversation) == count
 
 
-def test_a_forgotten_key_may_come_with_another_body(
+def test_an_expired_key_may_have_another_body(
     client: httpx.Client, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(client, conversation, BATCH, KEY).raise_for_status()
@@ -184,7 +184,9 @@ def test_a_create_with_the_same_key_makes_one_conversation(client: httpx.Client)
     assert count_items(client, f"/conversations/{first.json()['id']}") == 3
 
 
-def test_a_create_is_answered_as_the_first_time_whatever_came_after(client: httpx.Client) -> None:
+def test_a_repeated_create_gets_the_first_response_whatever_came_after(
+    client: httpx.Client,
+) -> None:
     first = client.post("/conversations", json={"metadata": {"k": "v"}}, headers=KEY)
     path = f"/conversations/{first.json()['id']}"
     client.post(path, json={"metadata": {"k": "changed"}}).raise_for_status()
@@ -223,9 +225,7 @@ def test_two_owners_may_use_one_key(client: httpx.Client, issue_key: IssueKey) -
     assert theirs.json()["id"] != mine["id"]
 
 
-def test_a_retry_that_is_marked_is_answered_as_the_first_time(
-    client: httpx.Client, conversation: str
-) -> None:
+def test_a_marked_retry_gets_the_first_response(client: httpx.Client, conversation: str) -> None:
     first = append(client, conversation, OTHER, retried(0))
     again = [append(client, conversation, OTHER, retried(count)) for count in (1, 2)]
 
@@ -233,7 +233,7 @@ def test_a_retry_that_is_marked_is_answered_as_the_first_time(
     assert count_items(client, conversation) == 1
 
 
-def test_a_retry_of_a_deleted_item_is_answered_as_the_first_time(
+def test_a_retry_after_a_deletion_gets_the_first_response(
     client: httpx.Client, conversation: str
 ) -> None:
     first = append(client, conversation, OTHER, retried(0))
@@ -279,7 +279,7 @@ def test_a_retry_behind_another_append_is_appended(client: httpx.Client, convers
 def test_a_retry_with_a_key_of_its_own_is_no_repetition_of_an_equal_body(
     client: httpx.Client, conversation: str
 ) -> None:
-    """The first try of the second request never came; the SDK marks the next one."""
+    """The first attempt of the second request never arrived; the SDK marks the next attempt."""
     first = append(client, conversation, OTHER, KEY).json()
 
     second, again = (

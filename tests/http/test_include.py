@@ -21,7 +21,7 @@ UNKNOWN = "message.output_text.colour"
 
 
 def without(value: str) -> Json:
-    """The item without the field that the value asks for."""
+    """Return the item without the field that the value selects."""
     item = deepcopy(ITEMS[value])
     match value:
         case "code_interpreter_call.outputs":
@@ -40,13 +40,13 @@ def without(value: str) -> Json:
 
 
 def only(*included: str) -> list[Json]:
-    """All items, with the heavy fields that are included."""
+    """Return all items, with only the *included* large fields."""
     return [item if value in included else without(value) for value, item in ITEMS.items()]
 
 
 @pytest.fixture(params=PREFIXES)
 def items(request: pytest.FixtureRequest, stack: DevStack, conversation: str) -> str:
-    """The URL of a conversation's items, under either prefix."""
+    """Return the URL of a conversation's items, under either prefix."""
     return f"{stack.url}{request.param}{conversation}/items"
 
 
@@ -61,21 +61,21 @@ def mka1s(stack: DevStack, conversation: str) -> str:
 
 
 def shown(client: httpx.Client, items: str, query: str) -> list[Json]:
-    """The items as the list and each read show them, which is the same."""
+    """Return the items; check that the list and each get return the same."""
     listed: list[Json] = client.get(f"{items}?{query}&order=asc").raise_for_status().json()["data"]
     read = [client.get(f"{items}/{item['id']}?{query}").json() for item in listed]
     assert listed == read
     return listed
 
 
-def test_nothing_is_missing_unless_something_is_asked_for(client: httpx.Client, items: str) -> None:
+def test_without_include_every_field_is_returned(client: httpx.Client, items: str) -> None:
     appended = client.post(items, json={"items": ALL}).json()["data"]
 
     assert appended == shown(client, items, "") == ALL
 
 
 @pytest.mark.parametrize("value", ITEMS)
-def test_what_is_asked_for_is_shown_and_the_like_left_out(
+def test_included_fields_are_returned_and_others_omitted(
     value: str, client: httpx.Client, items: str
 ) -> None:
     response = client.post(items, json={"items": ALL, "include": [value]})
@@ -96,7 +96,7 @@ def test_what_is_asked_for_is_shown_and_the_like_left_out(
         "include=,{},&include[]={}&include=",
     ],
 )
-def test_several_values_are_asked_for_in_any_spelling(
+def test_several_values_are_accepted_in_any_spelling(
     query: str, client: httpx.Client, items: str
 ) -> None:
     values = ("reasoning.encrypted_content", "message.output_text.logprobs")

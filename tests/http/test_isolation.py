@@ -1,4 +1,4 @@
-"""Every route of the template, asked by those whose conversation it is not."""
+"""Every route of the template, requested by callers who do not own the conversation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BODIES: dict[tuple[str, str], Json | None] = {
     ("GET", ITEM): None,
     ("DELETE", ITEM): None,
 }
-"""A body for each route, with which its conversation's owner succeeds."""
+"""A body for each route, with which the conversation's owner succeeds."""
 SAMPLES = {
     (method, f"{prefix}{path}"): body
     for prefix in PREFIXES
@@ -51,7 +51,7 @@ PRIVATE = "Only Ann may read this."
 
 @pytest.fixture
 def callers(stack: DevStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
-    """Ann, an end user of acme; and those who are not."""
+    """Return clients of Ann, an end user of acme, and of other callers."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
     headers = {
         "Ann": {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "ann"},
@@ -75,7 +75,7 @@ def ann(callers: dict[str, httpx.Client]) -> httpx.Client:
 
 @pytest.fixture
 def hers(ann: httpx.Client) -> str:
-    """The id of Ann's conversation."""
+    """Return the id of Ann's conversation."""
     item = {**HELLO, "id": "first", "content": PRIVATE}
     body = {"items": [item], "metadata": {"topic": "Ann's"}}
     conversation_id: str = ann.post(f"{MKA1.prefix}{CONVERSATIONS}", json=body).json()["id"]
@@ -161,7 +161,7 @@ def test_a_stranger_cannot_page_from_anothers_cursor(
     assert (response.status_code, error_of(response)["param"]) == (404, "after")
 
 
-def test_end_users_are_told_apart_by_every_character(base_url: str, issue_key: IssueKey) -> None:
+def test_end_users_differ_by_every_character(base_url: str, issue_key: IssueKey) -> None:
     headers = {"Authorization": f"Bearer {issue_key('acme', may_delegate=True)}"}
     end_users = ["ann", "Ann", "ann ann", "ann/", "acme:ann", ":", "a" * 256, "a" * 255]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def image(size: int, seed: int) -> Json:
-    """A message with *size* bytes of an image that does not compress."""
+    """Return a message with *size* bytes of an incompressible image."""
     pixels = base64.b64encode(random.Random(seed).randbytes(size * 3 // 4)).decode()  # noqa: S311 - no secret
     part = {
         "type": "input_image",
@@ -48,13 +48,13 @@ def contents(stack: DevStack) -> list[bytes]:
 
 
 def line(item: Json) -> bytes:
-    """An item without an id as the store keeps it."""
+    """Return the stored line of an item without an id."""
     return json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @contextmanager
 def counting_bytes(stack: DevStack) -> Iterator[list[int]]:
-    """Note what the API function fetches from the bucket, in bytes."""
+    """Record the bytes that the API function reads from the bucket."""
     app = module_of(stack, "ApiFunction")
     fetched: list[int] = []
 
@@ -95,7 +95,7 @@ def test_an_item_on_either_side_of_a_threshold_comes_back_equal(
 def test_one_item_over_the_limit_stores_nothing_of_its_batch(
     client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
-    """A number of five characters that JSON writes back with 19."""
+    """The item has a number of five characters, which the response writes with 19."""
     numbers = ",".join(["1e15"] * 320_000)
     items = [image(100_000, seed=1), HELLO, {**HELLO, "x": "numbers"}]
     body = json.dumps({"items": items}).replace('"numbers"', f"[{numbers}]")

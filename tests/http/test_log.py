@@ -1,4 +1,4 @@
-"""The one line that a request, a key and a purge leave in the log."""
+"""The log line of a request, of a verified key and of a purge."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
-    """The faults of the API function's client, which is another one afterwards."""
+    """Return the faults of the API function's client, which is replaced afterwards."""
     dynamodb = module_of(stack, "ApiFunction").dynamodb
     dynamodb.cache_clear()
     with stack.engine.lock:
@@ -52,7 +52,7 @@ def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
 
 
 def told(log: Log) -> Json:
-    """The metrics of the last request's line, by name."""
+    """Return the metrics in the line of the last request, by name."""
     line = log.lines("request")[-1]
     return {
         metric["Name"]: line[metric["Name"]]
@@ -66,7 +66,7 @@ def test_a_line_has_the_time_by_which_lambda_files_it(
     function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lambda files a line whose timestamp is not RFC 3339 as INFO, whatever its level."""
-    # Loggers of one service share their format, and the first that is made decides on it.
+    # Loggers of one service share the format of the first one.
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"{function} alone")
     logger = runpy.run_path(f"{ROOT}/functions/{function}/app.py")["logger"]
     record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, None)
@@ -152,7 +152,7 @@ def test_a_new_conversation_is_named(log: Log, client: httpx.Client) -> None:
     assert log.lines("request")[-1]["conversation_id"] == made["id"]
 
 
-def test_a_error_is_told_by_its_code(log: Log, client: httpx.Client, conversation: str) -> None:
+def test_an_error_is_logged_by_its_code(log: Log, client: httpx.Client, conversation: str) -> None:
     client.post(f"{conversation}/items", json={"items": []})
 
     line = log.lines("request")[-1]
@@ -299,7 +299,7 @@ def test_a_request_that_fails_leaves_its_cause_and_its_id(
     assert failed["version"] == log.lines("request")[-1]["version"]
 
 
-def test_an_authorizer_that_fails_is_told_from_a_key_that_is_rejected(
+def test_a_failed_authorizer_is_distinguished_from_a_rejected_key(
     log: Log, client: httpx.Client, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_KEYS_TABLE", "none")
@@ -337,7 +337,7 @@ def test_a_purge_leaves_a_line(
     assert 0 <= line["PurgeLag"] < 60
 
 
-def test_a_purge_that_fails_is_told(
+def test_a_failed_purge_is_logged(
     log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     purge = module_of(stack, "PurgeFunction").dynamodb

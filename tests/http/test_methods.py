@@ -1,4 +1,4 @@
-"""HEAD and OPTIONS, which no client of the contract sends and any client of HTTP may."""
+"""HEAD and OPTIONS, which the SDKs never send and other HTTP clients may send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROUTES = Template(TEMPLATE).api.routes
 HEADS = [route.path for route in ROUTES if route.method == "HEAD"]
 OF_ITS_OWN = {"date", "x-request-id"}
-"""Headers that differ from answer to answer."""
+"""Headers that differ between responses."""
 PAGE = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
 
 
@@ -85,7 +85,7 @@ def test_no_page_of_another_origin_may_call_by_default(path: str, stack: DevStac
     assert not allowances(response)
 
 
-def test_answers_say_nothing_of_pages_by_default(client: httpx.Client, base_url: str) -> None:
+def test_responses_have_no_cors_headers_by_default(client: httpx.Client, base_url: str) -> None:
     success = client.get("/conversations", headers=PAGE)
     refusal = httpx.get(f"{base_url}/conversations", headers=PAGE)
 

@@ -45,7 +45,7 @@ def openai(stack: DevStack) -> str:
 
 @pytest.fixture
 def ids(client: httpx.Client, conversation: str) -> list[str]:
-    """The ids of 25 items, in their order."""
+    """Append 25 items, and return their ids in order."""
     pages = [
         client.post(f"{conversation}/items", json={"items": [HELLO] * count}).json()["data"]
         for count in (20, 5)
@@ -54,7 +54,7 @@ def ids(client: httpx.Client, conversation: str) -> list[str]:
 
 
 def typed(model: type[BaseModel], response: httpx.Response) -> Any:
-    """The answer as it is, once openai's type took it as it is."""
+    """Return the response; check that openai's type parses it without a change."""
     model.model_validate(response.json(), strict=True)
     return response.json()
 
@@ -103,7 +103,7 @@ def test_an_item_is_kept_as_it_was_given_and_shown_in_either_dialect(
         assert len(page) == 2
 
 
-def test_a_deletion_is_answered_in_openais_type(
+def test_the_response_to_a_deletion_has_openais_type(
     client: httpx.Client, conversation: str, openai: str, ids: list[str]
 ) -> None:
     typed(Conversation, client.delete(f"{openai}{conversation}/items/{ids[0]}"))
@@ -113,7 +113,7 @@ def test_a_deletion_is_answered_in_openais_type(
 @pytest.mark.parametrize(
     "header", [{"Idempotency-Key": "k"}, {"x-stainless-retry-count": "1"}], ids=["key", "retry"]
 )
-def test_a_repetition_is_answered_in_the_same_dialect(
+def test_a_replay_has_the_same_dialect(
     header: dict[str, str], client: httpx.Client, conversation: str, openai: str
 ) -> None:
     responses = [

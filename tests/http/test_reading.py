@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ids(client: httpx.Client, conversation: str) -> list[str]:
-    """The ids of 25 items, the even ones the client's own."""
+    """Append 25 items, the even ones with a client's id, and return their ids."""
     batch = [{**HELLO, "id": f"own_{place}"} if place % 2 == 0 else HELLO for place in range(25)]
     pages = [
         client.post(f"{conversation}/items", json={"items": part}).json()["data"]
@@ -124,7 +124,7 @@ def test_an_id_that_was_never_given_is_not_found(
 @pytest.mark.parametrize(
     "odd", ["a%20b", "a.b", "a%22b", "a%0Ab", "a%3Fb", "%C3%A9", "a%00b", "a%23b", "x" * 65]
 )
-def test_an_id_of_odd_characters_is_refused_by_name(
+def test_an_id_with_invalid_characters_is_rejected_by_name(
     odd: str, client: httpx.Client, conversation: str
 ) -> None:
     for path, param in [

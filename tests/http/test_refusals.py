@@ -1,4 +1,4 @@
-"""Every body that the contract refuses, through HTTP: one conversation stays empty through all."""
+"""Every invalid body of the contract, through HTTP: each is rejected and stores nothing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from local.stack import DevStack
 
 
-pytestmark = pytest.mark.xdist_group("refusals")  # its fixture is dear
+pytestmark = pytest.mark.xdist_group("refusals")  # its fixture takes long
 
 
 @pytest.fixture(scope="module")
 def door(running_stack: DevStack) -> Iterator[httpx.Client]:
-    """A client of the stack's root, with a key."""
+    """Return a client of the stack's root URL, with a key."""
     running_stack.reset()
     table = running_stack.template.name("ApiKeysTable")
     with running_stack.engine.lock:
@@ -37,7 +37,7 @@ def door(running_stack: DevStack) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def items(door: httpx.Client) -> str:
-    """The path of an empty conversation's items, behind either prefix."""
+    """Return the path of an empty conversation's items, under either prefix."""
     made = door.post(f"{MKA1.prefix}/conversations").json()["id"]
     return f"/conversations/{made}/items"
 
@@ -45,7 +45,7 @@ def items(door: httpx.Client) -> str:
 @pytest.mark.parametrize(
     ("body", "param"), [pytest.param(*case, id=name) for name, *case in INVALID]
 )
-def test_a_wrong_body_is_refused_by_the_path_of_its_fault(
+def test_an_invalid_body_is_rejected_with_the_path_of_its_fault(
     body: bytes, param: str | None, door: httpx.Client, items: str
 ) -> None:
     responses = [door.post(f"{prefix}{items}", content=body) for prefix in PREFIXES]

@@ -1,4 +1,4 @@
-"""How an item is shown, without a store: whatever the view does, it does to all items alike."""
+"""Rendering of items, without a store: properties of every item's response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OPENAIS_WORDS = {
     "quality": "auto",
     "size": "auto",
 }
-"""A word of OpenAI's for each field in which mka1 takes any text."""
+"""A value of OpenAI's enum for each field in which mka1 accepts any text."""
 CHOICES = st.frozensets(st.sampled_from([*INCLUDABLE_FIELDS]))
 
 
@@ -53,7 +53,7 @@ def is_typed(item: Json) -> bool:
 
 
 def values_in(value: object) -> Iterator[object]:
-    """All names and values of an item, as often as they occur, but for null."""
+    """Return all names and values of an item, with repetitions, except null."""
     if isinstance(value, dict):
         yield from value
     if isinstance(value, dict | list):
@@ -75,7 +75,7 @@ def test_openai_reads_whatever_it_sends() -> None:
 
 
 def in_openais_words(value: Any) -> Any:
-    """The value, with OpenAI's words for any text, and whole numbers for bytes."""
+    """Return the value with OpenAI's enum values, and whole numbers for bytes."""
     if isinstance(value, list):
         return [in_openais_words(inner) for inner in value]
     if not isinstance(value, dict):
@@ -160,7 +160,7 @@ def test_a_message_of_very_many_parts_is_shown_as_it_was_given() -> None:
 
 
 @given(item=ITEMS)
-def test_unless_something_is_asked_for_the_text_is_the_same(item: Json) -> None:
+def test_without_include_the_text_is_unchanged(item: Json) -> None:
     text = json.dumps(item)
 
     assert ItemRenderer().render(text) is text

@@ -23,7 +23,7 @@ CALL: Json = {"type": "function_call", "call_id": "call_secret", "name": "book_t
 
 
 def made(client: httpx.Client, *items: Json, **metadata: str) -> str:
-    """The id of a conversation with these items."""
+    """Create a conversation with these items, and return its id."""
     body = {"items": items, "metadata": metadata}
     response = client.post("/conversations", json=body)
     assert response.status_code == 200, response.text
@@ -238,7 +238,7 @@ def test_a_page_of_a_spent_search_is_empty_and_goes_on(
 
 @pytest.fixture
 def people(stack: DevStack, issue_key: IssueKey) -> list[httpx.Client]:
-    """Ann and Bob of acme, acme itself, and another account's Ann."""
+    """Return clients of acme's Ann and Bob, of acme itself, and of another account's Ann."""
     acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
     url = f"{stack.url}{MKA1.prefix}"
     headers = [

@@ -17,7 +17,7 @@ STAGE = "arn:aws:execute-api:us-east-1:123456789012:localhost00/testStage"
 
 @dataclass
 class Function:
-    """Stands for a Lambda function of which the test decides the answer."""
+    """Replacement of a Lambda function, whose response the test sets."""
 
     answer: Any
     asked: list[Any] = field(default_factory=list)

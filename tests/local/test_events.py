@@ -36,7 +36,7 @@ def posted(
 
 
 def kinds(value: object) -> object:
-    """The shape of an event, in the words of documented_fields.json."""
+    """Return the shape of an event, in the format of documented_fields.json."""
     words: dict[type, str] = {str: "string", bool: "boolean", int: "number", type(None): "null"}
     return (
         {name: kinds(item) for name, item in value.items()}
@@ -167,7 +167,7 @@ def test_body_is_text_if_it_can_be(body: bytes, text: str | None, is_base64: boo
     assert (event["body"], event["isBase64Encoded"]) == (text, is_base64)
 
 
-def test_authorizer_is_asked_about_the_very_path() -> None:
+def test_authorizer_receives_the_concrete_path() -> None:
     arn = method_arn(Request("GET", "/echo/a", "", (), "192.0.2.7"), API)
 
     assert arn.endswith("/testStage/GET/echo/a")

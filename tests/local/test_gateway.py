@@ -34,7 +34,7 @@ def visitor(app: DevStack) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def wire(app: DevStack) -> Iterator[socket.socket]:
-    """A bare connection, for what an HTTP client would not say."""
+    """Return a TCP connection, for requests that an HTTP client would not send."""
     address = urlsplit(app.url)
     with socket.create_connection((str(address.hostname), int(address.port or 0)), 10) as wire:
         yield wire
@@ -46,7 +46,7 @@ def answered(visitor: httpx.Client, **answer: object) -> httpx.Response:
 
 
 def said(wire: socket.socket, *lines: str, body: bytes = b"") -> tuple[int, bytes]:
-    """Send one request as it stands; the status and the body of its answer."""
+    """Send a request byte for byte, and return the response's status and body."""
     wire.sendall("\r\n".join([*lines, "", ""]).encode() + body)
     return read_answer(wire, is_head=lines[0].startswith("HEAD"))
 
@@ -195,14 +195,14 @@ def test_response_with_an_unknown_variable_is_rejected_at_the_start(tmp_path: Pa
         pytest.param(None, id="null"),
     ],
 )
-def test_malformed_answer_is_502(visitor: httpx.Client, answer: object) -> None:
+def test_malformed_response_is_502(visitor: httpx.Client, answer: object) -> None:
     got = visitor.post("/answer", content=json.dumps(answer))
 
     assert got.status_code == 502
     assert got.json()["error"] == "INTEGRATION_FAILURE"
 
 
-def test_answer_above_the_limit_is_502(visitor: httpx.Client) -> None:
+def test_response_above_the_limit_is_502(visitor: httpx.Client) -> None:
     quotes = b'"' * (PAYLOAD_LIMIT * 2 // 5)  # two bytes each in the event, four when echoed
 
     answer = visitor.post("/echo/a", content=quotes)
@@ -246,7 +246,7 @@ def test_bodyless_status_leaves_the_connection_usable(visitor: httpx.Client) -> 
     assert visitor.get("/echo/a").status_code == 200
 
 
-def test_answer_is_packed_from_the_size_in_the_template(visitor: httpx.Client) -> None:
+def test_response_is_compressed_from_the_size_in_the_template(visitor: httpx.Client) -> None:
     smaller = answered(visitor, statusCode=200, body="x" * 299)
     large = answered(visitor, statusCode=200, body="x" * 300)
 
@@ -254,7 +254,7 @@ def test_answer_is_packed_from_the_size_in_the_template(visitor: httpx.Client) -
     assert (large.headers["content-encoding"], large.text) == ("gzip", "x" * 300)
 
 
-def test_answer_in_a_coding_of_its_own_is_left_alone(visitor: httpx.Client) -> None:
+def test_response_with_its_own_coding_stays_unchanged(visitor: httpx.Client) -> None:
     packed = gzip.compress(bytes(range(256)) * 2)
     encoded = {"body": base64.b64encode(packed).decode(), "isBase64Encoded": True}
 
@@ -326,7 +326,7 @@ def test_connection_is_kept_through_errors(wire: socket.socket) -> None:
     assert statuses == [403, 403, 401, 200, 200]
 
 
-def test_pipelined_requests_are_answered_in_their_order(wire: socket.socket) -> None:
+def test_pipelined_requests_get_responses_in_order(wire: socket.socket) -> None:
     lines = "GET /echo/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer allow\r\n\r\n"
     wire.sendall((lines.format("a") + lines.format("b")).encode())
 
@@ -356,7 +356,7 @@ def test_many_connections_are_served_at_once(app: DevStack) -> None:
     assert names == [str(number) for number in range(64)]
 
 
-def test_reset_forgets_data_and_callers(app: DevStack, visitor: httpx.Client) -> None:
+def test_reset_deletes_data_and_cached_policies(app: DevStack, visitor: httpx.Client) -> None:
     s3, bucket = app.resources.s3, app.template.name("PaperBucket")
     table = app.template.name("HeardTable")
     s3.put_object(Bucket=bucket, Key="k", Body=b"v")

@@ -1,4 +1,4 @@
-"""The stack as a process of its own, with its engines: what it prints, keeps and leaves behind."""
+"""The local stack as a process, with each engine: its output, its data and its exit."""
 
 import fcntl
 import itertools
@@ -26,7 +26,7 @@ MESSAGE = {"items": [{"type": "message", "role": "user", "content": "What is the
 
 
 class Process:
-    """`python -m local --quiet`, ready to be asked."""
+    """A running `python -m local --quiet`."""
 
     def __init__(self, running: "subprocess.Popen[str]") -> None:
         self.running = running
@@ -41,14 +41,14 @@ class Process:
         return httpx.request(method, self.url + ITEMS, headers=headers, json=body, params=params)
 
     def end(self, number: int) -> tuple[int, str, str]:
-        """The exit status, and what was printed and logged since the start."""
+        """End the process; return its exit status, its output and its log."""
         self.running.send_signal(number)
         out, err = self.running.communicate(timeout=20)
         return self.running.returncode, out, err
 
 
 def greeting_of(output: Iterable[str]) -> list[str]:
-    """Return the lines up to the last one of the greeting, or all if the stack ends before."""
+    """Return the lines of the startup message, or all lines if the stack exits before."""
     return [*itertools.takewhile(lambda line: line != "Press Ctrl-C to stop.\n", output)]
 
 
@@ -73,7 +73,7 @@ def process(data: Path, engine: str, **environment: str) -> Iterator[Process]:
 
 
 def refused(data: Path, *arguments: str, **environment: str) -> str:
-    """The one line that a start which cannot be ends with."""
+    """Start a stack that must fail, and return its last line."""
     ended = subprocess.run(  # noqa: S603 - our own command
         command(data, *arguments),
         cwd=ROOT,
@@ -90,12 +90,12 @@ def refused(data: Path, *arguments: str, **environment: str) -> str:
 
 
 def engine_of(data: Path) -> int:
-    """The process that is MiniStack on a data folder."""
+    """Return the id of MiniStack's process for a data folder."""
     return int((data / "ministack" / "lock").read_text())
 
 
 def is_in_use(data: Path) -> bool:
-    """Whether a MiniStack holds the folder."""
+    """Return whether a MiniStack has locked the folder."""
     with (data / "ministack" / "lock").open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -188,7 +188,7 @@ def test_endpoint_has_to_be_named(tmp_path: Path) -> None:
 
 
 class Lives(NamedTuple):
-    """Three stacks on one data folder, one after the other, and what each of them showed."""
+    """Results of three stacks on one data folder, one after the other."""
 
     data: Path
     first: Process
@@ -203,9 +203,9 @@ class Lives(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
-    """Live through a stop, a kill and another key; each start takes seconds, so tests share them.
+    """Run stacks up to a stop, a kill and a new key; tests share them, as a start takes seconds.
 
-    The third begins while the killed one's engine still saves, and gets the folder after that.
+    The third starts while the engine of the killed one still saves, and waits for the folder.
     """
     data = tmp_path_factory.mktemp("data")
     with process(data, "ministack") as first:

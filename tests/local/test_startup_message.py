@@ -1,4 +1,4 @@
-"""Contents of a local stack from the start."""
+"""Key and conversation of a new local stack."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def note(app: DevStack, name: str, kind: str = "loud") -> None:
 
 
 def heard(app: DevStack) -> dict[str, int]:
-    """How often the function on the stream was told of each note."""
+    """Return how often the function received each note."""
     app.drain_streams()
     with app.engine.lock:
         rows = app.resources.dynamodb.scan(TableName=app.template.name("HeardTable"))["Items"]
@@ -81,7 +81,7 @@ def test_record_names_its_stream(app: DevStack) -> None:
 
 
 class Listener:
-    """Stands for a function that fails on some records, as a whole or by naming them."""
+    """Function that fails on some records: the whole batch, or only those that it reports."""
 
     def __init__(self, *, failing: str = "", naming: bool = False) -> None:
         self._failing = failing
@@ -105,7 +105,7 @@ def delivered(
     reports: bool = False,
     bisects: bool = False,
 ) -> list[str]:
-    """The batches in which the records a, b, c and d reach the function."""
+    """Return the batches in which the function receives the records a, b, c and d."""
     subscription = Subscription("Table", (), size, reports, bisects, retries)
     EventSourceMapping(subscription, listener).deliver(
         [{"dynamodb": {"SequenceNumber": n}} for n in "abcd"]

@@ -1,4 +1,4 @@
-"""The service against its documents: whatever schemathesis makes of them, in a few seconds."""
+"""The service tested with its documents by schemathesis, for a few seconds."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from tests.support.issue_key import IssueKey
 
 DRAWN = ("--phases", "examples,fuzzing,stateful", "--max-examples", "2")
-# Of the two bodies that hold items there are thousands of cases: `make fuzz`.
+# Two bodies contain items, and have thousands of cases: `make fuzz` tests them.
 LISTED = ("--phases", "coverage", "--exclude-operation-id-regex", "create$|^create")
 
 
 class TryService(Protocol):
-    """How a test runs schemathesis: its report, once it found nothing."""
+    """Run of schemathesis, which must find nothing; returns its report."""
 
     def __call__(self, dialect: Dialect, *options: str) -> Any: ...
 
@@ -83,7 +83,7 @@ def test_a_code_that_the_document_does_not_name_is_found(
     codes = responses["404"]["content"]["application/json"]["examples"]
 
     def ask() -> None:
-        # Without `schemathesis.toml`, which would load the checks once more.
+        # Without `schemathesis.toml`, which would load the checks a second time.
         schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config())
         case = schema["/conversations/{conversation_id}"]["GET"].Case(
             path_parameters={"conversation_id": "conv_none"},

@@ -32,7 +32,7 @@ DISTINGUISHED: Final = {
     # By `content`: a string in one, null or absent in the other.
     ("Compaction", "EncryptedCompaction"),
 }
-"""Schemas of one type that redocly takes for overlapping; each example is held to fit only one."""
+"""Schemas of one type that redocly reports as overlapping; each example must match only one."""
 
 pytestmark = pytest.mark.xdist_group("generated clients")  # so that not all of Node runs at once
 
@@ -46,7 +46,7 @@ def node() -> str:
 
 
 type Findings = set[tuple[str, str]]
-"""The rules that were broken, and where or by what."""
+"""Violated rules, with the location or the name."""
 
 
 def report(program: list[str]) -> Any:

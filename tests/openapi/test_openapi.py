@@ -1,4 +1,4 @@
-"""The OpenAPI documents: made of what is there, valid, and saying neither more nor less."""
+"""OpenAPI documents: current, valid, and in agreement with the service."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ UNSAYABLE = {
     "087-cu-whole-float.json",
     "157-dup-ids-other-types.json",
 }
-"""Bodies that are refused for what no schema can say: of numbers, of depth, of two ids alike."""
+"""Bodies rejected by rules that a schema cannot express: numbers, depth, equal ids."""
 PAGE = {"object": "list", "first_id": "a", "last_id": "a", "has_more": False}
 
 
@@ -81,26 +81,26 @@ def operations(document: Json) -> Iterator[Json]:
 
 
 def validator(schema: Json, document: Json) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of a schema that refers to others of the document."""
+    """Return the validator of a schema with references into the document."""
     components = {"components": {"schemas": document["components"]["schemas"]}}
     return jsonschema_rs.Draft202012Validator({**schema, **components})
 
 
 @cache
 def named(schema: str) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of a schema that both documents have."""
+    """Return the validator of a named schema of both documents."""
     return validator({"$ref": f"#/components/schemas/{schema}"}, DOCUMENTS[MKA1.prefix])
 
 
 def sent(event: Json) -> Json:
-    """The document that the handler answers an event with."""
+    """Return the document that the handler returns for an event."""
     answer = api.lambda_handler(event, cast("LambdaContext", None))
     found: Json = json.loads(answer["body"])
     return found
 
 
 def media(document: Json) -> Iterator[tuple[Json, Json]]:
-    """The schemas of all bodies and answers, each with its examples."""
+    """Return the schemas of all bodies and responses, each with its examples."""
     for operation in operations(document):
         bodies = [*operation["responses"].values()]
         bodies += [operation["requestBody"]] if "requestBody" in operation else []

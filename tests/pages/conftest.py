@@ -1,4 +1,4 @@
-"""One Chromium for the tests of a module, and a new window for each test."""
+"""Fixtures of the browser: one Chromium for a module, and a new window for each test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 PATIENCE_MS = 20_000
 TEST_SECONDS = 300
-"""Limit of one test: what has no limit of its own, such as a script in the page, ends with it."""
+"""Time limit of a test, which also ends scripts of the page that have no limit of their own."""
 LOG_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
     console.error(`violated ${event.violatedDirective}: ${event.blockedURI}`);
@@ -46,13 +46,13 @@ PHONE = View(390, 844, "dark", is_phone=True)
 
 
 def arguments() -> list[str]:
-    """Return what Chromium is started with: as root it has no sandbox."""
+    """Return Chromium's arguments; root has no sandbox."""
     return ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser that ends with the module: while it runs, no other test may run an event loop."""
+    """Run a browser for the module; meanwhile no other test can run an event loop."""
     if CHROMIUM is None:
         pytest.skip(f"No Chromium is installed: looked for {', '.join(NAMES)}.")
     expect.set_options(timeout=PATIENCE_MS)
@@ -66,14 +66,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def browser_id(browser: Browser) -> int:
-    """The id of the browser's process."""
+    """Return the id of the browser's process."""
     processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
     return int(next(process["id"] for process in processes if process["type"] == "browser"))
 
 
 @contextmanager
 def time_limit(process_id: int) -> Iterator[None]:
-    """Kill the browser of a block that takes too long: what waits for the browser then fails."""
+    """Kill the browser if the block takes too long, so that calls that wait for it fail."""
     timer = threading.Timer(TEST_SECONDS, os.kill, (process_id, signal.SIGKILL))
     timer.daemon = True
     timer.start()
@@ -96,13 +96,13 @@ def view(request: pytest.FixtureRequest) -> View:
 
 @pytest.fixture
 def problems() -> list[str]:
-    """What the console of the window reports: exceptions, errors and violations of the policy."""
+    """Return the exceptions, errors and policy violations that the window's console reports."""
     return []
 
 
 @pytest.fixture
 def window(browser: Browser, browser_id: int, view: View, problems: list[str]) -> Iterator[Page]:
-    """An empty window of a visitor who was never here."""
+    """Open an empty window without any stored data."""
     with time_limit(browser_id), closing(new_context(browser, view)) as context:
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -128,7 +128,7 @@ def new_context(browser: Browser, view: View) -> BrowserContext:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The console in a window, and a key that opens it."""
+    """The console in a window, with a valid key."""
 
     window: Page
     view: View

@@ -1,4 +1,4 @@
-"""`make screenshots`: the pictures of the pages in docs, from a sample conversation."""
+"""Program of `make screenshots`, which takes the pictures of the pages for docs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ OTHERS = [
 
 
 def fill(client: httpx.Client) -> str:
-    """Make the sample conversations, and return the id of the one that is shown."""
+    """Create the sample conversations, and return the id of the one to show."""
     for metadata in reversed(OTHERS):
         client.post("/conversations", json={"metadata": metadata}).raise_for_status()
     metadata = {"title": "Refund of order 1042", "plan": "pro", "channel": "chat"}
@@ -79,7 +79,7 @@ def fill(client: httpx.Client) -> str:
 
 
 def take(page: Page, name: str) -> None:
-    """Write what the window shows, as WebP."""
+    """Write a picture of the window as WebP."""
     session = page.context.new_cdp_session(page)
     shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": 80})
     (FOLDER / f"{name}.webp").write_bytes(base64.b64decode(shot["data"]))

@@ -1,4 +1,4 @@
-"""The console's sign-in and its list, as a visitor uses them."""
+"""Sign-in and list of the console, in a browser."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def titles(window: Page) -> list[str]:
     return window.locator("#list strong").all_text_contents()
 
 
-def test_a_bad_key_is_refused_and_a_good_one_signs_in(
+def test_an_invalid_key_is_rejected_and_a_valid_one_signs_in(
     console: Console, client: httpx.Client
 ) -> None:
     make(client, "Ferry")
@@ -67,7 +67,7 @@ def test_the_key_is_neither_kept_nor_in_any_address(console: Console) -> None:
 
 
 @pytest.mark.prove
-def test_the_key_is_kept_in_the_tab_when_asked_to_until_the_visitor_signs_out(
+def test_the_key_stays_in_the_tab_if_chosen_until_the_visitor_signs_out(
     console: Console,
 ) -> None:
     window = console.sign_in(keep=True)
@@ -218,10 +218,12 @@ FAILURES: dict[str, Callable[[Route], None]] = {
     "The API sent no JSON (status 502)": lambda route: route.fulfill(status=502, body="<html>"),
     "The API responded with status 500": lambda route: route.fulfill(status=500, json={}),
 }
-"""What a list request meets, by what the reader is told."""
+"""Failure of a list request, by the message that the reader sees."""
 
 
-def test_a_failing_network_is_told_and_tried_again(console: Console, client: httpx.Client) -> None:
+def test_a_failed_request_is_reported_and_can_be_retried(
+    console: Console, client: httpx.Client
+) -> None:
     make(client, "Ferry")
     window = console.sign_in()
 
@@ -238,7 +240,9 @@ def test_a_failing_network_is_told_and_tried_again(console: Console, client: htt
 
 
 @pytest.mark.prove
-def test_a_slow_network_is_told_and_tried_again(console: Console, client: httpx.Client) -> None:
+def test_a_slow_request_is_reported_and_can_be_retried(
+    console: Console, client: httpx.Client
+) -> None:
     make(client, "Ferry")
     window = console.window
     window.clock.install()

@@ -1,4 +1,4 @@
-"""A conversation in the console: items of every type, long ones, hostile ones, new ones."""
+"""Conversations in the console: items of every type, long, hostile and new ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": '{"degrees"
 
 FOLLOW_MS = 2_000
 BLOCK_ITEMS = 25
-"""How many items the console makes and takes away together: `BLOCK_ITEMS` of transcript.js."""
+"""Number of items that the console adds and removes together: `BLOCK_ITEMS` of transcript.js."""
 
 
 def message(text: str, role: str = "user") -> dict[str, Any]:
@@ -259,7 +259,7 @@ def test_markdown_is_rendered(console: Console, client: httpx.Client) -> None:
 
 
 def answer_pages(number: int) -> Callable[[Route], None]:
-    """Return what answers list requests as a conversation of that many messages would."""
+    """Return a handler of list requests for a conversation of that many messages."""
 
     def page(route: Route) -> None:
         after = re.search(r"after=i(\d+)", route.request.url)
@@ -327,7 +327,7 @@ def test_a_link_to_an_item_works_after_a_reload(console: Console, client: httpx.
 
 
 @pytest.mark.prove
-def test_what_was_deleted_is_told(console: Console, client: httpx.Client) -> None:
+def test_deleted_items_are_reported(console: Console, client: httpx.Client) -> None:
     conversation_id = make(client, HELLO)
     window = console.sign_in("#/conv_gone")
     alert = window.locator("#conversation [role=alert]")

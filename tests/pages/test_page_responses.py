@@ -1,4 +1,4 @@
-"""The pages as the gateway sends them."""
+"""HTTP responses with the pages."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_unchanged_page_is_not_sent_again(path: str, stack: DevStack) -> None
 
 
 @every_page
-def test_a_page_is_compressed_and_answers_head(path: str, stack: DevStack) -> None:
+def test_a_page_is_compressed_and_responds_to_head(path: str, stack: DevStack) -> None:
     response = httpx.get(stack.url + path)
     head = httpx.head(stack.url + path)
 

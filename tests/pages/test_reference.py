@@ -1,4 +1,4 @@
-"""The API reference, as a browser shows it."""
+"""API reference, in a browser."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_it_tries_requests_with_a_key_at_the_host_of_the_page(
     window.locator(".auth-container input").fill(issue_key(startup_message.ACCOUNT))
     window.locator(".auth-btn-wrapper .authorize").click()
     window.locator(".auth-btn-wrapper .btn-done").click()
-    # Listing has no filter of its own: the conversation is found.
+    # Without a filter, the list contains the conversation.
     listing = try_out(window, "Conversations-listConversations")
     listing.get_by_role("button", name="Execute").click()
     expect(listing.locator(".live-responses-table .highlight-code").first).to_contain_text(

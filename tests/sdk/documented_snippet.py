@@ -1,7 +1,7 @@
 """The SDK documentation's own snippet, with the server's URL and a key added.
 
-It prints the answers to both halves of the SDK. A program of its own, because the SDK's two
-releases cannot live in one process.
+It prints the responses to both parts of the SDK. It is a separate program, because one process
+cannot import two releases of the SDK.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""openai-agents keeps its sessions here, and its agents go on from them."""
+"""openai-agents stores its sessions in the service, and its agents continue them."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ TURN: list[Json] = [
 
 
 type Open = Callable[..., Any]
-"""How a scenario opens a session: a new one, or that of a `conversation_id`."""
+"""Function that opens a session: a new one, or that of a `conversation_id`."""
 
 
 class Converse(Protocol):
-    """How a test opens sessions: its scenario is awaited, and gives what is to be seen of it."""
+    """Function that runs a scenario with sessions, and returns its result."""
 
     def __call__(self, scenario: Callable[[Open], Awaitable[Any]]) -> Any: ...
 
@@ -123,7 +123,7 @@ def test_of_nothing_nothing_is_popped(converse: Converse) -> None:
 
 
 def test_what_was_popped_can_be_added_again(converse: Converse) -> None:
-    """So a session's owner undoes turns and does them again: the ids are those of before."""
+    """A session undoes and repeats turns in this way, with the same ids."""
 
     async def scenario(open_session: Open) -> Any:
         session = open_session()
@@ -142,7 +142,7 @@ def test_what_was_popped_can_be_added_again(converse: Converse) -> None:
 def test_a_rewound_session_keeps_what_another_writer_added(
     converse: Converse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """openai-agents pops the other's item, sees that it is not its own, and adds it again."""
+    """openai-agents pops the other writer's item, detects that, and adds the item again."""
 
     async def scenario(open_session: Open) -> Any:
         session = open_session()

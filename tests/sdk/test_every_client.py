@@ -1,4 +1,4 @@
-"""Every operation of every client, unchanged, over HTTP; the run ends with the table of them."""
+"""Every operation of every unmodified client over HTTP; the run prints the table of results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def walkthroughs() -> dict[str, Json]:
-    """The walkthroughs taken so far."""
+    """Cache the walkthroughs of this session."""
     return {}
 
 
@@ -46,7 +46,7 @@ def walkthrough(
 
 
 def by(clients: list[str]) -> pytest.MarkDecorator:
-    """Try it by each of the *clients*, whose walkthroughs are taken once, by one worker."""
+    """Run a test with each of the *clients*, whose walkthroughs run once, in one worker."""
     params = [pytest.param(client, marks=pytest.mark.xdist_group("clients")) for client in clients]
     return pytest.mark.parametrize(
         "walkthrough", params, indirect=True, ids=clients, scope="module"

@@ -1,4 +1,4 @@
-"""Clients that other people's generators make of the documents, against the local stack."""
+"""Clients that generators make from the documents, against the local stack."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def key(issue_key: IssueKey) -> str:
 
 
 def run(*command: object, given: object = None, **environment: str) -> str:
-    """Return what a program prints; if it fails, fail with its errors."""
+    """Return a program's output; if it fails, fail with its errors."""
     program = [str(word) for word in command]
     done = subprocess.run(  # noqa: S603 - our own programs and pinned tools
         program,
@@ -69,7 +69,7 @@ def run(*command: object, given: object = None, **environment: str) -> str:
 
 
 def server(stack: DevStack, dialect: Dialect) -> str:
-    """The URL that the document names, which generators resolve against nothing."""
+    """Return the server URL of the document, which generators use as it is."""
     document = httpx.get(f"{stack.url}{dialect.prefix}/openapi.json").json()
     url: str = document["servers"][0]["url"]
     return url

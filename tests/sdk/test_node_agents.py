@@ -1,4 +1,4 @@
-"""openai-agents for Node keeps its sessions here, and its agents go on from them."""
+"""openai-agents for Node stores its sessions in the service, and its agents continue them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def hosted(name: str, /, **fields: object) -> Json:
-    """A call of a tool that OpenAI hosts, as the runner hands it to a session."""
+    """Return a call of a tool that OpenAI hosts, as the runner passes it to a session."""
     return {
         "type": "hosted_tool_call",
         "id": f"id_of_{name}",

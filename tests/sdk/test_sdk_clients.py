@@ -29,7 +29,7 @@ QUESTION = "What is the weather today?"
 
 @pytest.fixture
 def key(stack: DevStack, issue_key: IssueKey) -> str:
-    """A key whose account holds the documentation's conversation."""
+    """Return a key of the account that has the documentation's conversation."""
     startup_message.create_documented_conversation(stack)
     return issue_key(startup_message.ACCOUNT)
 
@@ -56,7 +56,7 @@ def test_the_documented_snippet_prints_the_documented_response(
         assert response["has_more"] is False
 
 
-@pytest.mark.xdist_group("clients")  # the SDK is dear to import
+@pytest.mark.xdist_group("clients")  # importing the SDK takes long
 def test_the_mka1_sdk_sees_an_empty_page(stack: DevStack, key: str) -> None:
     with SDK(bearer_auth=key, server_url=stack.url) as sdk:
         page = sdk.llm.conversations.list_items(conversation_id="conv_abc123")
@@ -138,7 +138,7 @@ def test_openai_works_asynchronously(base_url: str, key: str) -> None:
     assert asyncio.run(converse()) == [QUESTION]
 
 
-def test_openai_is_told_what_is_wrong(base_url: str, key: str) -> None:
+def test_openai_receives_the_error(base_url: str, key: str) -> None:
     batch: Any = [{"role": "user", "content": [{"type": "input_text", "text": 5}]}]
     with OpenAI(api_key=key, base_url=base_url) as client:
         with pytest.raises(openai.BadRequestError) as refused:

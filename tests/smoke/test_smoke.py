@@ -1,4 +1,4 @@
-"""The smoke test passes on a stack that works, and each of its checks fails where that does not."""
+"""The smoke test passes on a working stack, and each of its checks fails on its fault."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ type Change = Callable[[httpx.Request, httpx.Response], httpx.Response]
 
 
 class Changed(httpx.HTTPTransport):
-    """A transport whose requests or responses are changed on the way."""
+    """A transport that changes requests or responses."""
 
     def __init__(self, change: Change, *, without: str = "") -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def unchanged(_: httpx.Request, response: httpx.Response) -> httpx.Response:
 
 
 def with_body(change: Callable[[Any], object]) -> Change:
-    """A change of what a JSON response holds."""
+    """Return a change of a JSON response."""
 
     def changed(request: httpx.Request, response: httpx.Response) -> httpx.Response:
         body = response.json() if response.content else None
@@ -69,7 +69,7 @@ def with_body(change: Callable[[Any], object]) -> Change:
 
 
 def answering(method: str, status: int, ending: str = "", **body: object) -> Change:
-    """A change of the response to a method's requests, which were made nevertheless."""
+    """Return a change of the response to requests of a method, which still take effect."""
 
     def changed(request: httpx.Request, response: httpx.Response) -> httpx.Response:
         if request.method != method or not request.url.path.endswith(ending):
@@ -132,7 +132,7 @@ BROKEN: dict[str, tuple[str, Changed]] = {
 
 @pytest.fixture
 def make_api(stack: DevStack, issue_key: IssueKey) -> Iterator[Callable[..., Api]]:
-    """Makes an API with two keys, over a transport of one's own."""
+    """Create an API with two keys, over a given transport."""
     clients = []
 
     def make(transport: httpx.BaseTransport | None = None, **given: Any) -> Api:
@@ -225,7 +225,7 @@ class WithBody(BaseHTTPRequestHandler):
         self.wfile.write(b"body")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 def test_a_body_of_head_is_seen() -> None:
@@ -264,7 +264,7 @@ def test_a_response_to_head_has_a_request_id_and_no_body(
 
 @pytest.fixture(scope="module")
 def open_stack(running_stack: DevStack) -> Iterator[DevStack]:
-    """The stack with one origin whose pages may call, and without pages of its own.
+    """Run a stack with one allowed origin, and without the pages.
 
     It runs in the environment of the usual one.
     """
@@ -306,7 +306,7 @@ def test_cors_is_checked_by_an_origin_that_may_call(
 
 
 def results_of(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Let a run make these checks alone."""
+    """Run only these checks."""
     monkeypatch.setattr("smoke.run.CHECKS", {name: CHECKS[name] for name in names})
 
 
@@ -354,7 +354,7 @@ def test_a_missing_key_is_one_sentence(
     assert capsys.readouterr().err.startswith("The API key is missing. Add KEY=")
 
 
-def test_a_url_where_nothing_answers_is_told(
+def test_a_url_without_a_response_is_reported(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = main([*arguments, "--url", "http://127.0.0.1:9"])

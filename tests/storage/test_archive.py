@@ -1,4 +1,4 @@
-"""Archived conversations that are put back while others write, and while AWS fails."""
+"""Merges of archived conversations while others write, and while AWS fails."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def taken(world: World, name: str) -> tuple[archive.ArchivedConversation, list[a
 
 
 def replaced(world: World, old: Any) -> None:
-    """Have a conversation as it was."""
+    """Delete all data, and restore an archived conversation."""
     world.resources.recreate()
     assert restore.restore(world.table, world.payloads, *old)
 
@@ -48,7 +48,7 @@ def merged(world: World, new: Any) -> int:
 def behind(
     monkeypatch: pytest.MonkeyPatch, holder: Any, name: str, act: Callable[[], None]
 ) -> None:
-    """Act behind each call of a method; of one that yields, behind all that it yields."""
+    """Call a function after each call of a method; for a generator, after its last value."""
     method = getattr(holder, name)
 
     def call(*given: Any) -> Any:
@@ -61,7 +61,7 @@ def behind(
 
 
 def before(world: World, operation: str, act: Callable[[], object]) -> None:
-    """Act once before the next but one call of an operation."""
+    """Call a function once, before the second of the next two calls of an operation."""
     acts = iter([lambda: None, act])
 
     def once(**_: object) -> None:

@@ -43,14 +43,14 @@ def world(ministack: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
 
 
 class Scenario:
-    """One request: how it is sent, and what must be true before and after it succeeded."""
+    """A request, with the conditions that must hold before and after its success."""
 
     budgets: tuple[float, ...] = (0.0, 3.0)
     """Seconds for more attempts at a transaction."""
 
     @classmethod
     def budgets_of(cls, call: str, number: int, *, is_whole: bool) -> Sequence[float]:
-        """Return those that a fault is tried with: one of them in turn, or all."""
+        """Return the budgets to test a fault with: one of them in turn, or all."""
         if not call.startswith("Transact"):
             return cls.budgets[:1]
         return cls.budgets if is_whole else [cls.budgets[number % len(cls.budgets)]]
@@ -62,7 +62,7 @@ class Scenario:
         raise NotImplementedError
 
     def check_failed(self, world: World) -> None:
-        """After a failure of unknown outcome: nothing, or all of it."""
+        """Check that a failed request wrote all or nothing."""
         assert world.names() == ["first", "large"]
 
     def check_done(self, world: World) -> None:
@@ -70,7 +70,7 @@ class Scenario:
 
 
 class Append(Scenario):
-    """A batch of four, two of them spilled."""
+    """An append of four items, two of them large."""
 
     idempotency = IdempotencyInfo("append", key="mine")
     batch: tuple[str, ...] = ("a", "large_b", "large_c", "d")
@@ -111,7 +111,7 @@ class DeleteItems(Scenario):
         try:
             world.delete("large", "first")
         except ItemNotFoundError:
-            assert not world.names()  # it was done the time before
+            assert not world.names()  # the failed request had taken effect
 
     def check_failed(self, world: World) -> None:
         assert world.names() in (["first", "large"], [])
@@ -127,7 +127,7 @@ class DeletePartOfBatch(Scenario):
         try:
             world.delete("first")
         except ItemNotFoundError:
-            self.check_done(world)  # it was done the time before
+            self.check_done(world)  # the failed request had taken effect
 
     def check_failed(self, world: World) -> None:
         assert world.names() in (["first", "large"], ["large"])
@@ -137,7 +137,7 @@ class DeletePartOfBatch(Scenario):
 
 
 class DeleteInSeveralTransactions(Scenario):
-    """A retry of the request finishes what a failure left half done."""
+    """A deletion of several transactions, which a retry finishes after a failure."""
 
     batches = (("a", "large_b"), ("large_c", "d"), ("e", "f"))
     doomed = ("first", "large", "a", "large_c", "d", "f")
@@ -152,10 +152,10 @@ class DeleteInSeveralTransactions(Scenario):
             try:
                 world.delete(*self.doomed)
             except ItemNotFoundError:
-                self.check_done(world)  # it was done the time before
+                self.check_done(world)  # the failed request had taken effect
 
     def check_failed(self, world: World) -> None:
-        """Whole batches at a time, in the order of the request."""
+        """Check that whole batches were deleted, in the order of the request."""
         left = world.names()
         gone = [name for name in self.doomed if name not in left]
         assert gone in [[], *([*self.doomed[:count]] for count in (2, 3, 5, 6))]
@@ -171,9 +171,9 @@ class DeleteInSeveralTransactions(Scenario):
 
 
 class AddAgain(Append):
-    """Items come back under the ids of deleted ones: the client's, and a generated one.
+    """An append of items with the ids of deleted ones: clients' ids, and a generated one.
 
-    That takes a second attempt without a fault, too.
+    It takes a second attempt even without a fault.
     """
 
     budgets = (3.0,)
@@ -253,7 +253,7 @@ class Purge(Scenario):
         world.purge()
 
     def check_failed(self, world: World) -> None:
-        """Only less and less is left; `World.check` sees to the objects."""
+        """Check that the number of rows only decreases; `World.check` checks the objects."""
 
     def check_done(self, world: World) -> None:
         assert [row["sk"]["S"] for row in world.rows()] == ["c"]
@@ -261,7 +261,7 @@ class Purge(Scenario):
 
 
 class PurgeOutOfTime(Purge):
-    """It marks the conversation's row; what is left goes with the mark's record."""
+    """A purge that runs out of time, and marks the row; the mark's record continues it."""
 
     def send(self, world: World) -> None:
         assert not purge_conversation(world.table, world.bucket, world.pk, lambda: False)
@@ -274,7 +274,7 @@ class PurgeOutOfTime(Purge):
 
 
 class Sweep(Purge):
-    """The sweep after DynamoDB has removed the row of an expired conversation."""
+    """The purge after DynamoDB removed the row of an expired conversation."""
 
     def prepare(self, world: World) -> None:
         key = rows.primary_key(world.pk, rows.CONVERSATION_SK)
@@ -289,7 +289,7 @@ class Sweep(Purge):
 
 
 class SweepOutOfTime(Sweep):
-    """It puts a marked row, whose record starts the next purge."""
+    """Such a purge that runs out of time; it puts a marked row, whose record continues it."""
 
     def send(self, world: World) -> None:
         assert not sweep(world.table, world.bucket, world.pk, lambda: False)
@@ -299,7 +299,7 @@ class SweepOutOfTime(Sweep):
 
 
 VARIATIONS: list[type[Scenario]] = [MarkedAppend, AddAgain]
-"""Appends that differ from `Append` in one read: only `make prove` takes them."""
+"""Appends that differ from `Append` in one read; only `make prove` runs them."""
 SCENARIOS: list[type[Scenario]] = [
     Append,
     Create,
@@ -381,7 +381,7 @@ def calls_of(request: Scenario, world: World) -> list[str]:
 
 
 def fails(request: Scenario, world: World) -> bool:
-    """Send it once, with the faults that are planned."""
+    """Send the request once, with the planned faults; return whether it failed."""
     try:
         request.send(world)
     except FAILURES:

@@ -57,7 +57,7 @@ def run(stack: DevStack, *arguments: str) -> list[str]:
 
 
 def age(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command think that it is tomorrow."""
+    """Set the command's clock to tomorrow."""
 
     class Tomorrow(datetime):
         @classmethod

@@ -1,4 +1,4 @@
-"""Where a batch's JSON goes by default, as `docs/storage.md` says it and why."""
+"""Storage of a batch's JSON by default: in the row or in an object, as in `docs/storage.md`."""
 
 from __future__ import annotations
 

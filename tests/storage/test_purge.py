@@ -1,4 +1,4 @@
-"""The purge function, fed by the table's stream."""
+"""The purge function, with records of the table's stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation that is purged over several invocations, each started by the last one's mark.
+"""Purge of a conversation in several invocations, each started by the mark of the one before.
 
 `make test` purges a few hundred rows on moto. PURGE_ITEMS=100000 in the environment is the full
 size, on MiniStack.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ITEMS = int(os.environ.get("PURGE_ITEMS", "300"))
 STEPS = 6
-"""Invocations that the purge is to take, about."""
+"""Approximate number of invocations of the purge."""
 ROWS_AT_ONCE = 25
 ONE = payloads.encode(['{"type":"message"}'])
 
@@ -59,7 +59,7 @@ def store(big_stack: DevStack) -> Iterator[Store]:
 
 
 def fill(stack: DevStack, conversation_id: str) -> None:
-    """Put items before the first, many at once."""
+    """Put items before the first item, in large requests."""
     table = stack.template.name("ConversationsTable")
     pk = rows.partition(OWNER, conversation_id)
     for start in range(0, ITEMS, ROWS_AT_ONCE):

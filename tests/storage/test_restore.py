@@ -1,4 +1,4 @@
-"""The runbook's way to bring a deleted conversation back, on moto: rows, then objects."""
+"""Restore of a deleted conversation by the runbook, on moto: rows, then objects."""
 
 from __future__ import annotations
 

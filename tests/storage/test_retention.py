@@ -37,7 +37,7 @@ DAY = 24 * 3600
 LONG_CASES = [(1_000, limit, size) for limit in (1, 20, 100) for size in (1, 20)]
 """Expired rows, limits of pages, and items of a batch."""
 MOST_QUERIES = 12
-"""For a page over a thousand expired rows: each query reads twice as many rows as those before."""
+"""Limit for a page after 1,000 expired rows: each query reads twice as many rows as before."""
 OUT_OF_TIME = cast("LambdaContext", SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
 CONTEXT = cast(
     "LambdaContext",
@@ -47,7 +47,7 @@ CONTEXT = cast(
 
 @pytest.fixture
 def store(stack: DevStack) -> Iterator[Store]:
-    """A store that keeps what it is given for a day."""
+    """A store with a retention of one day."""
     with ThreadPoolExecutor(1) as executor, stack.engine.lock:
         name = stack.template.name("PayloadBucket")
         bucket = PayloadStore(name, lambda: stack.resources.s3, executor)
@@ -68,7 +68,7 @@ def for_a_week(store: Store) -> Store:
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Turn the clock to so many seconds after the test's beginning."""
+    """Set the clock to *seconds* after the start of the test."""
     start = time.time()
 
     def turn(seconds: float) -> None:
@@ -181,7 +181,7 @@ def test_retention_that_is_changed_holds_from_the_next_append(
 def test_with_retention_switched_on_an_expiry_leaves_nothing_of_what_was_there_before(
     store: Store, forever: Store, stack: DevStack, later: Callable[[float], None]
 ) -> None:
-    """The rows of before do not expire by themselves."""
+    """Rows that were written before have no expiry of their own."""
     made = create(forever, LARGE, {**HELLO, "id": "mine"})
     append(forever, made, HELLO, key="k1")
     append(store, made, HELLO)
@@ -219,7 +219,7 @@ def test_a_sweep_that_runs_out_of_time_is_handed_over_to_a_purge(
 
 
 def test_an_expired_pointer_rejects_no_id(store: Store, later: Callable[[float], None]) -> None:
-    """DynamoDB may take days to remove it."""
+    """DynamoDB may remove the row days later."""
     made = create(store, {**HELLO, "id": "mine"})
     [generated] = append(store, made, HELLO)
     later(DAY / 2)
@@ -400,13 +400,13 @@ def put_expired_batches(stack: DevStack, conversation_id: str, count: int) -> No
 
 
 def marking(name: str, row: Any) -> Json:
-    """The stream's record of a conversation row that was marked as deleted."""
+    """Return the stream's record of a conversation row that was marked as deleted."""
     change = {"Keys": {"pk": row["pk"], "sk": row["sk"]}, "NewImage": row, "SequenceNumber": "1"}
     return {"eventName": name, "eventSource": "aws:dynamodb", "dynamodb": change}
 
 
 def removal(row: Any, **who: Json) -> Json:
-    """The stream's record of a row that was removed."""
+    """Return the stream's record of a row that DynamoDB removed."""
     change = {"Keys": {"pk": row["pk"], "sk": row["sk"]}, "OldImage": row, "SequenceNumber": "1"}
     return {"eventName": "REMOVE", "eventSource": "aws:dynamodb", "dynamodb": change, **who}
 
@@ -415,7 +415,7 @@ BY_TIME = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaw
 
 
 def is_delivered(stack: DevStack, record: Json) -> bool:
-    """Whether the template's filters let a record through to the purge."""
+    """Return whether a record passes the template's filters for the purge."""
     [subscription] = stack.template.functions["PurgeFunction"].subscriptions
     return any(matches(json.loads(pattern), record) for pattern in subscription.filters)
 

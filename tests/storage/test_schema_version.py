@@ -1,4 +1,4 @@
-"""Conversations that a newer release has written."""
+"""Conversations that a newer release wrote."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ TINY = SearchLimits(bytes=1)
 
 
 class World:
-    """A store, its parts, and what tests ask of it."""
+    """A store, its parts, and requests to it."""
 
     def __init__(self, resources: Resources, dynamodb: DynamoDBClient, executor: Executor) -> None:
         self.owner = next(OWNERS)
@@ -72,7 +72,7 @@ class World:
         return self.dynamodb.get_item(TableName=self.table.name, Key=key)["Item"]
 
     def pages(self, search: str, limit: int = 20, order: Order = "asc") -> Iterator[list[str]]:
-        """The ids of each page, up to the last one."""
+        """Return the ids of each page, up to the last one."""
         after, has_more = None, True
         while has_more:
             page = self.store.list_conversations(
@@ -198,7 +198,7 @@ def test_a_page_of_the_index_without_a_match_ends_a_search_that_ran_out_of_time(
 
 
 def hook(world: World, event: str, act: Callable[..., object], times: int = 1) -> None:
-    """Act at an event of botocore the first *times*."""
+    """Call a function at the first *times* events of botocore."""
     left = itertools.count(1)
 
     def once(**given: Any) -> None:
@@ -326,7 +326,7 @@ def test_a_search_finds_what_a_plain_scan_of_all_lists_finds(
         deadline=None,
         database=None,
         derandomize=True,
-        phases=[Phase.generate],  # To shrink an example takes minutes on an emulator.
+        phases=[Phase.generate],  # Shrinking an example takes minutes on an emulator.
     )
     @given(conversations=CONVERSATIONS, searches=SEARCHES)
     def holds(conversations: Any, searches: Any) -> None:
@@ -352,7 +352,7 @@ def test_a_search_finds_what_a_plain_scan_of_all_lists_finds(
 
 
 def plain_scan(world: World) -> dict[str, str]:
-    """The text of each conversation, as the lists of the API give it, the oldest first."""
+    """Return the text of each conversation, read with the list requests, the oldest first."""
     page = world.store.list_conversations(
         world.owner, after=None, limit=50, order="asc", metadata={}
     )

@@ -1,4 +1,4 @@
-"""The store on moto, under what AWS, clocks and other writers may do to it."""
+"""The store on moto, with failures of AWS, wrong clocks and concurrent writers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ type Meanwhile = Callable[..., None]
 
 BODIES = itertools.count()
 CONVERSATION_ROW_BYTES = 40 * 1024
-"""More than its 16 pairs of metadata, of 64 and 512 characters at most, of up to 4 bytes each."""
+"""Upper limit: 16 pairs of metadata have up to 64 and 512 characters of up to 4 bytes."""
 ONCE = IdempotencyInfo(body_hash="once")
 
 
@@ -67,13 +67,13 @@ def conversation_id(store: Store) -> str:
 
 @pytest.fixture
 def writes(stack: DevStack) -> Faults:
-    """The transactions that follow."""
+    """Return the recorder of transactions, which can also inject faults."""
     return Faults(stack.resources.dynamodb, "TransactWriteItems")
 
 
 @pytest.fixture
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No time for a second try."""
+    """Allow no time for a second attempt."""
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
 
@@ -84,7 +84,7 @@ def batch(*items: Json) -> list[Item]:
 def append(
     store: Store, conversation_id: str, *items: Json, idempotency: IdempotencyInfo | None = None
 ) -> list[StoredItem]:
-    """Append as a request of its own, unless it is told which."""
+    """Append items, by default in a new request."""
     idempotency = idempotency or IdempotencyInfo(body_hash=str(next(BODIES)))
     return store.append_items(OWNER, conversation_id, batch(*items), idempotency)
 
@@ -194,7 +194,7 @@ def test_an_append_whose_response_is_lost_is_not_written_twice(
 def test_one_token_always_comes_with_the_same_actions(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DynamoDB rejects a token with other actions than those that it was used with."""
+    """DynamoDB rejects a repeated token with other actions."""
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.5)
     items: list[Json] = [{**HELLO, "id": name} for name in ("gone", "live")]
     append(store, conversation_id, *items)
@@ -213,7 +213,7 @@ def test_one_token_always_comes_with_the_same_actions(
 def test_a_lost_response_is_distinguished_from_another_writers_append(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one writes between our try and our second, so that `last_key` is no longer ours."""
+    """Another writer commits between our two attempts, so that `last_key` is no longer ours."""
     writes.after(lost_response())
     others = iter([True])
 
@@ -249,7 +249,7 @@ def test_a_lost_create_is_not_made_twice(store: Store, stack: DevStack, writes: 
     ],
     ids=["conflict", "throttled", "lost"],
 )
-def test_a_spent_budget_is_told_to_the_client(
+def test_a_spent_budget_is_an_error_for_the_client(
     fault: Any, error: type[ApiError], store: Store, conversation_id: str, writes: Faults
 ) -> None:
     writes.before(fault)
@@ -287,7 +287,7 @@ def test_a_response_that_is_lost_at_the_end_is_looked_up(
 def test_no_error_denies_a_write_whose_response_was_lost(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first try's answer is lost, and the second and last meets a conflict."""
+    """The first attempt's response is lost; the second and last attempt fails with a conflict."""
     moments = itertools.chain([0.0, 0.0], itertools.repeat(backoff.RETRY_SECONDS))
     monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     writes.before(lost_response(), refusal(CANCELED, "TransactionConflict", "None"))
@@ -312,7 +312,7 @@ def test_objects_of_a_batch_that_may_be_written_stay(
 
 @pytest.fixture
 def meanwhile(stack: DevStack) -> Meanwhile:
-    """Does something, once, between the rows and the objects of what is read."""
+    """Call a function once, between the reads of rows and objects."""
 
     def happens(work: Callable[[], object], before: str = "GetObject") -> None:
         client = stack.resources.s3 if before == "GetObject" else stack.resources.dynamodb
@@ -407,7 +407,7 @@ def test_a_conversation_that_never_was_is_not_found_after_a_lost_try_either(
         store.delete_conversation(OWNER, "conv_never")
 
 
-def test_a_conversation_whose_deletion_told_nothing_is_deleted(
+def test_a_conversation_whose_deletion_got_no_response_is_deleted(
     store: Store, conversation_id: str, writes: Faults
 ) -> None:
     writes.after(lost_response())
@@ -432,7 +432,7 @@ def test_an_id_that_is_named_often_is_one(store: Store, conversation_id: str) ->
 def test_what_fits_100_actions_is_deleted_by_one_transaction(
     size: int, store: Store, conversation_id: str, writes: Faults
 ) -> None:
-    """A batch that loses some of its items takes one action, one that loses all takes two."""
+    """A batch that keeps some of its items takes one action; one that keeps none takes two."""
     cursors = fill(store, conversation_id, batches=49 if size == 1 else 6, size=size)
     doomed = cursors if size == 1 else [name for name in cursors if name not in cursors[::6]]
     sent = len(writes.calls)
@@ -551,7 +551,7 @@ def test_a_marked_retry_is_a_replay_only_while_a_lost_response_may_be_in_play(
     *,
     is_replay: bool,
 ) -> None:
-    """Otherwise a turn that says the same again, refused the first time, would be lost."""
+    """Otherwise a new turn with the same text could be lost."""
     marked = IdempotencyInfo("yes", is_marked_retry=True)
     [first] = append(store, conversation_id, HELLO, idempotency=IdempotencyInfo("yes"))
     now = time.time_ns()
@@ -566,7 +566,7 @@ def test_a_marked_retry_is_a_replay_only_while_a_lost_response_may_be_in_play(
 def test_a_deletion_that_never_came_is_not_taken_for_done(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its first try is lost on the way, and another one deletes one of its items meanwhile."""
+    """Its first attempt never arrives, and another request deletes one of its items meanwhile."""
     append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
     writes.before(lost_response())
     others = iter([True])
@@ -586,7 +586,7 @@ def test_a_deletion_that_never_came_is_not_taken_for_done(
 def test_a_deletion_whose_response_is_lost_is_done(
     store: Store, conversation_id: str, writes: Faults
 ) -> None:
-    """moto forgets tokens, so that the second try finds nothing to delete."""
+    """moto ignores tokens, so the second attempt finds nothing to delete."""
     append(store, conversation_id, {**HELLO, "id": "a"}, {**HELLO, "id": "b"})
     writes.after(lost_response())
 
@@ -614,7 +614,7 @@ def test_the_objects_of_a_deletion_that_stopped_half_way_go_with_its_rows(
 
 
 def test_the_largest_batches_in_rows_fit_one_transaction_and_one_row() -> None:
-    """DynamoDB takes 4 MB a transaction and 400 KB a row; a deletion rewrites up to 99 batches."""
+    """DynamoDB's limits are 4 MB a transaction and 400 KB a row; a deletion rewrites 99 batches."""
     parameters = section(read_document(TEMPLATE), "Parameters")
     largest = int(str(mapping(parameters["SpillBytes"])["MaxValue"]))
     key = ids.sequence_keys(ids.new_batch_number(2**47), 1)[0]

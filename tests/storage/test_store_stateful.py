@@ -1,7 +1,7 @@
-"""The store beside a plain list, step by step, until they differ.
+"""The store compared with a plain list, step by step.
 
-`STEPS=100000 .venv/bin/pytest tests/storage/test_store_stateful.py` takes more steps, and other
-ones each time.
+`STEPS=100000 .venv/bin/pytest tests/storage/test_store_stateful.py` runs more steps, and
+other ones each time.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CONTENTS = [
     "zip " * 200,
     "".join(f"{number:x}" for number in range(1_000)),
 ]
-"""Kept in the row, in an object, compressed in the row, compressed in an object."""
+"""Stored in the row, in an object, compressed in the row, compressed in an object."""
 
 small = st.integers(0, 5)
 places = st.integers(0, 10**6)
@@ -145,7 +145,7 @@ class StoreMachine(StoreBesideModel):
     @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, key=st.none() | st.just(""), is_retry=st.booleans())
     def append_again(self, which: int, key: str | None, *, is_retry: bool) -> None:
-        """The last body that was appended, or one that came with a key."""
+        """Send the last appended body again, or one that had a key."""
         known = self.pick(which)
         if key is not None and known.memories:
             key, (body, *_) = sorted(known.memories.items())[which % len(known.memories)]
@@ -226,7 +226,7 @@ class StoreMachine(StoreBesideModel):
     @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, chosen=st.lists(places, min_size=1, max_size=6))
     def delete(self, which: int, chosen: Sequence[int]) -> None:
-        """Some items, which may be there or not, or stand in the list twice."""
+        """Delete items, which may be missing, or be in the list twice."""
         known = self.pick(which)
         if known.entries:
             entries = [known.entries[place % len(known.entries)] for place in chosen]
@@ -249,7 +249,7 @@ class StoreMachine(StoreBesideModel):
     @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, count=st.integers(1, 4), turns=st.booleans())
     def rewind(self, which: int, count: int, *, turns: bool) -> None:
-        """Pop the newest items one by one, and add them again as they were, as sessions do."""
+        """Pop the newest items one by one, and append them again, as sessions do."""
         known = self.pick(which)
         popped = known.live()[-count:]
         for entry in reversed(popped):
@@ -334,7 +334,7 @@ class StoreMachine(StoreBesideModel):
 
     @rule(hours=st.sampled_from([12, 25]), is_certain=st.integers(0, 1), removes=st.booleans())
     def wait_long(self, hours: int, is_certain: int, *, removes: bool) -> None:
-        """Let rows expire, which DynamoDB removes then or later."""
+        """Let rows expire, which DynamoDB removes immediately or later."""
         if is_certain == 0:
             self.started += hours * HOUR_MS
         self.tick()

@@ -1,4 +1,4 @@
-"""`conversations purges unfinished`: what the purge gave up is found, and purged after all."""
+"""`conversations purges unfinished`: it finds conversations whose purge failed, and purges them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATER = timedelta(hours=1, minutes=1)
 
 @pytest.fixture
 def unpurged(stack: DevStack, client: httpx.Client) -> str:
-    """The partition key of a deleted conversation whose purge was given up."""
+    """Return the partition key of a deleted conversation whose purge failed."""
     made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
     retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
     purge = module_of(stack, "PurgeFunction").dynamodb
@@ -88,7 +88,7 @@ def test_what_is_live_or_purged_is_left_alone(
 def test_what_an_expired_conversation_left_is_found_and_purged(
     stack: DevStack, client: httpx.Client
 ) -> None:
-    """Its own row is gone, and with it the record that would have started the sweep."""
+    """The conversation row is gone, so no record of the stream starts a purge."""
     made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
     pk = rows.partition(ids.owner_of("acme", ""), made)
     with stack.engine.lock:

@@ -1,4 +1,4 @@
-"""Appends while DynamoDB cannot be reached: nothing stays that could not be written."""
+"""Appends while DynamoDB is unreachable: their objects are deleted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """A port where DynamoDB would be."""
+    """Open a port in place of DynamoDB's."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         yield server
 
@@ -36,7 +36,7 @@ def listener() -> Iterator[socket.socket]:
 def store(
     listener: socket.socket, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Store]:
-    """A store that sends each transaction once, to the listener; its bucket is there."""
+    """Return a store whose DynamoDB is the listener, with one attempt; its bucket exists."""
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
     port = listener.getsockname()[1]
     with monkeypatch.context() as patch:
@@ -72,7 +72,7 @@ def test_an_append_that_was_never_sent_leaves_no_object(
 def test_an_append_that_may_have_arrived_keeps_its_object(
     store: Store, stack: DevStack, listener: socket.socket
 ) -> None:
-    """The first attempt's connection breaks after it was sent, the second cannot be made."""
+    """The first attempt's connection breaks after the request; the second cannot connect."""
 
     def read_and_close() -> None:
         connection, _ = listener.accept()

@@ -1,4 +1,4 @@
-"""Writers and readers at once on one conversation, on an engine that is safe under threads.
+"""Concurrent writers and readers of one conversation, on a thread-safe engine.
 
 `make test` runs fewer batches a writer; WRITER_BATCHES=25 in the environment is the full size.
 """
@@ -58,7 +58,7 @@ def conversation_id(store: Store) -> str:
 
 
 class Request(NamedTuple):
-    """One batch as its client sends it, until it is told the outcome."""
+    """An append that its client repeats until it knows the outcome."""
 
     name: str
     size: int
@@ -69,7 +69,7 @@ class Request(NamedTuple):
         return cast("list[Item]", [{**HELLO, "content": text} for text in texts])
 
     def send(self, store: Store, conversation_id: str) -> tuple[Listed, int]:
-        """The cursors of what was appended, and how often the client was told to come again."""
+        """Send the request; return the cursors of the items, and the number of retries."""
         idempotency = IdempotencyInfo(self.name, self.idempotency_key)
         for told in range(CLIENT_TRIES):
             try:
@@ -81,7 +81,7 @@ class Request(NamedTuple):
 
 
 def requests_of(writer: int) -> list[Request]:
-    """A writer's batches of 1..20 items; every second writer sends idempotency keys."""
+    """Return a writer's batches of 1 to 20 items; every second writer sends idempotency keys."""
     dice = random.Random(writer)  # noqa: S311 - the same each time
     names = [f"{writer}.{number}" for number in range(BATCHES)]
     return [Request(name, dice.randint(1, 20), name if writer % 2 else None) for name in names]
@@ -90,7 +90,7 @@ def requests_of(writer: int) -> list[Request]:
 def pages(
     store: Store, conversation_id: str, order: Order, after: str | None = None
 ) -> Iterator[list[StoredItem]]:
-    """Pages of every limit in turn, until there are no more."""
+    """Yield pages with each limit in turn, up to the last page."""
     for limit in itertools.cycle(LIMITS):
         page = store.list_items(OWNER, conversation_id, after=after, limit=limit, order=order)
         yield page.entries
@@ -101,12 +101,12 @@ def pages(
 
 
 def whole(store: Store, conversation_id: str) -> Listed:
-    """The cursors of all items, in the order they were appended."""
+    """Return the cursors of all items, in the order of appends."""
     return [item.cursor for page in pages(store, conversation_id, "asc") for item in page]
 
 
 def follow(store: Store, conversation_id: str, writing: list[Future[object]]) -> Listed:
-    """Read on behind the last cursor while others write, and never look back."""
+    """Read page after page after the last cursor while others write."""
     seen: Listed = []
     is_last = False
     while not is_last:
@@ -118,7 +118,7 @@ def follow(store: Store, conversation_id: str, writing: list[Future[object]]) ->
 
 
 def look_back(store: Store, conversation_id: str, writing: list[Future[object]]) -> list[Listed]:
-    """The newest pages, again and again while others write."""
+    """Read the newest pages repeatedly while others write."""
     looks: list[Listed] = []
     while not all(writer.done() for writer in writing):
         read = itertools.islice(pages(store, conversation_id, "desc"), 3)
@@ -180,12 +180,12 @@ def test_one_request_sent_by_many_at_once_is_appended_once(
 
 
 def is_part(batch: Listed, all_of_it: Listed) -> bool:
-    """Whether the batch is there in one piece."""
+    """Return whether the batch is stored whole."""
     start = all_of_it.index(batch[0])
     return all_of_it[start : start + len(batch)] == batch
 
 
 def are_in_order(batches: list[Listed], all_of_it: Listed) -> bool:
-    """Whether one writer's batches stand as it was told of them, one after another."""
+    """Return whether one writer's acknowledged batches are stored in their order."""
     starts = [all_of_it.index(batch[0]) for batch in batches]
     return starts == sorted(starts)

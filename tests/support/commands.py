@@ -24,14 +24,14 @@ def names_of(resources: Resources) -> list[str]:
 
 
 class _Session(boto3.Session):
-    """A session that makes each client once: most of a command's time is the making."""
+    """A session that creates each client once, because that takes most of a command's time."""
 
     client: Any = functools.cache(cast("Any", boto3.Session.client))
 
 
 @functools.cache
 def _session(endpoint: str | None, **options: Any) -> _Session:
-    """The session of commands on an emulator."""
+    """Return the session of commands on an emulator."""
     del endpoint
     return _Session(**options)
 

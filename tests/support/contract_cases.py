@@ -13,7 +13,7 @@ EXAMPLES: list[tuple[str, Json]] = [
     (str(path.relative_to(_CONTRACT / "examples").with_suffix("")), json.loads(path.read_text()))
     for path in sorted((_CONTRACT / "examples").rglob("*.json"))
 ]
-"""One item each, by name; those under `openai/` are shapes that only OpenAI's clients send."""
+"""Items by name; those under `openai/` have shapes that only OpenAI's clients send."""
 
 INVALID: list[tuple[str, bytes, str | None]] = [
     (

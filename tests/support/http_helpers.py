@@ -16,7 +16,7 @@ NOISE = "".join(f"{number:x}" for number in range(30_000))
 """Text of some 140 KB that compresses too little for a row: the store spills it."""
 LARGE: Json = {**HELLO, "content": NOISE}
 OWNER = ids.owner_of("acme", "")
-"""The owner of what the fixture `client` creates."""
+"""Owner of the conversations that the fixture `client` creates."""
 
 
 def error_of(response: httpx.Response) -> Json:

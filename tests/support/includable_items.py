@@ -71,4 +71,4 @@ INCLUDABLE_ITEMS: dict[str, Json] = {
         "results": [{"url": "https://a.test"}],
     },
 }
-"""For each value of `include`, an item with the field that it selects."""
+"""An item with the selected field, for each value of `include`."""

@@ -1,4 +1,4 @@
-"""Import a built function and print what that made, for `tests/template/test_build.py`."""
+"""Import a built function and print the result, for `tests/template/test_build.py`."""
 
 from __future__ import annotations
 

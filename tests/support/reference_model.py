@@ -65,7 +65,7 @@ class Known:
         return next((entry for entry in self.live() if entry.cursor == cursor), None)
 
     def position(self, cursor: str) -> int | None:
-        """Return the place of the item that last had an id; of a generated one, else the first."""
+        """Return the position of the latest item with an id; for a generated id, of the first."""
         places = [place for place, entry in enumerate(self.entries) if entry.cursor == cursor]
         if ids.key_in(cursor) is None:
             places = places[-1:]
@@ -75,7 +75,7 @@ class Known:
         return kept[0] if kept and kept[0] == places[0] else None
 
     def behind(self, place: int | None, order: Order) -> list[Entry]:
-        """Return the live items behind a place."""
+        """Return the live items after a position."""
         entries = self.entries
         if place is not None:
             entries = entries[place + 1 :] if order == "asc" else entries[:place]

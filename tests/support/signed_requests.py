@@ -14,7 +14,7 @@ from conversations import aws_clients
 
 
 class Body:
-    """As much of an urllib3 response as botocore reads."""
+    """The part of a urllib3 response that botocore reads."""
 
     def stream(self, *_: object, **__: object) -> list[bytes]:
         return [b"{}"]

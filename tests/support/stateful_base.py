@@ -1,4 +1,4 @@
-"""The store and a plain list, side by side."""
+"""The store and a plain list as its reference model."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ HOUR_MS = 3_600_000
 
 
 class Inline(Executor):
-    """Runs at once: one thing happens after another."""
+    """Executor that runs work at once, so that calls have a fixed order."""
 
     def submit[T](self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         done: Future[T] = Future()
         try:
             done.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is raised again by whoever asks
+        except Exception as error:  # noqa: BLE001 - the future raises it again
             done.set_exception(error)
         return done
 
 
 class StoreBesideModel(RuleBasedStateMachine):
-    """Conversations of one owner, in the store and beside it."""
+    """Conversations of one owner, in the store and in the reference model."""
 
     resources: ClassVar[Resources]
     dynamodb: ClassVar[DynamoDBClient]
@@ -95,7 +95,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         self.store = Store(self.table, self.bucket, days)
 
     def tick(self) -> None:
-        """Advance the clock, so that no two steps have one time."""
+        """Advance the clock, so that steps have different times."""
         self.now = self.started + next(self.ticks) + self.skew
         type(self).steps += 1
 
@@ -213,9 +213,9 @@ class StoreBesideModel(RuleBasedStateMachine):
                 cast("Entry", entry).is_deleted = True
 
     def time_to_live(self) -> None:
-        """Do what DynamoDB does to rows that expired, and the purge with what it is told of.
+        """Remove expired rows, as DynamoDB does, and purge by the stream's records.
 
-        It looks at the slowest of the clocks, so that no row goes before its time.
+        It uses the slowest of the clocks, so that no row is removed too early.
         """
         seconds = (self.now - self.skew - HOUR_MS) // 1000
         pages = self.table.dynamodb.get_paginator("scan").paginate(TableName=self.table.name)

@@ -1,4 +1,4 @@
-"""The artifacts of `sam build`, run as Lambda runs them, without other packages."""
+"""Artifacts of `sam build`, run as in Lambda, without other packages."""
 
 import functools
 import importlib.metadata
@@ -21,7 +21,7 @@ from local.template import Template
 from tests.support.paths import ROOT
 from tests.support.runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 
-pytestmark = pytest.mark.xdist_group("build")  # its fixture is dear
+pytestmark = pytest.mark.xdist_group("build")  # its fixture takes long
 
 FUNCTIONS = Template(parameters={"CorsOrigins": "https://app.example.com"}).functions
 LAMBDA_RUNTIME = ("awslambdaric",)
@@ -33,7 +33,7 @@ UNCHECKED_HASH = 0b01  # the flags of PEP 552
 
 @pytest.fixture(scope="module")
 def artefacts(spaced_copy: Path) -> Path:
-    """The build folder: one folder for each function, one for the layer."""
+    """Build the functions and the layer; return the folder with one folder for each."""
     sam = ROOT / ".tools/sam/bin/sam"
     subprocess.run([sam, "build"], cwd=spaced_copy, check=True)  # noqa: S603 - ours
     return spaced_copy / ".aws-sam" / "build"
@@ -41,7 +41,7 @@ def artefacts(spaced_copy: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def lambda_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the packages that Lambda itself brings, and those that they need."""
+    """Return a folder with the packages of Lambda's runtime, and their dependencies."""
     folder = tmp_path_factory.mktemp("runtime")
     wanted = [*LAMBDA_RUNTIME]
     for name in wanted:
@@ -59,7 +59,7 @@ def plain_requirements(distribution: importlib.metadata.Distribution) -> Iterato
 
 @contextmanager
 def running(function: str, artefacts: Path, lambda_runtime: Path) -> Iterator[RuntimeApi]:
-    """The built function in a process that sees its artefact, the layer and the runtime only."""
+    """Run a built function in a process that can import only its artefact, layer and runtime."""
     path = [artefacts / function, artefacts / "ConversationsLayer/python", lambda_runtime]
     with serve_runtime_api() as api:
         environment = {
@@ -86,7 +86,7 @@ def event(name: str, **changes: object) -> Mapping[str, object]:
     return {**json.loads(text), **changes}
 
 
-def test_built_api_answers(artefacts: Path, lambda_runtime: Path) -> None:
+def test_built_api_responds(artefacts: Path, lambda_runtime: Path) -> None:
     with running("ApiFunction", artefacts, lambda_runtime) as api:
         response = api.invoke(event("api", body='{"items": ['))
 
@@ -306,7 +306,7 @@ def test_other_endpoints_resolve_from_the_layer(
 def signed_requests(
     artefacts: Path, region: str, variables: Mapping[str, str] | None = None
 ) -> dict[str, tuple[str, str]]:
-    """Where each client of the layer sends a request, and the region that it is signed for."""
+    """Return the URL of each client's request, and the region that it is signed for."""
     done = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, "-S", ROOT / "tests" / "support" / "signed_requests.py"],
         env={

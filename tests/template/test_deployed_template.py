@@ -27,7 +27,7 @@ from tests.support.paths import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-pytestmark = pytest.mark.xdist_group("transforms")  # its fixture is dear
+pytestmark = pytest.mark.xdist_group("transforms")  # its fixture takes long
 
 DOCUMENT = read_document(TEMPLATE_FILE)
 TEMPLATE = Template()
@@ -57,24 +57,24 @@ OPTIONS: Mapping[str, Json] = {
     "Tracing": "Active",
     "WebAclArn": "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/front/1a2b-3c4d",
 }
-"""Everything that is off by default."""
+"""Parameters that enable every feature that is off by default."""
 
 
 def parameters_of(function: str) -> list[str]:
-    """The parameters that a function's definition names."""
+    """Return the parameters that a function's definition names."""
     written = json.dumps(mapping(section(DOCUMENT, "Resources")[function])["Properties"])
     named = [name for name in section(DOCUMENT, "Parameters") if f'{{"Ref": "{name}"}}' in written]
     return [name for name in named if name != "DeploymentPreference"]  # is not the function's own
 
 
 def configured(environment: str) -> dict[str, Json]:
-    """The parameters of an environment of samconfig.toml."""
+    """Return the parameters of an environment of samconfig.toml."""
     given = CONFIGURATION[environment]["deploy"]["parameters"].get("parameter_overrides", "")
     return dict(pair.split("=", 1) for pair in given.split())
 
 
 class Stacks:
-    """The resources of the stack, by the parameters that it is deployed with."""
+    """Resources of the stack, by its parameters."""
 
     def __init__(self, wanted: Sequence[Mapping[str, Json]]) -> None:
         transformed = subprocess.run(  # noqa: S603 - ours
@@ -128,7 +128,7 @@ def prod(stacks: Stacks) -> JsonObject:
 
 
 def of_kind(resources: JsonObject, kind: str) -> dict[str, JsonObject]:
-    """The properties of the resources of a kind, by logical id."""
+    """Return the properties of the resources of a type, by logical id."""
     return {
         name: section(mapping(resource), "Properties")
         for name, resource in resources.items()
@@ -160,13 +160,13 @@ def test_gateway_rejects_as_the_template_says(prod: JsonObject) -> None:
 
 
 def test_no_function_is_left_as_text(with_options: JsonObject, defaults: JsonObject) -> None:
-    """A transform that cannot work out a function in the middle of a text may write it there."""
+    """A transform may write a function that it cannot resolve into a text."""
     for resources in (with_options, defaults):
         assert "{'" not in json.dumps(resources)
 
 
 def references(value: Json) -> Iterator[str]:
-    """Yield what the value's references and substitutions name, without pseudo-parameters."""
+    """Yield the names in the value's references and substitutions, without pseudo-parameters."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)
@@ -186,7 +186,7 @@ def references(value: Json) -> Iterator[str]:
 
 
 def test_every_reference_names_a_resource(with_options: JsonObject, defaults: JsonObject) -> None:
-    """The stage above all, whose logical id depends on how its name is written."""
+    """This includes the stage, whose logical id depends on the form of its name."""
     for resources in (with_options, defaults):
         named = {name for name in references(resources) if not name.startswith("AWS::")}
         assert "ApiliveStage" in named
@@ -221,7 +221,7 @@ def test_without_pages_nothing_of_theirs_is_deployed(stacks: Stacks, defaults: J
     assert {as_text(each["Condition"]) for each in made.values()} == {"HasPages"}
 
 
-def test_authorizer_is_asked_as_the_template_says(prod: JsonObject) -> None:
+def test_authorizer_is_configured_as_in_the_template(prod: JsonObject) -> None:
     schemes = at(prod, "Api", "Properties", "Body", "components", "securitySchemes")
 
     for name, authorizer in TEMPLATE.api.authorizers.items():
@@ -249,7 +249,7 @@ def test_conversations_expire(prod: JsonObject) -> None:
     assert deployed["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
-def test_deleted_objects_are_forgotten_in_the_end(prod: JsonObject) -> None:
+def test_versions_of_deleted_objects_expire(prod: JsonObject) -> None:
     [bucket] = of_kind(prod, "AWS::S3::Bucket").values()
 
     assert at(bucket, "LifecycleConfiguration", "Rules", 0, "NoncurrentVersionExpiration") == {
@@ -278,14 +278,14 @@ def test_table_rejects_to_be_deleted_in_prod_and_not_in_dev(
 
 
 def statements(resources: JsonObject) -> Iterator[JsonObject]:
-    """Every permission that a role of ours grants."""
+    """Yield the statements of all roles of the template."""
     for role in of_kind(resources, "AWS::IAM::Role").values():
         for policy in items(role.get("Policies") or []):
             yield from map(mapping, items(at(policy, "PolicyDocument", "Statement")))
 
 
 def test_no_role_names_a_wildcard(prod: JsonObject) -> None:
-    """But for the objects of the one bucket, whose names nobody knows beforehand."""
+    """The objects of the bucket are the exception, because their names are random."""
     granted = [*statements(prod)]
 
     assert granted
@@ -340,7 +340,7 @@ def test_requests_and_records_go_to_the_alias(with_options: JsonObject) -> None:
 
 
 def version_of(resources: JsonObject, function: str) -> str:
-    """The logical id of a function's version: a new one is what publishes."""
+    """Return the logical id of a function's version; a new id publishes a version."""
     [version] = [
         name
         for name, properties in of_kind(resources, "AWS::Lambda::Version").items()
@@ -362,14 +362,14 @@ def test_changed_parameter_publishes_a_version(
 
 
 def test_parameters_of_a_function_stand_with_it_and_not_in_globals() -> None:
-    """Where the transform that resolves them does not look."""
+    """The transform that resolves parameters does not resolve those in `Globals`."""
     shared = section(section(DOCUMENT, "Globals"), "Function")
     parameters = section(DOCUMENT, "Parameters")
 
     assert not [name for name in parameters if f'"Ref": "{name}"' in json.dumps(shared)]
 
 
-def test_functions_that_answer_requests_are_released_gradually_in_prod(prod: JsonObject) -> None:
+def test_functions_behind_the_api_are_released_gradually_in_prod(prod: JsonObject) -> None:
     groups = of_kind(prod, "AWS::CodeDeploy::DeploymentGroup")
 
     assert groups.keys() == {"ApiFunctionDeploymentGroup", "AuthorizerFunctionDeploymentGroup"}
@@ -462,14 +462,14 @@ def test_the_stage_writes_access_logs_and_is_traced_by_choice(
 
 
 LONGEST_STATEMENT = 493
-"""Bytes of a statement of a function's policy, under the longest names that AWS allows."""
+"""Bytes of a statement of a function's policy, with the longest names that AWS allows."""
 
 
 @pytest.mark.parametrize("function", ["ApiFunction", "PreflightFunction"])
 def test_a_functions_policy_has_room_for_more_routes(
     with_options: JsonObject, function: str
 ) -> None:
-    """Lambda refuses a policy of more than 20 KB."""
+    """Lambda's limit for a policy is 20 KB."""
     permissions = of_kind(with_options, "AWS::Lambda::Permission").values()
     own = [each for each in permissions if each["FunctionName"] == {"Ref": f"{function}Aliaslive"}]
 
@@ -489,5 +489,5 @@ def test_api_gateway_may_call_the_functions_of_its_routes_for_this_stage_alone(
 
 
 def test_the_stack_has_room_for_more_resources(prod: JsonObject) -> None:
-    """CloudFormation takes 500 of them."""
+    """CloudFormation's limit is 500 resources."""
     assert len(prod) < 200

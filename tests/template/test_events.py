@@ -31,7 +31,7 @@ def test_there_is_a_sample_for_every_function() -> None:
     assert {path.stem for path in EVENTS.iterdir()} == functions
 
 
-def test_the_api_answers_its_sample(stack: DevStack) -> None:
+def test_the_api_responds_to_its_sample(stack: DevStack) -> None:
     event = sample("api")
     event["requestContext"]["authorizer"]["account"] = startup_message.ACCOUNT
     startup_message.create_documented_conversation(stack)

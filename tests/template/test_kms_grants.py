@@ -1,4 +1,4 @@
-"""What each function may do with an operator's own KMS key: all that it needs, and nothing else.
+"""Permissions of each function on an operator's KMS key: those that it needs, and no others.
 
 KMS sees the function's role and, in `kms:ViaService`, the service that calls KMS for it. The
 emulator's services do not call KMS, so its evaluator of policies is asked what KMS would decide.

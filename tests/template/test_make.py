@@ -1,4 +1,4 @@
-"""The Makefile: in a folder whose path has spaces, and without what it needs."""
+"""The Makefile, in a folder whose path has spaces, and without installed tools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run make in the folder, without what the make of the tests tells its children."""
+    """Run make in the folder, without the environment of the make that runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(  # noqa: S603 - our own command
         ["make", "--no-print-directory", *arguments],  # noqa: S607 - wherever it is
@@ -33,7 +33,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
 
 
 def refusal(ended: subprocess.CompletedProcess[str]) -> str:
-    """The one sentence of a target that failed, before make's own last line."""
+    """Return the message of a failed target, which precedes make's own last line."""
     assert ended.returncode == 2
     assert ended.stdout == ""
     *said, last = ended.stderr.splitlines()
@@ -44,7 +44,7 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """Copy the files that make reads into a folder where nothing is installed."""
+    """Copy the files that make reads into a folder without installed tools."""
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("tools", "requirements"):

@@ -1,4 +1,4 @@
-"""The dashboard and the alarms look at metrics that there are: ours as they are really written."""
+"""The dashboard and the alarms use only metrics that exist: ours as the functions write them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BY_AWS = tomllib.loads(
 
 
 class Metric(NamedTuple):
-    """A metric as CloudWatch knows it."""
+    """A metric of CloudWatch: namespace, name and dimensions."""
 
     namespace: str
     name: str
@@ -45,7 +45,7 @@ WIDGETS = json.loads(str(DASHBOARD["DashboardBody"]))["widgets"]
 
 
 def of_alarm(alarm: JsonObject) -> list[Metric]:
-    """The metrics that an alarm looks at: one, or those of its expressions."""
+    """Return the metrics of an alarm: one, or those of its expressions."""
     queries = [mapping(each) for each in items(alarm.get("Metrics") or [])]
     stats = [mapping(each["MetricStat"]) for each in queries if "MetricStat" in each]
     return [of_definition(each) for each in [mapping(stat["Metric"]) for stat in stats] or [alarm]]
@@ -95,7 +95,7 @@ def emitted(running_stack: DevStack) -> frozenset[Metric]:
 
 
 def of_this_version(metric: Metric) -> Metric:
-    """Return the metrics with the version that runs here, where Lambda counts none."""
+    """Return the metrics with the version `$LATEST`, which the tests run."""
     dimensions = dict(metric.dimensions)
     if "version" in dimensions:
         dimensions["version"] = "$LATEST"

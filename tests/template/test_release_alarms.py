@@ -1,6 +1,6 @@
-"""The alarms of a release take back the version that is worse than the one before, and no other.
+"""The alarms of a release roll back a version that is worse than the one before, and no other.
 
-Their expressions are those of the template, worked out for counts of requests and failures.
+Their expressions are the template's, evaluated for counts of requests and failures.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 PAGE = (DOCS / "operations.md").read_text(encoding="utf-8")
 RESOURCES = section(read_document(TEMPLATE), "Resources")
 MINUTES = 5
-"""As long as `Canary10Percent5Minutes` gives the newest version a tenth of the requests."""
+"""Minutes for which `Canary10Percent5Minutes` sends a tenth of the requests to a new version."""
 
 
 class Alarm:
-    """An alarm over expressions, of which each minute gives one value."""
+    """An alarm on expressions, with one value for each minute."""
 
     def __init__(self, name: str) -> None:
         given = section(mapping(RESOURCES[name]), "Properties")
@@ -42,7 +42,7 @@ class Alarm:
         self._periods = int(as_text(given["EvaluationPeriods"]))
 
     def is_over(self, sums: Mapping[str, int]) -> bool:
-        """Whether one minute's sums are over the threshold; what is not among them is missing."""
+        """Return whether a minute exceeds the threshold; metrics without a sum are missing data."""
         expressions = self._expressions
 
         class Values(dict[str, float]):
@@ -53,13 +53,13 @@ class Alarm:
         return values[self._result] >= self._threshold
 
     def rings(self, minutes: list[bool]) -> bool:
-        """Whether it rings within minutes that were over the threshold or not."""
+        """Return whether the alarm fires; *minutes* says which of them exceeded the threshold."""
         windows = (minutes[at : at + self._periods] for at in range(len(minutes)))
         return any(sum(window) >= self._points for window in windows)
 
 
 def in_python(expression: str) -> str:
-    """A CloudWatch expression of the kinds that the template writes."""
+    """Convert one of the template's CloudWatch expressions to Python."""
     filled = re.sub(r"FILL\((\w+), (\d+)\)", r"sums.get('\1', \2)", expression)
     if choice := re.fullmatch(r"IF\((.+), (.+), (.+)\)", filled):
         condition, then, otherwise = choice.groups()
@@ -74,7 +74,7 @@ AUTHORIZER = Alarm("AuthorizerReleaseAlarm")
 def minute(
     newest: tuple[int, int], earlier: tuple[int, int], *, crashes: bool = False
 ) -> Mapping[str, int]:
-    """A minute's sums, of requests and failures of each version."""
+    """Return the sums of a minute: requests and failures of each version."""
     (requests, failed), (earlier_requests, earlier_failed) = newest, earlier
     kind = "errors" if crashes else "failures"
     sums = {
@@ -130,7 +130,7 @@ def test_rejected_keys_are_no_failures_of_the_authorizer() -> None:
 
 
 def chance(requests: int, share: float, earlier_share: float) -> float:
-    """How likely the alarm rings during a canary, by requests a minute and shares that fail."""
+    """Return the probability that the alarm fires during a canary."""
     earlier = requests * 9, round(requests * 9 * earlier_share)
     over = sum(
         comb(requests, failed) * share**failed * (1 - share) ** (requests - failed)

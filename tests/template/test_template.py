@@ -37,7 +37,7 @@ PARAMS = {"unsupported_content_encoding": "Content-Encoding"}
 """The `param` of the gateway's own errors."""
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TRACING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
-"""Only while requests are traced; X-Ray knows no resources."""
+"""Actions while requests are traced; X-Ray has no resources."""
 GRANTS = {
     "ApiFunction": {
         "ConversationsTable.Arn": {
@@ -88,7 +88,7 @@ def at(value: Json, *path: str | int) -> Json:
 
 
 def attribute(value: Json) -> str:
-    """The `!GetAtt` or `!Sub` as the template writes it."""
+    """Return a `!GetAtt` or `!Sub` in the template's short form."""
     [(function, argument)] = mapping(value).items()
     return str(argument) if function == "Fn::Sub" else ".".join(map(str, items(argument)))
 
@@ -102,7 +102,7 @@ def resolved(value: Json) -> Json:
 
 
 def grants(function: str) -> dict[str, set[str]]:
-    """Actions by resource, of the role that is the function's own and has one inline policy."""
+    """Return the actions by resource of a function's own role, which has one inline policy."""
     role, _ = attribute(at(properties(function), "Role")).split(".")
     assert mapping(properties(role)).keys() == {
         "Description",
@@ -118,7 +118,7 @@ def grants(function: str) -> dict[str, set[str]]:
 
 
 def grants_if(condition: str, function: str) -> list[Json]:
-    """The statements that are there only while a condition holds."""
+    """Return the statements that depend on a condition."""
     role, _ = attribute(at(properties(function), "Role")).split(".")
     statements = items(at(properties(role), "Policies", 0, "PolicyDocument", "Statement"))
     choices = [items(at(each, "Fn::If"), 3) for each in statements if "Fn::If" in mapping(each)]
@@ -186,12 +186,12 @@ def test_every_route_asks_for_a_key_but_the_documents_and_the_pages() -> None:
 
 
 def test_the_stage_has_a_literal_name() -> None:
-    """AWS: with a parameter, `Api.Stage` does not name the stage after both transforms."""
+    """With a parameter, `Api.Stage` does not name the stage after both transforms."""
     assert at(properties("Api"), "StageName") == "live"
 
 
 def test_a_function_with_a_condition_has_no_events() -> None:
-    """Where the condition is false, its events would lose the API that they are of."""
+    """If the condition is false, its events would lose the reference to their API."""
     for resource in map(mapping, RESOURCES.values()):
         if resource["Type"] == "AWS::Serverless::Function" and "Condition" in resource:
             assert "Events" not in section(resource, "Properties")
@@ -203,7 +203,7 @@ def test_the_authorizer_alone_says_who_is_counted() -> None:
 
 
 def test_a_route_is_open_to_all_or_counts_its_callers() -> None:
-    """Without an authorizer nobody says who is counted, so that such a route must count nobody."""
+    """A route without an authorizer has no usage key, so it must not require one."""
     for event in section(mapping(properties("ApiFunction")), "Events").values():
         auth = section(mapping(at(event, "Properties")), "Auth")
         assert (auth.get("Authorizer") == "NONE") == (auth.get("ApiKeyRequired") is False)
@@ -377,7 +377,7 @@ def test_every_route_names_its_method() -> None:
     assert {route.method for route in API.routes} <= {"GET", "HEAD", "POST", "DELETE"}
 
 
-def test_every_path_answers_preflights_without_a_key_if_pages_may_call() -> None:
+def test_every_path_responds_to_preflights_without_a_key_if_pages_may_call() -> None:
     preflights = [route for route in TEMPLATE_WITH_CORS.api.routes if route.method == "OPTIONS"]
 
     called = {route.path for route in API.routes if route.function == "ApiFunction"}
@@ -388,7 +388,7 @@ def test_every_path_answers_preflights_without_a_key_if_pages_may_call() -> None
 
 
 def test_a_change_of_origins_reaches_the_stage() -> None:
-    """SAM makes no new deployment for a parameter that only a condition depends on."""
+    """SAM creates no new deployment for a parameter that only a condition uses."""
     assert at(properties("Api"), "AlwaysDeploy") is True
 
 
@@ -441,7 +441,7 @@ def test_gateway_rejects_in_the_envelope(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", API.responses)
 def test_gateway_repeats_nothing_of_the_request(kind: str) -> None:
-    """Its own message for an unknown route holds the Authorization header."""
+    """API Gateway's own message for an unknown route contains the Authorization header."""
     assert "$" not in "".join(API.responses[kind].templates.values())
 
 
@@ -460,7 +460,7 @@ def test_error_of_the_gateway_can_be_read_by_pages_if_any_may_call(kind: str) ->
 
 
 @pytest.mark.parametrize("kind", ["THROTTLED", "QUOTA_EXCEEDED"])
-def test_throttled_client_is_told_when_to_come_back(kind: str) -> None:
+def test_throttled_client_gets_retry_after(kind: str) -> None:
     assert API.responses[kind].headers["Retry-After"].strip("'").isdigit()
 
 
@@ -469,7 +469,7 @@ def test_processor_of_every_function_is_the_operators_choice() -> None:
         assert at(properties(name), "Architectures") == [{"Ref": "Architecture"}]
 
 
-def test_api_gateway_waits_for_the_slowest_answer() -> None:
+def test_api_gateway_waits_for_the_slowest_response() -> None:
     assert TEMPLATE_AT_DEFAULTS.functions["ApiFunction"].timeout_seconds < 29
 
 
@@ -544,7 +544,7 @@ def test_objects_live_as_long_as_the_table_can_go_back() -> None:
 
 
 @pytest.mark.parametrize("function", TEMPLATE_WITH_CORS.functions)
-def test_function_has_a_log_group_of_its_own_that_forgets(function: str) -> None:
+def test_function_has_its_own_log_group_with_a_retention(function: str) -> None:
     group = at(properties(function), "LoggingConfig", "LogGroup", "Ref")
 
     assert group == function.replace("Function", "LogGroup")
@@ -591,7 +591,7 @@ def stream_record(name: str, sk: str, image: Json, old: Json = None, by: str = "
         "batch",
     ],
 )
-def test_purge_is_told_of_ended_conversations_and_expired_objects(
+def test_purge_receives_deleted_conversations_and_expired_batches(
     record: Json, *, is_purged: bool
 ) -> None:
     [subscription] = TEMPLATE_AT_DEFAULTS.functions["PurgeFunction"].subscriptions

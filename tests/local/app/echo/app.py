@@ -1,4 +1,4 @@
-"""Answers with the event it was given, or with whatever answer the body asks for."""
+"""Function that returns its event, or the response that the body contains."""
 
 import json
 from typing import Any

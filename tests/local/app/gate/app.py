@@ -1,4 +1,4 @@
-"""An authorizer whose verdict is the token itself."""
+"""Authorizer that returns the policy, or raises the error, that the token names."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Notes how often it heard of each note; says that those called poison failed."""
+"""Function that counts the records of each note, and reports those named poison as failed."""
 
 import os
 from typing import Any
