@@ -103,27 +103,27 @@ class Handler:
 
     def conversation(self, items: int) -> str:
         """Create a conversation of *items* items, in batches of 20."""
-        made = self.request_json(events.event("POST", events.CONVERSATIONS, {}))["id"]
+        conversation_id = self.request_json(events.event("POST", events.CONVERSATIONS, {}))["id"]
         for _ in range(items // BATCH_ITEMS):
-            self.request_json(events.append(made, BATCH_ITEMS))
+            self.request_json(events.append(conversation_id, BATCH_ITEMS))
         if items % BATCH_ITEMS:
-            self.request_json(events.append(made, items % BATCH_ITEMS))
-        return str(made)
+            self.request_json(events.append(conversation_id, items % BATCH_ITEMS))
+        return str(conversation_id)
 
     def large_conversation(self, items: int) -> str:
         """Create a conversation of *items* items, most of them put without transactions."""
-        made = self.conversation(ROWS_AT_ONCE)
-        owner = self.request_json(events.event("GET", events.CONVERSATION, conversation_id=made))[
-            "identity"
-        ]
-        pk = rows.partition(owner, made)
+        conversation_id = self.conversation(ROWS_AT_ONCE)
+        owner = self.request_json(
+            events.event("GET", events.CONVERSATION, conversation_id=conversation_id)
+        )["identity"]
+        pk = rows.partition(owner, conversation_id)
         lines = [encode_item(cast("Any", message)) for message in events.messages(BATCH_ITEMS)]
         payload = payloads.encode(lines)
         for start in range(0, items // BATCH_ITEMS, ROWS_AT_ONCE):
             batches = range((1 << 64) + start, (1 << 64) + start + ROWS_AT_ONCE)
             keys = [ids.sequence_keys(batch, 1)[0] for batch in batches]
             self.put([rows.batch_row(pk, key, BATCH_ITEMS, payload) for key in keys])
-        return made
+        return conversation_id
 
     def put(self, found: Sequence[dict[str, Any]]) -> None:
         """Put up to `ROWS_AT_ONCE` rows into the table."""
@@ -205,13 +205,13 @@ def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
     The first floor uses a stock boto3 client, which validates each value against its model. The
     second uses our client, which does not, so that the ratio shows the rest of our code.
     """
-    made = handler.conversation(CONVERSATION_ITEMS)
-    one, many = events.append(made, 1), events.append(made, BATCH_ITEMS)
+    conversation_id = handler.conversation(CONVERSATION_ITEMS)
+    one, many = events.append(conversation_id, 1), events.append(conversation_id, BATCH_ITEMS)
     compared = {
         "append of 1": (one, _append_floor(handler, one, 1, 1.20)),
         f"append of {BATCH_ITEMS}": (many, _append_floor(handler, many, BATCH_ITEMS, 0.65)),
         f"page of {PAGE_ITEMS}, of {CONVERSATION_ITEMS:,} items": (
-            events.list_items(made, PAGE_ITEMS),
+            events.list_items(conversation_id, PAGE_ITEMS),
             _page_floor(handler, 0.60),
         ),
     }
@@ -246,12 +246,12 @@ def _compare(handler: Handler, what: str, event: Event, floor: Floor, pairs: int
 
 def count_round_trips(handler: Handler) -> list[Row]:
     """Count the calls to AWS per request."""
-    made = handler.conversation(CONVERSATION_ITEMS)
-    item = handler.request_json(events.list_items(made, 1))["data"][0]["id"]
+    conversation_id = handler.conversation(CONVERSATION_ITEMS)
+    item = handler.request_json(events.list_items(conversation_id, 1))["data"][0]["id"]
     counted = {
-        "append of 20 items": events.append(made, BATCH_ITEMS),
-        "item by its generated id": events.get_item(made, item),
-        "page of 100": events.list_items(made, PAGE_ITEMS),
+        "append of 20 items": events.append(conversation_id, BATCH_ITEMS),
+        "item by its generated id": events.get_item(conversation_id, item),
+        "page of 100": events.list_items(conversation_id, PAGE_ITEMS),
     }
     limits = (1, 1, 2)
     return [
@@ -263,8 +263,8 @@ def count_round_trips(handler: Handler) -> list[Row]:
 def compare_lengths(handler: Handler, rounds: int, large: int) -> list[Row]:
     """Compare an append to a conversation of many items with one to a conversation of 10."""
     many, few = (
-        events.append(made, 1)
-        for made in (handler.large_conversation(large), handler.conversation(10))
+        events.append(conversation_id, 1)
+        for conversation_id in (handler.large_conversation(large), handler.conversation(10))
     )
     what, against = f"append to a conversation of {large:,} items", "to one that began with 10"
     calls = [(handler.calls_of(many), handler.calls_of(few)) for _ in range(WARM_UP)]

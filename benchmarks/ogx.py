@@ -51,8 +51,10 @@ class Server:
 
     def conversation(self, items: int) -> str:
         """Create a conversation, and return the path of its items."""
-        made = self._client.post("/v1/conversations", json={}).raise_for_status().json()["id"]
-        path = f"/v1/conversations/{made}/items"
+        conversation_id = (
+            self._client.post("/v1/conversations", json={}).raise_for_status().json()["id"]
+        )
+        path = f"/v1/conversations/{conversation_id}/items"
         for _ in range(items // BATCH_ITEMS):
             self.append(path, BATCH_ITEMS)
         return path
@@ -77,17 +79,17 @@ def compare_with_ogx(handler: Handler, pairs: int) -> list[Row]:
         sys.stderr.write("OGX is not installed and is skipped; `make bench` tries to install it.\n")
         return []
     with running_ogx() as server:
-        made = handler.conversation(CONVERSATION_ITEMS)
+        conversation_id = handler.conversation(CONVERSATION_ITEMS)
         path = server.conversation(CONVERSATION_ITEMS)
 
         def append(count: int) -> Row:
-            event = events.append(made, count)
+            event = events.append(conversation_id, count)
             theirs = partial(server.append, path, count)
             return _compare(
                 server, f"append of {count}", partial(handler.invoke, event), theirs, pairs
             )
 
-        page = partial(handler.invoke, events.list_items(made, PAGE_ITEMS))
+        page = partial(handler.invoke, events.list_items(conversation_id, PAGE_ITEMS))
         name = f"page of {PAGE_ITEMS}, of {CONVERSATION_ITEMS:,} items"
         return [
             _compare(server, name, page, partial(server.list_items, path), pairs),

@@ -63,14 +63,14 @@ def large_batch_costs(workload: Workload) -> dict[str, Cost]:
     cost = workload.meter.cost_of
     into = workload.conversation(batch(2))
     large = batch(20, LARGE_BYTES)
-    made: list[str] = []
+    item_ids: list[str] = []
     return {
-        "append 20 items of 250 KB": cost(lambda: made.extend(workload.append(into, large))),
-        "get one of the items": cost(lambda: workload.store.get_item(OWNER, into, made[3])),
+        "append 20 items of 250 KB": cost(lambda: item_ids.extend(workload.append(into, large))),
+        "get one of the items": cost(lambda: workload.store.get_item(OWNER, into, item_ids[3])),
         "list the newest 1": cost(lambda: workload.page(into, 1)),
         "list all 20": cost(lambda: workload.page(into, 20)),
-        "delete one of the items": cost(lambda: workload.delete(into, made[19:])),
-        "delete the other 19": cost(lambda: workload.delete(into, made[:19])),
+        "delete one of the items": cost(lambda: workload.delete(into, item_ids[19:])),
+        "delete the other 19": cost(lambda: workload.delete(into, item_ids[:19])),
     }
 
 
@@ -79,9 +79,9 @@ def _long_conversation(workload: Workload, sizes: Sequence[int]) -> str:
     turn = [[_message(number) for number in range(size)] for size in sizes]
     batches = turn * (ITEMS // sum(sizes))
     recent = len(rows.RECENT_BATCHES)
-    made = workload.conversation(*batches[-recent:])
-    workload.fill(made, batches[:-recent])
-    return made
+    conversation_id = workload.conversation(*batches[-recent:])
+    workload.fill(conversation_id, batches[:-recent])
+    return conversation_id
 
 
 def _page_cost(workload: Workload, conversation_id: str, limit: int, order: Order) -> Cost:

@@ -149,9 +149,9 @@ def life_table(prices: Prices, memory_mb: float) -> str:
         ("---:",) * 6,
     ]
     for reads, months in USES:
-        life = LifetimeCost(prices, memory_mb, reads, months)
-        sizes = (f"{life.break_even(ms) / 1024:.1f} KB" for ms in (0, wait))
-        full = (life.in_a_row(SPILL_BYTES), life.in_an_object(SPILL_BYTES, wait))
+        lifetime = LifetimeCost(prices, memory_mb, reads, months)
+        sizes = (f"{lifetime.break_even(ms) / 1024:.1f} KB" for ms in (0, wait))
+        full = (lifetime.in_a_row(SPILL_BYTES), lifetime.in_an_object(SPILL_BYTES, wait))
         costs = (f"${MILLION * cost:.2f}" for cost in full)
         table.append((str(reads), str(months), *sizes, *costs))
     return markdown(table)

@@ -68,10 +68,10 @@ class Workload:
     def conversation(self, *batches: list[Item]) -> str:
         """Create a conversation with these batches, and return its id."""
         request = self._request()
-        made = self.store.create_conversation(OWNER, "acme", [], {"topic": "demo"}, request)
+        conversation = self.store.create_conversation(OWNER, "acme", [], {"topic": "demo"}, request)
         for items in batches:
-            self.append(made.conversation_id, items)
-        return made.conversation_id
+            self.append(conversation.conversation_id, items)
+        return conversation.conversation_id
 
     def append(self, conversation_id: str, items: list[Item], key: str | None = None) -> list[str]:
         """Append items, and return their ids."""
@@ -128,14 +128,14 @@ class Workload:
     def _costs_of_reads(self) -> dict[str, Cost]:
         cost, store = self.meter.cost_of, self.store
         into = self.conversation(*(batch(20) for _ in range(6)), batch(1, are_named=True))
-        [made] = self.append(into, batch(1))
+        [item_id] = self.append(into, batch(1))
 
         return {
             "list the newest 20": cost(lambda: self.page(into, 20)),
-            "list 20 after a generated id": cost(lambda: self.page(into, 20, made)),
+            "list 20 after a generated id": cost(lambda: self.page(into, 20, item_id)),
             "list 20 after a client's id": cost(lambda: self.page(into, 20, "client-0")),
             "list 100": cost(lambda: self.page(into, 100)),
-            "get an item by its generated id": cost(lambda: store.get_item(OWNER, into, made)),
+            "get an item by its generated id": cost(lambda: store.get_item(OWNER, into, item_id)),
             "get an item by a client's id": cost(lambda: store.get_item(OWNER, into, "client-0")),
             "get a conversation": cost(lambda: store.get_conversation(OWNER, into)),
         }
@@ -143,7 +143,7 @@ class Workload:
     def _costs_of_changes(self) -> dict[str, Cost]:
         cost, store = self.meter.cost_of, self.store
         into, other = self.conversation(batch(5)), self.conversation()
-        many, [made] = self.append(into, batch(20)), self.append(into, batch(1))
+        many, [item_id] = self.append(into, batch(20)), self.append(into, batch(1))
         hundred = [item for _ in range(5) for item in self.append(other, batch(20))]
         named = batch(1, are_named=True)
         self.delete(into, self.append(into, named))
@@ -157,7 +157,7 @@ class Workload:
                 )
             ),
             "change metadata": cost(lambda: store.update_metadata(OWNER, into, {"a": "b"})),
-            "delete an item, the last of its batch": cost(lambda: self.delete(into, [made])),
+            "delete an item, the last of its batch": cost(lambda: self.delete(into, [item_id])),
             "delete an item of a batch of 20": cost(lambda: self.delete(into, many[:1])),
             "delete the batch's other 19": cost(lambda: self.delete(into, many[1:])),
             "delete 100 items of 5 batches": cost(lambda: self.delete(other, hundred)),

@@ -50,14 +50,14 @@ def claimed(data: Path) -> Iterator[Claim]:
 
 
 def _lock(file: TextIO, data: Path) -> None:
-    begun = time.monotonic()
+    started_at = time.monotonic()
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
             holder = file.read()
-            if time.monotonic() - begun > (_PATIENCE_SECONDS if holder else _START_SECONDS):
+            if time.monotonic() - started_at > (_PATIENCE_SECONDS if holder else _START_SECONDS):
                 raise FolderInUseError(
                     f"{data} is in use by the stack at {holder or 'an unknown address'}. Stop that "
                     "stack, or use another folder and port: `make run DATA=.local2 PORT=8001`."

@@ -129,9 +129,9 @@ def response_schemas(schemas: Mapping[str, Json]) -> dict[str, Json]:
 
 def _typed(schema: Json) -> Json:
     """Return the schema of an item that has its type."""
-    kept = {name: value for name, value in schema.items() if name != "anyOf"}
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
     properties = {**schema["properties"], NAME: {"const": type_of(schema), "type": "string"}}
-    return {**kept, "properties": properties, "required": [NAME, *schema["required"]]}
+    return {**rest, "properties": properties, "required": [NAME, *schema["required"]]}
 
 
 def _grouped(

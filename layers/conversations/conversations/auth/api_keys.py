@@ -166,18 +166,18 @@ class ApiKeyRepository:
         if row is None:
             return None
         old, now, key = _record(row), int(time.time()), new_key()
-        life = None if old.expires_at is None else old.expires_at - old.created_at
+        lifetime = None if old.expires_at is None else old.expires_at - old.created_at
         new = dataclasses.replace(
             old,
             key_id=key_id_of(key),
             usage_key=usage_key or old.usage_key,
             created_at=now,
-            expires_at=None if life is None else now + life,
+            expires_at=None if lifetime is None else now + lifetime,
             last_four=key[-4:],
         )
         ends_at = min(now + overlap_seconds, old.expires_at or now + overlap_seconds)
-        is_done = self._replace(row["key_hash"], ends_at, _row(hash_key(key), new), new.key_id)
-        return (key, new) if is_done else None
+        is_replaced = self._replace(row["key_hash"], ends_at, _row(hash_key(key), new), new.key_id)
+        return (key, new) if is_replaced else None
 
     def _replace(
         self,

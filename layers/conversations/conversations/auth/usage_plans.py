@@ -36,12 +36,12 @@ class UsagePlans:
         """
         with ExitStack() as undo:
             gateway = self._apigateway()
-            made = gateway.create_api_key(name=name, enabled=True)
-            undo.callback(self.delete_key, made["id"])
+            api_key = gateway.create_api_key(name=name, enabled=True)
+            undo.callback(self.delete_key, api_key["id"])
             gateway.create_usage_plan_key(
-                usagePlanId=self._plan_ids[plan], keyId=made["id"], keyType="API_KEY"
+                usagePlanId=self._plan_ids[plan], keyId=api_key["id"], keyType="API_KEY"
             )
-            yield UsageKey(usage_key_id=made["id"], value=made["value"], plan=plan)
+            yield UsageKey(usage_key_id=api_key["id"], value=api_key["value"], plan=plan)
             undo.pop_all()
 
     def delete_key(self, usage_key_id: str) -> None:

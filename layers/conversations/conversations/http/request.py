@@ -88,7 +88,10 @@ class Request:
 
     @functools.cached_property
     def owner(self) -> str:
-        """The owner of the conversations: the account itself, or one of its end users."""
+        """The owner of the conversations: the account itself, or one of its end users.
+
+        The first access validates `X-On-Behalf-Of`, and adds the owner to the log line.
+        """
         self.stats.owner = owner = ids.owner_of(self.account, self._end_user() or "")
         return owner
 

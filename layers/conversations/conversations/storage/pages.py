@@ -54,12 +54,12 @@ class ItemPageReader:
     def read(self, after: str | None, limit: int) -> tuple[list[BatchSlice], bool]:
         """Return the next *limit* items after the cursor *after*, and whether there are more."""
         start = self._start(after)
-        page = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
+        page_range = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
         found = {rows.batch_key(start.row): start.row} if start.row else {}
-        if not page.is_empty():
-            self._query(start, page, limit + 1, found)
-            self._reconcile(start.conversation, page, limit + 1, found)
-        return page.slices(found.values(), limit), page.count(found.values()) > limit
+        if not page_range.is_empty():
+            self._query(start, page_range, limit + 1, found)
+            self._reconcile(start.conversation, page_range, limit + 1, found)
+        return page_range.slices(found.values(), limit), page_range.count(found.values()) > limit
 
     def _start(self, after: str | None) -> Start:
         if after is None:
@@ -79,15 +79,17 @@ class ItemPageReader:
             raise item_not_found(after, param="after")
         return Start(conversation, key, found.get(rows.batch_sk(key)))
 
-    def _query(self, start: Start, page: PageRange, count: int, found: dict[str, Row]) -> None:
+    def _query(
+        self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
+    ) -> None:
         """Add the batches of the page to *found*, as far as a `Query` returns them."""
         request: QueryInputTypeDef = {
             "TableName": self._table.name,
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
             "ExpressionAttributeValues": {
                 ":pk": {"S": self._pk},
-                ":first": {"S": page.first_sk},
-                ":last": {"S": page.last_sk},
+                ":first": {"S": page_range.first_sk},
+                ":last": {"S": page_range.last_sk},
             },
             "ConsistentRead": True,
             "ScanIndexForward": self._order == "asc",
@@ -96,9 +98,9 @@ class ItemPageReader:
             request["ExclusiveStartKey"] = {"pk": start.row["pk"], "sk": start.row["sk"]}
         sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(start.conversation)]
         rows_read, items_read = 0, 0
-        left = count - page.count(found.values())
+        left = count - page_range.count(found.values())
         is_inside = start.key is not None and start.row is None
-        limit = page.estimate(left, sizes) + is_inside  # the cursor's own batch comes first
+        limit = page_range.estimate(left, sizes) + is_inside  # the cursor's own batch comes first
         while left > 0:
             request["Limit"] = limit
             response = self._table.dynamodb.query(**request)
@@ -108,20 +110,20 @@ class ItemPageReader:
                 break
             request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
             rows_read += len(response["Items"])
-            items_read += page.count(live)
-            left = count - page.count(found.values())
+            items_read += page_range.count(live)
+            left = count - page_range.count(found.values())
             is_dense = live and items_read
             limit = math.ceil(left * rows_read / items_read) if is_dense else 4 * limit
 
     def _reconcile(
-        self, conversation: Row, page: PageRange, count: int, found: dict[str, Row]
+        self, conversation: Row, page_range: PageRange, count: int, found: dict[str, Row]
     ) -> None:
         """Add the recent batches of the page that the query did not return to *found*."""
-        end = page.end(found.values(), count)
+        end = page_range.end(found.values(), count)
         missing = [
             last_key
             for last_key in rows.recent_last_keys(conversation)
-            if ids.first_key(last_key) not in found and page.reaches(last_key, end)
+            if ids.first_key(last_key) not in found and page_range.reaches(last_key, end)
         ]
         keys = [rows.primary_key(self._pk, rows.batch_sk(last_key)) for last_key in missing]
         found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}

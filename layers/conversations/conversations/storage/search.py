@@ -156,8 +156,8 @@ class SearchReader:
         """Yield the owner's conversations in the order of the index, each once."""
         start = self._index.start_after(str(cursor)) if cursor else None
         if cursor and cursor.key and start:
-            begun = [Candidate(row, *cursor[1:]) for row in self._index.matching([start])]
-            yield Wave(begun, cursor.conversation_id, is_last=False)
+            interrupted = [Candidate(row, *cursor[1:]) for row in self._index.matching([start])]
+            yield Wave(interrupted, cursor.conversation_id, is_last=False)
         seen: set[str] = set()
         while True:
             entries, start = self._index.query(start, BATCH_GET_MAX)
