@@ -36,7 +36,7 @@ PURGE_SECONDS = 900
 """Time after a deletion in which its purge may be running: Lambda's maximum."""
 
 ROWS_AT_ONCE = 25
-"""Rows of one transaction of a restore: less than its 4 MB, however large they are."""
+"""Rows in one transaction of a restore; the largest rows fit into its 4 MB."""
 
 
 class PurgeUnderWayError(Exception):
@@ -98,7 +98,7 @@ def _conversation_at(table: Table, pk: str) -> Row | None:
 def _remove_leftovers(table: Table, payloads: PayloadStore, pk: str, claim: RestoreClaim) -> None:
     """Remove what an interrupted restore, or a purge, left of a conversation.
 
-    Objects that were listed before the claim is seen to stand belong to no later restore.
+    Objects are listed before the claim is checked, so they belong to no later restore.
     """
     for object_keys in payloads.list_folder(pk):
         claim.check()
