@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
+import secrets
 import shutil
 import ssl
 from collections import Counter
@@ -11,15 +13,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import botocore.session
 import httpx
 import pytest
 from hypothesis import settings
 
+from conversations import ids
 from conversations.auth.api_keys import SCOPES, ApiKeyRepository, Scope
-from local.engines import running_engine
+from local.engines import changed_environment, running_engine, running_ministack
 from local.resources import Resources
-from local.stack import DevStack
+from local.stack import DATA, DevStack
 from local.template import TEMPLATE, Template
+from tests.support.moto_tables import copy_tables_cheaply
 from tests.support.sdk_report import write_table
 
 if TYPE_CHECKING:
@@ -29,6 +34,9 @@ if TYPE_CHECKING:
 
 # Each client of httpx would load the root certificates, 30 ms each time; all tests use HTTP.
 ssl.create_default_context = cast("Any", functools.cache(ssl.create_default_context))
+# Every session of botocore parses its model of each service again, 150 ms each time.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+copy_tables_cheaply()
 
 settings.register_profile("project", deadline=None)  # tests do not depend on timing
 settings.load_profile("project")
@@ -36,14 +44,8 @@ settings.load_profile("project")
 INFO_LINES = ('{"level":"INFO"', "INFO     ")
 """Starts of a line of level INFO: as a function writes it, and as pytest shows it."""
 COUNTED = {
-    "http/test_append.py::test_an_item_comes_back_as_it_was_given": (
-        "examples in and out by HTTP, equal"
-    ),
     "contract/test_items.py::test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given": (
         "batches made from the SDKs' own types, accepted"
-    ),
-    "http/test_refusals.py::test_an_invalid_body_is_rejected_with_the_path_of_its_fault": (
-        "invalid bodies refused by HTTP, nothing stored"
     ),
     "sdk/test_sdk_clients.py::": "calls by the real SDKs",
     "sdk/test_agents.py::": "facts of openai-agents' sessions",
@@ -144,14 +146,23 @@ def spaced_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = {**os.environ, "LOG_LEVEL": "WARNING", "SERVICES": "dynamodb,dynamodbstreams,s3"}
+    with running_ministack(tmp_path_factory.mktemp("engine"), settings) as ministack:
+        yield f"http://127.0.0.1:{ministack.port}"
+
+
 @pytest.fixture(scope="module")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resources]:
-    """Create the template's tables and buckets in MiniStack: thread-safe, and faster than moto."""
+def ministack(ministack_url: str) -> Iterator[Resources]:
+    """Return the template's tables, empty, in MiniStack: thread-safe, and faster than moto."""
     with (
-        running_engine("ministack", tmp_path_factory.mktemp("engine")),
+        changed_environment({"AWS_ENDPOINT_URL": ministack_url}),
+        running_engine("aws-endpoint", DATA),
         closing(Resources(Template.loaded(TEMPLATE, {}))) as resources,
     ):
         resources.create()
+        resources.recreate()
         yield resources
 
 
@@ -161,21 +172,44 @@ def running_stack() -> Iterator[DevStack]:
         yield stack
 
 
-@pytest.fixture
-def stack(running_stack: DevStack) -> DevStack:
+@pytest.fixture(scope="module")
+def shared_stack(running_stack: DevStack) -> DevStack:
+    """Return the stack, empty before the first test of a file; each test has its own account."""
     running_stack.reset()
     return running_stack
 
 
 @pytest.fixture
-def api_keys(stack: DevStack) -> ApiKeyRepository:
-    return ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
+def stack(running_stack: DevStack) -> DevStack:
+    """Return the stack, empty, for tests that read whole tables and buckets."""
+    running_stack.reset()
+    return running_stack
 
 
 @pytest.fixture
-def issue_key(api_keys: ApiKeyRepository) -> IssueKey:
+def api_keys(request: pytest.FixtureRequest, shared_stack: DevStack) -> ApiKeyRepository:
+    if "stack" in request.fixturenames:
+        request.getfixturevalue("stack")  # which empties the table, before keys are in it
+    table = shared_stack.template.name("ApiKeysTable")
+    return ApiKeyRepository(shared_stack.resources.dynamodb, table)
+
+
+@pytest.fixture
+def account() -> str:
+    """Return the name of an account that no other test uses."""
+    return f"acme-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def owner(account: str) -> str:
+    """Return the owner of the conversations that `client` creates."""
+    return ids.owner_of(account, "")
+
+
+@pytest.fixture
+def issue_key(api_keys: ApiKeyRepository, account: str) -> IssueKey:
     def issue(
-        account: str = "acme",
+        account: str = account,
         *,
         scopes: frozenset[Scope] = SCOPES,
         may_delegate: bool = False,
@@ -193,8 +227,8 @@ def issue_key(api_keys: ApiKeyRepository) -> IssueKey:
 
 
 @pytest.fixture
-def base_url(stack: DevStack) -> str:
-    return f"{stack.url}/api/v1/llm"
+def base_url(shared_stack: DevStack) -> str:
+    return f"{shared_stack.url}/api/v1/llm"
 
 
 @pytest.fixture

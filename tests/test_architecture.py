@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 LAYER = ROOT / "layers" / "conversations" / "conversations"
@@ -34,13 +29,16 @@ MAY_IMPORT = {
 """The other parts of `conversations` that each part may import."""
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the dotted names of all imports in a module."""
+@functools.cache
+def imported(path: Path) -> list[str]:
+    """Return the dotted names of all imports in a module."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (f"{node.module}.{alias.name}" for alias in node.names)
+    return found
 
 
 def modules(folder: Path) -> list[Path]:
@@ -56,55 +54,44 @@ def tops(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imported(path)}
 
 
-@pytest.mark.parametrize("path", modules(LAYER), ids=lambda path: str(path.relative_to(LAYER)))
-def test_a_part_of_the_layer_imports_only_the_parts_below_it(path: Path) -> None:
-    part = path.relative_to(LAYER).parts[0].removesuffix(".py")
+def test_a_part_of_the_layer_imports_only_the_parts_below_it() -> None:
+    for path in modules(LAYER):
+        part = path.relative_to(LAYER).parts[0].removesuffix(".py")
 
-    assert parts(path) - {part} <= MAY_IMPORT[part]
-
-
-@pytest.mark.parametrize("path", modules(CLI), ids=lambda path: path.stem)
-def test_the_command_line_does_not_import_http(path: Path) -> None:
-    assert "http" not in parts(path)
+        assert parts(path) - {part} <= MAY_IMPORT[part], path
 
 
-@pytest.mark.parametrize(
-    "path",
-    [*modules(LAYER), *modules(ROOT / "functions"), *modules(CLI)],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_what_is_deployed_or_installed_imports_no_development_code(path: Path) -> None:
+def test_the_command_line_does_not_import_http() -> None:
+    assert [path for path in modules(CLI) if "http" in parts(path)] == []
+
+
+def test_what_is_deployed_or_installed_imports_no_development_code() -> None:
     of_tools = {"functions", "local", "openapi", "benchmarks", "tests"}
+    installed = [*modules(LAYER), *modules(ROOT / "functions"), *modules(CLI)]
 
-    assert not tops(path) & of_tools
-
-
-@pytest.mark.parametrize(
-    "path",
-    [*modules(LAYER), *modules(ROOT / "functions")],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_what_runs_in_lambda_does_not_import_the_command_line(path: Path) -> None:
-    assert "conversations_cli" not in tops(path)
+    assert [path for path in installed if tops(path) & of_tools] == []
 
 
-@pytest.mark.parametrize("path", modules(TESTS), ids=lambda path: str(path.relative_to(TESTS)))
-def test_helpers_of_tests_are_in_support_or_beside_their_tests(path: Path) -> None:
-    folder = path.relative_to(TESTS).parts[0]
-    shared = {name.split(".")[1] for name in imported(path) if name.startswith("tests.")}
+def test_what_runs_in_lambda_does_not_import_the_command_line() -> None:
+    in_lambda = [*modules(LAYER), *modules(ROOT / "functions")]
 
-    assert not [name for name in imported(path) if re.search(r"\btests\..*\btest_\w+", name)]
-    assert shared <= {"conftest", "support", folder}
+    assert [path for path in in_lambda if "conversations_cli" in tops(path)] == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_helpers_of_tests_are_in_support_or_beside_their_tests() -> None:
+    for path in modules(TESTS):
+        folder = path.relative_to(TESTS).parts[0]
+        names = [name for name in imported(path) if name.startswith("tests.")]
+
+        assert not [name for name in names if re.search(r"\btests\..*\btest_\w+", name)], path
+        assert {name.split(".")[1] for name in names} <= {"conftest", "support", folder}, path
+
+
+def test_a_module_is_under_300_lines() -> None:
+    written = [
         module
         for part in ("functions", "layers", "cli", "local", "openapi", "benchmarks")
         for module in modules(ROOT / part)
-    ],
-    ids=str,
-)
-def test_a_module_is_under_300_lines(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300
+    ]
+
+    assert [path for path in written if len(path.read_text().splitlines()) > 300] == []

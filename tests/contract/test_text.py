@@ -119,11 +119,11 @@ def test_data_urls_are_removed_in_linear_time() -> None:
     assert texts({"type": "message", "role": "user", "content": hostile})
 
 
-@pytest.mark.parametrize(("name", "item"), EXAMPLES, ids=lambda value: str(value)[:40])
-def test_no_text_is_a_data_url_or_what_identifies_an_item(name: str, item: Json) -> None:
-    found = texts(item)
+def test_no_text_is_a_data_url_or_what_identifies_an_item() -> None:
+    for name, item in EXAMPLES:
+        found = texts(item)
 
-    assert not any("base64," in text for text in found), name
-    marked = json.loads(json.dumps(item))
-    marked |= {"id": "THE-ID", "call_id": "THE-ID", "status": "THE-ID", "response_id": "THE-ID"}
-    assert "THE-ID" not in [*item_texts(answered(marked))]
+        assert not any("base64," in text for text in found), name
+        marked = json.loads(json.dumps(item))
+        marked |= {"id": "THE-ID", "call_id": "THE-ID", "status": "THE-ID", "response_id": "THE-ID"}
+        assert "THE-ID" not in [*item_texts(answered(marked))], name

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conversations import ids
 from tests.support.http_helpers import HELLO, Json, error_of
 
 if TYPE_CHECKING:
@@ -53,12 +52,12 @@ def test_an_entry_is_the_conversation_itself(client: httpx.Client, made: list[st
 
 
 def test_a_conversation_says_whose_it_is_and_that_it_is_there(
-    client: httpx.Client, made: list[str]
+    client: httpx.Client, made: list[str], owner: str
 ) -> None:
     response = client.get(f"/conversations/{made[0]}").json()
 
     assert list(response) == ["id", "object", "created_at", "deleted_at", "metadata", "identity"]
-    assert (response["identity"], response["deleted_at"]) == (ids.owner_of("acme", ""), None)
+    assert (response["identity"], response["deleted_at"]) == (owner, None)
 
 
 def test_the_order_is_ascending_by_default(client: httpx.Client, made: list[str]) -> None:

@@ -222,8 +222,8 @@ def test_a_key_does_what_its_scopes_say(base_url: str, issue_key: IssueKey) -> N
         ("OPTIONS", "/api/v1/llm/conversations"),
     ],
 )
-def test_an_unknown_route_is_not_found(method: str, path: str, stack: DevStack) -> None:
-    response = httpx.request(method, f"{stack.url}{path}")
+def test_an_unknown_route_is_not_found(method: str, path: str, shared_stack: DevStack) -> None:
+    response = httpx.request(method, f"{shared_stack.url}{path}")
 
     assert (response.status_code, error_of(response)["code"]) == (404, "route_not_found")
 

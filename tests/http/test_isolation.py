@@ -50,9 +50,12 @@ PRIVATE = "Only Ann may read this."
 
 
 @pytest.fixture
-def callers(stack: DevStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Client]]:
+def callers(
+    shared_stack: DevStack, issue_key: IssueKey, account: str
+) -> Iterator[dict[str, httpx.Client]]:
     """Return clients of Ann, an end user of acme, and of other callers."""
-    acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
+    acme = issue_key(account, may_delegate=True)
+    other = issue_key(f"other-{account}", may_delegate=True)
     headers = {
         "Ann": {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "ann"},
         "another end user": {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "bob"},
@@ -61,7 +64,8 @@ def callers(stack: DevStack, issue_key: IssueKey) -> Iterator[dict[str, httpx.Cl
         "another account's Ann": {"Authorization": f"Bearer {other}", "X-On-Behalf-Of": "ann"},
     }
     clients = {
-        name: httpx.Client(base_url=stack.url, headers=header) for name, header in headers.items()
+        name: httpx.Client(base_url=shared_stack.url, headers=header)
+        for name, header in headers.items()
     }
     yield clients
     for client in clients.values():
@@ -87,10 +91,10 @@ def ask(client: httpx.Client, route: Route, conversation_id: str) -> httpx.Respo
     return client.request(route.method, path, json=SAMPLES[route.method, route.path])
 
 
-def rows_of(stack: DevStack, conversation_id: str) -> list[Any]:
-    table = stack.template.name("ConversationsTable")
-    with stack.engine.lock:
-        found = stack.resources.dynamodb.scan(TableName=table)["Items"]
+def rows_of(shared_stack: DevStack, conversation_id: str) -> list[Any]:
+    table = shared_stack.template.name("ConversationsTable")
+    with shared_stack.engine.lock:
+        found = shared_stack.resources.dynamodb.scan(TableName=table)["Items"]
     return [row for row in found if row["pk"]["S"].endswith(f"/{conversation_id}")]
 
 
@@ -117,14 +121,14 @@ def test_the_owner_succeeds(route: Route, ann: httpx.Client, hers: str) -> None:
 )
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_stranger_finds_nothing_and_changes_nothing(
-    route: Route, stranger: str, callers: dict[str, httpx.Client], hers: str, stack: DevStack
+    route: Route, stranger: str, callers: dict[str, httpx.Client], hers: str, shared_stack: DevStack
 ) -> None:
-    before = rows_of(stack, hers)
+    before = rows_of(shared_stack, hers)
 
     response = ask(callers[stranger], route, hers)
 
     assert_shows_nothing(response, route, ask(callers[stranger], route, "conv_none"), hers)
-    assert rows_of(stack, hers) == before
+    assert rows_of(shared_stack, hers) == before
     assert len(before) == 3
 
 
@@ -161,8 +165,10 @@ def test_a_stranger_cannot_page_from_anothers_cursor(
     assert (response.status_code, error_of(response)["param"]) == (404, "after")
 
 
-def test_end_users_differ_by_every_character(base_url: str, issue_key: IssueKey) -> None:
-    headers = {"Authorization": f"Bearer {issue_key('acme', may_delegate=True)}"}
+def test_end_users_differ_by_every_character(
+    base_url: str, issue_key: IssueKey, account: str
+) -> None:
+    headers = {"Authorization": f"Bearer {issue_key(account, may_delegate=True)}"}
     end_users = ["ann", "Ann", "ann ann", "ann/", "acme:ann", ":", "a" * 256, "a" * 255]
 
     identities = {
@@ -173,4 +179,4 @@ def test_end_users_differ_by_every_character(base_url: str, issue_key: IssueKey)
     }
 
     assert len(identities) == len(end_users)
-    assert ids.owner_of("acme", "") not in identities
+    assert ids.owner_of(account, "") not in identities

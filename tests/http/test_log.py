@@ -14,7 +14,7 @@ import pytest
 from conversations import ids
 from conversations.storage import backoff
 from tests.support.fault_injection import CANCELED, Faults, lost_response, refusal
-from tests.support.http_helpers import HELLO, LARGE, OWNER, Json
+from tests.support.http_helpers import HELLO, LARGE, Json
 from tests.support.log_lines import Log, module_of, reading_log
 from tests.support.paths import ROOT
 
@@ -78,7 +78,7 @@ def test_a_line_has_the_time_by_which_lambda_files_it(
 
 
 def test_a_request_leaves_one_line(
-    log: Log, client: httpx.Client, conversation: str, stack: DevStack
+    log: Log, client: httpx.Client, conversation: str, owner: str, stack: DevStack
 ) -> None:
     response = client.post(f"{conversation}/items", json=BATCH)
 
@@ -90,7 +90,7 @@ def test_a_request_leaves_one_line(
             "level": "INFO",
             "service": stack.template.name("ApiFunction").removesuffix("-ApiFunction"),
             "request_id": response.headers["x-request-id"],
-            "owner": OWNER,
+            "owner": owner,
             "conversation_id": conversation.rpartition("/")[2],
             "route": "POST /api/v1/llm/conversations/{conversation_id}/items",
             "status": 200,
@@ -135,14 +135,20 @@ def test_a_line_is_a_metric_as_cloudwatch_reads_it(
     ],
 )
 def test_a_line_counts_what_the_response_is_about(  # noqa: PLR0913, PLR0917 - a table's columns
-    log: Log, client: httpx.Client, method: str, path: str, body: Json | None, items: int
+    log: Log,
+    client: httpx.Client,
+    owner: str,
+    method: str,
+    path: str,
+    body: Json | None,
+    items: int,
 ) -> None:
     made = client.post("/conversations", json={"items": [{**HELLO, "id": "mine"}, HELLO, LARGE]})
 
     response = client.request(method, f"/conversations{path}".format(**made.json()), json=body)
 
     line = log.lines("request")[-1]
-    assert (response.status_code, line["items"], line["owner"]) == (200, items, OWNER)
+    assert (response.status_code, line["items"], line["owner"]) == (200, items, owner)
     assert ("_aws" in line) == (body == BATCH)
 
 
@@ -316,7 +322,7 @@ def test_a_failed_authorizer_is_distinguished_from_a_rejected_key(
 
 
 def test_a_purge_leaves_a_line(
-    log: Log, client: httpx.Client, conversation: str, stack: DevStack
+    log: Log, client: httpx.Client, conversation: str, owner: str, stack: DevStack
 ) -> None:
     client.post(f"{conversation}/items", json=BATCH)
     client.delete(conversation)
@@ -326,7 +332,7 @@ def test_a_purge_leaves_a_line(
     assert (
         line.items()
         >= {
-            "owner": OWNER,
+            "owner": owner,
             "conversation_id": conversation.rpartition("/")[2],
             "is_done": True,
             "rows": 1,

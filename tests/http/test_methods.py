@@ -21,8 +21,8 @@ OF_ITS_OWN = {"date", "x-request-id"}
 PAGE = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
 
 
-def url(stack: DevStack, path: str, conversation_id: str) -> str:
-    return stack.url + path.format(conversation_id=conversation_id, item_id="first")
+def url(shared_stack: DevStack, path: str, conversation_id: str) -> str:
+    return shared_stack.url + path.format(conversation_id=conversation_id, item_id="first")
 
 
 def test_what_can_be_got_has_a_head() -> None:
@@ -31,10 +31,10 @@ def test_what_can_be_got_has_a_head() -> None:
 
 @pytest.mark.parametrize("path", HEADS)
 def test_head_is_get_without_its_body(
-    path: str, stack: DevStack, client: httpx.Client, conversation: str
+    path: str, shared_stack: DevStack, client: httpx.Client, conversation: str
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "first"}]})
-    address = url(stack, path, conversation.rpartition("/")[2])
+    address = url(shared_stack, path, conversation.rpartition("/")[2])
 
     head, got = client.head(address), client.get(address)
 
@@ -44,11 +44,11 @@ def test_head_is_get_without_its_body(
 
 @pytest.mark.parametrize("path", HEADS)
 def test_head_knows_no_conversation_of_another(
-    path: str, stack: DevStack, client: httpx.Client, conversation: str, issue_key: IssueKey
+    path: str, shared_stack: DevStack, client: httpx.Client, conversation: str, issue_key: IssueKey
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "first"}]})
     stranger = {"Authorization": f"Bearer {issue_key('other')}"}
-    address = url(stack, path, conversation.rpartition("/")[2])
+    address = url(shared_stack, path, conversation.rpartition("/")[2])
 
     head, got = (httpx.request(method, address, headers=stranger) for method in ("HEAD", "GET"))
 
@@ -78,8 +78,8 @@ def test_head_of_what_cannot_be_got_is_rejected_without_a_body(client: httpx.Cli
 
 
 @pytest.mark.parametrize("path", HEADS)
-def test_no_page_of_another_origin_may_call_by_default(path: str, stack: DevStack) -> None:
-    response = httpx.options(url(stack, path, "conv_abc123"), headers=PAGE)
+def test_no_page_of_another_origin_may_call_by_default(path: str, shared_stack: DevStack) -> None:
+    response = httpx.options(url(shared_stack, path, "conv_abc123"), headers=PAGE)
 
     assert (response.status_code, error_of(response)["code"]) == (404, "route_not_found")
     assert not allowances(response)

@@ -34,13 +34,13 @@ SHOWN: Json = {
 
 
 @pytest.fixture
-def mka1(stack: DevStack) -> str:
-    return f"{stack.url}{MKA1.prefix}"
+def mka1(shared_stack: DevStack) -> str:
+    return f"{shared_stack.url}{MKA1.prefix}"
 
 
 @pytest.fixture
-def openai(stack: DevStack) -> str:
-    return f"{stack.url}{OPENAI.prefix}"
+def openai(shared_stack: DevStack) -> str:
+    return f"{shared_stack.url}{OPENAI.prefix}"
 
 
 @pytest.fixture

@@ -63,9 +63,10 @@ def values_in(value: object) -> Iterator[object]:
         yield repr(value)
 
 
-@pytest.mark.parametrize(("name", "item"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
-def test_openai_reads_what_it_has_a_word_for(name: str, item: Json) -> None:
-    assert is_typed(as_openai(as_returned(item))) == (name not in UNKNOWN_TO_OPENAI)
+def test_openai_reads_what_it_has_a_word_for() -> None:
+    unread = {name for name, item in EXAMPLES if not is_typed(as_openai(as_returned(item)))}
+
+    assert unread == UNKNOWN_TO_OPENAI.keys()
 
 
 def test_openai_reads_whatever_it_sends() -> None:

@@ -104,11 +104,11 @@ def test_escapes_in_the_json_of_a_tool_are_read(client: httpx.Client) -> None:
     assert found(client, "\\u00fcrich") == [wanted]
 
 
-def test_spilled_batches_are_searched(client: httpx.Client, stack: DevStack) -> None:
+def test_spilled_batches_are_searched(client: httpx.Client, shared_stack: DevStack) -> None:
     one, other = made(client, SPILLED), made(client, *LARGE)
-    with stack.engine.lock:
-        bucket = stack.template.name("PayloadBucket")
-        assert len(stack.resources.s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+    with shared_stack.engine.lock:
+        bucket = shared_stack.template.name("PayloadBucket")
+        assert len(shared_stack.resources.s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
 
     assert found(client, "needle") == [one, other]
     assert found(client, "word last") == [other]
@@ -163,10 +163,10 @@ def test_has_more_says_whether_conversations_are_left_to_search(client: httpx.Cl
 
 
 @pytest.mark.parametrize("prefix", [MKA1.prefix, OPENAI.prefix])
-def test_both_prefixes_search(prefix: str, client: httpx.Client, stack: DevStack) -> None:
+def test_both_prefixes_search(prefix: str, client: httpx.Client, shared_stack: DevStack) -> None:
     wanted = made(client, said("thing"))
 
-    response = client.get(f"{stack.url}{prefix}/conversations", params={"search": "THING"})
+    response = client.get(f"{shared_stack.url}{prefix}/conversations", params={"search": "THING"})
 
     assert [entry["id"] for entry in response.json()["data"]] == [wanted]
 
@@ -187,10 +187,12 @@ def test_an_odd_cursor_is_rejected(after: str, client: httpx.Client) -> None:
     assert (response.status_code, error_of(response)["param"]) == (400, "after")
 
 
-def test_the_mka1_sdk_searches(client: httpx.Client, stack: DevStack, issue_key: IssueKey) -> None:
+def test_the_mka1_sdk_searches(
+    client: httpx.Client, shared_stack: DevStack, issue_key: IssueKey
+) -> None:
     names = [made(client, said(f"a thing, number {n}")) for n in range(4)]
 
-    with SDK(bearer_auth=issue_key(), server_url=stack.url) as sdk:
+    with SDK(bearer_auth=issue_key(), server_url=shared_stack.url) as sdk:
         seen: list[str] = []
         page: Any = sdk.llm.conversations.list(search="THING number", limit=3, order="desc")
         while True:
@@ -216,14 +218,14 @@ def _spent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_spent")
 def test_a_page_of_a_spent_search_is_empty_and_goes_on(
-    client: httpx.Client, stack: DevStack, issue_key: IssueKey
+    client: httpx.Client, shared_stack: DevStack, issue_key: IssueKey
 ) -> None:
     name = made(client, said("one"))
     for text in ("two", "a needle"):
         client.post(f"/conversations/{name}/items", json={"items": [said(text)]})
 
     page = client.get("/conversations", params={"search": "needle"}).json()
-    with SDK(bearer_auth=issue_key(), server_url=stack.url) as sdk:
+    with SDK(bearer_auth=issue_key(), server_url=shared_stack.url) as sdk:
         pages: list[Any] = [sdk.llm.conversations.list(search="needle")]
         while pages[-1].has_more:
             after = pages[-1].last_id
@@ -237,10 +239,11 @@ def test_a_page_of_a_spent_search_is_empty_and_goes_on(
 
 
 @pytest.fixture
-def people(stack: DevStack, issue_key: IssueKey) -> list[httpx.Client]:
+def people(shared_stack: DevStack, issue_key: IssueKey, account: str) -> list[httpx.Client]:
     """Return clients of acme's Ann and Bob, of acme itself, and of another account's Ann."""
-    acme, other = issue_key("acme", may_delegate=True), issue_key("other", may_delegate=True)
-    url = f"{stack.url}{MKA1.prefix}"
+    acme = issue_key(account, may_delegate=True)
+    other = issue_key(f"other-{account}", may_delegate=True)
+    url = f"{shared_stack.url}{MKA1.prefix}"
     headers = [
         {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "ann"},
         {"Authorization": f"Bearer {acme}", "X-On-Behalf-Of": "bob"},

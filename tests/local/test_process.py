@@ -156,6 +156,7 @@ def test_key_that_cannot_be_sent_is_rejected(tmp_path: Path) -> None:
     assert line == "error: API_KEY must be 1 to 256 visible ASCII characters without a space."
 
 
+@pytest.mark.prove
 def test_public_address_is_rejected(tmp_path: Path) -> None:
     assert "loopback addresses only" in refused(tmp_path, "--host", "0.0.0.0")  # noqa: S104 - refused
 
@@ -167,7 +168,9 @@ def test_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert "is in use" in line
 
 
-@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+@pytest.mark.parametrize(
+    "port", ["http", *(pytest.param(port, marks=pytest.mark.prove) for port in ("99999", "-1"))]
+)
 def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", f"--port={port}")
 
@@ -175,12 +178,14 @@ def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
     assert f"got {port}" in line.replace("'", "")
 
 
+@pytest.mark.prove
 def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "moto", "--parameter", "CorsOrigins=localhost:5173")
 
     assert "The parameter CorsOrigins cannot be 'localhost:5173'" in line
 
 
+@pytest.mark.prove
 def test_endpoint_has_to_be_named(tmp_path: Path) -> None:
     line = refused(tmp_path, "--engine", "aws-endpoint", AWS_ENDPOINT_URL="")
 
@@ -227,6 +232,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
     return Lives(data, first, line, waited, end_of_first, greeting, orphan, third, listed)
 
 
+@pytest.mark.prove
 @on_one_folder
 def test_second_stack_on_a_folder_fails_at_once_with_the_url_of_the_first(lives: Lives) -> None:
     assert lives.refused == (
@@ -237,6 +243,7 @@ def test_second_stack_on_a_folder_fails_at_once_with_the_url_of_the_first(lives:
     assert lives.waited < 5
 
 
+@pytest.mark.prove
 @on_one_folder
 def test_data_and_key_survive_a_stop(lives: Lives) -> None:
     assert lives.end_of_first == (0, "", "")
@@ -244,18 +251,21 @@ def test_data_and_key_survive_a_stop(lives: Lives) -> None:
     assert (lives.data / "api-key").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.prove
 @on_one_folder
 def test_later_greeting_reads_what_is_there(lives: Lives) -> None:
     assert lives.greeting[0] == f"GET {ITEMS}?order=desc&limit=1\n"
     assert '"What is the weather today?"' in "".join(lives.greeting)
 
 
+@pytest.mark.prove
 @on_one_folder
 def test_data_is_the_same_account_under_another_key(lives: Lives) -> None:
     assert lives.third.key == "another" != lives.first.key
     assert lives.listed
 
 
+@pytest.mark.prove
 @on_one_folder
 def test_killed_stack_leaves_no_process_and_loses_nothing(lives: Lives) -> None:
     assert lives.listed == ["What is the weather today?"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from conversations.http.dialects import DIALECTS, MKA1, OPENAI, Dialect
+from conversations.http.dialects import DIALECTS, Dialect
 from openapi.document import FOLDER, document
 from tests.support.paths import ROOT
 
@@ -80,13 +80,8 @@ def test_redocly_finds_only_schemas_it_cannot_tell_apart(dialect: Dialect, node:
     assert pairs == DISTINGUISHED
 
 
-@pytest.mark.parametrize(
-    "dialect",
-    [
-        pytest.param(MKA1, id=MKA1.prefix),
-        pytest.param(OPENAI, id=OPENAI.prefix, marks=pytest.mark.prove),
-    ],
-)
+@pytest.mark.prove
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
 def test_spectral_finds_nothing(dialect: Dialect, node: str) -> None:
     assert spectral(node, FOLDER / f"{dialect.name}.json") == set()
 

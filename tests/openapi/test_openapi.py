@@ -148,12 +148,12 @@ def test_no_route_stands_outside_the_documents() -> None:
     )
 
 
-def test_it_is_sent_to_whoever_asks(dialect: Dialect, stack: DevStack) -> None:
-    answer = httpx.get(f"{stack.url}{dialect.prefix}/openapi.json")
+def test_it_is_sent_to_whoever_asks(dialect: Dialect, shared_stack: DevStack) -> None:
+    answer = httpx.get(f"{shared_stack.url}{dialect.prefix}/openapi.json")
 
     assert answer.status_code == 200
     committed = (FOLDER / f"{dialect.name}.json").read_text(encoding="utf-8")
-    assert answer.text == committed.replace(api.DOCUMENT_ROOT, stack.url)
+    assert answer.text == committed.replace(api.DOCUMENT_ROOT, shared_stack.url)
     assert answer.headers["x-request-id"]
 
 
@@ -206,8 +206,8 @@ def test_its_server_is_where_it_was_requested(
 
 
 @pytest.mark.parametrize("host", ['evil"}]', "evil\\", "é.test"])
-def test_no_host_breaks_the_document(host: str, dialect: Dialect, stack: DevStack) -> None:
-    url = f"{stack.url}{dialect.prefix}/openapi.json"
+def test_no_host_breaks_the_document(host: str, dialect: Dialect, shared_stack: DevStack) -> None:
+    url = f"{shared_stack.url}{dialect.prefix}/openapi.json"
 
     answer = httpx.get(url, headers={b"Host": host.encode("latin-1")})
 
@@ -279,16 +279,20 @@ def test_operations_are_named_as_in_the_mka1_sdk() -> None:
     assert ours - {"openapi.retrieve"} == set(re.findall(r'operation_id="([\w.]+)"', source))
 
 
-@pytest.mark.parametrize(("item"), [pytest.param(item, id=name) for name, item in EXAMPLES])
-def test_its_items_are_those_of_the_contract(item: Json) -> None:
-    shown = answered(item) | {"id": item.get("id") or "msg_1"}
+def test_its_items_are_those_of_the_contract() -> None:
+    for example, item in EXAMPLES:
+        shown = answered(item) | {"id": item.get("id") or "msg_1"}
 
-    assert named("AppendItems").is_valid({"items": [item]})
-    assert named("ItemPage").is_valid({**PAGE, "data": [shown]})
+        assert named("AppendItems").is_valid({"items": [item]}), example
+        assert named("ItemPage").is_valid({**PAGE, "data": [shown]}), example
 
 
-@pytest.mark.parametrize(("item"), [pytest.param(item, id=name) for name, item in EXAMPLES])
-def test_it_takes_null_where_the_contract_does(item: Json) -> None:
+def test_it_takes_null_where_the_contract_does() -> None:
+    for _, item in EXAMPLES:
+        assert_null_is_taken_where_the_contract_does(item)
+
+
+def assert_null_is_taken_where_the_contract_does(item: Json) -> None:
     schemas = DOCUMENTS[MKA1.prefix]["components"]["schemas"]
     kind = answered(item)["type"]
     kinds = [schema for schema in schemas.values() if type_of(schema) == kind]
@@ -298,8 +302,8 @@ def test_it_takes_null_where_the_contract_does(item: Json) -> None:
         nulled = {**item, name: None}
         is_taken = takes(nulled)
         shown = answered(nulled) | {"id": item.get("id") or "msg_1"}
-        assert named("AppendItems").is_valid({"items": [nulled]}) == is_taken, name
-        assert named("ItemPage").is_valid({**PAGE, "data": [shown]}) == is_taken, name
+        assert named("AppendItems").is_valid({"items": [nulled]}) == is_taken, (kind, name)
+        assert named("ItemPage").is_valid({**PAGE, "data": [shown]}) == is_taken, (kind, name)
 
 
 def takes(item: Json) -> bool:
@@ -310,26 +314,30 @@ def takes(item: Json) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    ("name", "body"), [pytest.param(name, body, id=name) for name, body, _ in INVALID]
-)
-def test_it_rejects_what_the_contract_rejects(name: str, body: bytes) -> None:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return
+def test_it_rejects_what_the_contract_rejects() -> None:
+    for name, body, _ in INVALID:
+        try:
+            value = json.loads(body)
+        except ValueError:
+            continue
 
-    assert named("AppendItems").is_valid(value) == (name in UNSAYABLE)
+        assert named("AppendItems").is_valid(value) == (name in UNSAYABLE), name
 
 
 def test_its_example_of_an_append_is_what_happens(
-    dialect: Dialect, document: Json, stack: DevStack, client: httpx.Client, conversation: str
+    dialect: Dialect,
+    document: Json,
+    shared_stack: DevStack,
+    client: httpx.Client,
+    conversation: str,
 ) -> None:
     operation = document["paths"]["/conversations/{conversation_id}/items"]["post"]
     body = operation["requestBody"]["content"]["application/json"]["examples"]["message"]
     page = operation["responses"]["200"]["content"]["application/json"]["examples"]["page"]
 
-    answer = client.post(f"{stack.url}{dialect.prefix}{conversation}/items", json=body["value"])
+    answer = client.post(
+        f"{shared_stack.url}{dialect.prefix}{conversation}/items", json=body["value"]
+    )
 
     documented = json.dumps(page["value"])
     item_id = answer.json()["last_id"]

@@ -65,11 +65,11 @@ class Converse(Protocol):
 
 
 @pytest.fixture
-def converse(stack: DevStack, issue_key: IssueKey) -> Converse:
+def converse(shared_stack: DevStack, issue_key: IssueKey) -> Converse:
     key = issue_key()
 
     async def run(scenario: Callable[[Open], Awaitable[Any]]) -> Any:
-        async with AsyncOpenAI(api_key=key, base_url=stack.url + OPENAI.prefix) as client:
+        async with AsyncOpenAI(api_key=key, base_url=shared_stack.url + OPENAI.prefix) as client:
             return await scenario(
                 functools.partial(OpenAIConversationsSession, openai_client=client)
             )

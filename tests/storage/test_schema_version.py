@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conversations import ids
 from conversations.storage import rows
 from tests.support.http_helpers import HELLO, Json, error_of
 from tests.support.log_lines import reading_log
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from local.stack import DevStack
 
 
-def make_newer(stack: DevStack, conversation: str) -> None:
-    pk = rows.partition(ids.owner_of("acme", ""), conversation.rpartition("/")[2])
+def make_newer(stack: DevStack, owner: str, conversation: str) -> None:
+    pk = rows.partition(owner, conversation.rpartition("/")[2])
     with stack.engine.lock:
         stack.resources.dynamodb.update_item(
             TableName=stack.template.name("ConversationsTable"),
@@ -55,10 +54,11 @@ def test_a_newer_conversation_is_neither_shown_nor_changed(  # noqa: PLR0913, PL
     body: Json | None,
     client: httpx.Client,
     conversation: str,
+    owner: str,
     stack: DevStack,
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "id": "mine"}]})
-    make_newer(stack, conversation)
+    make_newer(stack, owner, conversation)
     before = everything(stack)
 
     with reading_log(stack) as log:
@@ -73,14 +73,14 @@ def test_a_newer_conversation_is_neither_shown_nor_changed(  # noqa: PLR0913, PL
 
 
 def test_a_newer_conversation_is_not_purged(
-    client: httpx.Client, conversation: str, stack: DevStack
+    client: httpx.Client, conversation: str, owner: str, stack: DevStack
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [HELLO]})
-    make_newer(stack, conversation)
+    make_newer(stack, owner, conversation)
     before = everything(stack)
 
     with reading_log(stack) as log:
-        mark_deleted(stack, conversation.rpartition("/")[2])
+        mark_deleted(stack, owner, conversation.rpartition("/")[2])
         stack.drain_streams()
 
     assert len(everything(stack)) == len(before)

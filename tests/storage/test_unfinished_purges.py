@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from conversations import ids
 from conversations.storage import rows
 from conversations.storage.purge import requeue_purge
 from conversations.storage.transactions import Table
@@ -27,7 +26,7 @@ LATER = timedelta(hours=1, minutes=1)
 
 
 @pytest.fixture
-def unpurged(stack: DevStack, client: httpx.Client) -> str:
+def unpurged(stack: DevStack, client: httpx.Client, owner: str) -> str:
     """Return the partition key of a deleted conversation whose purge failed."""
     made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
     retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
@@ -38,7 +37,7 @@ def unpurged(stack: DevStack, client: httpx.Client) -> str:
     client.delete(f"/conversations/{made}").raise_for_status()
     stack.drain_streams()
     assert count_rows(stack)["b", made] == 1
-    return rows.partition(ids.owner_of("acme", ""), made)
+    return rows.partition(owner, made)
 
 
 @pytest.fixture(autouse=True)
@@ -86,11 +85,11 @@ def test_what_is_live_or_purged_is_left_alone(
 
 
 def test_what_an_expired_conversation_left_is_found_and_purged(
-    stack: DevStack, client: httpx.Client
+    stack: DevStack, client: httpx.Client, owner: str
 ) -> None:
     """The conversation row is gone, so no record of the stream starts a purge."""
     made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
-    pk = rows.partition(ids.owner_of("acme", ""), made)
+    pk = rows.partition(owner, made)
     with stack.engine.lock:
         stack.resources.dynamodb.delete_item(
             TableName=stack.template.name("ConversationsTable"),
@@ -113,8 +112,8 @@ def test_the_keys_of_creations_are_no_conversation(stack: DevStack, client: http
     assert run(stack) == []
 
 
-def test_a_live_conversation_is_not_marked(stack: DevStack, conversation: str) -> None:
-    pk = rows.partition(ids.owner_of("acme", ""), conversation.rpartition("/")[2])
+def test_a_live_conversation_is_not_marked(stack: DevStack, conversation: str, owner: str) -> None:
+    pk = rows.partition(owner, conversation.rpartition("/")[2])
     table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
 
     with stack.engine.lock:

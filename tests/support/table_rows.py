@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from conversations import ids
 from conversations.storage import rows
 
 if TYPE_CHECKING:
     from local.stack import DevStack
 
 
-def mark_deleted(stack: DevStack, conversation_id: str) -> None:
+def mark_deleted(stack: DevStack, owner: str, conversation_id: str) -> None:
     """Write the tombstone of a conversation as a delete request does, and nothing else."""
-    pk = rows.partition(ids.owner_of("acme", ""), conversation_id)
+    pk = rows.partition(owner, conversation_id)
     with stack.engine.lock:
         stack.resources.dynamodb.update_item(
             TableName=stack.template.name("ConversationsTable"),
