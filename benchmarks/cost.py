@@ -17,7 +17,7 @@ from benchmarks.prices import GIGABYTE, Prices
 from benchmarks.request_units import OWNER, Workload, running_workload
 from conversations.model import IdempotencyInfo
 from conversations.storage.payloads import encode
-from conversations.telemetry import METRICS
+from conversations.telemetry import BY_VERSION, METRICS
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE, Template
 
@@ -211,8 +211,11 @@ def idle_month(prices: Prices) -> float:
 
 
 def metrics_month(prices: Prices) -> float:
-    """Return the monthly cost of the service's metrics if all of them are written."""
-    return len(METRICS) * prices.cloudwatch["metric_month"]
+    """Return the monthly cost of the service's metrics if all of them are written every hour.
+
+    CloudWatch charges each combination of dimensions as a metric, by the hour.
+    """
+    return (len(METRICS) + len(BY_VERSION)) * prices.cloudwatch["metric_month"]
 
 
 def tables(template: Template, operations: dict[str, Operation]) -> str:
@@ -220,8 +223,8 @@ def tables(template: Template, operations: dict[str, Operation]) -> str:
     prices = Prices.load()
     idle, metrics = (_dollars(month(prices) / MILLION) for month in (idle_month, metrics_month))
     months = (
-        f"A month without requests costs {idle}. A month with requests costs {metrics} more,\n"
-        "for the service's metrics, independently of the number of requests.\n"
+        f"A month without requests costs {idle}. In a month with requests, the service's\n"
+        f"metrics cost up to {metrics} more, whatever the number of requests.\n"
     )
     parts = (
         bills_table(prices, template, operations),

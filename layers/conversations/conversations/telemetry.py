@@ -32,7 +32,7 @@ METRICS: Final[tuple[Metric, ...]] = get_args(Metric.__value__)
 """All metrics of the service; `docs/operations.md` explains them."""
 _UNITS: Final = {"AppendedBytes": "Bytes", "SpilledBytes": "Bytes", "PurgeLag": "Seconds"}
 """Units of the metrics that are not counts."""
-_BY_VERSION: Final = {"FailedRequests", "RejectedKeys"}
+BY_VERSION: Final[frozenset[Metric]] = frozenset({"FailedRequests", "RejectedKeys"})
 """Metrics that also have the dimension `version`, for the alarms of a release."""
 
 
@@ -67,8 +67,8 @@ class RequestStats:
         directives = [
             {"Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics}
             for dimensions, names in (
-                ([["service"]], self.metrics.keys() - _BY_VERSION),
-                ([["service"], ["service", "version"]], self.metrics.keys() & _BY_VERSION),
+                ([["service"]], self.metrics.keys() - BY_VERSION),
+                ([["service"], ["service", "version"]], self.metrics.keys() & BY_VERSION),
             )
             if (metrics := [_definition(name) for name in METRICS if name in names])
         ]
