@@ -266,7 +266,8 @@ def compare_lengths(handler: Handler, rounds: int, large: int) -> list[Row]:
         events.append(conversation_id, 1)
         for conversation_id in (handler.large_conversation(large), handler.conversation(10))
     )
-    what, against = f"append to a conversation of {large:,} items", "to one that began with 10"
+    what = f"append to a conversation of {large:,} items"
+    against = "append to a conversation that began with 10 items"
     calls = [(handler.calls_of(many), handler.calls_of(few)) for _ in range(WARM_UP)]
     sizes = [[sum(size for _, size in each) for each in both] for both in calls]
     trips = [[len(each) for each in both] for both in calls]
