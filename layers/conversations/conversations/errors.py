@@ -102,8 +102,7 @@ ERRORS: Final[Mapping[str, ErrorSpec]] = {
     "request_too_large": ErrorSpec(
         _INVALID,
         (413,),
-        "The body of the request, or the response that would contain its items, exceeds the size"
-        " limit.",
+        "The body of the request is too large, or a response with its items would be too large.",
     ),
     "unsupported_content_encoding": ErrorSpec(
         _INVALID, (415,), "The Content-Encoding is not supported, or the body does not match it."
