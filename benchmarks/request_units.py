@@ -157,7 +157,7 @@ class Workload:
                 )
             ),
             "change metadata": cost(lambda: store.update_metadata(OWNER, into, {"a": "b"})),
-            "delete an item, the last of its batch": cost(lambda: self.delete(into, [item_id])),
+            "delete the only remaining item of a batch": cost(lambda: self.delete(into, [item_id])),
             "delete an item of a batch of 20": cost(lambda: self.delete(into, many[:1])),
             "delete the batch's other 19": cost(lambda: self.delete(into, many[1:])),
             "delete 100 items of 5 batches": cost(lambda: self.delete(other, hundred)),
