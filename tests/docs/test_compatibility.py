@@ -57,7 +57,7 @@ def test_it_names_the_clients_that_are_tried() -> None:
 
     mka1 = " and ".join(release.split()[1] for release in MKA1_RELEASES)
     assert f"`meetkai-mka1` {mka1}, sync and async" in PAGE
-    assert f"`openai` for Python {python}, sync and async, and for Node {node}" in PAGE
+    assert f"`openai` {python} for Python, sync and async, and `openai` {node} for Node" in PAGE
     assert "`{}` {}, with a base URL without `/v1`".format(*LLAMA_STACK.split()) in PAGE
     assert f"{agents}, and `@openai/agents` {AGENTS.split()[-1]} for Node" in PAGE
 
