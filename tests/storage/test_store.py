@@ -296,6 +296,22 @@ def test_no_error_denies_a_write_whose_response_was_lost(
         append(store, conversation_id, HELLO)
 
 
+def test_an_append_whose_response_was_lost_is_found_behind_many_others(
+    store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = iter(range(len(rows.RECENT_BATCHES) + 1))
+    monkeypatch.setattr(
+        time, "sleep", lambda _: [append(store, conversation_id, HELLO) for _ in others]
+    )
+    writes.after(lost_response())
+
+    [item] = append(store, conversation_id, {**HELLO, "content": "lost"})
+
+    page = store.list_items(OWNER, conversation_id, after=None, limit=100, order="asc")
+    assert [entry.cursor for entry in page.entries if "lost" in entry.json] == [item.cursor]
+    assert len(page.entries) == len(rows.RECENT_BATCHES) + 2
+
+
 @pytest.mark.usefixtures("_hurried")
 def test_objects_of_a_batch_that_may_be_written_stay(
     store: Store, stack: DevStack, conversation_id: str, writes: Faults
