@@ -84,10 +84,11 @@ def aws_commands() -> Iterator[Command]:
     for words in shell_lines():
         for place, word in enumerate(words):
             if word == "aws":
-                ends = [at for at, each in enumerate(words[place:]) if each[-1] in "|;"]
+                ends = [at for at, each in enumerate(words[place:]) if each[-1] in "|;&"]
                 own = words[place : place + ends[0]] if ends else words[place:]
                 options = frozenset(each for each in own if each.startswith("--"))
-                yield Command(own[1], own[2], options - GLOBAL)
+                operation = " ".join(own[2:4]) if own[2] == "wait" else own[2]
+                yield Command(own[1], operation, options - GLOBAL)
 
 
 def of_cli() -> Iterator[list[str]]:
@@ -191,8 +192,9 @@ def test_a_command_of_aws_is_in_its_api(command: Command) -> None:
         return
     session = botocore.session.get_session()
     name = {"s3api": "s3"}.get(service, service)
-    if operation == "wait":
-        assert session.get_waiter_model(name).waiter_names
+    if operation.startswith("wait "):
+        waiters = session.get_waiter_model(name).waiter_names
+        assert operation in {f"wait {xform_name(each, '-')}" for each in waiters}
         return
     model = session.get_service_model(name)
     operations = {xform_name(each, "-"): each for each in model.operation_names}

@@ -1,4 +1,4 @@
-"""Restore of a deleted conversation by the runbook, on moto: rows, then objects."""
+"""Restore of a deleted conversation by the runbook, on moto: objects, then rows."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ def test_a_deleted_conversation_comes_back_from_the_table_as_it_was(
     assert client.get(path).status_code == 404
 
     with stack.engine.lock:
+        for marker in s3.list_object_versions(Bucket=bucket, Prefix=f"{pk}/")["DeleteMarkers"]:
+            assert marker["IsLatest"]
+            s3.delete_object(Bucket=bucket, Key=marker["Key"], VersionId=marker["VersionId"])
         rows = dynamodb.query(
             TableName="then",
             KeyConditionExpression="pk = :pk",
@@ -41,9 +44,6 @@ def test_a_deleted_conversation_comes_back_from_the_table_as_it_was(
         )["Items"]
         for row in sorted(rows, key=lambda row: row["sk"]["S"] == "c"):
             dynamodb.put_item(TableName=table, Item=row)
-        for marker in s3.list_object_versions(Bucket=bucket, Prefix=f"{pk}/")["DeleteMarkers"]:
-            assert marker["IsLatest"]
-            s3.delete_object(Bucket=bucket, Key=marker["Key"], VersionId=marker["VersionId"])
         dynamodb.delete_table(TableName="then")
 
     assert client.get(f"{path}/items").json() == before
