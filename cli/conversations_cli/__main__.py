@@ -128,7 +128,8 @@ def purges() -> None:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="The minimum time since the deletion. The purge of a newer deletion may be running.",
+    help="The minimum time since the deletion, or since the start of an import. A newer purge or"
+    " import may be running.",
 )
 @click.option(
     "--again", "begins", is_flag=True, help="Start the purges of these conversations again."
@@ -141,7 +142,7 @@ def unfinished(
     begins: bool,  # noqa: FBT001 - click's flag
     as_json: bool,  # noqa: FBT001 - click's flag
 ) -> None:
-    """List deleted or expired conversations that still have rows, one per line."""
+    """List deleted, expired or partly imported conversations that still have rows, one per line."""
     if (aws.stack is None) == (table is None):
         raise click.UsageError("Use one of --stack, --local or --table.")
     name = table or aws.outputs()["ConversationsTableName"]

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from conversations.storage import rows
 from conversations.storage.purge import requeue_purge
+from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.transactions import Table
 from conversations_cli.__main__ import main
 from tests.support.fault_injection import Faults, refusal
@@ -104,6 +105,21 @@ def test_what_an_expired_conversation_left_is_found_and_purged(
     assert count_rows(stack) == {("c", made): 1}
     bucket = stack.template.name("PayloadBucket")
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_only_an_import_that_began_before_the_cutoff_is_unfinished(
+    stack: DevStack, owner: str
+) -> None:
+    pk = rows.partition(owner, "conv_1")
+    table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
+    with stack.engine.lock:
+        RestoreClaim(table, pk).put([rows.pointer_row(pk, "x", "0" * 26)])
+
+    assert run(stack, "--hours", "2", "--again") == []
+    assert run(stack, "--again") == [pk]
+    stack.drain_streams()
+
+    assert count_rows(stack) == {("c", "conv_1"): 1}
 
 
 def test_the_keys_of_creations_are_no_conversation(stack: DevStack, client: httpx.Client) -> None:

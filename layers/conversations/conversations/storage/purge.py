@@ -13,6 +13,7 @@ from conversations.storage.delete import TOMBSTONE_SECONDS
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
 from conversations.storage.reads import transact_get
+from conversations.storage.restore_claim import CLAIM_SK
 from conversations.storage.schema_version import check_version
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from conversations.storage.payloads import PayloadStore
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Table
+
+
+_SINCE = {rows.CONVERSATION_SK: "deleted_at", CLAIM_SK: "claimed_at"}
+"""Sort keys of the rows that have a time from which the conversation's rows may be left over."""
 
 
 def purge_conversation(
@@ -115,21 +120,22 @@ def requeue_purge(table: Table, pk: str) -> None:
 def find_unfinished_purges(table: Table, cutoff: datetime) -> Iterator[str]:
     """Yield the partition keys of conversations with rows that a purge has left.
 
-    They were deleted before *cutoff*, or their own row has expired. This reads the whole table.
+    They were deleted before *cutoff*, their own row has expired, or their import began before
+    *cutoff* and was interrupted. This reads the whole table.
     """
     pages = table.dynamodb.get_paginator("scan").paginate(
-        TableName=table.name, ProjectionExpression="pk, sk, deleted_at"
+        TableName=table.name, ProjectionExpression="pk, sk, deleted_at, claimed_at"
     )
     found = (row for page in pages for row in page["Items"])
     for pk, partition in itertools.groupby(found, key=lambda row: row["pk"]["S"]):
         children = 0
         is_due = True
         for row in partition:
-            if row["sk"]["S"] == rows.CONVERSATION_SK:
-                deleted_at = int(row["deleted_at"]["N"]) if "deleted_at" in row else None
-                is_due = deleted_at is not None and deleted_at < cutoff.timestamp() * 1000
-            else:
-                children += 1
+            sk = row["sk"]["S"]
+            if sk in _SINCE:
+                since = row.get(_SINCE[sk])
+                is_due &= since is not None and int(since["N"]) < cutoff.timestamp() * 1000
+            children += sk != rows.CONVERSATION_SK
         if is_due and children and not pk.endswith("/"):
             yield pk
 

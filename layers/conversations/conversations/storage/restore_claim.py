@@ -53,7 +53,8 @@ class RestoreClaim:
         self._table = table
         self._key = rows.primary_key(pk, CLAIM_SK)
         self._values: Row = {":run": {"S": uuid.uuid4().hex}}
-        claim = {**self._key, "run": self._values[":run"]}
+        claimed_at = rows.number(time.time_ns() // 1_000_000)
+        claim = {**self._key, "run": self._values[":run"], "claimed_at": claimed_at}
         absent: TransactWriteItemTypeDef = {
             "ConditionCheck": {
                 "TableName": table.name,
