@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from conversations.http.dialects import OPENAI
-from conversations.http.rendering import as_openai, conversation_json
+from conversations.http.rendering import conversation_json, to_openai
 from conversations.model import Conversation
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def responses_by_schema(dialect: Dialect) -> Mapping[str, Mapping[str, Any]]:
 
     Items are as the dialect renders them.
     """
-    item = as_openai(_RETURNED) if dialect is OPENAI else _RETURNED
+    item = to_openai(_RETURNED) if dialect is OPENAI else _RETURNED
     return {
         "Conversation": {"conversation": _CONVERSATION},
         "DeletedConversation": {

@@ -50,7 +50,7 @@ s3 = functools.cache(aws_clients.s3)  # made for the first large batch
 
 
 def count_retry(attempts: int, **_: object) -> None:
-    """Count botocore's own retries."""
+    """Count a retry of botocore, which calls this after each of its *attempts*."""
     api.request.stats.retries += attempts > 1
 
 

@@ -1,4 +1,4 @@
-"""The authorizer function: it verifies a bearer key and returns a policy for the whole stage."""
+"""The authorizer function: it verifies a bearer key and returns a policy for its scopes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def api_keys() -> ApiKeyRepository:
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Return the policy for one TOKEN authorizer event, and log the key's id or its rejection.
 
-    The policy is for the whole stage, because API Gateway caches it for all requests with the key,
-    regardless of method and path.
+    The policy has all paths, and all methods that the key's scopes allow: API Gateway caches it for
+    all requests with the key.
 
     Raises:
         Exception: "Unauthorized", for which API Gateway returns 401.

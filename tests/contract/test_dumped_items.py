@@ -13,7 +13,7 @@ from openai.types.conversations import ConversationItem
 from openai.types.responses import ResponseItem, ResponseOutputItem
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from conversations.http.rendering import as_openai
+from conversations.http.rendering import to_openai
 from tests.support.contract_cases import EXAMPLES, answered
 from tests.support.sdk_samples import MKA1_ITEMS, MKA1_RESPONSES, OPENAI_ITEMS, is_valid_output
 
@@ -95,7 +95,7 @@ def test_what_openais_models_dump_is_accepted_and_so_is_what_they_make_of_the_re
     dump: dict[str, Any], client: httpx.Client, base_url: str
 ) -> None:
     base = base_url.removesuffix("/api/v1/llm") + "/v1"
-    shown = [as_openai({**item, "id": "x"}) for item in OF_OPENAI]
+    shown = [to_openai({**item, "id": "x"}) for item in OF_OPENAI]
     models = [(model, one) for model in OPENAI_MODELS.values() for one in instances(model, shown)]
     for chunk in itertools.batched(models, 100, strict=False):
         sent = numbered([one.model_dump(**dump) for _, one in chunk], "a")

@@ -14,7 +14,7 @@ from openai.types.conversations import ConversationItem
 from pydantic import TypeAdapter, ValidationError
 
 from conversations.http.dialects import PREFIXES
-from conversations.http.rendering import MAX_ADDED_BYTES, as_openai
+from conversations.http.rendering import MAX_ADDED_BYTES, to_openai
 from tests.support.contract_cases import EXAMPLES
 from tests.support.paths import DOCS
 from tests.support.returned_items import SAMPLES, as_returned
@@ -108,7 +108,7 @@ def test_its_types_are_those_of_the_sdks(column: int, types: set[str]) -> None:
 
 def test_it_names_what_v1_shows_otherwise() -> None:
     assert {row[0] for row in rows("`type` | under `/v1`")} == {
-        item["type"] for item in [*SAMPLES, PICTURE] if as_openai(item) != item
+        item["type"] for item in [*SAMPLES, PICTURE] if to_openai(item) != item
     }
 
 

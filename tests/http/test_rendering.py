@@ -14,7 +14,7 @@ from openai.types.responses import ResponseIncludable
 from pydantic import TypeAdapter, ValidationError
 
 from conversations.contract.bodies import parse_append
-from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer, apply_include, as_openai
+from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer, apply_include, to_openai
 from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
 from tests.support.returned_items import SAMPLES, UNKNOWN_TO_OPENAI, as_returned
 from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS
@@ -64,13 +64,13 @@ def values_in(value: object) -> Iterator[object]:
 
 
 def test_openai_reads_what_it_has_a_word_for() -> None:
-    unread = {name for name, item in EXAMPLES if not is_typed(as_openai(as_returned(item)))}
+    unread = {name for name, item in EXAMPLES if not is_typed(to_openai(as_returned(item)))}
 
     assert unread == UNKNOWN_TO_OPENAI.keys()
 
 
 def test_openai_reads_whatever_it_sends() -> None:
-    unread = [item for item in OPENAI_ITEMS if not is_typed(as_openai(as_returned(item)))]
+    unread = [item for item in OPENAI_ITEMS if not is_typed(to_openai(as_returned(item)))]
 
     assert {answered(item)["type"] for item in unread} == {"compaction_trigger", "item_reference"}
 
@@ -87,7 +87,7 @@ def in_openais_words(value: Any) -> Any:
 
 
 def test_openai_reads_what_mka1_sends_in_openais_words() -> None:
-    shown = [as_openai(as_returned(in_openais_words(item))) for item in MKA1_ITEMS]
+    shown = [to_openai(as_returned(in_openais_words(item))) for item in MKA1_ITEMS]
     unread = [item for item in shown if not is_typed(item)]
 
     types = {item["type"] for item in unread if "input_audio" not in str(item)}
@@ -96,21 +96,21 @@ def test_openai_reads_what_mka1_sends_in_openais_words() -> None:
 
 @given(item=ITEMS)
 def test_to_show_an_item_again_changes_nothing(item: Json) -> None:
-    shown = as_openai(item)
+    shown = to_openai(item)
 
-    assert as_openai(shown) == shown
+    assert to_openai(shown) == shown
 
 
 @given(item=ITEMS)
 def test_nothing_is_lost_from_sight(item: Json) -> None:
     kept = Counter(values_in(item)) - Counter({repr("find"): 1})
 
-    assert kept <= Counter(values_in(as_openai(item)))
+    assert kept <= Counter(values_in(to_openai(item)))
 
 
 @given(item=ITEMS)
 def test_what_was_seen_can_be_posted_back(item: Json) -> None:
-    shown = as_openai(item)
+    shown = to_openai(item)
 
     assert parse_append(body_of(shown))["items"] == [shown]
 
@@ -120,7 +120,7 @@ def test_what_openai_does_not_know_is_shown_as_it_is(item_type: str) -> None:
     items = [item for item in SAMPLES if item["type"] == item_type]
 
     assert items
-    assert [as_openai(item) for item in items] == items
+    assert [to_openai(item) for item in items] == items
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_what_openai_does_not_know_is_shown_as_it_is(item_type: str) -> None:
 )
 @pytest.mark.parametrize("content", ["Hello", ["Hello"]], ids=["text", "bare part"])
 def test_text_is_a_part_of_whoever_speaks(content: object, role: str, part_type: str) -> None:
-    shown = as_openai({"id": "m", "type": "message", "role": role, "content": content})
+    shown = to_openai({"id": "m", "type": "message", "role": role, "content": content})
 
     annotations: Json = {"annotations": []} if role == "assistant" else {}
     assert shown["content"] == [{"type": part_type, "text": "Hello", **annotations}]
@@ -145,7 +145,7 @@ def test_text_is_a_part_of_whoever_speaks(content: object, role: str, part_type:
 def test_a_status_that_was_given_stays(status: str) -> None:
     item: Json = {"id": "m", "type": "message", "role": "user", "content": "x", "status": status}
 
-    assert as_openai(item)["status"] == status
+    assert to_openai(item)["status"] == status
 
 
 def test_a_message_of_very_many_parts_is_shown_as_it_was_given() -> None:
@@ -155,9 +155,9 @@ def test_a_message_of_very_many_parts_is_shown_as_it_was_given() -> None:
     )
 
     assert (
-        json.loads(ItemRenderer(as_openai=True).render(few))["content"][0]["type"] == "input_text"
+        json.loads(ItemRenderer(is_openai=True).render(few))["content"][0]["type"] == "input_text"
     )
-    assert json.loads(ItemRenderer(as_openai=True).render(many)) == json.loads(many)
+    assert json.loads(ItemRenderer(is_openai=True).render(many)) == json.loads(many)
 
 
 @given(item=ITEMS)
@@ -181,7 +181,7 @@ def test_of_two_choices_what_both_include_is_left(
 def test_include_selects_the_same_fields_in_either_dialect(
     item: Json, included: frozenset[str]
 ) -> None:
-    assert apply_include(included, as_openai(item)) == as_openai(apply_include(included, item))
+    assert apply_include(included, to_openai(item)) == to_openai(apply_include(included, item))
 
 
 def test_the_values_of_include_are_openais() -> None:
@@ -196,11 +196,11 @@ def test_an_output_without_an_exit_code_keeps_its_shape_whatever_else_its_outcom
     output = {"stdout": "", "stderr": "", "outcome": outcome}
     item: Json = {"type": "shell_call_output", "id": "sho_1", "call_id": "c", "output": output}
 
-    assert as_openai(item)["output"] == output
+    assert to_openai(item)["output"] == output
 
 
 def test_commands_that_are_null_count_as_absent() -> None:
     action = {"type": "exec", "command": "ls", "commands": None}
     item: Json = {"type": "shell_call", "id": "sh_1", "call_id": "c", "action": action}
 
-    assert as_openai(item)["action"] == {**action, "commands": ["ls"]}
+    assert to_openai(item)["action"] == {**action, "commands": ["ls"]}

@@ -111,7 +111,7 @@ def _client(service: str) -> Any:  # noqa: ANN401 - one type for each service
 
 
 def was_sent(error: Exception) -> bool:
-    """Return whether a call of `dynamodb` that failed with *error* may have reached DynamoDB."""
+    """Return whether a request that failed with *error* may have reached DynamoDB."""
     return getattr(error, _WAS_SENT, True)
 
 

@@ -35,7 +35,7 @@ class StoredItem:
 
 @dataclass(frozen=True, slots=True)
 class Page[Entry]:
-    """Entries in the requested order; `has_more` is exact."""
+    """Entries in the requested order; `has_more` is exact, except in a search."""
 
     entries: list[Entry]
     has_more: bool

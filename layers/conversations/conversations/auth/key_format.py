@@ -1,7 +1,7 @@
-"""Format of keys: `lck_`, 43 random base62 characters (256 bits), and 6 for their CRC-32.
+"""Format of generated keys: `lck_`, 43 random base62 characters (256 bits), 6 for their CRC-32.
 
 The checksum reveals a typing error without a read of the table, and lets secret scanners recognize
-a leaked key.
+a leaked key. A key that somebody chose, as for the local stack, can have any form without `lck_`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def new_key() -> str:
     return f"{PREFIX}{secret}{_checksum(secret)}"
 
 
-def is_well_formed(key: str) -> bool:
-    """Return whether *key* may exist: a key with our prefix must have the right checksum."""
+def may_exist(key: str) -> bool:
+    """Return False if *key* has our prefix and a wrong checksum."""
     secret = key[len(PREFIX) : -_CHECKSUM_LENGTH]
     return not key.startswith(PREFIX) or key[-_CHECKSUM_LENGTH:] == _checksum(secret)
 

@@ -1,7 +1,7 @@
 """The item contract: every type of item that a conversation can hold.
 
-It has the 24 types of the mka1 contract and those that only OpenAI has. Each type accepts the
-shapes of both. No value is converted or filled in: clients read what they posted.
+It has the types of the mka1 contract and those that only OpenAI has. Each type accepts the shapes
+of both. Validation changes no value; `bodies.normalize_items` then adds a missing `type`.
 """
 
 from collections.abc import Callable

@@ -61,7 +61,7 @@ class LocatedError(NamedTuple):
 
 
 def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
-    """Parse *body* and validate it by *contract*; no value is converted or filled in.
+    """Parse *body* and validate it by *contract*, which changes no value.
 
     Raises:
         InvalidRequestError: *body* is not valid; the error is for the first fault in it.

@@ -52,12 +52,12 @@ class Api:
         def register(handler: Handler) -> Handler:
             self.routes.append(Route(method=method, path=path, handler=handler, **declared))
 
-            def respond(**path_ids: str) -> Response[str]:
+            def call_handler(**path_ids: str) -> Response[str]:
                 self.request.check_ids()
                 self.request.stats.conversation_id = path_ids.get("conversation_id")
                 return _json_response(handler(self.request, **path_ids))
 
-            self._resolver.route(path.replace("{", "<").replace("}", ">"), method)(respond)
+            self._resolver.route(path.replace("{", "<").replace("}", ">"), method)(call_handler)
             return handler
 
         return register
@@ -85,7 +85,7 @@ class Api:
     def _unknown_route(self, _: Exception) -> Response[str]:
         """Return the error for a path that no route matches.
 
-        API Gateway rejects unknown routes itself, so such a path has an invalid id.
+        API Gateway rejects unknown routes itself, so the cause is nearly always an invalid id.
         """
         try:
             self.request.check_ids()

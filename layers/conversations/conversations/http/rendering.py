@@ -61,17 +61,17 @@ _DEFAULTS: dict[str, Json] = {
 class ItemRenderer:
     """Renderer of the items of one response."""
 
-    as_openai: bool = False
+    is_openai: bool = False
     included: frozenset[str] = frozenset()
     """The selected keys of `INCLUDABLE_FIELDS`; if it is empty, every field is returned."""
 
     def render(self, text: str) -> str:
         """Return the JSON of an item for this response, from the stored JSON."""
-        if not self.as_openai and not self.included:
+        if not self.is_openai and not self.included:
             return text
         item: Json = json.loads(text)
-        if self.as_openai:
-            converted = as_openai(item)
+        if self.is_openai:
+            converted = to_openai(item)
             converted_text = compact_json(converted)
             added = response_bytes(converted_text.encode()) - response_bytes(text.encode())
             if added <= MAX_ADDED_BYTES:
@@ -79,7 +79,7 @@ class ItemRenderer:
         return compact_json(apply_include(self.included, item)) if self.included else text
 
 
-def as_openai(item: Json) -> Json:
+def to_openai(item: Json) -> Json:
     """Return the *item* in OpenAI's shape; other fields stay."""
     convert = _CONVERSIONS.get(str(item["type"]))
     return _with_defaults(convert(item) if convert else item)
@@ -108,10 +108,10 @@ def conversation_json(conversation: Conversation) -> str:
     )
 
 
-def items_json(page: Sequence[StoredItem], renderer: ItemRenderer, *, has_more: bool) -> str:
+def items_json(items: Sequence[StoredItem], renderer: ItemRenderer, *, has_more: bool) -> str:
     """Return the JSON of a page of items; stored JSON that stays as it is, is not encoded again."""
-    ends = (page[0].cursor, page[-1].cursor) if page else ("", "")
-    return list_json([renderer.render(item.json) for item in page], *ends, has_more=has_more)
+    ends = (items[0].cursor, items[-1].cursor) if items else ("", "")
+    return list_json([renderer.render(item.json) for item in items], *ends, has_more=has_more)
 
 
 def deleted_json(conversation_id: str) -> str:

@@ -243,7 +243,7 @@ class Request:
 
 
 def normalize_event(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the *event* in the form that the routes match: HEAD becomes GET, without a base path.
+    """Return the *event* as the routes match it: HEAD is GET, and `path` has no base path.
 
     With a custom domain, API Gateway leaves the domain's base path in `path`; `resource` never has
     it. The result has the base path as `basePath`.

@@ -105,7 +105,7 @@ class Append(ConversationTransaction):
             return Resolution.COMMITTED
         claims = others[1:]  # after the put of the batch, which has no condition
         try:
-            were_released = self._claims.release_rejected(claims)
+            were_reclaimed = self._claims.reclaim_deleted(claims)
         except ItemAlreadyInConversationError:
             # An earlier attempt may still commit, after the item with this id was deleted.
             if self.outcome_unknown and not is_behind:
@@ -115,13 +115,13 @@ class Append(ConversationTransaction):
             batch_number = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch_number, len(self._lines))
             self._table.stats.add("OrderingRetries")
-        return Resolution.RESTART if is_behind or were_released else Resolution.RESEND
+        return Resolution.RESTART if is_behind or were_reclaimed else Resolution.RESEND
 
     @override
     def _already_committed(self) -> bool:
-        """Read the batch together with the conversation row.
+        """Return whether list requests can see the batch.
 
-        An append counts as committed once list requests can see it.
+        The conversation row is read too, so that the read fails while the append is in flight.
         """
         key = self._keys[0]
         sks = (rows.CONVERSATION_SK, rows.batch_sk(key), rows.tombstone_sk(key))
@@ -129,7 +129,10 @@ class Append(ConversationTransaction):
         return any(row["sk"]["S"] != rows.CONVERSATION_SK for row in found)
 
     def _adopt_earlier_write(self, row: Row) -> bool:
-        """Return whether the conversation *row* names the batch; a replay takes its keys."""
+        """Return whether the conversation *row* names this batch, or the one that this repeats.
+
+        In the second case, take that batch's keys and set `is_replay`.
+        """
         if self._keys[-1] in rows.recent_last_keys(row):
             return True
         if (
@@ -227,7 +230,7 @@ class Create(Append):
 
     @override
     def _adopt_earlier_write(self, row: Row) -> bool:
-        """Return True: the id is random, so an earlier attempt made an existing conversation."""
+        """Return True: the id is random, so only an earlier attempt can have created its row."""
         return True
 
     @override

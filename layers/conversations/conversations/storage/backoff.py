@@ -21,7 +21,10 @@ _RANDOM = random.SystemRandom()
 
 
 def delays(stats: RequestStats) -> Iterator[float | None]:
-    """Yield the seconds to wait after each attempt, with full jitter; None after the last one."""
+    """Yield the seconds to wait before the next attempt, or None if the time is over.
+
+    Delays have full jitter. Each attempt after the first counts as a retry.
+    """
     deadline = time.monotonic() + RETRY_SECONDS
     for attempt in itertools.count():
         stats.retries += attempt > 0

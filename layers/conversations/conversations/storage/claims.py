@@ -59,8 +59,8 @@ class IdClaims:
         self._sent = [*pointers, *batches.values()]
         return [*pointers.values(), *map(self._require_absent, batches)]
 
-    def release_rejected(self, reasons: Sequence[Reason]) -> bool:
-        """Prepare to claim again the ids of deleted items; return whether there are any.
+    def reclaim_deleted(self, reasons: Sequence[Reason]) -> bool:
+        """Prepare to claim the ids of deleted items; return whether there are any.
 
         Raises:
             ItemAlreadyInConversationError: an id belongs to a live item.

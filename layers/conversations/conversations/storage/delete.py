@@ -88,11 +88,11 @@ class Rewrite(NamedTuple):
 
 
 class ItemDeletion:
-    """A request to delete items of a conversation: all of them, or none.
+    """A request to delete items of a conversation; if one of them does not exist, none is deleted.
 
     One transaction has as many batches as fit 100 actions. If several are needed, the conversation
     row identifies the request while it is in progress (`deleting`), so that a retry after a failure
-    skips the items that it has deleted.
+    skips the items that are deleted already.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ItemDeletion:
         item_ids: Sequence[str],
         param: str,
     ) -> None:
-        """Take the ids; *param* is the path of an id in the request, with braces for its index."""
+        """Take the ids; *param* is the path of an id, with braces for its index in a list."""
         self._table = table
         self._payloads = payloads
         self._pk = pk

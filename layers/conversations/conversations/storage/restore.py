@@ -216,7 +216,7 @@ class BatchAddition(ConversationTransaction):
             self._recent = rows.recent_last_keys(conversation["Item"])
             return Resolution.RESTART
         self.is_added = False
-        self._claims.release_rejected(claims)
+        self._claims.reclaim_deleted(claims)
         self.is_added = True
         return Resolution.RESTART
 

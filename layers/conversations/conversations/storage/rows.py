@@ -8,7 +8,7 @@
                                                owner and account (for the indexes); deleting
                                                (SHA-256 of the ids whose deletion is in progress);
                                                deletions (count of transactions that deleted items
-                                               or merged a batch);
+                                               or that an import merged);
                                                deleted_at (ms) and purges
     owner/conversation   b#<first key>         a batch: n (number of items appended), codec, size,
                                                and data or object (a key of the bucket); ends, if

@@ -83,7 +83,8 @@ class Store:
         """Append a batch of valid items, atomically and in order.
 
         The append takes one round trip, regardless of the conversation's length, after the write of
-        a payload that spills to the bucket. A replay returns the first result and writes nothing.
+        a payload that spills to the bucket. A replay returns the first result and changes no
+        row.
 
         Raises:
             ConversationNotFoundError: the conversation is missing, deleted or another owner's.
@@ -263,7 +264,10 @@ class Store:
 
 
 def _fitting(slices: Sequence[BatchSlice]) -> Sequence[BatchSlice]:
-    """Return as many of *slices* as fit into one response; the first always fits."""
+    """Return as many of *slices* as fit into one response; the first always fits.
+
+    Each counts with the size of its whole batch.
+    """
     sizes = itertools.accumulate(int(batch.row["size"]["N"]) for batch in slices)
     fitting = sum(size <= payloads.MAX_RESPONSE_PAYLOAD_BYTES for size in sizes)
     return slices[: max(fitting, 1)]

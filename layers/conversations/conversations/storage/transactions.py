@@ -167,7 +167,7 @@ class ConversationTransaction(ABC):
         return failure
 
     def _resolve_failure(self, failure: Failure) -> bool:
-        """Return whether an earlier attempt committed; if not, prepare the next attempt."""
+        """Return whether the change is in the table already; if not, prepare the next attempt."""
         if failure.kind != "condition failed":
             return False
         conversation = failure.reasons[0]
@@ -193,13 +193,14 @@ class ConversationTransaction(ABC):
             with contextlib.suppress(*CONNECTION_ERRORS, ClientError):
                 if self._already_committed():
                     return
-            raise OverloadedError(
-                "AWS did not respond in time. The request may have taken effect. Retry the request."
-            )
+            raise_for(Failure("unknown"))
         raise_for(failure)
 
     def _update(self, change: str, condition: str, values: Row) -> TransactWriteItemTypeDef:
-        """Return an update of the conversation row, if it is live and *condition* holds."""
+        """Return the action that updates the conversation row.
+
+        Its conditions are that the conversation is live, and *condition*.
+        """
         return {
             "Update": {
                 "TableName": self._table.name,
@@ -228,7 +229,11 @@ def put_if(table: Table, row: Row, condition: str, values: Row) -> TransactWrite
 
 
 def raise_for(failure: Failure) -> NoReturn:
-    """Raise the error for a change that was not made."""
+    """Raise the error for the last failure of a change."""
+    if failure.kind == "unknown":
+        raise OverloadedError(
+            "AWS did not respond in time. The request may have taken effect. Retry the request."
+        )
     if failure.kind in {"conflict", "condition failed"}:
         raise ConversationBusyError(
             "Concurrent requests keep changing this conversation. Retry the request."
