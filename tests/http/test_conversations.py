@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.support.clock import move_clock
 from tests.support.http_helpers import HELLO, Json, error_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,27 @@ def test_a_conversation_is_made_of_nothing(body: bytes, client: httpx.Client) ->
     assert abs(made["created_at"] - time.time()) < 60
     assert (made["object"], made["deleted_at"], made["metadata"]) == ("conversation", None, {})
     assert client.get(f"/conversations/{made['id']}").json() == made
+
+
+def test_a_conversation_in_a_response_is_what_a_read_returns(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no field that is older than the change that the response is about."""
+    body = {"items": [{**HELLO, "id": "a"}, {**HELLO, "id": "b"}], "metadata": {"k": "v"}}
+    key = {"Idempotency-Key": "create"}
+    made = client.post("/conversations", json=body, headers=key).json()
+    path = f"/conversations/{made['id']}"
+    assert client.get(path).json() == made
+    move_clock(monkeypatch, 10)
+
+    assert client.post("/conversations", json=body, headers=key).json() == made
+    for change in (
+        client.post(path, json={"metadata": {"k": "w"}}),
+        client.delete(f"{path}/items/a"),
+        client.request("DELETE", f"{path}/items", json={"item_ids": ["b"]}),
+    ):
+        assert change.json() == client.get(path).json()
+        assert client.get("/conversations").json()["data"] == [change.json()]
 
 
 def test_a_conversation_begins_with_the_items_it_is_given(client: httpx.Client) -> None:

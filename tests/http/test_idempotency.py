@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.clock import move_clock
 from tests.support.http_helpers import HELLO, Json, error_of
 
 if TYPE_CHECKING:
@@ -33,12 +33,6 @@ def retried(count: int) -> dict[str, str]:
 
 def count_items(client: httpx.Client, conversation: str) -> int:
     return len(client.get(f"{conversation}/items", params={"limit": 100}).json()["data"])
-
-
-def move_clock(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    now, now_ns = time.time, time.time_ns
-    monkeypatch.setattr(time, "time", lambda: now() + seconds)
-    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + seconds * 10**9)
 
 
 def test_the_same_key_and_body_get_the_first_response(
