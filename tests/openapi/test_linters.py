@@ -34,7 +34,10 @@ DISTINGUISHED: Final = {
 }
 """Schemas of one type that redocly reports as overlapping; each example must match only one."""
 
-pytestmark = pytest.mark.xdist_group("generated clients")  # so that not all of Node runs at once
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.xdist_group("generated clients"),  # so that not all of Node runs at once
+]
 
 
 @pytest.fixture(scope="session")
@@ -80,13 +83,11 @@ def test_redocly_finds_only_schemas_it_cannot_tell_apart(dialect: Dialect, node:
     assert pairs == DISTINGUISHED
 
 
-@pytest.mark.prove
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.prefix)
 def test_spectral_finds_nothing(dialect: Dialect, node: str) -> None:
     assert spectral(node, FOLDER / f"{dialect.name}.json") == set()
 
 
-@pytest.mark.prove
 @pytest.mark.parametrize(
     ("lint", "rule"),
     [(redocly, "operation-summary"), (spectral, "operation-description")],

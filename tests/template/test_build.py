@@ -21,7 +21,10 @@ from local.template import Template
 from tests.support.paths import ROOT
 from tests.support.runtime_api import FunctionError, RuntimeApi, serve_runtime_api
 
-pytestmark = pytest.mark.xdist_group("build")  # its fixture takes long
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.xdist_group("build"),  # its fixture takes long
+]
 
 FUNCTIONS = Template(parameters={"CorsOrigins": "https://app.example.com"}).functions
 LAMBDA_RUNTIME = ("awslambdaric",)
