@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with httpx.Client(base_url=options.url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
         try:
             client.get(f"{PREFIXES[0]}/openapi.json")
+        except httpx.LocalProtocolError:  # its text has the header's value
+            sys.stderr.write("A header cannot be sent: does --header have a line break?\n")
+            return 2
         except httpx.HTTPError as error:
             sys.stderr.write(f"{options.url} does not respond: {error}\n")
             return 2

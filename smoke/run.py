@@ -77,6 +77,8 @@ def run_check(name: str, api: Api) -> Result:
         return result("skipped", str(reason))
     except CheckError as error:
         return result("failed", str(error))
+    except httpx.LocalProtocolError:  # its text has the header's value, which may be the key
+        return result("failed", "A header cannot be sent: does the API key have a line break?")
     except (httpx.HTTPError, OSError) as error:
         return result("failed", f"No response: {type(error).__name__}: {error}")
     except (LookupError, TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ import click
 
 from conversations.errors import InvalidRequestError
 from conversations_cli.archive_file import Header, kind_of, lines_in, read_line
+from conversations_cli.command_line import visible
 from conversations_cli.data_options import (
     Data,
     Scope,
@@ -110,7 +111,7 @@ def _lines_of(file: Path, scope: Scope, reject: Callable[[str], None]) -> Iterat
     try:
         header = read_line(Header, first)
     except InvalidRequestError as error:
-        raise click.ClickException(f"{file}, line 1: {error.message}") from error
+        raise click.ClickException(visible(f"{file}, line 1: {error.message}")) from error
     if scope.is_whole_account and header["account"] != scope.account:
         raise click.ClickException(
             f"{file} is an export of account '{header['account']}'. With --all-end-users, the"

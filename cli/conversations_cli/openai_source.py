@@ -13,7 +13,7 @@ from conversations.contract.items import MAX_BATCH_ITEMS
 from conversations.json_text import response_bytes
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
 from conversations_cli.archive_file import line_of
-from conversations_cli.records import MALFORMED, Line
+from conversations_cli.records import MALFORMED, Line, fault_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ def openai_lines(
         except openai.OpenAIError as error:
             reject(f"{conversation_id}: OpenAI did not return the conversation: {error}")
         except MALFORMED as error:
-            reject(f"{conversation_id}: OpenAI returned malformed JSON: {error!r}")
+            reject(f"{conversation_id}: OpenAI returned malformed JSON: {fault_text(error)}")
         else:
             yield from record
 

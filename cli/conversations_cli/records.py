@@ -31,6 +31,11 @@ MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Rec
 """What reading fields of any JSON raises where they are not as another service sends them."""
 
 
+def fault_text(error: Exception) -> str:
+    """Return what is wrong, without content: `repr` of a Unicode error has the whole text."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)
+
+
 class Line(NamedTuple):
     """A line, and its place as text for people."""
 

@@ -11,7 +11,7 @@ import click
 from conversations.errors import InvalidRequestError
 from conversations_cli.archive_file import read_line
 from conversations_cli.openai_source import record_of
-from conversations_cli.records import MALFORMED
+from conversations_cli.records import MALFORMED, fault_text
 from conversations_cli.thread_messages import ThreadMessage
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def thread_lines(
         for message in _messages(file):
             threads.setdefault(str(message.get("thread_id")), []).append(message)
     except MALFORMED as error:
-        raise click.ClickException(f"{file} is not a dump of threads: {error!r}") from error
+        raise click.ClickException(
+            f"{file} is not a dump of threads: {fault_text(error)}"
+        ) from error
     for thread_id, messages in sorted(threads.items()):
         if faults := [*_faults(messages)]:
             reject("\n".join(faults))

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 logger = Logger(use_rfc3339=True)
-processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
+processor = BatchProcessor(
+    event_type=EventType.DynamoDBStreams,
+    raise_on_entire_batch_failure=False,  # that exception, which Lambda logs, has the texts of all
+)
 
 RESERVE_MS = 30_000
 """Remaining time below which a purge does not begin another step."""

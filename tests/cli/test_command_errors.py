@@ -128,3 +128,18 @@ def test_an_object_that_is_replaced_in_every_attempt_is_told(world: World, tmp_p
     sentence = said_in(invoke(*export_into(tmp_path / "out"), *world.at))
 
     assert sentence.startswith(f"Items of conversation '{name}' changed during every attempt")
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_credentials_that_no_header_can_have_are_not_printed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A URL of its own, because commands of tests share the session of a URL.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:9/{name}")
+    credentials = dict.fromkeys(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "x")
+    for given, value in {**credentials, "AWS_DEFAULT_REGION": "x", name: "my\rsecret"}.items():
+        monkeypatch.setenv(given, value)
+
+    result = invoke("list", "--table", "t", "--bucket", "b", *ACME)
+
+    assert said_in(result).startswith("The AWS credentials have a character")

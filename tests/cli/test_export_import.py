@@ -422,6 +422,7 @@ def test_a_bad_record_is_named_and_nothing_of_it_is_written(
             ),
             "line 1: version must be ",
         ),
+        ('{"type": "header", "\\u009b31m\\u202e": 1}', 'line 1: "\\u009b31m\\u202e"'),
     ],
 )
 def test_a_file_that_is_no_export_is_rejected(

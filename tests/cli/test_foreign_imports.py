@@ -139,6 +139,18 @@ def test_a_wrong_key_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) 
     assert world.rows() == []
 
 
+@pytest.mark.usefixtures("_openai")
+def test_a_key_that_is_not_ascii_is_not_printed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\u2026")
+
+    result = invoke("import", *world.at, *ACME, "--from-openai", LONG)
+
+    assert (result.exit_code, "UnicodeEncodeError: " in result.stderr) == (1, True)
+    assert "secret" not in result.output
+
+
 def test_a_missing_package_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import_module = builtins.__import__
 
@@ -301,6 +313,18 @@ def test_what_is_no_dump_is_rejected(
     result = invoke("import", *world.at, *ANN, tmp_path / "dump")
 
     assert (result.exit_code, complaint in result.stderr) == (1, True)
+
+
+def test_a_dump_that_is_not_utf_8_is_rejected_without_its_content(
+    world: World, tmp_path: Path
+) -> None:
+    dump = json.dumps([turn(1, "user", text("my secret"))]).encode()
+    (tmp_path / "dump").write_bytes(dump.replace(b"my", b"m\xff"))
+
+    result = invoke("import", *world.at, *ANN, tmp_path / "dump")
+
+    assert "is not a dump of threads: UnicodeDecodeError: " in result.stderr
+    assert "secret" not in result.output
 
 
 @pytest.mark.parametrize(

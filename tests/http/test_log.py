@@ -7,6 +7,7 @@ import logging
 import re
 import runpy
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -358,6 +359,21 @@ def test_a_failed_purge_is_logged(
     assert (failed["error"], failed["code"]) == ("ClientError", "AccessDeniedException")
     assert failed["conversation_id"] == conversation.rpartition("/")[2]
     assert log.lines("purge")[-1]["is_done"]
+
+
+def test_the_result_of_a_failed_purge_has_no_text_of_its_errors(log: Log, stack: DevStack) -> None:
+    """Lambda logs the text of an exception, so the function returns the failed records."""
+    purge = module_of(stack, "PurgeFunction")
+    pk = {"pk": {"S": "a/b"}, "sk": {"S": "c"}}
+    record = {"eventName": "MODIFY", "dynamodb": {"Keys": pk, "SequenceNumber": "7"}}
+    purge.dynamodb.cache_clear()
+    with stack.engine.lock:
+        Faults(purge.dynamodb(), "GetItem").before(ValueError("my secret"))
+        failed = purge.lambda_handler({"Records": [record]}, SimpleNamespace(function_name="x"))
+    purge.dynamodb.cache_clear()
+
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+    assert log.lines("purge failed")[-1]["error"] == "ValueError"
 
 
 def test_the_lines_hold_neither_content_nor_key(

@@ -397,6 +397,18 @@ def test_a_lost_connection_is_a_failure(make_api: Callable[..., Api]) -> None:
     assert (result.outcome, result.detail) == ("failed", "No response: ReadError: lost")
 
 
+def test_a_key_that_no_header_can_have_is_not_printed(
+    make_api: Callable[..., Api],
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = run_check("items", make_api(key="secret\n"))
+    status = main([*arguments, "--header", "X-Front: secret\nvalue"])
+
+    assert result.detail == "A header cannot be sent: does the API key have a line break?"
+    assert (status, "secret" in capsys.readouterr().err) == (2, False)
+
+
 def test_the_page_explains_every_check() -> None:
     [table] = re.findall(r"^\| check \|.*\n\|[- |]+\n((?:\|.*\n)+)", PAGE, flags=re.MULTILINE)
 
