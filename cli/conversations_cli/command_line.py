@@ -59,6 +59,11 @@ class Aws:
         """True for the stack of a running `make run`, which is not of CloudFormation."""
         return False
 
+    @property
+    def place(self) -> str:
+        """The region; with the names of table and bucket, it tells stacks apart."""
+        return str(self.session.region_name)
+
     def outputs(self) -> Mapping[str, str]:
         """Return the outputs of the stack.
 
@@ -89,6 +94,7 @@ class DevStack(Aws):
     """The stack of a running `make run`."""
 
     known: Mapping[str, str]
+    data: Path
 
     @classmethod
     def at(cls, data: Path) -> DevStack:
@@ -99,18 +105,23 @@ class DevStack(Aws):
         """
         try:
             found = json.loads((data / LOCAL_STACK).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+            session = LocalSession(found["endpoint"], found["region"])
+            return cls(session, "local", found["outputs"], data.resolve())
+        except (FileNotFoundError, ValueError, LookupError, TypeError) as error:
             raise click.ClickException(
                 f"No local stack with its data in {data} is running. Start it with `make run`"
                 " and the default ENGINE, ministack."
             ) from error
-        session = LocalSession(found["endpoint"], found["region"])
-        return cls(session, "local", found["outputs"])
 
     @property
     @override
     def is_local(self) -> bool:
         return True
+
+    @property
+    @override
+    def place(self) -> str:
+        return str(self.data)  # the names of all local stacks are equal
 
     @override
     def outputs(self) -> Mapping[str, str]:

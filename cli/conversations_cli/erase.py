@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from conversations.errors import ConversationBusyError, ConversationNotFoundError
 from conversations.storage import rows
+from conversations.storage.purge import end_expired
 from conversations.storage.scan import scan_index
 from conversations.storage.store import Store
 from conversations_cli.data_options import (
@@ -68,7 +69,9 @@ class Journal:
     """
 
     def __init__(self, data: Data, scope: Scope) -> None:
-        name = json.dumps([data.table.name, data.bucket, scope.account, scope.owner])
+        name = json.dumps(
+            [data.aws.place, data.table.name, data.bucket, scope.account, scope.owner]
+        )
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         self._file = Path(click.get_app_dir("conversations")) / f"erase-{digest}.txt"
 
@@ -155,8 +158,10 @@ def _delete(data: Data, pks: list[str], show: Show) -> None:
         for pk in [*waiting]:
             owner, _, conversation_id = pk.partition("/")
             with contextlib.suppress(ConversationBusyError):
-                with contextlib.suppress(ConversationNotFoundError):  # deleted or expired meanwhile
+                try:
                     store.delete_conversation(owner, conversation_id)
+                except ConversationNotFoundError:  # deleted meanwhile, or expired and still there
+                    end_expired(data.table, pk)
                 del waiting[pk]
             show(f"{len(pks) - len(waiting):,} of {len(pks):,} conversations deleted")
         if not waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import io
 import json
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter
 
 from conversations.errors import ConversationBusyError, ConversationNotFoundError
 from conversations.storage.archive import ConversationChangedError, read_archived, read_parts
+from conversations.storage.payloads import ObjectMissingError
 from conversations.storage.scan import scan_index
 from conversations_cli.archive_file import End, header_line, line_of, read_line, record_lines
 from conversations_cli.data_options import (
@@ -44,6 +46,7 @@ SPOOL_BYTES = 8_000_000
 class Checkpoint:
     """Progress of an export: up to *offset*, its file consists of whole records."""
 
+    place: str
     table: str
     bucket: str
     account: str
@@ -54,9 +57,9 @@ class Checkpoint:
     items: int = 0
 
     @property
-    def source(self) -> tuple[str, str, str, str | None]:
+    def source(self) -> tuple[str, str, str, str, str | None]:
         """What the file is an export of."""
-        return self.table, self.bucket, self.account, self.owner
+        return self.place, self.table, self.bucket, self.account, self.owner
 
 
 class ExportFile:
@@ -69,7 +72,9 @@ class ExportFile:
         self._out = out
         self._partial = out.with_name(f"{out.name}.partial")
         self._progress = out.with_name(f"{out.name}.progress")
-        self.checkpoint = Checkpoint(data.table.name, data.bucket, scope.account, scope.owner)
+        self.checkpoint = Checkpoint(
+            data.aws.place, data.table.name, data.bucket, scope.account, scope.owner
+        )
         if self._progress.exists():
             self.checkpoint = self._resumed(self.checkpoint)
 
@@ -97,6 +102,11 @@ class ExportFile:
     def __enter__(self) -> Self:
         """Open the file after its last whole record."""
         self._file = self._partial.open("r+b" if self._partial.exists() else "w+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise click.ClickException(f"Another export is writing {self._partial}.") from error
         self._file.truncate(self.checkpoint.offset)
         self._file.seek(self.checkpoint.offset)
         return self
@@ -209,6 +219,11 @@ def _write(data: Data, pk: str, record: IO[bytes]) -> End | None:
             continue
         except ConversationNotFoundError:
             return None
+        except ObjectMissingError as error:
+            raise click.ClickException(
+                f"Conversation '{pk.partition('/')[2]}' cannot be exported: the bucket has no"
+                f" object {error.object_key}."
+            ) from error
         return read_line(End, line)
     raise click.ClickException(
         f"Items of conversation '{pk.partition('/')[2]}' changed during every attempt to read it."

@@ -17,6 +17,7 @@ from conversations.storage import backoff
 from conversations.storage.purge import purge_conversation
 from conversations.storage.scan import scan_index
 from conversations_cli import erase as erasing
+from conversations_cli.command_line import Aws
 from tests.support.commands import asked, client_of_commands, done, invoke
 from tests.support.fault_injection import CANCELED, Faults, refusal
 from tests.support.http_helpers import NOISE
@@ -382,3 +383,31 @@ def test_an_erasure_that_goes_on_with_nothing_live_does_not_ask_again(
         invoke("erase", *world.at, *ALL)
 
     assert done("erase", *world.at, *ALL[:-1]).stdout.startswith("Erased 3 conversations of")
+
+
+def test_an_expired_conversation_is_erased_before_dynamodb_removes_it(world: World) -> None:
+    name = world.create([said("one")], [said(NOISE)])
+    [row] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+    expired = {**row, "expires_at": {"N": str(int(time.time()) - 9)}}
+    world.table.dynamodb.put_item(TableName=world.table.name, Item=expired)
+
+    receipt = asked("erase", *world.at, *ALL, "--timeout", "1")
+
+    [left] = world.rows()
+    assert (receipt["conversations"], world.objects()) == (1, [])
+    assert left["pk"]["S"].endswith(name)
+    assert "deleted_at" in left
+    assert {"owner", "account", "metadata"}.isdisjoint(left)
+
+
+def test_an_interrupted_erasure_of_another_region_is_another_one(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create([said("one")])
+    with monkeypatch.context() as patch:
+        patch.setattr(erasing, "_delete", lambda *_: 1 / 0)
+        invoke("erase", *world.at, *ALL)
+        patch.setattr(Aws, "place", "elsewhere")
+        invoke("erase", *world.at, *ALL)
+
+    assert len(journals(tmp_path)) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import itertools
 import json
@@ -598,6 +599,33 @@ def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], times: i
     monkeypatch.setattr(exporting, "read_archived", read_and_act)
 
 
+def test_two_exports_do_not_write_one_file(world: World, tmp_path: Path) -> None:
+    world.create([said("one")])
+    partial = tmp_path / "out.partial"
+
+    with partial.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        result = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")
+
+    assert (result.exit_code, "Another export is writing" in result.stderr) == (1, True)
+    assert export(world, tmp_path / "out")
+
+
+def test_an_object_that_is_missing_is_told_with_its_conversation(
+    world: World, tmp_path: Path
+) -> None:
+    name = world.create([said(NOISE)])
+    [key] = world.objects()
+    world.resources.s3.delete_object(Bucket=world.bucket, Key=key)
+
+    result = invoke("export", *world.at, *ALL, "--out", tmp_path / "out")
+
+    assert result.exit_code == 1
+    assert f"Conversation '{name}' cannot be exported: the bucket has no object {key}." in (
+        result.stderr
+    )
+
+
 def test_an_export_prints_its_counts_as_json(world: World, tmp_path: Path) -> None:
     world.create([said("one"), said("two")])
 
@@ -650,6 +678,7 @@ def test_an_interrupted_export_goes_on(
         ({"account": "other"}, "is of another stack, account or end user"),
         ({"owner": "0" * 64}, "is of another stack, account or end user"),
         ({"table": "other"}, "is of another stack, account or end user"),
+        ({"place": "other"}, "is of another stack, account or end user"),
         ({"bucket": "other"}, "is of another stack, account or end user"),
         ({"offset": 10_000}, "is shorter than"),
     ],

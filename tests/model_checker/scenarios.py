@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -12,6 +13,12 @@ from conversations.contract.items import generated_id
 from conversations.errors import ApiError
 from conversations.model import Conversation, IdempotencyInfo
 from conversations.storage import payloads, rows
+from conversations.storage.archive import (
+    ArchivedBatch,
+    ConversationChangedError,
+    read_archived,
+    read_parts,
+)
 from conversations.storage.items import encode_item, read_item
 from conversations.storage.purge import purge_conversation
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
@@ -170,6 +177,23 @@ def getter(item_id: str) -> Actor:
         return outcome(read)
 
     return Actor(f"getter {item_id}", act, is_reader=True)
+
+
+def exporter() -> Actor:
+    def act(session: Session, _: Records) -> tuple[str, Any]:
+        def export() -> tuple[bool, tuple[str, ...]]:
+            _, row = read_archived(session.table, PK)
+            parts = [*read_parts(session.table, session.payloads, row)]
+            batches = [part for part in parts if isinstance(part, ArchivedBatch)]
+            items = (json.loads(item)["id"] for batch in batches for item in batch.items())
+            return "deletions" in row, tuple(items)
+
+        try:
+            return outcome(export)
+        except ConversationChangedError:
+            return "ConversationChangedError", None
+
+    return Actor("exporter", act, is_reader=True)
 
 
 def deleter(*item_ids: str, name: str = "deleter", times: int = 1) -> Actor:
@@ -366,9 +390,18 @@ class Scenario:
     ) -> None:
         if reader.name.startswith("getter"):
             self._check_item(reader.name.split()[1], records)
+        elif reader.name == "exporter":
+            self._check_export(records)
         elif "deleted_at" not in table[rows.CONVERSATION_SK]:
             _, order, limit = reader.name.split()
             self._check_pages(records, final, limit=int(limit), is_ascending=order == "asc")
+
+    def _check_export(self, records: Records) -> None:
+        """Check that an export has all items of a deletion that began later, or none of them."""
+        for is_late, items in (record.value for record in records if record.kind == "done"):
+            for deleted in (actor.deletes for actor in self.actors):
+                kept = {*deleted}.intersection(items)
+                assert is_late or kept in (set(), {*deleted}), "an export of half a deletion"
 
     def _rows(self, base: Database, partition: str) -> Table:
         numbers = self.model.tables.values[self.model.settled(base).table]
@@ -454,6 +487,8 @@ class Scenario:
             expected |= {"ConnectionClosedError", "ClientError"}
         if actor.name.startswith("getter"):
             expected.add("ItemNotFoundError")
+        if actor.name == "exporter":
+            expected.add("ConversationChangedError")
         if actor.adds:
             expected.add("ItemAlreadyInConversationError")
         if {*actor.deletes} & self._deleted_by_others(actor) or (actor.deletes and is_repeated):

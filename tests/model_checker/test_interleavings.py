@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from conversations import ids
-from conversations.storage import append, claims, delete, purge, reads, rows
+from conversations.storage import append, archive, claims, delete, purge, reads, rows
 from conversations.storage.append import Append
 from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
@@ -29,6 +29,7 @@ from tests.model_checker.scenarios import (
     appender,
     deleter,
     ender,
+    exporter,
     getter,
     lister,
     purger,
@@ -136,6 +137,10 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "an end, a purge, a deleter, a fault": lambda: Scenario(NEIGHBOUR, ender(), purger(), faults=1),
     "an end, a purge, an emptier, a fault": lambda: Scenario(
         EMPTIER, ender(), purger(), faults=1, may_stay=["t#"]
+    ),
+    "an export while a batch is emptied": lambda: Scenario(EMPTIER, readers=[exporter()]),
+    "an export while items of two batches are deleted": lambda: Scenario(
+        deleter(FIRST, FOURTH), readers=[exporter()], batches=2
     ),
     "objects: an appender, a deleter": lambda: Scenario(OTHER, DELETER, spills=True),
     "objects: a deleter, a lister": lambda: Scenario(DELETER, lister("asc", 1), spills=True),
@@ -564,6 +569,13 @@ FLAWS = {
         compare_pairs,
         lambda: Scenario(TOPIC, TEAM, CLEARER, faults=1),
         "acknowledged last, and not there",
+    ),
+    "an export whose last read can return a part of a transaction": Flaw(
+        archive,
+        "transact_get",
+        batch_get,
+        lambda: Scenario(deleter(FIRST, FOURTH), readers=[exporter()], batches=2),
+        "an export of half a deletion",
     ),
     "an id that is added again while it is live": Flaw(
         IdClaims,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conversations import ids
-from conversations.errors import OverloadedError
+from conversations.errors import ConversationNotFoundError, OverloadedError
 from conversations.storage import archive, backoff, restore, restore_claim, rows
+from conversations.storage.purge import purge_conversation
 from tests.support.fault_injection import Faults, lost_response, refusal
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
@@ -184,3 +185,33 @@ def test_two_restores_at_once_take_nothing_from_what_clients_see(
     assert not restore.restore(world.table, world.payloads, archived, parts)
     with pytest.raises(restore_claim.ClaimLostError):
         restore_claim.RestoreClaim(world.table, archived.pk)
+
+
+def test_a_merge_of_a_conversation_that_is_deleted_meanwhile_leaves_no_object(
+    world: World,
+) -> None:
+    name = world.create([said(NOISE)])
+    archived, parts = taken(world, name)
+    world.store.delete_conversation(OWNER, name)
+    purge_conversation(world.table, world.payloads, archived.pk, lambda: True)
+
+    with pytest.raises(ConversationNotFoundError):
+        merged(world, (archived, parts))
+
+    assert world.objects() == []
+
+
+def test_a_restore_that_loses_its_claim_leaves_no_object(world: World) -> None:
+    archived, parts = taken(world, world.create([said(NOISE)], [said(NOISE)]))
+    world.resources.recreate()
+
+    def parts_beside() -> Iterator[archive.Part]:
+        yield parts[0]
+        assert restore.restore(world.table, world.payloads, archived, parts)
+        yield parts[1]
+
+    with pytest.raises(restore_claim.ClaimLostError):
+        restore.restore(world.table, world.payloads, archived, parts_beside())
+
+    named = [row["object"]["S"] for row in world.rows() if "object" in row]
+    assert sorted(named) == sorted(world.objects())

@@ -15,8 +15,9 @@ from conversations import ids
 from conversations.contract.items import generated_id
 from conversations.storage import rows
 from conversations.storage.items import encode_item, read_item
-from conversations.storage.reads import read_conversation_with
+from conversations.storage.reads import read_conversation_with, transact_get
 from conversations.storage.scan import read_batch, scan_batches, scan_prefix
+from conversations.storage.transactions import conversation_not_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -157,8 +158,11 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
         if kept is not None and ids.slot_of(key) not in kept:
             item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
             yield Pointer(item_id, key, _expires_at(row))
-    now = read_conversation_with(table, pk)[rows.CONVERSATION_SK]
-    if now.get("deletions") != conversation.get("deletions"):
+    # A transaction whose changes were read in part may still be committing: wait for its end.
+    now = transact_get(table, [rows.primary_key(pk, rows.CONVERSATION_SK)])
+    if not now:
+        raise conversation_not_found(pk)
+    if now[0].get("deletions") != conversation.get("deletions"):
         raise ConversationChangedError
 
 

@@ -117,6 +117,26 @@ def requeue_purge(table: Table, pk: str) -> None:
         )
 
 
+def end_expired(table: Table, pk: str) -> None:
+    """Mark an expired conversation as deleted, as a request would; its stream record purges it."""
+    now = time.time_ns() // 1_000_000
+    with contextlib.suppress(table.dynamodb.exceptions.ConditionalCheckFailedException):
+        table.dynamodb.update_item(
+            TableName=table.name,
+            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
+            UpdateExpression=(
+                "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, account, metadata"
+            ),
+            ConditionExpression="attribute_not_exists(deleted_at) AND expires_at <= :seconds",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={
+                ":now": rows.number(now),
+                ":seconds": rows.number(now // 1000),
+                ":expires_at": rows.expiry(now, TOMBSTONE_SECONDS)["expires_at"],
+            },
+        )
+
+
 def find_unfinished_purges(table: Table, cutoff: datetime) -> Iterator[str]:
     """Yield the partition keys of conversations with rows that a purge has left.
 

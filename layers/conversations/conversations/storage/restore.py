@@ -13,7 +13,7 @@ from conversations.storage.claims import IdClaims
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import encode
 from conversations.storage.reads import BATCH_GET_MAX, batch_get, read_conversation_with
-from conversations.storage.restore_claim import CLAIM_SK, RestoreClaim
+from conversations.storage.restore_claim import CLAIM_SK, ClaimLostError, RestoreClaim
 from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import (
     ConversationTransaction,
@@ -65,7 +65,11 @@ def restore(
     _remove_leftovers(table, payloads, pk, claim)
     children = (row for part in parts for row in _rows(payloads, pk, part))
     for some in itertools.batched(children, ROWS_AT_ONCE, strict=False):
-        claim.put(some)
+        try:
+            claim.put(some)
+        except ClaimLostError:
+            payloads.delete_best_effort(row["object"]["S"] for row in some if "object" in row)
+            raise
     claim.commit(_conversation_row(archived))
     return True
 
@@ -167,13 +171,15 @@ class BatchAddition(ConversationTransaction):
 
     @override
     def commit(self) -> None:
-        conversation = read_conversation_with(self._table, self._pk)[rows.CONVERSATION_SK]
-        self._recent = rows.recent_last_keys(conversation)
+        is_kept = False
         try:
+            conversation = read_conversation_with(self._table, self._pk)[rows.CONVERSATION_SK]
+            self._recent = rows.recent_last_keys(conversation)
             self.is_added = True
             super().commit()
+            is_kept = self.is_added
         finally:
-            if not self.is_added and not self.outcome_unknown:
+            if not is_kept and not self.outcome_unknown:
                 self._payloads.delete_best_effort([rows.read_payload(self._row).object_key])
 
     @override
@@ -215,9 +221,7 @@ class BatchAddition(ConversationTransaction):
         if condition_failed(conversation):
             self._recent = rows.recent_last_keys(conversation["Item"])
             return Resolution.RESTART
-        self.is_added = False
         self._claims.reclaim_deleted(claims)
-        self.is_added = True
         return Resolution.RESTART
 
 
