@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict
 import click
 from pydantic import FailFast, Field, TypeAdapter, with_config
 
-from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value
+from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value, normalize_items
 from conversations.contract.fields import CLOSED, Id, ListOf
 from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem
 from conversations.contract.validation import parse
@@ -231,6 +231,7 @@ def archived_part(line: bytes) -> Part:
             slots = fields.get("slots", range(fields["written"]))
             expires_at = fields.get("expires_at")
             key, written = fields["key"], fields["written"]
+            normalize_items(fields["items"])
             return ArchivedBatch.of(key, written, slots, fields["items"], expires_at)
         case "tombstone":
             return Tombstone(fields["key"], fields["written"], fields.get("expires_at"))

@@ -164,6 +164,8 @@ class Importer:
             ) from error
 
     def _merge(self, archived: ArchivedConversation, parts: Iterator[Part]) -> int:
+        if self.is_dry and archived.pk in self.seen:
+            return 0
         if self.is_dry:
             return would_merge(self.data.table, archived, parts)
         added = 0

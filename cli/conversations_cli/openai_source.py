@@ -83,7 +83,9 @@ def _items(client: OpenAI, conversation_id: str) -> Iterator[Mapping[str, Any]]:
         )
         page = raw.http_response.json()
         yield from page["data"]
-        after, has_more = page.get("last_id"), page["has_more"]
+        seen, after, has_more = after, page.get("last_id"), page["has_more"]
+        if has_more and (not after or after == seen):
+            raise ValueError("a page has no cursor to the next one")
 
 
 def record_of(

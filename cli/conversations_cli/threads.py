@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import json
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conversations.errors import InvalidRequestError
-from conversations_cli.archive_file import read_line
+from conversations_cli.archive_file import lines_in, read_line
 from conversations_cli.openai_source import record_of
 from conversations_cli.records import MALFORMED, fault_text
 from conversations_cli.thread_messages import ThreadMessage
@@ -48,7 +49,7 @@ _MAPPED = {
 
 def is_thread_dump(first: bytes) -> bool:
     """Return whether a file that begins with this line may be a dump of threads."""
-    text = first.lstrip()
+    text = first.removeprefix(codecs.BOM_UTF8).lstrip()
     return (
         text.startswith(b"[")
         or b'"data"' in text
@@ -89,11 +90,11 @@ def thread_lines(
 
 def _messages(file: Path) -> Iterator[Message]:
     """Yield the messages of a file, which is one JSON value or has one a line."""
-    text = file.read_text(encoding="utf-8")
+    lines = [*lines_in(file)]
     try:
-        values = [json.loads(text)]
+        values = [json.loads(b"".join(lines))]
     except ValueError:
-        values = [json.loads(line) for line in text.splitlines() if line.strip()]
+        values = [json.loads(line) for line in lines if line.strip()]
     yield from itertools.chain.from_iterable(map(_messages_in, values))
 
 
@@ -113,9 +114,10 @@ def _faults(messages: Sequence[Message]) -> Iterator[str]:
     for message in messages:
         try:
             read_line(ThreadMessage, json.dumps(message).encode())
-        except InvalidRequestError as error:
+        except (InvalidRequestError, RecursionError) as error:
             name = message.get("id") or f"a message of thread {message.get('thread_id')}"
-            yield f"{name}: {error.message} The thread is not imported."
+            fault = getattr(error, "message", "The message is nested too deeply.")
+            yield f"{name}: {fault} The thread is not imported."
 
 
 def _oldest_first(messages: Sequence[Message]) -> list[Message]:

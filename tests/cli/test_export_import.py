@@ -436,6 +436,19 @@ def test_a_file_that_is_no_export_is_rejected(
     assert complaint in result.stderr, result.stderr
 
 
+def test_an_item_without_a_type_is_imported_as_a_message(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")])
+    before = world.listed(name)
+    exported = export(world, tmp_path / "out")
+    (tmp_path / "edited").write_bytes(exported.replace(b'"type":"message",', b""))
+    emptied(world)
+
+    done("import", *world.at, *ALL, tmp_path / "edited")
+
+    [(_, found)], [(_, expected)] = world.listed(name), before
+    assert json.loads(found) == json.loads(expected)
+
+
 def test_a_line_nested_too_deeply_spoils_its_record_only(world: World, tmp_path: Path) -> None:
     name = world.create([said("one")])
     lines = export(world, tmp_path / "out").splitlines(keepends=True)

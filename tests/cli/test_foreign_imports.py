@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import codecs
+import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -48,6 +50,11 @@ CONVERSATIONS: dict[str, Any] = {
         "created_at": 1_754_686_355,
         "metadata": {},
         "items": [*INCLUDABLE_ITEMS.values()],
+    },
+    "conv_endless": {
+        "created_at": 1_754_686_356,
+        "metadata": {},
+        "page": {"data": [message(1)], "has_more": True},
     },
     "conv_torn": {"created_at": "today", "metadata": {}, "items": []},
 }
@@ -112,7 +119,7 @@ def test_it_is_the_same_the_second_time(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_openai")
 def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> None:
-    names = ["conv_odd", "conv_none", "conv_torn", "conv_empty"]
+    names = ["conv_odd", "conv_none", "conv_torn", "conv_endless", "conv_empty"]
     options = [option for name in names for option in ("--from-openai", name)]
 
     result = invoke("import", *world.at, *ACME, *options)
@@ -121,8 +128,9 @@ def test_what_openai_does_not_have_or_we_do_not_know_is_named(world: World) -> N
     assert "conv_odd, from item 21 on: items[5].type must be one of" in result.stderr
     assert "conv_none: OpenAI did not return the conversation: Error code: 404" in result.stderr
     assert "conv_torn: OpenAI returned malformed JSON: ValueError(" in result.stderr
+    assert "conv_endless: OpenAI returned malformed JSON: ValueError('a page has" in result.stderr
     assert "1 imported" in result.stdout
-    assert "3 invalid" in result.stdout
+    assert "4 invalid" in result.stdout
     assert {row["pk"]["S"].partition("/")[2] for row in world.rows()} == {"conv_empty"}
 
 
@@ -294,6 +302,37 @@ def test_threads_become_conversations(dump: str, world: World, tmp_path: Path) -
         "msg_3: attachment f2 is kept as a file, without tools: file_search",
         "msg_3: mood has no equivalent and is omitted",
     ]
+
+
+@pytest.mark.parametrize("name", ["dump", "dump.gz"])
+@pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
+def test_a_dump_in_json_lines_is_read_as_other_tools_write_it(
+    start: bytes, name: str, world: World, tmp_path: Path
+) -> None:
+    """Only a line feed ends a line: U+2028 and U+0085 are characters of a string."""
+    said = "one\u2028two\u0085three"
+    entries = [turn(number, "user", text(said)) for number in (1, 2)]
+    lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
+    data = start + "\n".join(lines).encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+
+    done("import", *world.at, *ANN, tmp_path / name)
+
+    found = whole(world, "thread_1", "ann")
+    assert [item["content"][0]["text"] for item in found] == [said, said]
+
+
+def test_a_message_nested_as_deeply_as_json_can_be_is_no_crash(
+    world: World, tmp_path: Path
+) -> None:
+    """Near the limit of Python's parser, its writer raises a RecursionError."""
+    for depth in range(9_950, 10_000):
+        deep = json.dumps(THREAD[0])[:-1] + f', "z": {"[" * depth}{"]" * depth}' + "}"
+        (tmp_path / "dump").write_text(f"{deep}\n{json.dumps(THREAD[3])}")
+
+        result = invoke("import", *world.at, *ANN, tmp_path / "dump", "--dry-run")
+
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit), depth
 
 
 @pytest.mark.parametrize(

@@ -106,15 +106,18 @@ def test_the_sentence_tells_later_from_not_valid(world: World, file: Path) -> No
     )
 
 
-def test_a_conversation_that_is_in_a_file_twice_is_new_once(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--merge",)])
+def test_a_conversation_that_is_in_a_file_twice_is_new_once(
+    options: tuple[str, ...], world: World, tmp_path: Path
+) -> None:
     world.create([said("one")])
     done("export", *world.at, *ALL, "--out", tmp_path / "out")
     header, *record, trailer = (tmp_path / "out").read_text().splitlines(keepends=True)
     (tmp_path / "twice").write_text("".join([header, *record, *record, trailer]))
     world.resources.recreate()
 
-    _, foreseen = run(world, tmp_path / "twice", "--dry-run")
-    _, happened = run(world, tmp_path / "twice")
+    _, foreseen = run(world, tmp_path / "twice", *options, "--dry-run")
+    _, happened = run(world, tmp_path / "twice", *options)
 
     assert foreseen == happened == Report(imported=1, present=1, items=1)
 

@@ -45,7 +45,7 @@ def openai_stub(conversations: Mapping[str, Any]) -> Iterator[str]:
             if not rest:
                 fields = {"id": name, "object": "conversation"}
                 return 200, fields | {key: known[key] for key in ("created_at", "metadata")}
-            return 200, page_of(known["items"], parse_qs(url.query))
+            return 200, known.get("page") or page_of(known["items"], parse_qs(url.query))
 
         @override
         def log_message(self, format: str, *args: object) -> None:
