@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except httpx.HTTPError as error:
             sys.stderr.write(f"{options.url} does not respond: {error}\n")
             return 2
+        except KeyboardInterrupt:
+            return INTERRUPTED
         key, read_key = os.environ["API_KEY"], os.environ.get("READ_KEY")
         api = Api(client, PREFIXES[0], key, read_key or None, options.origin)
         show = (lambda _: None) if options.json else _print_line
@@ -73,7 +75,8 @@ def _results(api: Api, show: Callable[[Result], None]) -> list[Result]:
             show(result)
     finally:
         if api.created:
-            show(run_check("cleaning up", api))
+            results.append(run_check("cleaning up", api))
+            show(results[-1])
     return results
 
 

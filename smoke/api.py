@@ -128,14 +128,21 @@ class Api:
             CheckError: a deletion failed; the message has the path of each that did.
         """
         failures = []
-        while self.created:
-            path, headers = self.created.pop()
-            response = self.send("DELETE", path, headers=headers)
-            if response.status_code != HTTPStatus.NOT_FOUND:
-                try:
+        for entry in [*self.created]:
+            path, headers = entry
+            try:
+                response = self.send("DELETE", path, headers=headers)
+                if response.status_code != HTTPStatus.NOT_FOUND:
                     require(response)
-                except CheckError as error:
-                    failures.append(str(error))
+            except CheckError as error:
+                failures.append(str(error))
+            except httpx.HTTPError as error:
+                left = ", ".join(dict.fromkeys(path for path, _ in self.created))
+                raise CheckError(
+                    f"No response: {type(error).__name__}. Not deleted: {left}."
+                ) from error
+            else:
+                self.created.remove(entry)
         expect(not failures, " ".join(failures))
 
     def _authorization(self) -> Json:

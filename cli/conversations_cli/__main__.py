@@ -13,7 +13,7 @@ from conversations import ids
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans, find_unfinished_purges, requeue_purge
 from conversations.storage.transactions import Table
-from conversations_cli.command_line import Aws, aws_options, report_count
+from conversations_cli.command_line import Aws, Text, aws_options, report_count
 from conversations_cli.erase import erase
 from conversations_cli.export import export_conversations
 from conversations_cli.import_command import import_conversations
@@ -53,7 +53,7 @@ for command in COMMANDS:
 
 @main.command()
 @click.argument("account")
-@click.argument("end_user", default="")
+@click.argument("end_user", default="", type=Text())
 @json_option
 def owner(account: str, end_user: str, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """Print the identity by which logs, table and bucket name an account or end user.

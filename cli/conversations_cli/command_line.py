@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, override
 
-import boto3
 import click
 from botocore.exceptions import (
     BotoCoreError,
@@ -25,9 +24,12 @@ from botocore.parsers import ResponseParserError
 
 from conversations.errors import ApiError, OverloadedError
 from conversations.storage.schema_version import UnsupportedSchemaVersionError
+from conversations_cli.aws_session import AwsSession, LocalSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import boto3
 
 LOCAL_STACK = "stack.json"
 """The file in the data folder of `make run` with the endpoint and outputs of its stack."""
@@ -78,15 +80,6 @@ class Aws:
                 f"Stack '{self.stack}' is not a stack of lambda-conversations."
             )
         return outputs
-
-
-class LocalSession(boto3.Session):
-    """Session for the emulator of a running `make run`, instead of AWS."""
-
-    def __init__(self, endpoint: str, region: str) -> None:
-        super().__init__("local", "local", region_name=region)
-        to_emulator = functools.partial(super().client, endpoint_url=endpoint)
-        self.client = to_emulator  # type: ignore[method-assign] # has 400 overloads
 
 
 @dataclass(frozen=True)
@@ -159,7 +152,7 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
             if is_local:
                 command(DevStack.at(data), **options)
                 return
-            session = boto3.Session(region_name=region, profile_name=profile)
+            session = AwsSession(region_name=region, profile_name=profile)
             region = session.region_name
             command(Aws(session, stack), **options)
         except BrokenPipeError:  # click ends the command without a message
@@ -169,6 +162,23 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(_sentence(error, names, is_local=is_local)) from error
 
     return run
+
+
+class Text(click.ParamType[str]):
+    """Option type of a text that can be encoded: the shell may pass bytes that are not UTF-8."""
+
+    name = "text"
+
+    @override
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the text, or fail."""
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("it must be text in UTF-8.", param, ctx)
+        return str(value)
 
 
 class Duration(click.ParamType[timedelta]):
@@ -204,13 +214,13 @@ class FutureTime(click.ParamType[int]):
         now, duration = datetime.now(UTC), _duration(str(value))
         try:
             moment = datetime.fromisoformat(str(value)) if duration is None else now + duration
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             self.fail(
                 f"'{value}' is neither a duration such as 90d nor a date such as 2027-01-31.",
                 param,
                 ctx,
             )
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if moment <= now:
             self.fail(f"'{value}' is not in the future.", param, ctx)
         return int(moment.timestamp())

@@ -15,7 +15,7 @@ import click
 from conversations import ids
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.transactions import Table
-from conversations_cli.command_line import Aws, aws_options, visible
+from conversations_cli.command_line import Aws, Text, aws_options, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,9 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that select owners to a command, and pass them as `scope`."""
 
     @click.option("--account", required=True, help="The account that owns the conversations.")
-    @click.option("--end-user", help="An end user of the account.  [default: the account itself]")
+    @click.option(
+        "--end-user", type=Text(), help="An end user of the account.  [default: the account itself]"
+    )
     @click.option(
         "--all-end-users", "is_whole_account", is_flag=True, help="The account and all end users."
     )
@@ -114,17 +116,22 @@ def progress() -> Iterator[Show]:
         bar_template="%(info)s",
         item_show_func=lambda text: text,
         file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
+        hidden=not _is_terminal(),
     ) as bar:
         yield lambda text: bar.update(1, text)
 
 
 def warn(sentence: str) -> None:
     """Print a sentence to standard error, in place of the line of progress."""
-    start_of_line = "\r\x1b[K" if sys.stderr.isatty() else ""
+    start_of_line = "\r\x1b[K" if _is_terminal() else ""
     click.echo(f"{start_of_line}{visible(sentence)}", err=True)
 
 
 def amount(count: int, noun: str) -> str:
     """Return a count with its noun: "1 conversation", "2,000 items"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _is_terminal() -> bool:
+    """Return whether standard error is a terminal; it is None if the shell closed it."""
+    return sys.stderr is not None and sys.stderr.isatty()

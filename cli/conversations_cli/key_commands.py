@@ -17,6 +17,7 @@ from conversations_cli.command_line import (
     Aws,
     Duration,
     FutureTime,
+    Text,
     aws_options,
     moment_text,
     report_count,
@@ -99,7 +100,7 @@ def keys() -> None:
 @keys.command()
 @key_command
 @click.option("--account", required=True, help="The account of the key.")
-@click.option("--name", required=True, help="The purpose of the key, for people.")
+@click.option("--name", required=True, type=Text(), help="The purpose of the key, for people.")
 @click.option(
     "--scope",
     "scopes",

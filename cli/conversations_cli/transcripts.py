@@ -18,7 +18,7 @@ from conversations.storage.items import read_item
 from conversations.storage.reads import read_conversation_with
 from conversations.storage.scan import read_batch, scan_accounts, scan_batches, scan_index
 from conversations.storage.store import Store
-from conversations_cli.command_line import moment_text, report_count, table_text, visible
+from conversations_cli.command_line import Text, moment_text, report_count, table_text, visible
 from conversations_cli.data_options import Data, Scope, data_command, scope_options
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _NOTES = {
 @click.command("list")
 @data_command
 @scope_options
-@click.option("--search", help="Only conversations that contain all these words.")
+@click.option("--search", type=Text(), help="Only conversations that contain all these words.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one conversation per line.")
 def list_conversations(data: Data, scope: Scope, search: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """List conversations, the latest change first."""
@@ -110,7 +110,8 @@ def transcript(item: StoredItem, key: str) -> str:
     Notes replace images, sound and files.
     """
     fields: dict[str, Any] = json.loads(item.json)
-    title = fields.get("role") or fields["type"]
+    role = fields.get("role")
+    title = role if isinstance(role, str) and role else str(fields["type"])
     texts = [text for text in item_texts(fields) if text != fields.get("name")]
     if "role" not in fields and "name" in fields:
         title += f" {fields['name']}"
@@ -135,10 +136,14 @@ def _notes(fields: dict[str, Any]) -> Iterator[str]:
         yield _NOTES[fields["type"]]
     content = fields.get("content") or fields.get("output")
     for part in content if isinstance(content, list) else [content]:
-        if isinstance(part, dict) and part.get("type") in _NOTES:
-            source = part.get("file_id") or part.get("file_url") or part.get("image_url") or ""
+        if not isinstance(part, dict):
+            continue
+        kind = part.get("type")
+        if isinstance(kind, str) and kind in _NOTES:
+            sources = (part.get(name) for name in ("file_id", "file_url", "image_url"))
+            source = next((text for text in sources if isinstance(text, str) and text), "")
             link = "" if source.startswith("data:") else f" {source}"
-            yield f"{_NOTES[part['type']]}{link}".rstrip()
+            yield f"{_NOTES[kind]}{link}".rstrip()
 
 
 def _conversations(data: Data, scope: Scope, search: str | None) -> Iterator[Conversation]:

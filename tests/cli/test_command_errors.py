@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,3 +145,58 @@ def test_credentials_that_no_header_can_have_are_not_printed(
     result = invoke("list", "--table", "t", "--bucket", "b", *ACME)
 
     assert said_in(result).startswith("The AWS credentials have a character")
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_RETRY_MODE"]
+)
+def test_an_aws_configuration_that_is_not_valid_is_told(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given, value in {"AWS_DEFAULT_REGION": "us-east-1", name: "bad value"}.items():
+        monkeypatch.setenv(given, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:9/{name}")
+
+    assert "bad value" in said_in(invoke("list", "--table", "t", "--bucket", "b", *ACME))
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """A proxy that sends its own page."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Write no log."""
+
+
+def test_a_page_of_a_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"]
+    for name in keys:
+        monkeypatch.setenv(name, "x")
+    with HTTPServer(("127.0.0.1", 0), Proxy) as server:
+        server.timeout = 20
+        thread = threading.Thread(target=server.handle_request, daemon=True)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        result = invoke("list", "--table", "t", "--bucket", "b", *ACME)
+        thread.join(20)
+
+    assert said_in(result).startswith("AWS cannot be called: the response is an HTML page.")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("owner", "acme", "\udcff"),
+        ("list", "--table", "t", "--bucket", "b", *ACME, "--end-user", "\udcff"),
+        ("list", "--table", "t", "--bucket", "b", *ACME, "--search", "\udcff"),
+        ("keys", "create", "--table", "t", *ACME, "--name", "\udcff"),
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_rejected(arguments: tuple[str, ...]) -> None:
+    result = invoke(*arguments)
+
+    assert (result.exit_code, "must be text in UTF-8." in result.stderr) == (2, True)

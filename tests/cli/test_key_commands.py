@@ -136,7 +136,10 @@ def test_a_key_expires_at_a_date(given: str, seconds: int, at: list[str]) -> Non
     assert ask("create", *at, *ACME, "--expires", given)["expires_at"] == seconds
 
 
-@pytest.mark.parametrize("given", ["2020-01-01", "0d", "-1d", "90", "soon", "99999999d", "1y", ""])
+@pytest.mark.parametrize(
+    "given",
+    ["2020-01-01", "0d", "-1d", "90", "soon", "99999999d", "1y", "", "9999-12-31T23:59-23:59"],
+)
 def test_a_key_expires_in_the_future_or_is_not_made(
     given: str, at: list[str], api_keys: ApiKeyRepository
 ) -> None:

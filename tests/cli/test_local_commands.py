@@ -220,6 +220,15 @@ def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
     assert (both.exit_code, "either --stack or --local" in both.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("text", ["{", "{}", "[1]", "null"])
+def test_a_damaged_file_of_a_local_stack_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text(text)
+
+    result = invoke("list", "--local", "--data", tmp_path, *ANN)
+
+    assert (result.exit_code, "Start it with `make run`" in result.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

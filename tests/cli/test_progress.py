@@ -68,6 +68,14 @@ def test_without_a_terminal_there_is_no_progress(monkeypatch: pytest.MonkeyPatch
     assert file.getvalue() == "sentence\n"
 
 
+def test_a_closed_standard_error_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+
+    with progress() as show:
+        show("1 item")
+        warn("sentence")
+
+
 @pytest.mark.parametrize(
     ("count", "expected"), [(0, "0 items"), (1, "1 item"), (2_000, "2,000 items")]
 )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.stack import DevStack
+    from tests.support.http_helpers import Json
 
 ACME = ("--account", "acme")
 CALL = {
@@ -161,6 +162,23 @@ def test_a_transcript_has_no_character_that_a_terminal_obeys(world: World) -> No
     assert f"[image] {seen}" in shown
     assert f"topic={seen} d" in shown.splitlines()[0]
     assert listed.endswith(f"topic={seen} d\n")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {**CALL, "role": 5},
+        {**CALL, "content": [{"type": ["x"]}]},
+        {**CALL, "output": [{"type": {}}]},
+        said("", content=[{"type": "input_image", "image_url": "https://a.test", "file_url": 5}]),
+    ],
+)
+def test_a_transcript_shows_items_whose_unknown_fields_have_any_type(
+    item: Json, world: World
+) -> None:
+    name = world.create([said("one"), item])
+
+    assert "one" in done("show", *world.at, name).stdout
 
 
 def test_a_transcript_in_json_is_the_items(world: World) -> None:

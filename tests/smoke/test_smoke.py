@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import runpy
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 PAGE = (DOCS / "smoke.md").read_text(encoding="utf-8")
 APP = "https://app.example.com"
 READ: frozenset[Scope] = frozenset({"read"})
+DELETION = httpx.Request("DELETE", "http://x/")
 NEEDS_KEYS = {"scopes", "end users"}
 
 type Change = Callable[[httpx.Request, httpx.Response], httpx.Response]
@@ -386,6 +388,59 @@ def test_ctrl_c_leaves_nothing_behind(
     assert main(arguments) == 130
     assert capsys.readouterr().out.startswith("passed  cleaning up")
     assert make_api().call("GET", "/conversations").json()["data"] == []
+
+
+def test_ctrl_c_before_the_first_response_ends_quietly(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(httpx.Client, "get", interrupt)
+
+    assert main(arguments) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "interruption", [KeyboardInterrupt(), httpx.ReadTimeout("timed out")], ids=["Ctrl-C", "timeout"]
+)
+def test_a_deletion_without_a_response_is_tried_again(
+    interruption: BaseException, make_api: Callable[..., Api]
+) -> None:
+    faults = iter([interruption])
+
+    def lose(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if request.method == "DELETE" and (fault := next(faults, None)):
+            raise fault
+        return response
+
+    api = make_api(Changed(lose))
+    paths = [api.create() for _ in range(2)]
+
+    with contextlib.suppress(KeyboardInterrupt):
+        result = run_check("cleaning up", api)
+        assert result.detail == f"No response: ReadTimeout. Not deleted: {', '.join(paths)}."
+    assert [path for path, _ in api.created] == paths
+    assert run_check("cleaning up", api).outcome == "passed"
+    assert (api.created, api.call("GET", "/conversations").json()["data"]) == ([], [])
+
+
+def test_a_clean_up_after_the_checks_is_counted(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(api: Api) -> None:
+        api.created.append(("/nowhere", {}))
+
+    monkeypatch.setattr("smoke.run.CHECKS", {"items": check, "cleaning up": Api.delete_created})
+    monkeypatch.setattr("smoke.run.PREFIXES", PREFIXES[:1])
+    monkeypatch.setattr(Api, "send", lambda *_, **__: httpx.Response(500, request=DELETION))
+
+    status = main([*arguments, "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert (status, told["passed"], told["failed"]) == (1, 1, 2)
+    assert [each["check"] for each in told["checks"]] == ["items", "cleaning up", "cleaning up"]
 
 
 def test_a_lost_connection_is_a_failure(make_api: Callable[..., Api]) -> None:

@@ -8,10 +8,10 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
-import boto3
 from click.testing import CliRunner, Result
 
 from conversations_cli.__main__ import main
+from conversations_cli.aws_session import AwsSession
 
 if TYPE_CHECKING:
     from local.resources import Resources
@@ -23,10 +23,10 @@ def names_of(resources: Resources) -> list[str]:
     return ["--table", name("ConversationsTable"), "--bucket", name("PayloadBucket")]
 
 
-class _Session(boto3.Session):
+class _Session(AwsSession):
     """A session that creates each client once, because that takes most of a command's time."""
 
-    client: Any = functools.cache(cast("Any", boto3.Session.client))
+    client: Any = functools.cache(cast("Any", AwsSession.client))
 
 
 @functools.cache
@@ -44,7 +44,7 @@ def client_of_commands(service: str) -> Any:
 
 def invoke(*arguments: str | object) -> Result:
     session = functools.partial(_session, os.environ.get("AWS_ENDPOINT_URL"))
-    with patch("boto3.Session", session):
+    with patch("conversations_cli.command_line.AwsSession", session):
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
