@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -117,6 +118,23 @@ def test_data_urls_are_removed_in_linear_time() -> None:
     hostile = "data:" * 200_000 + "x;base64," + "data:a;base64" * 100_000
 
     assert texts({"type": "message", "role": "user", "content": hostile})
+
+
+@pytest.mark.parametrize(
+    ("start", "repeated"),
+    [("data:;base64,", "\\/"), ("data:;base64,", "\\u002f"), ("", "\\u0041")],
+)
+def test_many_escapes_need_little_memory(start: str, repeated: str) -> None:
+    """A regular expression that may go back keeps a state of 100 bytes or more for each repeat."""
+    hostile = start + repeated * 20_000
+    tracemalloc.start()
+    try:
+        texts({"type": "message", "role": "user", "content": hostile})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 10 * len(hostile)
 
 
 def test_no_text_is_a_data_url_or_what_identifies_an_item() -> None:

@@ -39,9 +39,9 @@ _NESTED_FIELDS = frozenset(
 """Names, inside such a field, of text and of the objects and lists that contain text."""
 _DATA_URL = re.compile(
     # In JSON in a string, "/", "+" and "=" may be escaped.
-    r"data:[^,:\s]*;base64,[A-Za-z0-9+/=_%-]*(?:\\(?:/|u00(?:2[BbFf]|3[Dd]))[A-Za-z0-9+/=_%-]*)*"
+    r"data:[^,:\s]*;base64,[A-Za-z0-9+/=_%-]*(?:\\(?:/|u00(?:2[BbFf]|3[Dd]))[A-Za-z0-9+/=_%-]*+)*+"
 )
-_ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
+_ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})++")
 
 
 def item_texts(item: Mapping[str, object]) -> Iterator[str]:
