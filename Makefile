@@ -41,11 +41,10 @@ test: ## Run all checks: lint, types, tests
 	@$(MAKE) --jobs=3 types lint pytest
 
 .PHONY: lint
-lint: .venv/.installed .tools/sam/.installed ## Check style, formatting and the template
+lint: .venv/.installed ## Check style, formatting and the template
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/cfn-lint template.yaml
-	@.tools/sam/bin/sam validate --lint --region us-east-1 --language-extensions
 
 .PHONY: types
 types: .venv/.installed ## Check types

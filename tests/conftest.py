@@ -49,7 +49,6 @@ COUNTED = {
     ),
     "sdk/test_sdk_clients.py::": "calls by the real SDKs",
     "sdk/test_agents.py::": "facts of openai-agents' sessions",
-    "http/test_isolation.py::": "routes tried by strangers",
     "template/test_template.py::": "facts of the template",
     "template/test_deployed_template.py::": "facts of the stack that CloudFormation makes of it",
     "e2e/test_routes.py::": "requests to the routes of the deployed stack",
