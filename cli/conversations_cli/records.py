@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from conversations.contract.items import Item
 
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading fields of any JSON raises where they are not as another service sends them."""
+"""Errors of reading fields of any JSON that are not as another service sends them."""
 
 
 def fault_text(error: Exception) -> str:

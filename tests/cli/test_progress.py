@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
         return True
 
     def lines(self) -> list[str]:
-        """What a terminal shows in the end: a carriage return starts a line again."""
+        """Return the lines that a terminal shows in the end; a carriage return overwrites one."""
         text = re.sub(r"\x1b\[(\?25[lh]|K)", "", self.getvalue())
         return [line.rpartition("\r")[2].rstrip() for line in text.split("\n")]
 

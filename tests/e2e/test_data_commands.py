@@ -18,7 +18,7 @@ ANN, EVE = ((*ACCOUNT, "--end-user", name) for name in ("ann", "eve"))
 
 
 def printed(stack: Stack, command: str, *arguments: str | Path) -> list[Any]:
-    """What a command prints as JSON, one value a line."""
+    """Return the values that a command prints as JSON, one on each line."""
     lines = stack.cloud.run(CLI, command, *arguments, "--json").splitlines()
     return [json.loads(line) for line in lines]
 
