@@ -263,7 +263,7 @@ class DeleteConversation(ConversationTransaction):
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
         update = self._update(
-            "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, account, metadata",
+            rows.DELETION,
             "",
             {
                 ":now": rows.number(self._now),

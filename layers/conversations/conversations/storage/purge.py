@@ -124,9 +124,7 @@ def end_expired(table: Table, pk: str) -> None:
         table.dynamodb.update_item(
             TableName=table.name,
             Key=rows.primary_key(pk, rows.CONVERSATION_SK),
-            UpdateExpression=(
-                "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, account, metadata"
-            ),
+            UpdateExpression=rows.DELETION,
             ConditionExpression="attribute_not_exists(deleted_at) AND expires_at <= :seconds",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={
