@@ -172,9 +172,19 @@ class ReaderSearch:
             for ahead in self._next[view]:
                 later, last = self._future(ahead)
                 keys |= later | {key for key, _ in self._writes(ahead) - self._writes(view)}
+                keys |= self._written_alone(view, ahead)
                 ends |= last
             self._ahead[view] = frozenset(keys), frozenset(ends)
         return self._ahead[view]
+
+    def _written_alone(self, view: int, ahead: int) -> set[Key]:
+        """Return the rows and objects that are changed without a transaction before a view."""
+        before, after = (self._table(number) for number in (view, ahead))
+        changed = {key for key, _ in before.items() ^ after.items()}
+        return changed - {key for key, _ in self._writes(view)}
+
+    def _table(self, view: int) -> dict[Key, int]:
+        return self._world.model.tables.values[self._all[view].base.table]
 
     def _writes(self, view: int) -> set[tuple[Key, int]]:
         return {write for flight in self._all[view].base.flights for write in flight.rest}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from conversations import ids
-from conversations.storage import append, archive, claims, delete, purge, reads, rows
+from conversations.storage import append, archive, claims, delete, purge, reads, rows, scan
 from conversations.storage.append import Append
 from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
@@ -576,6 +576,13 @@ FLAWS = {
         batch_get,
         lambda: Scenario(deleter(FIRST, FOURTH), readers=[exporter()], batches=2),
         "an export of half a deletion",
+    ),
+    "an export that fails when an object is replaced": Flaw(
+        scan,
+        "read_again_if_deleted",
+        lambda _stats, read: read(),
+        lambda: Scenario(EMPTIER, readers=[exporter()], spills=True),
+        "not there for exporter: ObjectMissingError",
     ),
     "an id that is added again while it is live": Flaw(
         IdClaims,
