@@ -8,6 +8,7 @@ import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from conversations import ids
 from conversations.errors import ItemNotFoundError
 from conversations.storage import archive, payloads, rows
 from conversations.storage.purge import purge_conversation
+from conversations.storage.reads import TRANSACT_GET_MAX
 from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.store import Store
 from conversations_cli import export as exporting
@@ -545,6 +547,66 @@ def test_a_deletion_during_an_export_makes_it_read_again(
     assert world.listed(name) == after
 
 
+def test_an_export_omits_deleted_items_that_a_query_still_returns(
+    world: World, tmp_path: Path
+) -> None:
+    name = world.create(*([said(f"{n}", id=f"own-{n}"), said(f"{n}")] for n in range(30)))
+    stale = {key_of(row): row for row in world.rows() if row["sk"]["S"] != "c"}
+    world.delete(name, "own-1", "own-28")
+    whole = export(world, tmp_path / "whole")
+
+    def return_stale_rows(parsed: Any, **_: object) -> None:
+        parsed["Items"] = [stale.get(key_of(row), row) for row in parsed["Items"]]
+
+    with registered("dynamodb", "after-call.dynamodb.Query", return_stale_rows):
+        assert export(world, tmp_path / "out") == whole
+
+
+def test_an_export_reads_batches_twice_only_after_a_deletion(world: World, tmp_path: Path) -> None:
+    name = world.create(*([said(f"{n}"), said(f"{n}", id=f"own-{n}")] for n in range(30)))
+    reads: list[int] = []
+
+    def count(params: Any, **_: object) -> None:
+        reads.append(len(params["TransactItems"]))
+
+    with registered("dynamodb", "before-parameter-build.dynamodb.TransactGetItems", count):
+        export(world, tmp_path / "before")
+        assert reads == [1]
+        world.delete(name, "own-0")
+        reads.clear()
+        export(world, tmp_path / "after")
+
+    assert reads == [TRANSACT_GET_MAX, 30 - TRANSACT_GET_MAX, 1, 1]  # batches, a pointer, the end
+
+
+def test_an_export_reads_again_when_the_object_of_an_emptied_batch_is_gone(
+    world: World, tmp_path: Path
+) -> None:
+    name = world.create([said(NOISE, id="own")], [said("two")])
+    acts = iter([lambda: world.delete(name, "own")])
+
+    def delete_once(**_: object) -> None:
+        next(acts, lambda: None)()
+
+    with registered("s3", "before-call.s3.GetObject", delete_once):
+        exported = export(world, tmp_path / "out")
+
+    assert exported == export(world, tmp_path / "after")
+    assert b'"own"' in exported  # as the pointer to a deleted item
+    assert b"tombstone" in exported
+
+
+@contextmanager
+def registered(service: str, event: str, act: Callable[..., None]) -> Iterator[None]:
+    """Call a function at an event of the commands' client."""
+    events = client_of_commands(service).meta.events
+    events.register(event, act)
+    try:
+        yield
+    finally:
+        events.unregister(event, act)
+
+
 def test_a_merge_during_an_export_makes_it_read_again(world: World, tmp_path: Path) -> None:
     world.create(*([said(f"{n}")] for n in range(17)))
     lines = export(world, tmp_path / "whole").splitlines(keepends=True)
@@ -561,12 +623,8 @@ def test_a_merge_during_an_export_makes_it_read_again(world: World, tmp_path: Pa
             if next(queries) == 3:
                 done("import", *world.at, *ALL, "--merge", tmp_path / "whole")
 
-    events = client_of_commands("dynamodb").meta.events
-    events.register("before-parameter-build.dynamodb.Query", merge_between_pages)
-    try:
+    with registered("dynamodb", "before-parameter-build.dynamodb.Query", merge_between_pages):
         exported = export(world, tmp_path / "out").splitlines(keepends=True)
-    finally:
-        events.unregister("before-parameter-build.dynamodb.Query", merge_between_pages)
 
     assert next(queries) > 3
     assert exported[2:] == lines[2:]

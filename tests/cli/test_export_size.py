@@ -38,8 +38,13 @@ MARGIN_BYTES = 1_000_000
 """More than the difference between two runs, and less than that between the files."""
 
 
-def fill(table: Table, name: str, count: int, account: str = "acme") -> None:
-    """Write a conversation of *count* items without transactions."""
+def fill(
+    table: Table, name: str, count: int, account: str = "acme", *, has_deletions: bool = False
+) -> None:
+    """Write a conversation of *count* items without transactions.
+
+    An export reads the batches of one with *has_deletions* twice.
+    """
     owner = ids.owner_of(account, name)
     made = Conversation(f"conv_{name}", owner, account, 1_700_000_000_000, {})
     pk = rows.partition(owner, made.conversation_id)
@@ -58,6 +63,8 @@ def fill(table: Table, name: str, count: int, account: str = "acme") -> None:
     for some in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
         batch_write(table, [{"PutRequest": {"Item": row}} for row in some])
     row = rows.conversation_row(made, keys[-1][-1])
+    if has_deletions:
+        row["deletions"] = rows.number(1)
     table.dynamodb.put_item(TableName=table.name, Item=row)
 
 
@@ -79,9 +86,9 @@ def test_memory_does_not_grow_with_the_conversation(
     table = Table(ministack.dynamodb, ministack.template.name("ConversationsTable"))
     at = names_of(ministack)
     scopes = {name: ("--account", "acme", "--end-user", name) for name in ("warm", "few", "many")}
-    fill(table, "warm", 100)
-    fill(table, "few", ITEMS // 2)
-    fill(table, "many", ITEMS)
+    fill(table, "warm", 100, has_deletions=True)
+    fill(table, "few", ITEMS // 2, has_deletions=True)
+    fill(table, "many", ITEMS, has_deletions=True)
     tracemalloc.start()
     try:
         exports = {

@@ -13,14 +13,10 @@ from conversations.contract.items import generated_id
 from conversations.errors import ApiError
 from conversations.model import Conversation, IdempotencyInfo
 from conversations.storage import payloads, rows
-from conversations.storage.archive import (
-    ArchivedBatch,
-    ConversationChangedError,
-    read_archived,
-    read_parts,
-)
+from conversations.storage.archive import ConversationChangedError, read_archived, read_parts
 from conversations.storage.items import encode_item, read_item
 from conversations.storage.purge import purge_conversation
+from conversations_cli.archive_file import record_lines
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
 from tests.model_checker.dynamodb_model import Database, InFlightTransaction, Model
 from tests.model_checker.interleavings import State, World
@@ -68,6 +64,8 @@ SECOND = generated_id("message", _keys(0)[1])
 """Generated id of the first batch's second item."""
 FOURTH = generated_id("message", _keys(1)[1])
 """Generated id of the second batch's second item; the first item of that batch is deleted."""
+SIXTH = generated_id("message", _keys(2)[1])
+"""Generated id of the third batch's second item."""
 
 
 def outcome(act: Callable[[], Any]) -> tuple[str, Any]:
@@ -181,12 +179,14 @@ def getter(item_id: str) -> Actor:
 
 def exporter() -> Actor:
     def act(session: Session, _: Records) -> tuple[str, Any]:
-        def export() -> tuple[bool, tuple[str, ...]]:
-            _, row = read_archived(session.table, PK)
-            parts = [*read_parts(session.table, session.payloads, row)]
-            batches = [part for part in parts if isinstance(part, ArchivedBatch)]
-            items = (json.loads(item)["id"] for batch in batches for item in batch.items())
-            return "deletions" in row, tuple(items)
+        def export() -> tuple[tuple[str, ...], ...]:
+            archived, row = read_archived(session.table, PK)
+            parts = read_parts(session.table, session.payloads, row)
+            _, *lines, _ = map(json.loads, record_lines(archived, parts))
+            items = (item["id"] for line in lines for item in line.get("items", ()))
+            pointers = (line["id"] for line in lines if line["type"] == "pointer")
+            keys = (line["key"] for line in lines if line["type"] != "pointer")
+            return tuple(items), tuple(pointers), tuple(keys)
 
         try:
             return outcome(export)
@@ -274,6 +274,7 @@ class Scenario:
         self._moving = {actor.adds for actor in actors if actor.adds}
         self._is_atomic = is_atomic
         self._ends = any(actor.name == "ender" for actor in actors)
+        self._recent = {_keys(batch)[0] for batch in range(batches)[-len(rows.RECENT_BATCHES) :]}
         base = self._first_batches(batches, spills=spills)
         self._initial = {*self._items(self._rows(base, PK), self._rows(base, "payloads"))}
         self.start = self.world.start(base if is_late else self.model.settled(base), faults)
@@ -397,11 +398,18 @@ class Scenario:
             self._check_pages(records, final, limit=int(limit), is_ascending=order == "asc")
 
     def _check_export(self, records: Records) -> None:
-        """Check that an export has all items of a deletion that began later, or none of them."""
-        for is_late, items in (record.value for record in records if record.kind == "done"):
+        """Check that an export has whole deletions, each id once, and the places of deleted items.
+
+        The place of a deleted item whose id is added again meanwhile may be missing.
+        """
+        for items, pointers, keys in (record.value for record in records if record.kind == "done"):
             for deleted in (actor.deletes for actor in self.actors):
                 kept = {*deleted}.intersection(items)
-                assert is_late or kept in (set(), {*deleted}), "an export of half a deletion"
+                assert kept in (set(), {*deleted}), "an export of half a deletion"
+            assert _are_unique([*items, *pointers]), "an id is there twice"
+            assert _are_unique(keys), "a batch is there twice"
+            assert self._recent <= {*keys}, "a deleted item has no place"
+            assert FIRST in {*items, *pointers, *self._moving}, "a deleted item has no place"
 
     def _rows(self, base: Database, partition: str) -> Table:
         numbers = self.model.tables.values[self.model.settled(base).table]
@@ -451,7 +459,7 @@ class Scenario:
         assert self._faults or sorted(named) == sorted(objects), "an object is left"
         found = {key: self._items_of(table[f"b#{key}"], objects) for key in sorted(there)}
         cursors = [cursor for items in found.values() for cursor, _ in items]
-        assert len({*cursors}) == len(cursors), "an id is there twice"
+        assert _are_unique(cursors), "an id is there twice"
         names: set[str] = set()
         for key, items in found.items():
             row = table[f"b#{key}"]
@@ -470,7 +478,11 @@ class Scenario:
         [name] = {content.rpartition(" ")[0] for content in contents}
         assert contents == [f"{name} {size}:{slot}" for slot in slots], "torn, or slots moved"
         deleted_slots = {*range(size)} - {*slots}
-        ids_at = {"first 0": [FIRST, SECOND], "batch 1": ["", FOURTH]}.get(name, [])
+        ids_at = {
+            "first 0": [FIRST, SECOND],
+            "batch 1": ["", FOURTH],
+            "batch 2": ["kept", SIXTH],
+        }.get(name, [])
         assert all(
             slot < len(ids_at) and ids_at[slot] in {"", *self._to_delete} for slot in deleted_slots
         ), "an item is gone that nobody deleted"
@@ -624,7 +636,7 @@ class Scenario:
     ) -> None:
         """Check that pages joined have no gap."""
         seen = [item for record in pages for item in record.value[0]]
-        assert len({*seen}) == len(seen), "there twice"
+        assert _are_unique(seen), "there twice"
         if kept := [item for item in seen if item in order]:
             start = 0 if from_start else order.index(kept[0])
             end = order.index(kept[-1]) + 1
@@ -649,3 +661,7 @@ class Scenario:
 
 def _content(json: str) -> str:
     return json.rpartition('"content":"')[2].rstrip('"}')
+
+
+def _are_unique(names: Sequence[str]) -> bool:
+    return len({*names}) == len(names)

@@ -15,7 +15,7 @@ from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader, PageRange
-from conversations.storage.reads import batch_get
+from conversations.storage.reads import batch_get, read_again_settled, transact_get
 from conversations.storage.transactions import Resolution, Table
 from tests.model_checker import actors, dynamodb_model
 from tests.model_checker.actors import patch
@@ -24,6 +24,7 @@ from tests.model_checker.scenarios import (
     FIRST,
     FOURTH,
     SECOND,
+    SIXTH,
     Scenario,
     adder,
     appender,
@@ -38,7 +39,7 @@ from tests.model_checker.scenarios import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from conversations.storage.rows import Row
 
@@ -141,6 +142,24 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "an export while a batch is emptied": lambda: Scenario(EMPTIER, readers=[exporter()]),
     "an export while items of two batches are deleted": lambda: Scenario(
         deleter(FIRST, FOURTH), readers=[exporter()], batches=2
+    ),
+    "an export while items of three batches are deleted": lambda: Scenario(
+        deleter(FIRST, FOURTH, SIXTH), readers=[exporter()], batches=3
+    ),
+    "an export while two requests delete": lambda: Scenario(
+        deleter(FIRST, SIXTH), NEIGHBOUR, readers=[exporter()], batches=3
+    ),
+    "an export while others append and delete": lambda: Scenario(
+        EMPTIER, OTHER, readers=[exporter()]
+    ),
+    "an export, a deleter, an end, a purge": lambda: Scenario(
+        DELETER, ender(), purger(), readers=[exporter()]
+    ),
+    "an export while a client's id comes back": lambda: Scenario(
+        DELETER, adder("adder A", FIRST), readers=[exporter()]
+    ),
+    "objects: an export while a batch is emptied": lambda: Scenario(
+        EMPTIER, readers=[exporter()], spills=True
     ),
     "objects: an appender, a deleter": lambda: Scenario(OTHER, DELETER, spills=True),
     "objects: a deleter, a lister": lambda: Scenario(DELETER, lister("asc", 1), spills=True),
@@ -447,6 +466,19 @@ def read_unsettled(table: Table, keys: Any) -> list[Row]:
     return batch_get(table, keys)
 
 
+def batches_again(table: Table, found: Iterable[Row]) -> Iterator[Row]:
+    """Read batches again while no transaction on them is in flight, but not pointers."""
+    for row in found:
+        is_pointer = row["sk"]["S"].startswith(rows.POINTER_PREFIX)
+        yield from [row] if is_pointer else read_again_settled(table, [row])
+
+
+def no_tombstones(table: Table, keys: Sequence[Row]) -> list[Row]:
+    """Read rows without waiting for transactions on tombstones."""
+    others = [key for key in keys if not key["sk"]["S"].startswith(rows.TOMBSTONE_PREFIX)]
+    return transact_get(table, others)
+
+
 class Flaw(NamedTuple):
     """Replacement of a part of the store by a wrong one, and the check that must fail."""
 
@@ -574,8 +606,29 @@ FLAWS = {
         archive,
         "transact_get",
         batch_get,
-        lambda: Scenario(deleter(FIRST, FOURTH), readers=[exporter()], batches=2),
+        lambda: Scenario(deleter(FIRST, SIXTH), readers=[exporter()], batches=3),
         "an export of half a deletion",
+    ),
+    "an export that reads no batch again": Flaw(
+        archive,
+        "read_again_settled",
+        lambda _table, found: iter(found),
+        lambda: Scenario(deleter(FIRST, SIXTH), readers=[exporter()], batches=3),
+        "an export of half a deletion",
+    ),
+    "an export that reads no pointer again": Flaw(
+        archive,
+        "read_again_settled",
+        batches_again,
+        lambda: Scenario(DELETER, adder("adder A", FIRST), readers=[exporter()]),
+        "an id is there twice",
+    ),
+    "an export that waits for no tombstone": Flaw(
+        archive,
+        "transact_get",
+        no_tombstones,
+        lambda: Scenario(EMPTIER, readers=[exporter()]),
+        "a deleted item has no place",
     ),
     "an export that fails when an object is replaced": Flaw(
         scan,

@@ -15,7 +15,7 @@ from conversations import ids
 from conversations.contract.items import generated_id
 from conversations.storage import rows
 from conversations.storage.items import encode_item, read_item
-from conversations.storage.reads import read_conversation_with, transact_get
+from conversations.storage.reads import read_again_settled, read_conversation_with, transact_get
 from conversations.storage.scan import read_batch, scan_batches, scan_prefix
 from conversations.storage.transactions import conversation_not_found
 
@@ -132,7 +132,12 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
 
     Batches come first, in order, then tombstones, then pointers to deleted items. Later appends are
     omitted. Every transaction that deletes items, or adds a batch before others, increments a count
-    in the conversation row: while the count is the same, no earlier batch has changed.
+    in the conversation row: while the count is the same, no other transaction has changed earlier
+    batches. Transactions that the count includes may still be committing. Their rows are read again
+    by `transact_get`, which waits for them.
+
+    A tombstone that is still committing may be missing if its batch is gone, and older than the
+    batches that the row names.
 
     Raises:
         ConversationChangedError: batches changed meanwhile. Discard the yielded parts.
@@ -141,29 +146,46 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
     """
     pk = conversation["pk"]["S"]
     live: dict[str, Sequence[int]] = {}
-    for row in scan_batches(table, conversation):
+    emptied = {ids.first_key(key) for key in rows.recent_last_keys(conversation)}
+    found = scan_batches(table, conversation)
+    for row in read_again_settled(table, found) if "deletions" in conversation else found:
         batch = read_batch(table, payloads, row)
+        if not batch.lines:  # It was emptied after its row was read, and its object is gone.
+            raise ConversationChangedError
         key, slots = rows.batch_key(batch.row), rows.live_slots(batch.row)
         written = int(batch.row["n"]["N"])
         if len(slots) < written:
             live[key] = slots
+        emptied.discard(key)
         yield ArchivedBatch(key, written, slots, batch.lines, _expires_at(batch.row))
+    # After this read, a Query returns the tombstones of recent batches.
+    transact_get(table, [rows.primary_key(pk, rows.tombstone_sk(key)) for key in sorted(emptied)])
     for row in scan_prefix(table, pk, rows.TOMBSTONE_PREFIX):
         key = row["sk"]["S"].removeprefix(rows.TOMBSTONE_PREFIX)
         live[key] = ()
         yield Tombstone(key, int(row["n"]["N"]), _expires_at(row))
-    for row in scan_prefix(table, pk, rows.POINTER_PREFIX) if live else ():
-        key = row["key"]["S"]
-        kept = live.get(ids.first_key(key))
-        if kept is not None and ids.slot_of(key) not in kept:
-            item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
-            yield Pointer(item_id, key, _expires_at(row))
+    if live:
+        yield from _read_pointers(table, pk, live)
     # A transaction whose changes were read in part may still be committing: wait for its end.
     now = transact_get(table, [rows.primary_key(pk, rows.CONVERSATION_SK)])
     if not now:
         raise conversation_not_found(pk)
     if now[0].get("deletions") != conversation.get("deletions"):
         raise ConversationChangedError
+
+
+def _read_pointers(table: Table, pk: str, live: Mapping[str, Sequence[int]]) -> Iterator[Pointer]:
+    """Yield the pointers to deleted items; *live* are the live slots of batches with some."""
+
+    def is_deleted(row: Row) -> bool:
+        key = row["key"]["S"]
+        return ids.slot_of(key) not in live.get(ids.first_key(key), [ids.slot_of(key)])
+
+    # An append that adds a deleted id again may still be committing.
+    found = filter(is_deleted, scan_prefix(table, pk, rows.POINTER_PREFIX))
+    for row in filter(is_deleted, read_again_settled(table, found)):
+        item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
+        yield Pointer(item_id, row["key"]["S"], _expires_at(row))
 
 
 def _without_generated_id(item: Item, key: str) -> Item:

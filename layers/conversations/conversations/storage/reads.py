@@ -19,7 +19,7 @@ from conversations.storage.rows import index_by_sort_key
 from conversations.storage.transactions import CANCELED, conversation_not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from conversations.model import StoredItem
     from conversations.storage.rows import Row
@@ -91,6 +91,17 @@ def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
     for batch in itertools.batched(keys, TRANSACT_GET_MAX, strict=False):
         found += _transact_get(table, batch)
     return [row for row in found if rows.is_live(row)]
+
+
+def read_again_settled(table: Table, found: Iterable[Row]) -> Iterator[Row]:
+    """Yield *found* rows in their order, as `transact_get` returns them; omit those that are gone.
+
+    At most `TRANSACT_GET_MAX` rows are in memory.
+    """
+    for some in itertools.batched(found, TRANSACT_GET_MAX, strict=False):
+        yield from transact_get(
+            table, [rows.primary_key(row["pk"]["S"], row["sk"]["S"]) for row in some]
+        )
 
 
 def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
