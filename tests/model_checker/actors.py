@@ -105,7 +105,7 @@ class Session:
         self._read: dict[int, int] = defaultdict(int)
         self._threads = 1
         self._slept = 0.0
-        self._drawn = 0
+        self._drawn: dict[int, int] = defaultdict(int)
         self._sent: dict[str, Any] = {}
         self.loops: list[Loop] = []
         """Active retry loops, which no frame holds in a variable."""
@@ -125,7 +125,8 @@ class Session:
             try:
                 frames = [loop.gi_frame for loop in self.loops]
                 deadlines = [frame.f_locals["deadline"] for frame in frames if frame]
-                dice = (self._drawn, self._slept, self._threads, *deadlines)
+                drawn = tuple(self._drawn.items())
+                dice = (drawn, self._slept, self._threads, *deadlines)
                 self.fingerprint = (dice, fingerprint(error, __file__, IGNORED_TYPES))
             except UnknownValueError:
                 self.fingerprint = self._position.histories
@@ -220,9 +221,10 @@ class Session:
         return int(self.time()) * 10**9
 
     def randbits(self, bits: int) -> int:
-        """Return a number that is unique for each actor, operation and draw."""
-        self._drawn += 1
-        seed = f"{self._actor.name} {len(self._position.records)} {self._drawn}"
+        """Return a number that is unique for each actor, operation, thread and draw."""
+        self._drawn[self._thread] += 1
+        drawn = f"{self._thread} {self._drawn[self._thread]}"
+        seed = f"{self._actor.name} {len(self._position.records)} {drawn}"
         return random.Random(seed).getrandbits(bits)  # noqa: S311 - decides nothing secret
 
     def uuid4(self) -> str:

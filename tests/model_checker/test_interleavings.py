@@ -161,6 +161,12 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "objects: an export while a batch is emptied": lambda: Scenario(
         EMPTIER, readers=[exporter()], spills=True
     ),
+    "objects: an export while two batches are changed": lambda: Scenario(
+        deleter(FIRST, SECOND, SIXTH), readers=[exporter()], batches=3, spills=True
+    ),
+    "objects: two deleters, one of them of two batches": lambda: Scenario(
+        deleter(FIRST, SIXTH), NEIGHBOUR, batches=3, spills=True
+    ),
     "objects: an appender, a deleter": lambda: Scenario(OTHER, DELETER, spills=True),
     "objects: a deleter, a lister": lambda: Scenario(DELETER, lister("asc", 1), spills=True),
     "objects: an emptier, a lister": lambda: Scenario(EMPTIER, lister("asc", 2), spills=True),
