@@ -21,51 +21,47 @@ from smoke.run import PREFIXES, Result, run, run_check
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+NO_RESPONSE = 2
+"""Exit status if nothing could be checked."""
 INTERRUPTED = 130
 """Exit status of a program that Ctrl-C ended, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the checks, print one line for each, and return the exit status."""
+    """Run the checks, print one line for each and their counts, and return the exit status."""
     options = _parser().parse_args(arguments)
     if not os.environ.get("API_KEY"):
         sys.stderr.write(
             "The API key is missing. Add KEY=... to `make smoke`, or export API_KEY.\n"
         )
-        return 2
+        return NO_RESPONSE
+    results: list[Result] = []
+    try:
+        status = _check_stack(options, results)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if status != NO_RESPONSE:
+        _print_counts(options, results)
+    return status
+
+
+def _check_stack(options: argparse.Namespace, results: list[Result]) -> int:
+    """Run the checks, add each result to *results*, and return the exit status."""
     headers = dict(options.header)
     with httpx.Client(base_url=options.url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
         try:
             client.get(f"{PREFIXES[0]}/openapi.json")
         except httpx.HTTPError as error:
             sys.stderr.write(f"{options.url} does not respond: {error}\n")
-            return 2
-        except KeyboardInterrupt:
-            return INTERRUPTED
+            return NO_RESPONSE
         key, read_key = os.environ["API_KEY"], os.environ.get("READ_KEY")
         api = Api(client, PREFIXES[0], key, read_key or None, options.origin)
-        show = (lambda _: None) if options.json else _print_line
-        try:
-            results = _results(api, show)
-        except KeyboardInterrupt:
-            return INTERRUPTED
-    counts = {
-        outcome: sum(each.outcome == outcome for each in results)
-        for outcome in ("passed", "failed", "skipped")
-    }
-    if options.json:
-        checks = [dataclasses.asdict(result) for result in results]
-        sys.stdout.write(json.dumps({"url": options.url, **counts, "checks": checks}) + "\n")
-    else:
-        seconds = sum(result.seconds for result in results)
-        summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        sys.stdout.write(f"{summary} in {seconds:.0f} s. docs/smoke.md explains each check.\n")
-    return int(counts["failed"] > 0)
+        _run_checks(api, results, (lambda _: None) if options.json else _print_line)
+    return int(any(result.outcome == "failed" for result in results))
 
 
-def _results(api: Api, show: Callable[[Result], None]) -> list[Result]:
+def _run_checks(api: Api, results: list[Result], show: Callable[[Result], None]) -> None:
     """Run the checks, and show each result; delete what they created, however they end."""
-    results = []
     try:
         for result in run(api):
             results.append(result)
@@ -74,7 +70,20 @@ def _results(api: Api, show: Callable[[Result], None]) -> list[Result]:
         if api.created:
             results.append(run_check("cleaning up", api))
             show(results[-1])
-    return results
+
+
+def _print_counts(options: argparse.Namespace, results: Sequence[Result]) -> None:
+    counts = {
+        outcome: sum(each.outcome == outcome for each in results)
+        for outcome in ("passed", "failed", "skipped")
+    }
+    if options.json:
+        checks = [dataclasses.asdict(result) for result in results]
+        sys.stdout.write(json.dumps({"url": options.url, **counts, "checks": checks}) + "\n")
+    elif results:
+        seconds = sum(result.seconds for result in results)
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        sys.stdout.write(f"{summary} in {seconds:.0f} s. docs/smoke.md explains each check.\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,7 +22,7 @@ from smoke.run import CHECKS, ONCE, PREFIXES, run, run_check
 from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from smoke.run import Result
     from tests.support.issue_key import IssueKey
@@ -386,20 +386,56 @@ def test_ctrl_c_leaves_nothing_behind(
     monkeypatch.setattr("smoke.run.CHECKS", {"items": check, "cleaning up": Api.delete_created})
 
     assert main(arguments) == 130
-    assert capsys.readouterr().out.startswith("passed  cleaning up")
+    clean_up, counts = capsys.readouterr().out.splitlines()
+    assert clean_up.startswith("passed  cleaning up")
+    assert counts.startswith("1 passed, 0 failed, 0 skipped in ")
     assert make_api().call("GET", "/conversations").json()["data"] == []
 
 
-def test_ctrl_c_before_the_first_response_ends_quietly(
+def test_ctrl_c_leaves_the_json_of_the_finished_checks(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: Api) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smoke.run.CHECKS", {"keys": lambda _: None, "items": interrupt})
+
+    assert main([*arguments, "--json"]) == 130
+    told = json.loads(capsys.readouterr().out)
+    assert (told["passed"], [each["check"] for each in told["checks"]]) == (1, ["keys"])
+
+
+def test_a_second_ctrl_c_leaves_the_json_too(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(api: Api) -> None:
+        api.created.append(("/nowhere", {}))
+
+    def interrupt(_: Api) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smoke.run.CHECKS", {"keys": check, "cleaning up": interrupt})
+
+    assert main([*arguments, "--json"]) == 130
+    assert [each["check"] for each in json.loads(capsys.readouterr().out)["checks"]] == ["keys"]
+
+
+@pytest.mark.parametrize(("options", "checks"), [((), None), (("--json",), [])])
+def test_ctrl_c_before_the_first_response_ends_quietly(
+    options: Sequence[str],
+    checks: list[object] | None,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(httpx.Client, "get", interrupt)
 
-    assert main(arguments) == 130
-    assert capsys.readouterr() == ("", "")
+    assert main([*arguments, *options]) == 130
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["checks"] if out else None, err) == (checks, "")
 
 
 @pytest.mark.parametrize(
