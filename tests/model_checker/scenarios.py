@@ -398,7 +398,7 @@ class Scenario:
             self._check_pages(records, final, limit=int(limit), is_ascending=order == "asc")
 
     def _check_export(self, records: Records) -> None:
-        """Check that an export has whole deletions, each id once, and the places of deleted items.
+        """Check that an export has each batch, whole deletions, and each id or its place once.
 
         The place of a deleted item whose id is added again meanwhile may be missing.
         """
@@ -408,7 +408,7 @@ class Scenario:
                 assert kept in (set(), {*deleted}), "an export of half a deletion"
             assert _are_unique([*items, *pointers]), "an id is there twice"
             assert _are_unique(keys), "a batch is there twice"
-            assert self._recent <= {*keys}, "a deleted item has no place"
+            assert self._recent <= {*keys}, "neither a batch nor its tombstone is exported"
             assert FIRST in {*items, *pointers, *self._moving}, "a deleted item has no place"
 
     def _rows(self, base: Database, partition: str) -> Table:

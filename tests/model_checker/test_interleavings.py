@@ -152,6 +152,9 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "an export while others append and delete": lambda: Scenario(
         EMPTIER, OTHER, readers=[exporter()]
     ),
+    "an export of a batch that is seen late": lambda: Scenario(
+        OTHER, readers=[exporter()], batches=12, is_late=True
+    ),
     "an export, a deleter, an end, a purge": lambda: Scenario(
         DELETER, ender(), purger(), readers=[exporter()]
     ),
@@ -629,12 +632,26 @@ FLAWS = {
         lambda: Scenario(DELETER, adder("adder A", FIRST), readers=[exporter()]),
         "an id is there twice",
     ),
+    "an export without the places of deleted items": Flaw(
+        archive,
+        "_read_pointers",
+        lambda _table, _pk, _live: iter(()),
+        lambda: Scenario(DELETER, readers=[exporter()]),
+        "a deleted item has no place",
+    ),
     "an export that waits for no tombstone": Flaw(
         archive,
         "transact_get",
         no_tombstones,
         lambda: Scenario(EMPTIER, readers=[exporter()]),
-        "a deleted item has no place",
+        "neither a batch nor its tombstone is exported",
+    ),
+    "an export of what a query sees": Flaw(
+        scan,
+        "transact_get",
+        lambda _table, _keys: [],
+        lambda: Scenario(readers=[exporter()], batches=12, is_late=True),
+        "neither a batch nor its tombstone is exported",
     ),
     "an export that fails when an object is replaced": Flaw(
         scan,
