@@ -70,7 +70,7 @@ def import_conversations(  # noqa: PLR0913, PLR0917 - one parameter an option
     Existing conversations are not changed, unless --merge is used. After an interruption, run the
     command again to continue.
     """
-    wanted = [*openai_ids, *(ids.read_text(encoding="utf-8").split() if ids else ())]
+    wanted = [*openai_ids, *(ids.read_text(encoding="utf-8-sig").split() if ids else ())]
     if (file is None) == (not wanted):
         raise click.UsageError("Use either FILE, or --from-openai and --ids.")
     report = Report()

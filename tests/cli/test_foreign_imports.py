@@ -106,7 +106,7 @@ def test_the_large_fields_that_openai_omits_by_default_are_imported(world: World
 
 @pytest.mark.usefixtures("_openai")
 def test_it_is_the_same_the_second_time(world: World, tmp_path: Path) -> None:
-    (tmp_path / "ids").write_text(f"conv_empty\n{LONG}\n")
+    (tmp_path / "ids").write_text(f"conv_empty\n{LONG}\n", encoding="utf-8-sig")
     asked("import", *world.at, *ACME, "--from-openai", LONG)
     before = [row for row in world.rows() if row["pk"]["S"].endswith(LONG)]
 
