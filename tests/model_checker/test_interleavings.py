@@ -146,6 +146,9 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "an export while items of three batches are deleted": lambda: Scenario(
         deleter(FIRST, FOURTH, SIXTH), readers=[exporter()], batches=3
     ),
+    "an export of more batches than the row names": lambda: Scenario(
+        deleter(FIRST, FOURTH, SIXTH), readers=[exporter()], batches=14
+    ),
     "an export while two requests delete": lambda: Scenario(
         deleter(FIRST, SIXTH), NEIGHBOUR, readers=[exporter()], batches=3
     ),
