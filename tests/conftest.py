@@ -24,7 +24,7 @@ from local.engines import changed_environment, running_engine, running_ministack
 from local.resources import Resources
 from local.stack import DATA, DevStack
 from local.template import TEMPLATE, Template
-from tests.support.moto_tables import copy_tables_cheaply
+from tests.support.moto_shortcuts import shorten_moto
 from tests.support.sdk_report import write_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ssl.create_default_context = cast("Any", functools.cache(ssl.create_default_context))
 # Every session of botocore parses its model of each service again, 150 ms each time.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
-copy_tables_cheaply()
+shorten_moto()
 
 settings.register_profile("project", deadline=None)  # tests do not depend on timing
 settings.load_profile("project")

@@ -36,7 +36,6 @@ def test_the_documented_request_gets_the_documented_response(
     }
 
 
-@pytest.mark.usefixtures("stack")  # moto reads each row of the table for each query
 @pytest.mark.parametrize("examples", [*batched(EXAMPLES, 24, strict=False)], ids=lambda _: "")
 def test_an_item_comes_back_as_it_was_given(
     examples: tuple[tuple[str, Json], ...],
