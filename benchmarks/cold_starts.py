@@ -99,7 +99,7 @@ def compare_cold_starts(responses: Mapping[str, bytes], rounds: int) -> list[Row
         ),
         _ratio(
             "authorizer: CPU up to the first response",
-            "API function's",
+            "API function",
             (authorizers, apis),
             "first_response_ms",
             0.60,
@@ -107,7 +107,7 @@ def compare_cold_starts(responses: Mapping[str, bytes], rounds: int) -> list[Row
         *_compare_warm(apis, peers),
         figure("layer, unzipped", round(_size(LAYER.parent) / MEGABYTE, 2), "MB", 30),
         figure(
-            "API function, all of the above: peak memory",
+            "API function, in this run: peak memory",
             round(max(start.peak_mb for start in apis), 1),
             "MB",
             130,

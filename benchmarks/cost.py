@@ -149,7 +149,7 @@ def bills_table(prices: Prices, template: Template, operations: dict[str, Operat
         parts = bill(prices, lambdas["ApiFunction"].memory_mb, operation)
         lines.append(_line(name, parts, storage_month(prices, operation.cost)))
     key = authorizer_bill(prices, lambdas["AuthorizerFunction"].memory_mb)
-    name = "authorizer, in addition, for the first request of an API key in a minute"
+    name = "once per API key and minute, in addition: the authorizer function"
     lines.append(_line(name, key, 0))
     return markdown(lines)
 

@@ -176,7 +176,7 @@ def _append_floor(handler: Handler, event: Event, count: int, at_most: float) ->
         adapter.validate_json(body)
         client.transact_write_items(**params)
 
-    return Floor("validate_json + boto3, a row for each item", at_most, params, work)
+    return Floor("pydantic + boto3, a row for each item", at_most, params, work)
 
 
 def _page_floor(handler: Handler, at_most: float) -> Floor:

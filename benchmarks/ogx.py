@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 OGX = ROOT / ".tools" / "ogx" / "bin" / "ogx"
 CONFIGURATION = Path(__file__).parent / "peers" / "ogx.yaml"
-AGAINST = "OGX, its process"
+AGAINST = "OGX's process"
 AT_MOST = {"page of 100, of 1,000 items": 0.30, "append of 1": 0.35, "append of 20": 0.14}
 START_SECONDS = 60
 
