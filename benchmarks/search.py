@@ -136,7 +136,7 @@ def fill(table: Table, owner: str, count: int, batches: Sequence[Sequence[Item]]
 def _rows(
     owner: str, number: int, batches: Sequence[tuple[int, payloads.Payload]]
 ) -> Iterator[Row]:
-    conversation = Conversation(
+    conversation = Conversation.new(
         f"conv_{number:032x}", owner, "acme", FIRST_MS + number, {"topic": "demo"}
     )
     pk = rows.partition(owner, conversation.conversation_id)
@@ -145,8 +145,7 @@ def _rows(
         keys = ids.sequence_keys((FIRST_MS + index) << 64, size)
         last_keys.append(keys[-1])
         yield rows.batch_row(pk, keys[0], size, payload)
-    recent = zip(rows.RECENT_BATCHES, reversed(last_keys), strict=False)
-    yield rows.conversation_row(conversation, "") | {name: {"S": key} for name, key in recent}
+    yield rows.conversation_row(conversation, last_keys[::-1])
 
 
 def line_of(count: int, turns: int, scan: Scan) -> list[str]:

@@ -66,10 +66,10 @@ def create_documented_conversation(stack: DevStack) -> None:
         try:
             store.get_conversation(owner, CONVERSATION_ID)
         except ConversationNotFoundError:
-            conversation = Conversation(
+            conversation = Conversation.new(
                 CONVERSATION_ID, owner, ACCOUNT, time.time_ns() // 1_000_000, {}
             )
-            table.dynamodb.put_item(TableName=table.name, Item=conversation_row(conversation, ""))
+            table.dynamodb.put_item(TableName=table.name, Item=conversation_row(conversation))
 
 
 def read_documented_conversation(url: str, key: str) -> None:

@@ -26,7 +26,7 @@ _RESULT: Final = {"type": "function_call_output", "call_id": "call_1", "output":
 _RETURNED: Final[dict[str, object]] = {"id": "msg_06f1e2v9m0c8i4a7k3p5s1q2to", **_QUESTION}
 _CONVERSATION: Final[dict[str, object]] = json.loads(
     conversation_json(
-        Conversation(
+        Conversation.new(
             conversation_id=_CONVERSATION_ID,
             owner="b5a2c96250612366ea272ffac6d9744aaf4b45aacd96aa7cfcb931ee3b558259",
             account="acme",

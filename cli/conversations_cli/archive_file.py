@@ -166,35 +166,40 @@ def header_line(account: str, owner: str | None, conversations: int) -> bytes:
     return f"{compact_json(counted)}\n".encode()
 
 
-def record_lines(archived: ArchivedConversation, parts: Iterable[Part]) -> Iterator[bytes]:
-    """Yield the lines of a record."""
+def conversation_line(archived: ArchivedConversation) -> bytes:
+    """Return the first line of a record."""
     conversation = archived.conversation
-    yield line_of(
+    return line_of(
         {
             "type": "conversation",
             "id": conversation.conversation_id,
             "owner": conversation.owner,
             "account": conversation.account,
             "created_at": conversation.created_at,
-            "updated_at": archived.updated_at,
-            "appended_at": archived.appended_at,
+            "updated_at": conversation.updated_at,
+            "appended_at": conversation.appended_at,
             "expires_at": archived.expires_at,
             "metadata": conversation.metadata,
             "recent_keys": archived.recent_keys,
         }
     )
+
+
+def record_lines(archived: ArchivedConversation, parts: Iterable[Part]) -> Iterator[bytes]:
+    """Yield the lines of a record."""
+    yield conversation_line(archived)
     batches = items = 0
     for part in parts:
         if isinstance(part, ArchivedBatch):
             batches, items = batches + 1, items + len(part.slots)
         yield _part_line(part)
-    end: Json = {
-        "type": "end",
-        "id": conversation.conversation_id,
-        "batches": batches,
-        "items": items,
-    }
-    yield line_of(end)
+    yield end_line(archived, batches, items)
+
+
+def end_line(archived: ArchivedConversation, batches: int, items: int) -> bytes:
+    """Return the last line of a record."""
+    conversation_id = archived.conversation.conversation_id
+    return line_of({"type": "end", "id": conversation_id, "batches": batches, "items": items})
 
 
 def _part_line(part: Part) -> bytes:
@@ -214,13 +219,16 @@ def _part_line(part: Part) -> bytes:
 
 def archived_conversation(line: ConversationLine, owner: str, account: str) -> ArchivedConversation:
     """Return the conversation of a line, as one of *owner* in an *account*."""
-    return ArchivedConversation(
-        Conversation(line["id"], owner, account, line["created_at"], line["metadata"]),
-        line["updated_at"],
-        line["appended_at"],
-        line.get("expires_at"),
-        line["recent_keys"],
+    conversation = Conversation(
+        line["id"],
+        owner,
+        account,
+        created_at=line["created_at"],
+        updated_at=line["updated_at"],
+        appended_at=line["appended_at"],
+        metadata=line["metadata"],
     )
+    return ArchivedConversation(conversation, line.get("expires_at"), line["recent_keys"])
 
 
 def archived_part(line: bytes) -> Part:

@@ -11,8 +11,10 @@ import click
 from conversations import ids
 from conversations.contract.items import MAX_BATCH_ITEMS
 from conversations.json_text import response_bytes
+from conversations.model import Conversation
+from conversations.storage.archive import ArchivedConversation
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
-from conversations_cli.archive_file import line_of
+from conversations_cli.archive_file import conversation_line, end_line, line_of
 from conversations_cli.records import MALFORMED, Line, fault_text
 
 if TYPE_CHECKING:
@@ -106,26 +108,25 @@ def record_of(
     ]
     owner = ids.owner_of(scope.account, scope.end_user or "")
     changed_at = created_at + max(len(batches) - 1, 0)
-    head = {
-        "type": "conversation",
-        "id": conversation_id,
-        "owner": owner,
-        "account": scope.account,
-        "created_at": created_at,
-        "updated_at": changed_at,
-        "appended_at": changed_at,
-        "metadata": metadata,
-        "recent_keys": [batch[-1] for batch in reversed(keys[-12:])],
-    }
-    yield Line(conversation_id, line_of(head))
+    conversation = Conversation(
+        conversation_id,
+        owner,
+        scope.account,
+        created_at=created_at,
+        updated_at=changed_at,
+        appended_at=changed_at,
+        metadata={**metadata},
+    )
+    recent_keys = [batch[-1] for batch in reversed(keys[-12:])]
+    archived = ArchivedConversation(conversation, None, recent_keys)
+    yield Line(conversation_id, conversation_line(archived))
     first = 1
     for batch, batch_keys in zip(batches, keys, strict=True):
         line = {"type": "batch", "key": batch_keys[0], "written": len(batch), "items": batch}
         yield Line(f"{conversation_id}, from item {first} on", line_of(line))
         first += len(batch)
     count = sum(map(len, batches))
-    end = {"type": "end", "id": conversation_id, "batches": len(batches), "items": count}
-    yield Line(conversation_id, line_of({**end}))
+    yield Line(conversation_id, end_line(archived, len(batches), count))
 
 
 def _batches(items: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

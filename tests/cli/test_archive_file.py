@@ -18,7 +18,7 @@ CONVERSATIONS = st.builds(Conversation, **{field.name: ... for field in fields(C
 
 @given(CONVERSATIONS)
 def test_every_field_of_a_conversation_comes_back_from_its_line(conversation: Conversation) -> None:
-    archived = ArchivedConversation(conversation, 1, 2, None, [])
+    archived = ArchivedConversation(conversation, None, [])
 
     line = json.loads(next(record_lines(archived, [])))
     read = archived_conversation(line, conversation.owner, conversation.account)

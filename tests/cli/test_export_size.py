@@ -46,7 +46,7 @@ def fill(
     An export reads the batches of one with *has_deletions* twice.
     """
     owner = ids.owner_of(account, name)
-    made = Conversation(f"conv_{name}", owner, account, 1_700_000_000_000, {})
+    made = Conversation.new(f"conv_{name}", owner, account, 1_700_000_000_000, {})
     pk = rows.partition(owner, made.conversation_id)
     text = random.Random(0).randbytes(400).hex()  # noqa: S311 - the same each time
     lines = [
@@ -62,7 +62,7 @@ def fill(
     children = (rows.batch_row(pk, batch[0], BATCH_ITEMS, payload) for batch in keys)
     for some in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
         batch_write(table, [{"PutRequest": {"Item": row}} for row in some])
-    row = rows.conversation_row(made, keys[-1][-1])
+    row = rows.conversation_row(made, [keys[-1][-1]])
     if has_deletions:
         row["deletions"] = rows.number(1)
     table.dynamodb.put_item(TableName=table.name, Item=row)

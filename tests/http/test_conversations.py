@@ -44,13 +44,15 @@ def test_a_conversation_in_a_response_is_what_a_read_returns(
     move_clock(monkeypatch, 10)
 
     assert client.post("/conversations", json=body, headers=key).json() == made
-    for change in (
-        client.post(path, json={"metadata": {"k": "w"}}),
-        client.delete(f"{path}/items/a"),
-        client.request("DELETE", f"{path}/items", json={"item_ids": ["b"]}),
+    for method, suffix, change in (
+        ("POST", "", {"metadata": {"k": "w"}}),
+        ("DELETE", "/items/a", None),
+        ("DELETE", "/items", {"item_ids": ["b"]}),
     ):
-        assert change.json() == client.get(path).json()
-        assert client.get("/conversations").json()["data"] == [change.json()]
+        move_clock(monkeypatch, 10)
+        response = client.request(method, path + suffix, json=change)
+        assert response.json() == client.get(path).json()
+        assert client.get("/conversations").json()["data"] == [response.json()]
 
 
 def test_a_conversation_begins_with_the_items_it_is_given(client: httpx.Client) -> None:

@@ -102,7 +102,7 @@ class ListScenario:
         """Explore all interleavings; return their number, and the number of states."""
         made = [
             rows.conversation_row(
-                Conversation(name, OWNER, "acme", MOMENT * 1000 + place, dict(metadata)), ""
+                Conversation.new(name, OWNER, "acme", MOMENT * 1000 + place, dict(metadata))
             )
             for place, (name, metadata) in enumerate(CONVERSATIONS.items())
         ]

@@ -281,10 +281,9 @@ class Scenario:
 
     def _first_batches(self, count: int, *, spills: bool) -> Database:
         """Return a conversation of *count* batches, the first of which is in flight."""
-        conversation = Conversation(CONVERSATION, OWNER, "acme", MOMENT * 1000, {})
-        row = rows.conversation_row(conversation, "")
+        conversation = Conversation.new(CONVERSATION, OWNER, "acme", MOMENT * 1000, {})
         recent = [_keys(batch)[-1] for batch in reversed(range(count))]
-        row |= {name: {"S": key} for name, key in zip(rows.RECENT_BATCHES, recent, strict=False)}
+        row = rows.conversation_row(conversation, recent)
         first = [rows.pointer_row(PK, FIRST, _keys(0)[0]), *self._batch(0, spills=spills)]
         others = [each for batch in range(1, count) for each in self._batch(batch, spills=spills)]
         base = self.model.settled(

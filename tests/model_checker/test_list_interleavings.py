@@ -68,7 +68,7 @@ def of_the_entries_alone(_: OwnerIndex, entries: Sequence[Row]) -> Iterator[Row]
     """List the index's entries without reading the rows."""
     for entry in entries:
         name = entry["pk"]["S"].partition("/")[2]
-        yield rows.conversation_row(Conversation(name, entry["owner"]["S"], "acme", 0, {}), "")
+        yield rows.conversation_row(Conversation.new(name, entry["owner"]["S"], "acme", 0, {}))
 
 
 @pytest.mark.parametrize(

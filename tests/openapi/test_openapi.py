@@ -65,7 +65,7 @@ def document(dialect: Dialect) -> Json:
 
 
 def test_a_conversation_is_described_field_by_field(document: Json) -> None:
-    made = Conversation("conv_a", "b" * 64, "acme", 1_000, {})
+    made = Conversation.new("conv_a", "b" * 64, "acme", 1_000, {})
 
     shown = json.loads(conversation_json(made))
 

@@ -19,7 +19,29 @@ class Conversation:
     account: str
     """The account of the API key that created it."""
     created_at: int
+    updated_at: int
+    appended_at: int
     metadata: dict[str, str]
+
+    @classmethod
+    def new(
+        cls,
+        conversation_id: str,
+        owner: str,
+        account: str,
+        created_at: int,
+        metadata: dict[str, str],
+    ) -> Conversation:
+        """Return a conversation that has not changed since its creation."""
+        return cls(
+            conversation_id,
+            owner,
+            account,
+            created_at=created_at,
+            updated_at=created_at,
+            appended_at=created_at,
+            metadata=metadata,
+        )
 
 
 @dataclass(slots=True)  # a page makes 100 of them: a NamedTuple takes three times as long

@@ -14,11 +14,11 @@ result, even if items were deleted since.
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, override
 
 from conversations import ids
 from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
+from conversations.model import Conversation
 from conversations.storage import rows
 from conversations.storage.claims import IS_FREE, IdClaims
 from conversations.storage.items import read_item, unique_id
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
-    from conversations.model import Conversation, IdempotencyInfo, StoredItem
+    from conversations.model import IdempotencyInfo, StoredItem
     from conversations.storage.payloads import Payload
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
@@ -47,6 +47,10 @@ REPLAY_SECONDS = 40
 
 API Gateway's time-out is 29 seconds, and openai's SDK waits at most 8 before it retries.
 """
+_SHIFT_BATCHES = "".join(
+    f", {older} = {newer}" for newer, older in itertools.pairwise(rows.RECENT_BATCHES)
+)
+"""Part of the update of the conversation row: each batch becomes one older."""
 
 
 class EncodedBatch(NamedTuple):
@@ -164,25 +168,23 @@ class Append(ConversationTransaction):
 
     def _conversation_action(self) -> TransactWriteItemTypeDef:
         """Return the action that makes the batch the latest one in the conversation row."""
-        newest, *older = rows.RECENT_BATCHES
-        moved = "".join(f", {name} = {last}" for last, name in itertools.pairwise((newest, *older)))
-        is_other = "(last_body <> :body OR appended_at < :replay_cutoff)"
-        values: Row = {
-            ":first": {"S": self._keys[0]},
-            ":last": {"S": self._keys[-1]},
-            ":body": {"S": self._idempotency.body_hash},
-            ":now": rows.number(self._now),
-        }
-        if self._expiry:
-            values[":expires_at"] = self._expiry["expires_at"]
+        condition = "last_key < :first"
+        values: Row = {":first": {"S": self._keys[0]}}
         if self._idempotency.is_marked_retry:
+            condition += " AND (last_body <> :last_body OR appended_at < :replay_cutoff)"
             values[":replay_cutoff"] = rows.number(self._replay_cutoff)
-        return self._update(
-            f"SET {newest} = :last{moved}, last_body = :body, updated_at = :now, appended_at = :now"
-            + (", expires_at = :expires_at" if self._expiry else " REMOVE expires_at"),
-            "last_key < :first" + (f" AND {is_other}" if self._idempotency.is_marked_retry else ""),
-            values,
-        )
+        more = _SHIFT_BATCHES if self._expiry else f"{_SHIFT_BATCHES} REMOVE expires_at"
+        return self._set_attributes(more, condition, values)
+
+    @override
+    def _attributes(self) -> Row:
+        return {
+            **super()._attributes(),
+            "appended_at": rows.number(self._now),
+            "last_key": {"S": self._keys[-1]},
+            "last_body": {"S": self._idempotency.body_hash},
+            **self._expiry,
+        }
 
     def _put_idempotency(self) -> list[TransactWriteItemTypeDef]:
         """Return the action that writes the idempotency row, if the request has a key."""
@@ -220,8 +222,7 @@ class Create(Append):
 
     @override
     def _conversation_action(self) -> TransactWriteItemTypeDef:
-        last_key = self._keys[-1] if self._keys else ""
-        row = rows.conversation_row(self.conversation, last_key)
+        row = rows.conversation_row(self.conversation, self._keys[-1:])
         return put_if(self._table, row | self._expiry, "attribute_not_exists(pk)", {})
 
     @override
@@ -253,8 +254,10 @@ class Create(Append):
     def _replay(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
         self._require_same_body(row)
         self.is_replay = row["conversation"]["S"] != self.conversation.conversation_id
-        self.conversation = replace(
-            self.conversation,
-            conversation_id=row["conversation"]["S"],
-            created_at=int(row["created_at"]["N"]),
+        self.conversation = Conversation.new(
+            row["conversation"]["S"],
+            self.conversation.owner,
+            self.conversation.account,
+            int(row["created_at"]["N"]),
+            self.conversation.metadata,
         )

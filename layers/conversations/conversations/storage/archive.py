@@ -39,11 +39,9 @@ class ConversationChangedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ArchivedConversation:
-    """A conversation without its items; times are milliseconds, `expires_at` seconds."""
+    """A conversation without its items; `expires_at` is seconds."""
 
     conversation: Conversation
-    updated_at: int
-    appended_at: int
     expires_at: int | None
     recent_keys: Sequence[str]
     """The last keys of the latest batches, the newest first, including batches without items."""
@@ -117,14 +115,9 @@ def read_archived(table: Table, pk: str) -> tuple[ArchivedConversation, Row]:
         ConversationNotFoundError: the conversation is missing or deleted.
     """
     row = read_conversation_with(table, pk)[rows.CONVERSATION_SK]
-    archived = ArchivedConversation(
-        rows.read_conversation(row),
-        int(row["updated_at"]["N"]),
-        int(row["appended_at"]["N"]),
-        _expires_at(row),
-        rows.recent_last_keys(row),
-    )
-    return archived, row
+    conversation = rows.read_conversation(row)
+    recent_keys = rows.recent_last_keys(row)
+    return ArchivedConversation(conversation, _expires_at(row), recent_keys), row
 
 
 def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Iterator[Part]:

@@ -80,11 +80,9 @@ class OwnerIndex:
         """
         keys = {entry["pk"]["S"]: {"pk": entry["pk"], "sk": entry["sk"]} for entry in entries}
         found = {row["pk"]["S"]: row for row in batch_get(self._table, keys.values())}
-        for pk in keys:
-            if row := found.get(pk):
-                pairs = rows.read_conversation(row).metadata
-                if self._metadata.items() <= pairs.items():
-                    yield row
+        for row in filter(None, map(found.get, keys)):
+            if self._metadata.items() <= rows.read_metadata(row).items():
+                yield row
 
 
 class ConversationPageReader:

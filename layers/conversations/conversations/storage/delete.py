@@ -114,17 +114,15 @@ class ItemDeletion:
         self._outcome_unknown = False
 
     def commit(self) -> Row:
-        """Delete the items, and return the conversation row as read before the deletion."""
+        """Delete the items, and return the conversation row after the deletion."""
         for delay in delays(self._table.stats):
             conversation, rewrites = read_again_if_deleted(
                 self._table.stats, self._prepare_rewrites
             )
             try:
-                self._commit_rewrites(rewrites, conversation)
+                return self._commit_rewrites(rewrites, conversation)
             except LostRaceError as race:
                 self._outcome_unknown |= race.outcome_unknown
-            else:
-                return conversation
             if delay is None:
                 raise_for(Failure("unknown" if self._outcome_unknown else "conflict"))
             time.sleep(delay)
@@ -173,8 +171,11 @@ class ItemDeletion:
         left = self._payloads.spill(keep_lines(payload, data, kept), self._pk) if kept else None
         return Rewrite(row, [*slices], [live[position] for position in kept], left)
 
-    def _commit_rewrites(self, rewrites: Sequence[Rewrite], conversation: Row) -> None:
-        """Commit the rewrites, and delete the objects that they replace."""
+    def _commit_rewrites(self, rewrites: Sequence[Rewrite], conversation: Row) -> Row:
+        """Commit the rewrites, and delete the objects that they replace.
+
+        Return the *conversation* row after the last transaction.
+        """
         chunks = [*_chunks(rewrites)]
         is_marked = len(chunks) > 1 or self._is_marked(conversation)
         if is_marked and not chunks:
@@ -190,11 +191,13 @@ class ItemDeletion:
                     unused = itertools.chain.from_iterable(chunks[index:])
                     self._payloads.delete_best_effort(_objects(unused))
                 raise
+            conversation = transaction.row_after(conversation)
             deleted = {item_id for rewrite in chunk for item_id in rewrite.item_ids}
             self._left = [item_id for item_id in self._left if item_id not in deleted]
             self._table.stats.items += len(deleted)
             replaced = (rows.read_payload(rewrite.row).object_key for rewrite in chunk)
             self._payloads.delete_best_effort(replaced)
+        return conversation
 
     def _is_marked(self, conversation: Row) -> bool:
         """Return whether an earlier attempt of the same request has deleted some of its items."""
@@ -218,19 +221,17 @@ class RewriteBatches(ConversationTransaction):
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        values: Row = {":now": rows.number(self._now)}
-        change = "SET updated_at = :now"
-        if self._mark is Mark.SET:
-            values[":mark"] = {"S": self._digest}
-            change += ", deleting = :mark"
-        elif self._mark is Mark.REMOVE:
-            change += " REMOVE deleting"
-        values[":one"] = rows.number(1)
-        change += " ADD deletions :one"
-        actions = [self._update(change, "", values)]
+        removal = " REMOVE deleting" if self._mark is Mark.REMOVE else ""
+        count: Row = {":one": rows.number(1)}
+        actions = [self._set_attributes(f"{removal} ADD deletions :one", values=count)]
         for rewrite in self._rewrites:
             actions += rewrite.actions(self._table.name)
         return actions
+
+    @override
+    def _attributes(self) -> Row:
+        mark: Row = {"deleting": {"S": self._digest}} if self._mark is Mark.SET else {}
+        return super()._attributes() | mark
 
     @override
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
@@ -262,14 +263,9 @@ class DeleteConversation(ConversationTransaction):
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        update = self._update(
-            rows.DELETION,
-            "",
-            {
-                ":now": rows.number(self._now),
-                ":expires_at": rows.expiry(self._now, TOMBSTONE_SECONDS)["expires_at"],
-            },
-        )
+        expires_at = rows.expiry(self._now, TOMBSTONE_SECONDS)["expires_at"]
+        values: Row = {":now": rows.number(self._now), ":expires_at": expires_at}
+        update = self._update(rows.DELETION, "", values)
         update["Update"]["ExpressionAttributeNames"] = {"#owner": "owner"}
         return [update]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, override
 
 from conversations.contract.bodies import MAX_METADATA_PAIRS
@@ -35,18 +34,22 @@ class UpdateMetadata(ConversationTransaction):
         With a condition on the metadata, a late attempt could commit after others restored it.
         """
         condition, values = rows.same_revision(self._row)
-        values |= {
-            ":next": rows.number(rows.revision(self._row) + 1),
-            ":metadata": rows.text_map(self.conversation.metadata),
-            ":now": rows.number(self._now),
+        return [self._set_attributes("", condition, values)]
+
+    @override
+    def _attributes(self) -> Row:
+        return {
+            **super()._attributes(),
+            "metadata": rows.text_map(self._metadata),
+            "rev": rows.number(rows.revision(self._row) + 1),
         }
-        change = "SET metadata = :metadata, rev = :next, updated_at = :now"
-        return [self._update(change, condition, values)]
 
     @override
     def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
         row = reasons[0]["Item"]
-        if rows.read_conversation(row).metadata == self.conversation.metadata:
+        found = rows.read_conversation(row)
+        if found.metadata == self._metadata:
+            self.conversation = found
             return Resolution.COMMITTED
         self._merge(row)
         return Resolution.RESTART
@@ -57,9 +60,7 @@ class UpdateMetadata(ConversationTransaction):
         Raises:
             InvalidRequestError: there would be too many pairs.
         """
-        self._row = row
-        conversation = rows.read_conversation(row)
-        merged = {**conversation.metadata, **self._changes}
+        merged = {**rows.read_metadata(row), **self._changes}
         metadata = {name: value for name, value in merged.items() if value is not None}
         if len(metadata) > MAX_METADATA_PAIRS:
             raise InvalidRequestError(
@@ -68,4 +69,5 @@ class UpdateMetadata(ConversationTransaction):
                 code="invalid_value",
                 param="metadata",
             )
-        self.conversation = replace(conversation, metadata=metadata)
+        self._row, self._metadata = row, metadata
+        self.conversation = rows.read_conversation(self.row_after(row))

@@ -70,7 +70,8 @@ def restore(
         except ClaimLostError:
             payloads.delete_best_effort(row["object"]["S"] for row in some if "object" in row)
             raise
-    claim.commit(_conversation_row(archived))
+    row = rows.conversation_row(archived.conversation, archived.recent_keys)
+    claim.commit(row | _expiry(archived.expires_at))
     return True
 
 
@@ -184,21 +185,20 @@ class BatchAddition(ConversationTransaction):
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        recent = sorted({*self._recent, self._last_key}, reverse=True)
-        names = dict(itertools.zip_longest(rows.RECENT_BATCHES, recent, fillvalue=""))
-        values: Row = {f":{name}": {"S": names[name]} for name in rows.RECENT_BATCHES}
-        values[":now"] = rows.number(self._now)
-        values[":seen"] = {"S": next(iter(self._recent), "")}
-        values[":one"] = rows.number(1)
-        recent_batches = ", ".join(f"{name} = :{name}" for name in rows.RECENT_BATCHES)
+        seen = next(iter(self._recent), "")
+        values: Row = {":seen": {"S": seen}, ":one": rows.number(1)}
         # An export may have read past the place of the batch. The count makes it read again.
-        change = f"SET updated_at = :now, {recent_batches} ADD deletions :one"
         return [
-            self._update(change, "last_key = :seen", values),
+            self._set_attributes(" ADD deletions :one", "last_key = :seen", values),
             put_if(self._table, self._row, "attribute_not_exists(pk)", {}),
             self._require_no_tombstone(),
             *self._claims.actions(self._keys, self._expiry, self._seconds),
         ]
+
+    @override
+    def _attributes(self) -> Row:
+        recent = sorted({*self._recent, self._last_key}, reverse=True)
+        return super()._attributes() | rows.recent_batches(recent)
 
     def _require_no_tombstone(self) -> TransactWriteItemTypeDef:
         sk = rows.tombstone_sk(rows.batch_key(self._row))
@@ -247,19 +247,6 @@ def _batch_row(payloads: PayloadStore, pk: str, batch: ArchivedBatch) -> Row:
     if len(batch.slots) < batch.written:
         row["slots"] = {"S": " ".join(map(str, batch.slots))}
     return row
-
-
-def _conversation_row(archived: ArchivedConversation) -> Row:
-    recent = itertools.zip_longest(rows.RECENT_BATCHES, archived.recent_keys, fillvalue="")
-    return (
-        rows.conversation_row(archived.conversation, "")
-        | {name: {"S": key} for name, key in recent}
-        | {
-            "updated_at": rows.number(archived.updated_at),
-            "appended_at": rows.number(archived.appended_at),
-        }
-        | _expiry(archived.expires_at)
-    )
 
 
 def _remove_deleted(table: Table, row: Row) -> None:

@@ -31,6 +31,7 @@ The owner is part of the partition key, so another owner's request misses on eve
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -110,20 +111,26 @@ def expiry(now: int, seconds: int | None) -> Row:
     return {} if seconds is None else {"expires_at": number(now // 1000 + seconds)}
 
 
-def conversation_row(conversation: Conversation, last_key: str) -> Row:
-    """Return the row of a new conversation; *last_key* is empty if it has no items."""
-    created_at = number(conversation.created_at)
+def conversation_row(conversation: Conversation, recent_keys: Sequence[str] = ()) -> Row:
+    """Return the row of a conversation; *recent_keys* are those of `recent_last_keys`."""
     return {
         **primary_key(partition(conversation.owner, conversation.conversation_id), CONVERSATION_SK),
         "owner": {"S": conversation.owner},
         "account": {"S": conversation.account},
-        "created_at": created_at,
-        "updated_at": created_at,
-        "appended_at": created_at,
+        "created_at": number(conversation.created_at),
+        "updated_at": number(conversation.updated_at),
+        "appended_at": number(conversation.appended_at),
         "metadata": text_map(conversation.metadata),
-        "last_key": {"S": last_key},
-        **{name: {"S": ""} for name in (*RECENT_BATCHES[1:], "last_body")},
+        "last_body": {"S": ""},
+        **recent_batches(recent_keys),
     }
+
+
+def recent_batches(keys: Sequence[str]) -> Row:
+    """Return the attributes `RECENT_BATCHES`; *keys* begin with the newest, and may be longer."""
+    latest = keys[: len(RECENT_BATCHES)]
+    named = itertools.zip_longest(RECENT_BATCHES, latest, fillvalue="")
+    return {name: {"S": key} for name, key in named}
 
 
 def batch_row(pk: str, key: str, written: int, payload: Payload) -> Row:
@@ -208,7 +215,7 @@ def revision(row: Mapping[str, AttributeValueTypeDef]) -> int:
 def same_revision(row: Mapping[str, AttributeValueTypeDef]) -> tuple[str, Row]:
     """Return the condition, and its values, that a *row* has not been rewritten since its read."""
     rev = revision(row)
-    return ("rev = :rev", {":rev": number(rev)}) if rev else ("attribute_not_exists(rev)", {})
+    return ("rev = :seen", {":seen": number(rev)}) if rev else ("attribute_not_exists(rev)", {})
 
 
 def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:
@@ -219,8 +226,15 @@ def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:
         owner=owner,
         account=row["account"]["S"],
         created_at=int(row["created_at"]["N"]),
-        metadata={name: value["S"] for name, value in row["metadata"]["M"].items()},
+        updated_at=int(row["updated_at"]["N"]),
+        appended_at=int(row["appended_at"]["N"]),
+        metadata=read_metadata(row),
     )
+
+
+def read_metadata(row: Mapping[str, AttributeValueTypeDef]) -> dict[str, str]:
+    """Return the metadata of a conversation row."""
+    return {name: value["S"] for name, value in row["metadata"]["M"].items()}
 
 
 def read_payload(row: Mapping[str, AttributeValueTypeDef]) -> Payload:

@@ -177,7 +177,7 @@ class SearchReader:
 
     def _search(self, candidate: Candidate) -> bool | SearchCursor:
         """Return whether a conversation has all words, or where its search was interrupted."""
-        pairs = rows.read_conversation(candidate.row).metadata
+        pairs = rows.read_metadata(candidate.row)
         found = self._words.found_in(pairs.values(), candidate.found)
         if self._words.are_all_in(found):
             return True

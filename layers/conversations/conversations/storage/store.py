@@ -65,12 +65,9 @@ class Store:
         Raises:
             IdempotencyKeyReusedError: the key was used before with another body.
         """
-        conversation = Conversation(
-            ids.new_conversation_id(),
-            owner,
-            account,
-            created_at=time.time_ns() // 1_000_000,
-            metadata=dict(metadata),
+        created_at = time.time_ns() // 1_000_000
+        conversation = Conversation.new(
+            ids.new_conversation_id(), owner, account, created_at, dict(metadata)
         )
         batch = self._encode_and_spill(rows.partition(owner, conversation.conversation_id), items)
         create = Create(self._table, conversation, batch, idempotency, self._lifetime)

@@ -196,6 +196,23 @@ class ConversationTransaction(ABC):
             raise_for(Failure("unknown"))
         raise_for(failure)
 
+    def row_after(self, row: Row) -> Row:
+        """Return a conversation *row* with the attributes that the change sets."""
+        return row | self._attributes()
+
+    def _attributes(self) -> Row:
+        """Return the attributes that the change sets in the conversation row."""
+        return {"updated_at": rows.number(self._now)}
+
+    def _set_attributes(
+        self, more: str = "", condition: str = "", values: Row | None = None
+    ) -> TransactWriteItemTypeDef:
+        """Return the action that sets `_attributes`; *more* continues its expression."""
+        attributes = self._attributes()
+        assignments = ", ".join([f"{name} = :{name}" for name in attributes])
+        placeholders = {f":{name}": value for name, value in attributes.items()}
+        return self._update(f"SET {assignments}{more}", condition, placeholders | (values or {}))
+
     def _update(self, change: str, condition: str, values: Row) -> TransactWriteItemTypeDef:
         """Return the action that updates the conversation row.
 
