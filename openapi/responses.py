@@ -6,23 +6,13 @@ from collections import defaultdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from conversations.contract.bodies import (
-    MAX_METADATA_KEY_LENGTH,
-    MAX_METADATA_PAIRS,
-    MAX_METADATA_VALUE_LENGTH,
-)
 from conversations.errors import ERRORS
-from openapi.schemas import ID, Json, ref
+from conversations.http.rendering import ConversationObject
+from openapi.schemas import ID, Json, ref, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_METADATA: Final[Json] = {
-    "type": "object",
-    "maxProperties": MAX_METADATA_PAIRS,
-    "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_LENGTH},
-    "additionalProperties": {"type": "string", "maxLength": MAX_METADATA_VALUE_LENGTH},
-}
 _CURSOR: Final[Json] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{0,64}$"}
 
 
@@ -51,24 +41,8 @@ def _page(description: str, entry: Json, max_items: int) -> Json:
 
 def success_schemas(max_conversations: int, max_items: int) -> dict[str, Json]:
     """Return the schemas of all successful responses, by name; the limits are those of one page."""
-    seconds = {"type": "integer", "minimum": 0, "description": "Unix time in seconds."}
     return {
-        "Conversation": _object(
-            "A conversation without its items.",
-            id=ID,
-            object={"const": "conversation"},
-            created_at=seconds,
-            deleted_at={
-                "type": "null",
-                "description": "Always null: deleted conversations are never returned.",
-            },
-            metadata=_METADATA,
-            identity={
-                "type": "string",
-                "pattern": "^[0-9a-f]{64}$",
-                "description": "The owner: SHA-256 of the API key's account and the end user.",
-            },
-        ),
+        "Conversation": schema_of(ConversationObject),
         "DeletedConversation": _object(
             "The confirmation that a conversation was deleted.",
             id=ID,

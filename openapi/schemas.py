@@ -79,6 +79,12 @@ def ref(name: str) -> Json:
     return {"$ref": f"{_PREFIX}{name}"}
 
 
+def schema_of(declared: type) -> Json:
+    """Return the schema of a type that refers to no others, without a title."""
+    schema = TypeAdapter(declared).json_schema(schema_generator=_Generator)
+    return {name: value for name, value in schema.items() if name != "title"}
+
+
 def contract_schemas() -> dict[str, Json]:
     """Return the schemas of request bodies, and all that they refer to, by name."""
     adapters: list[Any] = [(ITEM, "validation", TypeAdapter(AnyItem, config=STRICT))]

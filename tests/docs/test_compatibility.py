@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import reduce
 from importlib.metadata import version
 from typing import TYPE_CHECKING, get_args
@@ -10,11 +11,11 @@ import pytest
 from meetkai_mka1.models.conversations_items_listop import ConversationsItemsListData
 from mka1 import SDK
 from openai import OpenAI
-from openai.types.conversations import ConversationItem
+from openai.types.conversations import Conversation, ConversationItem
 from pydantic import TypeAdapter, ValidationError
 
 from conversations.http.dialects import PREFIXES
-from conversations.http.rendering import MAX_ADDED_BYTES, to_openai
+from conversations.http.rendering import MAX_ADDED_BYTES, ConversationObject, to_openai
 from tests.support.contract_cases import EXAMPLES
 from tests.support.paths import DOCS
 from tests.support.returned_items import SAMPLES, as_returned
@@ -104,6 +105,13 @@ def test_its_operations_are_those_of_the_sdks() -> None:
 )
 def test_its_types_are_those_of_the_sdks(column: int, types: set[str]) -> None:
     assert {row[0] for row in rows("`type` | in mka1") if row[column] != "-"} == types
+
+
+def test_it_names_the_fields_that_openais_conversation_lacks() -> None:
+    names = PAGE.partition("a conversation has ")[2].partition("in addition")[0]
+
+    added = ConversationObject.__annotations__.keys() - Conversation.model_fields.keys()
+    assert {*re.findall(r"`(\w+)`", names)} == added
 
 
 def test_it_names_what_v1_shows_otherwise() -> None:

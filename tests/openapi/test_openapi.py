@@ -70,7 +70,7 @@ def test_a_conversation_is_described_field_by_field(document: Json) -> None:
     shown = json.loads(conversation_json(made))
 
     described = document["components"]["schemas"]["Conversation"]
-    assert described["properties"].keys() == shown.keys(), "Mend openapi/responses.py."
+    assert described["properties"].keys() == shown.keys(), "Run `make openapi`."
     assert {*described["required"]} == shown.keys()
     assert validator(described, document).is_valid(shown)
 

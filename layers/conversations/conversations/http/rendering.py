@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
+from pydantic import Field, with_config
+
+from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value
+from conversations.contract.fields import CLOSED, Id
 from conversations.json_text import compact_json, response_bytes
 
 if TYPE_CHECKING:
@@ -57,6 +61,26 @@ _DEFAULTS: dict[str, Json] = {
 """Fields that OpenAI requires in responses but not in requests, by the type of item or part."""
 
 
+@with_config(CLOSED)
+class ConversationObject(TypedDict):
+    """A conversation without its items."""
+
+    id: Id
+    object: Literal["conversation"]
+    created_at: Annotated[int, Field(ge=0, description="Unix time in seconds.")]
+    deleted_at: Annotated[
+        None, Field(description="Always null: deleted conversations are never returned.")
+    ]
+    metadata: Annotated[dict[Key, Value], Field(max_length=MAX_METADATA_PAIRS)]
+    identity: Annotated[
+        str,
+        Field(
+            pattern="^[0-9a-f]{64}$",
+            description="The owner: SHA-256 of the API key's account and the end user.",
+        ),
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class ItemRenderer:
     """Renderer of the items of one response."""
@@ -96,16 +120,15 @@ def apply_include(included: frozenset[str], item: Json) -> Json:
 
 def conversation_json(conversation: Conversation) -> str:
     """Return the JSON of a conversation."""
-    return compact_json(
-        {
-            "id": conversation.conversation_id,
-            "object": "conversation",
-            "created_at": conversation.created_at // 1000,
-            "deleted_at": None,
-            "metadata": conversation.metadata,
-            "identity": conversation.owner,
-        }
-    )
+    fields: ConversationObject = {
+        "id": conversation.conversation_id,
+        "object": "conversation",
+        "created_at": conversation.created_at // 1000,
+        "deleted_at": None,
+        "metadata": conversation.metadata,
+        "identity": conversation.owner,
+    }
+    return compact_json(fields)
 
 
 def items_json(items: Sequence[StoredItem], renderer: ItemRenderer, *, has_more: bool) -> str:
