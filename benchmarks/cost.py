@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.model import StoredItem
+    from conversations.model import ReturnedItem
 
 PAGE_ITEMS = 50
 TURN = "append a turn, 2 items"
@@ -85,7 +85,7 @@ class Requests:
             **reads,
         }
 
-    def _create(self) -> list[StoredItem]:
+    def _create(self) -> list[ReturnedItem]:
         self._workload.conversation()
         return []
 
@@ -99,8 +99,8 @@ class Requests:
     def _list(self, conversation_id: str) -> Operation:
         return self._measure(lambda: self._workload.page(conversation_id, PAGE_ITEMS))
 
-    def _measure(self, work: Callable[[], list[StoredItem]]) -> Operation:
-        responses: list[StoredItem] = []
+    def _measure(self, work: Callable[[], list[ReturnedItem]]) -> Operation:
+        responses: list[ReturnedItem] = []
         cost = self._workload.meter.cost_of(lambda: responses.extend(work()))
         return Operation(cost, sum(map(_packed_response_bytes, responses)))
 
@@ -234,7 +234,7 @@ def tables(template: Template, operations: dict[str, Operation]) -> str:
     return "\n".join(parts)
 
 
-def _packed_response_bytes(item: StoredItem) -> int:
+def _packed_response_bytes(item: ReturnedItem) -> int:
     """Return an item's compressed size; its id, which is random, counts uncompressed."""
     return len(item.cursor) + len(zlib.compress(item.json.replace(item.cursor, "").encode()))
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from benchmarks.metering import Cost
     from conversations.contract.items import Item
-    from conversations.model import Order, StoredItem
+    from conversations.model import Order, ReturnedItem
 
 INCOMPRESSIBLE_BYTES = 4096
 OWNER = ids.owner_of("acme", "")
@@ -96,7 +96,7 @@ class Workload:
         limit: int,
         after: str | None = None,
         order: Order = "desc",
-    ) -> list[StoredItem]:
+    ) -> list[ReturnedItem]:
         """Return a page of items, by default the newest first."""
         listed = self.store.list_items(
             OWNER, conversation_id, after=after, limit=limit, order=order

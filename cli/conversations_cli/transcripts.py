@@ -14,7 +14,7 @@ from conversations import ids
 from conversations.contract.text import item_texts
 from conversations.errors import ConversationNotFoundError
 from conversations.storage import rows
-from conversations.storage.items import read_item
+from conversations.storage.items import decode_item
 from conversations.storage.reads import read_conversation_with
 from conversations.storage.scan import read_batch, scan_accounts, scan_batches, scan_index
 from conversations.storage.store import Store
@@ -24,7 +24,7 @@ from conversations_cli.data_options import Data, Scope, data_command, scope_opti
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conversations.model import Conversation, StoredItem
+    from conversations.model import Conversation, ReturnedItem
     from conversations.storage.rows import Row
 
 PAGE_CONVERSATIONS = 50
@@ -104,7 +104,7 @@ def show(
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
 
 
-def transcript(item: StoredItem, key: str) -> str:
+def transcript(item: ReturnedItem, key: str) -> str:
     """Return an item of the batch at *key* as text for people: role, time, then its text.
 
     Notes replace images, sound and files.
@@ -169,10 +169,10 @@ def _conversations(data: Data, scope: Scope, search: str | None) -> Iterator[Con
         after, has_more = page.cursor, page.has_more
 
 
-def _items(data: Data, row: Row) -> list[StoredItem]:
+def _items(data: Data, row: Row) -> list[ReturnedItem]:
     batch = read_batch(data.table, data.payloads, row)
     keys = ids.keys_at(rows.batch_key(batch.row), rows.live_slots(batch.row))
-    return [read_item(line, key) for line, key in zip(batch.lines, keys, strict=False)]
+    return [decode_item(line, key) for line, key in zip(batch.lines, keys, strict=False)]
 
 
 def _partition(data: Data, name: str, account: str | None) -> str:

@@ -14,7 +14,7 @@ from conversations.errors import ApiError
 from conversations.model import Conversation, IdempotencyInfo
 from conversations.storage import payloads, rows
 from conversations.storage.archive import ConversationChangedError, read_archived, read_parts
-from conversations.storage.items import encode_item, read_item
+from conversations.storage.items import decode_item, encode_item
 from conversations.storage.purge import purge_conversation
 from conversations_cli.archive_file import record_lines
 from tests.model_checker.actors import MOMENT, Actor, Record, Session
@@ -436,7 +436,7 @@ class Scenario:
         slots = rows.live_slots(row)
         lines = payloads.Part(payload, 0, len(slots)).decode(data)
         keys = [*ids.keys_at(rows.batch_key(row), slots)]
-        items = [read_item(line, key) for key, line in zip(keys, lines, strict=True)]
+        items = [decode_item(line, key) for key, line in zip(keys, lines, strict=True)]
         return [(item.cursor, item.json) for item in items]
 
     def _check_purged(self, table: Table, objects: Table) -> None:

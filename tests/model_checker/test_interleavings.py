@@ -16,7 +16,7 @@ from conversations.storage.delete import Rewrite
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader, PageRange
 from conversations.storage.reads import batch_get, read_again_settled, transact_get
-from conversations.storage.transactions import Resolution, Table
+from conversations.storage.transactions import NextStep, Table
 from tests.model_checker import actors, dynamodb_model
 from tests.model_checker.actors import patch
 from tests.model_checker.frame_fingerprint import UnknownValueError
@@ -420,18 +420,18 @@ class FirstPage:
         return {"Items": self._client.query(**arguments)["Items"]}
 
 
-def new_keys(append: Append, reasons: Any) -> Resolution:
+def new_keys(append: Append, reasons: Any) -> NextStep:
     """Take new keys after a lost response, without a look at the table."""
     [conversation, *_] = reasons
     last = conversation["Item"]["last_key"]["S"]
     append._keys = ids.sequence_keys(ids.batch_number_after(last), 2)  # noqa: SLF001
-    return Resolution.RESTART
+    return NextStep.RESTART
 
 
-def new_keys_for_the_old_token(append: Append, rejected: Any) -> Resolution:
+def new_keys_for_the_old_token(append: Append, rejected: Any) -> NextStep:
     """Take new keys, but no new token."""
     new_keys(append, rejected)
-    return Resolution.RESEND
+    return NextStep.RESEND
 
 
 def unmarked(change: Append) -> Any:
@@ -560,14 +560,14 @@ FLAWS = {
     ),
     "new keys after a lost response": Flaw(
         Append,
-        "_resolve",
+        "_next_step",
         new_keys,
         lambda: Scenario(ONE, OTHER, faults=1, remembers_tokens=False),
         "a batch is there twice",
     ),
     "new keys for the old token": Flaw(
         Append,
-        "_resolve",
+        "_next_step",
         new_keys_for_the_old_token,
         lambda: Scenario(OTHER, THIRD),
         "one token, other actions",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from conversations.contract.items import Item
-    from conversations.model import StoredItem
+    from conversations.model import ReturnedItem
     from local.stack import DevStack
 
 DAY = 24 * 3600
@@ -93,7 +93,7 @@ def create(store: Store, *items: Json) -> str:
     ).conversation_id
 
 
-def listed(store: Store, conversation_id: str, **query: Any) -> list[StoredItem]:
+def listed(store: Store, conversation_id: str, **query: Any) -> list[ReturnedItem]:
     query = {"after": None, "limit": 100, "order": "asc", **query}
     return store.list_items(OWNER, conversation_id, **query).entries
 

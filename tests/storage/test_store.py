@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conversations.contract.items import Item
-    from conversations.model import StoredItem
+    from conversations.model import ReturnedItem
     from conversations.storage.rows import Row
     from local.stack import DevStack
 
@@ -83,7 +83,7 @@ def batch(*items: Json) -> list[Item]:
 
 def append(
     store: Store, conversation_id: str, *items: Json, idempotency: IdempotencyInfo | None = None
-) -> list[StoredItem]:
+) -> list[ReturnedItem]:
     """Append items, by default in a new request."""
     idempotency = idempotency or IdempotencyInfo(body_hash=str(next(BODIES)))
     return store.append_items(OWNER, conversation_id, batch(*items), idempotency)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from conversations.contract.items import Item
-    from conversations.model import Order, StoredItem
+    from conversations.model import Order, ReturnedItem
     from local.resources import Resources
 
 WRITERS = 16
@@ -89,7 +89,7 @@ def requests_of(writer: int) -> list[Request]:
 
 def pages(
     store: Store, conversation_id: str, order: Order, after: str | None = None
-) -> Iterator[list[StoredItem]]:
+) -> Iterator[list[ReturnedItem]]:
     """Yield pages with each limit in turn, up to the last page."""
     for limit in itertools.cycle(LIMITS):
         page = store.list_items(OWNER, conversation_id, after=after, limit=limit, order=order)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conversations.contract.items import Item
-    from conversations.model import StoredItem
+    from conversations.model import ReturnedItem
     from local.resources import Resources
     from tests.support.http_helpers import Json
 
@@ -105,7 +105,7 @@ class World:
         batch = items(*((name, LARGE if name.startswith("large") else name) for name in names))
         self.store.append_items(OWNER, self.conversation_id, batch, idempotency)
 
-    def add(self, idempotency: IdempotencyInfo, *batch: Json) -> list[StoredItem]:
+    def add(self, idempotency: IdempotencyInfo, *batch: Json) -> list[ReturnedItem]:
         return self.store.append_items(
             OWNER, self.conversation_id, cast("list[Item]", list(batch)), idempotency
         )

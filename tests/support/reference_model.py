@@ -12,7 +12,7 @@ from conversations.contract.items import PLACEHOLDER_ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from conversations.model import Order, StoredItem
+    from conversations.model import Order, ReturnedItem
     from tests.support.http_helpers import Json
 
 type Plan = Sequence[tuple[str, int, str]]
@@ -40,8 +40,8 @@ class Known:
     expires_at: int | None = None
     entries: list[Entry] = field(default_factory=list)
     last_body: str = ""
-    last_answer: list[StoredItem] = field(default_factory=list)
-    memories: dict[str, tuple[str, list[StoredItem], int]] = field(default_factory=dict)
+    last_answer: list[ReturnedItem] = field(default_factory=list)
+    memories: dict[str, tuple[str, list[ReturnedItem], int]] = field(default_factory=dict)
     is_deleted: bool = False
     is_removed: bool = False
     """Whether its row expired and DynamoDB has removed it."""
@@ -85,7 +85,7 @@ class Known:
         return live if order == "asc" else live[::-1]
 
     def take(
-        self, items: Sequence[Json], answer: Sequence[StoredItem], lifetime: int | None
+        self, items: Sequence[Json], answer: Sequence[ReturnedItem], lifetime: int | None
     ) -> None:
         """Append items to the list, and check that their ids are valid and unique."""
         self.appended_at = self.clock()
@@ -100,5 +100,5 @@ class Known:
             self.entries.append(Entry(stored.cursor, stored.json, self.expires_at))
 
 
-def listed(entries: Iterable[StoredItem | Entry]) -> list[tuple[str, str]]:
+def listed(entries: Iterable[ReturnedItem | Entry]) -> list[tuple[str, str]]:
     return [(entry.cursor, entry.json) for entry in entries]

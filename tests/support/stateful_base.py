@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from conversations.model import Order, StoredItem
+    from conversations.model import Order, ReturnedItem
     from local.resources import Resources
     from tests.support.http_helpers import Json
 
@@ -140,7 +140,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         items = parse_append(body)["items"]
         idempotency = IdempotencyInfo.of(body.encode(), key, is_retry=is_retry)
 
-        def append() -> list[StoredItem]:
+        def append() -> list[ReturnedItem]:
             return self.store.append_items(OWNER, known.conversation_id, items, idempotency)
 
         memory = known.memories.get(key or "")
@@ -183,7 +183,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         """Return whether a retry of the last append may still arrive."""
         return known.appended_at >= self.now - REPLAY_SECONDS * 1000
 
-    def walk(self, known: Known, limit: int, order: Order) -> Iterator[StoredItem]:
+    def walk(self, known: Known, limit: int, order: Order) -> Iterator[ReturnedItem]:
         after, has_more, pages = None, True, 0
         while has_more:
             assert pages <= len(known.entries), "pages without an end"

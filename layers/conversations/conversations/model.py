@@ -45,7 +45,7 @@ class Conversation:
 
 
 @dataclass(slots=True)  # a page makes 100 of them: a NamedTuple takes three times as long
-class StoredItem:
+class ReturnedItem:
     """An item, and its cursor in the conversation."""
 
     cursor: str

@@ -21,7 +21,7 @@ from conversations.json_text import compact_json, response_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conversations.model import Conversation, Page, StoredItem
+    from conversations.model import Conversation, Page, ReturnedItem
 
     type Json = dict[str, object]
 
@@ -131,7 +131,7 @@ def conversation_json(conversation: Conversation) -> str:
     return compact_json(fields)
 
 
-def items_json(items: Sequence[StoredItem], renderer: ItemRenderer, *, has_more: bool) -> str:
+def items_json(items: Sequence[ReturnedItem], renderer: ItemRenderer, *, has_more: bool) -> str:
     """Return the JSON of a page of items; stored JSON that stays as it is, is not encoded again."""
     ends = (items[0].cursor, items[-1].cursor) if items else ("", "")
     return list_json([renderer.render(item.json) for item in items], *ends, has_more=has_more)

@@ -20,12 +20,12 @@ from conversations import ids
 from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
 from conversations.model import Conversation
 from conversations.storage import rows
-from conversations.storage.claims import IS_FREE, IdClaims
-from conversations.storage.items import read_item, unique_id
+from conversations.storage.claims import FREE_CONDITION, IdClaims
+from conversations.storage.items import decode_item, unique_id
 from conversations.storage.reads import transact_get
 from conversations.storage.transactions import (
     ConversationTransaction,
-    Resolution,
+    NextStep,
     condition_failed,
     put_if,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
-    from conversations.model import IdempotencyInfo, StoredItem
+    from conversations.model import IdempotencyInfo, ReturnedItem
     from conversations.storage.payloads import Payload
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
@@ -82,9 +82,9 @@ class Append(ConversationTransaction):
         self.is_replay = False
         """True after the commit if an earlier request had written the batch."""
 
-    def items(self) -> list[StoredItem]:
+    def items(self) -> list[ReturnedItem]:
         """Return the items with their ids; after a replay, with the first request's ids."""
-        return [read_item(line, key) for line, key in zip(self._lines, self._keys, strict=True)]
+        return [decode_item(line, key) for line, key in zip(self._lines, self._keys, strict=True)]
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
@@ -95,31 +95,31 @@ class Append(ConversationTransaction):
         return [*actions, *self._claims.actions(self._keys, self._expiry, self._seconds)]
 
     @override
-    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
         conversation, *others = reasons
         if self._idempotency.key is not None:
             idempotency, *others = others
             if condition_failed(idempotency):
                 self._replay(idempotency["Item"])
-                return Resolution.COMMITTED
+                return NextStep.COMMITTED
         is_behind = condition_failed(conversation)
         if is_behind and self._adopt_earlier_write(conversation["Item"]):
-            return Resolution.COMMITTED
+            return NextStep.COMMITTED
         if self.outcome_unknown and self._already_committed():
-            return Resolution.COMMITTED
+            return NextStep.COMMITTED
         claims = others[1:]  # after the put of the batch, which has no condition
         try:
             were_reclaimed = self._claims.reclaim_deleted(claims)
         except ItemAlreadyInConversationError:
             # An earlier attempt may still commit, after the item with this id was deleted.
             if self.outcome_unknown and not is_behind:
-                return Resolution.RESEND
+                return NextStep.RESEND
             raise
         if is_behind:
             batch_number = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch_number, len(self._lines))
             self._table.stats.add("OrderingRetries")
-        return Resolution.RESTART if is_behind or were_reclaimed else Resolution.RESEND
+        return NextStep.RESTART if is_behind or were_reclaimed else NextStep.RESEND
 
     @override
     def _already_committed(self) -> bool:
@@ -195,7 +195,7 @@ class Append(ConversationTransaction):
             self._idempotency_pk(), key, self._idempotency.body_hash, self._replay_attributes()
         )
         expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
-        return [put_if(self._table, row | expiry, IS_FREE, {":seconds": self._seconds})]
+        return [put_if(self._table, row | expiry, FREE_CONDITION, {":seconds": self._seconds})]
 
     def _idempotency_pk(self) -> str:
         return self._pk

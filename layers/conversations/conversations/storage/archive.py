@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from conversations import ids
 from conversations.contract.items import generated_id
 from conversations.storage import rows
-from conversations.storage.items import encode_item, read_item
+from conversations.storage.items import decode_item, encode_item
 from conversations.storage.reads import read_again_settled, read_conversation_with, transact_get
 from conversations.storage.scan import read_batch, scan_batches, scan_prefix
 from conversations.storage.transactions import conversation_not_found
@@ -86,7 +86,7 @@ class ArchivedBatch(NamedTuple):
     def items(self) -> list[str]:
         """Return the items as the API shows them, as JSON."""
         keys = ids.keys_at(self.key, self.slots)
-        return [read_item(line, key).json for line, key in zip(self.lines, keys, strict=True)]
+        return [decode_item(line, key).json for line, key in zip(self.lines, keys, strict=True)]
 
 
 class Tombstone(NamedTuple):

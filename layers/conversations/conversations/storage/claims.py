@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from conversations import ids
 from conversations.errors import ItemAlreadyInConversationError
 from conversations.storage import rows
-from conversations.storage.items import read_item
+from conversations.storage.items import decode_item
 from conversations.storage.reads import BatchSlice, transact_get
 from conversations.storage.transactions import condition_failed, put_if
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
 
-IS_FREE = "attribute_not_exists(pk) OR expires_at <= :seconds"
+FREE_CONDITION = "attribute_not_exists(pk) OR expires_at <= :seconds"
 """Condition of a put that may replace an expired row."""
 
 
@@ -100,9 +100,9 @@ class IdClaims:
         row = rows.pointer_row(self._pk, item_id, key) | expiry
         values: Row = {":seconds": seconds}
         if item_id not in self._stale:
-            return put_if(self._table, row, IS_FREE, values)
+            return put_if(self._table, row, FREE_CONDITION, values)
         values[":stale"] = {"S": self._stale[item_id]}
-        put = put_if(self._table, row, f"{IS_FREE} OR #key = :stale", values)
+        put = put_if(self._table, row, f"{FREE_CONDITION} OR #key = :stale", values)
         put["Put"]["ExpressionAttributeNames"] = {"#key": "key"}
         return put
 
@@ -145,4 +145,4 @@ def _is_id_of(item_id: str, key: str, row: Row) -> bool:
     if part.payload.object_key is not None:
         return True
     [line] = part.decode(part.payload.data)
-    return read_item(line, key).cursor == item_id
+    return decode_item(line, key).cursor == item_id

@@ -23,7 +23,7 @@ from conversations.storage.transactions import (
     MAX_ACTIONS,
     ConversationTransaction,
     Failure,
-    Resolution,
+    NextStep,
     raise_for,
 )
 
@@ -168,7 +168,11 @@ class ItemDeletion:
                 raise self._not_found(item_id)
         gone = {slot for batch_slice in slices.values() for slot in batch_slice.slots}
         kept = [position for position, slot in enumerate(live) if slot not in gone]
-        left = self._payloads.spill(keep_lines(payload, data, kept), self._pk) if kept else None
+        left = (
+            self._payloads.spill_if_large(keep_lines(payload, data, kept), self._pk)
+            if kept
+            else None
+        )
         return Rewrite(row, [*slices], [live[position] for position in kept], left)
 
     def _commit_rewrites(self, rewrites: Sequence[Rewrite], conversation: Row) -> Row:
@@ -234,7 +238,7 @@ class RewriteBatches(ConversationTransaction):
         return super()._attributes() | mark
 
     @override
-    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
         """Raise an error: another deletion, or an earlier attempt of this one, rewrote a batch."""
         raise LostRaceError(outcome_unknown=self.outcome_unknown)
 
@@ -251,8 +255,8 @@ class RemoveMark(ConversationTransaction):
         return [self._update("REMOVE deleting", "deleting = :mark", {":mark": {"S": self._mark}})]
 
     @override
-    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
-        return Resolution.COMMITTED
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
+        return NextStep.COMMITTED
 
 
 class DeleteConversation(ConversationTransaction):
@@ -276,8 +280,8 @@ class DeleteConversation(ConversationTransaction):
         return is_ours or super()._exists(conversation)
 
     @override
-    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
-        return Resolution.COMMITTED
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
+        return NextStep.COMMITTED
 
 
 def _chunks(rewrites: Iterable[Rewrite]) -> Iterator[list[Rewrite]]:

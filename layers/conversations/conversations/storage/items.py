@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from conversations.contract.items import PLACEHOLDER_ID, generated_id
 from conversations.json_text import compact_json
-from conversations.model import StoredItem
+from conversations.model import ReturnedItem
 
 if TYPE_CHECKING:
     from conversations.contract.items import Item
@@ -25,14 +25,14 @@ def encode_item(item: Item) -> str:
     return compact_json({"id": client_id, **fields})
 
 
-def read_item(line: str, key: str) -> StoredItem:
+def decode_item(line: str, key: str) -> ReturnedItem:
     """Return the item of a *line* at the sequence *key*, from which its generated id follows."""
     client_id, item_type = _client_id_and_type(line)
     if client_id is None:
         cursor = generated_id(item_type, key)
-        return StoredItem(cursor, f'{{"id":"{cursor}",{line[1:]}')
+        return ReturnedItem(cursor, f'{{"id":"{cursor}",{line[1:]}')
     is_reference = item_type == "item_reference"
-    return StoredItem(generated_id(item_type, key) if is_reference else client_id, line)
+    return ReturnedItem(generated_id(item_type, key) if is_reference else client_id, line)
 
 
 def unique_id(line: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, override
 from conversations.contract.bodies import MAX_METADATA_PAIRS
 from conversations.errors import InvalidRequestError
 from conversations.storage import rows
-from conversations.storage.transactions import ConversationTransaction, Resolution
+from conversations.storage.transactions import ConversationTransaction, NextStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,14 +45,14 @@ class UpdateMetadata(ConversationTransaction):
         }
 
     @override
-    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
         row = reasons[0]["Item"]
         found = rows.read_conversation(row)
         if found.metadata == self._metadata:
             self.conversation = found
-            return Resolution.COMMITTED
+            return NextStep.COMMITTED
         self._merge(row)
-        return Resolution.RESTART
+        return NextStep.RESTART
 
     def _merge(self, row: Row) -> None:
         """Merge the changes into the metadata of a conversation *row*.

@@ -159,7 +159,7 @@ class PayloadStore:
         self.executor = executor
         """The threads that wait for S3 beside the request's own."""
 
-    def spill(self, payload: Payload, folder: str) -> Payload:
+    def spill_if_large(self, payload: Payload, folder: str) -> Payload:
         """Put the data of a large payload into an object in *folder*; return the new payload.
 
         The object's name does not depend on the row, so that the row can still get another key. A

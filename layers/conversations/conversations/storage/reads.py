@@ -13,7 +13,7 @@ from conversations.aws_clients import THROTTLED
 from conversations.errors import ItemNotFoundError, OverloadedError
 from conversations.storage import rows
 from conversations.storage.backoff import delays
-from conversations.storage.items import read_item
+from conversations.storage.items import decode_item
 from conversations.storage.payloads import Part
 from conversations.storage.rows import index_by_sort_key
 from conversations.storage.transactions import CANCELED, conversation_not_found
@@ -21,7 +21,7 @@ from conversations.storage.transactions import CANCELED, conversation_not_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from conversations.model import StoredItem
+    from conversations.model import ReturnedItem
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Table
 
@@ -45,10 +45,10 @@ class BatchSlice(NamedTuple):
         first, last = sorted((live.index(self.slots[0]), live.index(self.slots[-1])))
         return Part(rows.read_payload(self.row), first, last + 1)
 
-    def items(self, lines: Sequence[str]) -> list[StoredItem]:
+    def items(self, lines: Sequence[str]) -> list[ReturnedItem]:
         """Return the items in the requested order, from the *lines* of `part`."""
         keys = ids.keys_at(rows.batch_key(self.row), sorted(self.slots))
-        items = [read_item(line, key) for line, key in zip(lines, keys, strict=True)]
+        items = [decode_item(line, key) for line, key in zip(lines, keys, strict=True)]
         return items if self.slots[0] <= self.slots[-1] else items[::-1]
 
 

@@ -17,7 +17,7 @@ from conversations.storage.restore_claim import CLAIM_SK, ClaimLostError, Restor
 from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import (
     ConversationTransaction,
-    Resolution,
+    NextStep,
     condition_failed,
     put_if,
 )
@@ -212,17 +212,17 @@ class BatchAddition(ConversationTransaction):
         }
 
     @override
-    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
         conversation, batch, tombstone, *claims = reasons
         if condition_failed(batch) or condition_failed(tombstone):
             # An attempt whose response was lost may have added the batch.
             self.is_added = self.outcome_unknown and batch.get("Item") == self._row
-            return Resolution.COMMITTED
+            return NextStep.COMMITTED
         if condition_failed(conversation):
             self._recent = rows.recent_last_keys(conversation["Item"])
-            return Resolution.RESTART
+            return NextStep.RESTART
         self._claims.reclaim_deleted(claims)
-        return Resolution.RESTART
+        return NextStep.RESTART
 
 
 def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
@@ -242,7 +242,7 @@ def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
 
 
 def _batch_row(payloads: PayloadStore, pk: str, batch: ArchivedBatch) -> Row:
-    payload = payloads.spill(encode(batch.lines), pk)
+    payload = payloads.spill_if_large(encode(batch.lines), pk)
     row = rows.batch_row(pk, batch.key, batch.written, payload) | _expiry(batch.expires_at)
     if len(batch.slots) < batch.written:
         row["slots"] = {"S": " ".join(map(str, batch.slots))}

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, cast
 from conversations import ids
 from conversations.model import Conversation
 from conversations.storage.payloads import Codec, Payload
-from conversations.storage.schema_version import IS_SUPPORTED, check_version
+from conversations.storage.schema_version import SUPPORTED_CONDITION, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,8 +61,8 @@ DELETION = "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, accou
 """Update of the conversation row that deletes the conversation: no content of clients stays."""
 RECENT_BATCHES = ("last_key", *(f"before_{age}" for age in range(1, 12)))
 """Attributes of the conversation row with the last keys of the latest batches, newest first."""
-IS_LIVE = (
-    f"attribute_exists(pk) AND {IS_SUPPORTED} AND attribute_not_exists(deleted_at)"
+LIVE_CONDITION = (
+    f"attribute_exists(pk) AND {SUPPORTED_CONDITION} AND attribute_not_exists(deleted_at)"
     " AND (attribute_not_exists(expires_at) OR expires_at > :seconds)"
 )
 """Condition of a live conversation row; `:seconds` is the current time."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-IS_SUPPORTED = "attribute_not_exists(v)"
+SUPPORTED_CONDITION = "attribute_not_exists(v)"
 """Condition of a conversation row that this release may change."""
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conversations.contract.items import Item
-    from conversations.model import IdempotencyInfo, Order, StoredItem
+    from conversations.model import IdempotencyInfo, Order, ReturnedItem
     from conversations.storage.payloads import PayloadStore
     from conversations.storage.reads import BatchSlice
     from conversations.storage.transactions import Table
@@ -76,7 +76,7 @@ class Store:
 
     def append_items(
         self, owner: str, conversation_id: str, items: Sequence[Item], idempotency: IdempotencyInfo
-    ) -> list[StoredItem]:
+    ) -> list[ReturnedItem]:
         """Append a batch of valid items, atomically and in order.
 
         The append takes one round trip, regardless of the conversation's length, after the write of
@@ -159,7 +159,7 @@ class Store:
 
     def list_items(
         self, owner: str, conversation_id: str, *, after: str | None, limit: int, order: Order
-    ) -> Page[StoredItem]:
+    ) -> Page[ReturnedItem]:
         """Return up to *limit* items after the item *after*, or from the start, in *order*.
 
         A page that would not fit into one response of Lambda ends early.
@@ -170,7 +170,7 @@ class Store:
         """
         reader = ItemPageReader(self._table, rows.partition(owner, conversation_id), order)
 
-        def read() -> Page[StoredItem]:
+        def read() -> Page[ReturnedItem]:
             slices, has_more = reader.read(after, limit)
             fitting = _fitting(slices)
             items = self._read_items(fitting)
@@ -179,7 +179,7 @@ class Store:
 
         return payloads.read_again_if_deleted(self._table.stats, read)
 
-    def get_item(self, owner: str, conversation_id: str, item_id: str) -> StoredItem:
+    def get_item(self, owner: str, conversation_id: str, item_id: str) -> ReturnedItem:
         """Return one item by its id; an `item_reference`, by its cursor.
 
         Raises:
@@ -188,7 +188,7 @@ class Store:
         """
         pk = rows.partition(owner, conversation_id)
 
-        def read() -> StoredItem:
+        def read() -> ReturnedItem:
             _, slices = find_items(self._table, pk, [item_id])
             for item in self._read_items([*slices.values()]):
                 if item.cursor == item_id:
@@ -226,7 +226,7 @@ class Store:
         encoded = payloads.encode(lines)
         if encoded.size > payloads.MAX_RESPONSE_PAYLOAD_BYTES:
             raise _too_large(lines, encoded.size)
-        stored = self._payloads.spill(encoded, pk)
+        stored = self._payloads.spill_if_large(encoded, pk)
         if stored.object_key:
             self._table.stats.add("SpilledObjects")
             self._table.stats.add("SpilledBytes", len(encoded.data))
@@ -250,7 +250,7 @@ class Store:
             stats.add("AppendedItems", len(append.batch.lines))
             stats.add("AppendedBytes", append.batch.payload.size)
 
-    def _read_items(self, slices: Sequence[BatchSlice]) -> list[StoredItem]:
+    def _read_items(self, slices: Sequence[BatchSlice]) -> list[ReturnedItem]:
         """Return the items of all *slices*, in order."""
         lines = self._payloads.read_lines([batch.part for batch in slices])
         items = [

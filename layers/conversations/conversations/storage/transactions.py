@@ -5,7 +5,7 @@
     no response, 5xx, still in progress    The outcome is unknown. Resend the same keys and token;
                                            use new keys only when the outcome is known.
     no connection, conflict, throttling    This attempt wrote nothing. Resend it.
-    a condition failed                     This attempt wrote nothing. `_resolve` decides by
+    a condition failed                     This attempt wrote nothing. `_next_step` decides by
                                            DynamoDB's reasons, one for each action: an earlier
                                            attempt committed, or another attempt follows, or the
                                            client gets an error.
@@ -69,7 +69,7 @@ class Failure(NamedTuple):
     """DynamoDB's reasons, one for each action, if it cancelled the transaction."""
 
 
-class Resolution(enum.Enum):
+class NextStep(enum.Enum):
     """Next step after a failed condition."""
 
     COMMITTED = enum.auto()
@@ -123,7 +123,7 @@ class ConversationTransaction(ABC):
         """Return the actions of the next attempt."""
 
     @abstractmethod
-    def _resolve(self, reasons: Sequence[Reason]) -> Resolution:
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
         """Return the next step after a failed condition; the conversation row is live.
 
         Raises:
@@ -175,11 +175,11 @@ class ConversationTransaction(ABC):
             # If an earlier attempt committed, its change was deleted with the conversation.
             self.outcome_unknown = False
             raise conversation_not_found(self._pk)
-        resolution = self._resolve(failure.reasons)
-        if resolution is Resolution.RESTART:
+        next_step = self._next_step(failure.reasons)
+        if next_step is NextStep.RESTART:
             self._token = str(uuid.uuid4())
             self.outcome_unknown = False
-        return resolution is Resolution.COMMITTED
+        return next_step is NextStep.COMMITTED
 
     def _exists(self, conversation: Reason) -> bool:
         return "Item" in conversation and rows.is_live(conversation["Item"])
@@ -222,7 +222,8 @@ class ConversationTransaction(ABC):
             "Update": {
                 "TableName": self._table.name,
                 "Key": rows.primary_key(self._pk, rows.CONVERSATION_SK),
-                "ConditionExpression": rows.IS_LIVE + (f" AND {condition}" if condition else ""),
+                "ConditionExpression": rows.LIVE_CONDITION
+                + (f" AND {condition}" if condition else ""),
                 "UpdateExpression": change,
                 "ExpressionAttributeValues": {":seconds": self._seconds, **values},
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
