@@ -58,7 +58,7 @@ class Handler:
         self._resources = resources
         self.recorder = ClientRecorder()
         self.app: ModuleType = importlib.import_module("functions.api.app")
-        self.recorder.record(self.app.dynamodb())
+        self.recorder.record(self.app.dynamodb_client())
 
     @classmethod
     @contextmanager

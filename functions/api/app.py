@@ -32,7 +32,7 @@ api = Api(logger)
 
 
 @functools.cache
-def dynamodb() -> DynamoDBClient:
+def dynamodb_client() -> DynamoDBClient:
     """Return the client of this execution environment."""
     client = aws_clients.dynamodb()
     client.meta.events.register("needs-retry.dynamodb", count_retry)
@@ -43,10 +43,10 @@ def dynamodb() -> DynamoDBClient:
 def payload_store() -> PayloadStore:
     """Return the store of payloads; its client is made for the first large batch."""
     bucket, spill_bytes = os.environ["PAYLOAD_BUCKET"], int(os.environ["SPILL_BYTES"])
-    return PayloadStore(bucket, s3, ThreadPoolExecutor(8), spill_bytes)
+    return PayloadStore(bucket, s3_client, ThreadPoolExecutor(8), spill_bytes)
 
 
-s3 = functools.cache(aws_clients.s3)  # made for the first large batch
+s3_client = functools.cache(aws_clients.s3)  # made for the first large batch
 
 
 def count_retry(attempts: int, **_: object) -> None:
@@ -56,7 +56,7 @@ def count_retry(attempts: int, **_: object) -> None:
 
 def store_for(request: Request) -> Store:
     """Return the store of all conversations, which adds to the request's statistics."""
-    table = Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], request.stats)
+    table = Table(dynamodb_client(), os.environ["CONVERSATIONS_TABLE"], request.stats)
     days = int(os.environ["RETENTION_DAYS"])
     return Store(table, payload_store(), days, SearchLimits.configured(os.environ))
 
@@ -297,4 +297,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return api.respond(event, context)
 
 
-init_phase.prepare([dynamodb], for_snapshot=[s3, bodies.build_types])
+init_phase.prepare([dynamodb_client], for_snapshot=[s3_client, bodies.build_types])

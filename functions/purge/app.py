@@ -49,7 +49,7 @@ RESERVE_MS = 30_000
 
 
 @functools.cache
-def dynamodb() -> DynamoDBClient:
+def dynamodb_client() -> DynamoDBClient:
     """Return the client of this execution environment."""
     return aws_clients.dynamodb()
 
@@ -87,7 +87,10 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
 def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestStats) -> bool:
     """Purge the conversation or the batch of a record, and return whether nothing is left."""
     change = cast("StreamRecord", record.dynamodb)
-    pk, table = change.keys["pk"], Table(dynamodb(), os.environ["CONVERSATIONS_TABLE"], stats)
+    pk, table = (
+        change.keys["pk"],
+        Table(dynamodb_client(), os.environ["CONVERSATIONS_TABLE"], stats),
+    )
     is_expiry = record.event_name is DynamoDBRecordEventName.REMOVE
     if is_expiry and "object" in change.old_image:
         payload_store().delete([change.old_image["object"]])
@@ -111,4 +114,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     )
 
 
-init_phase.prepare([dynamodb, payload_store])
+init_phase.prepare([dynamodb_client, payload_store])

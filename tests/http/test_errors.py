@@ -189,7 +189,7 @@ def client_of(stack: DevStack, function: str) -> Any:
     """Return the DynamoDB client of a function of the stack."""
     module = module_of(stack, function)
     if function == "ApiFunction":
-        return module.dynamodb()
+        return module.dynamodb_client()
     return module.api_keys()._dynamodb  # noqa: SLF001 - the way to AWS
 
 

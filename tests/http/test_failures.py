@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def reads(stack: DevStack) -> Iterator[Faults]:
-    api.dynamodb.cache_clear()
+    api.dynamodb_client.cache_clear()
     with stack.engine.lock:
-        yield Faults(api.dynamodb(), "BatchGetItem")
-    api.dynamodb.cache_clear()
+        yield Faults(api.dynamodb_client(), "BatchGetItem")
+    api.dynamodb_client.cache_clear()
 
 
 def read() -> tuple[int, Any, Any]:
@@ -76,12 +76,12 @@ def test_a_write_that_finds_no_connection_is_tried_like_one_whose_response_is_lo
     fault: Any, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.05)
-    api.dynamodb.cache_clear()
+    api.dynamodb_client.cache_clear()
     with stack.engine.lock:
-        writes = Faults(api.dynamodb(), "TransactWriteItems")
+        writes = Faults(api.dynamodb_client(), "TransactWriteItems")
         writes.before(*[fault] * 1000)
         response = api.lambda_handler(sample("api"), CONTEXT)
-    api.dynamodb.cache_clear()
+    api.dynamodb_client.cache_clear()
 
     assert response["statusCode"] == HTTPStatus.SERVICE_UNAVAILABLE
     assert response["multiValueHeaders"]["Retry-After"] == ["1"]
@@ -129,12 +129,12 @@ def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
 def test_the_log_holds_neither_content_nor_key(
     fault: Any, stack: DevStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api.dynamodb.cache_clear()
+    api.dynamodb_client.cache_clear()
     event = sample("api")
     with stack.engine.lock:
-        Faults(api.dynamodb(), "TransactWriteItems").before(fault)
+        Faults(api.dynamodb_client(), "TransactWriteItems").before(fault)
         response = api.lambda_handler(event, CONTEXT)
-    api.dynamodb.cache_clear()
+    api.dynamodb_client.cache_clear()
 
     logged = str([vars(record) for record in caplog.records])
     assert response["statusCode"] == (500 if fault else 404)

@@ -44,12 +44,12 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
     """Return the faults of the API function's client, which is replaced afterwards."""
-    dynamodb = module_of(stack, "ApiFunction").dynamodb
-    dynamodb.cache_clear()
+    make_client = module_of(stack, "ApiFunction").dynamodb_client
+    make_client.cache_clear()
     with stack.engine.lock:
-        client = dynamodb()
+        client = make_client()
     yield Faults(client, operation)
-    dynamodb.cache_clear()
+    make_client.cache_clear()
 
 
 def told(log: Log) -> Json:
@@ -273,7 +273,7 @@ def test_what_boto3_sends_again_by_itself_is_counted(
             raise failure
 
     with faults(stack, "BatchGetItem"):
-        events = module_of(stack, "ApiFunction").dynamodb().meta.events
+        events = module_of(stack, "ApiFunction").dynamodb_client().meta.events
         events.register_first("before-send.dynamodb", fail)
         response = client.get(conversation)
 
@@ -347,13 +347,13 @@ def test_a_purge_leaves_a_line(
 def test_a_failed_purge_is_logged(
     log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
-    purge = module_of(stack, "PurgeFunction").dynamodb
-    purge.cache_clear()
+    make_client = module_of(stack, "PurgeFunction").dynamodb_client
+    make_client.cache_clear()
     with stack.engine.lock:
-        Faults(purge(), "GetItem").before(refusal("AccessDeniedException"))
+        Faults(make_client(), "GetItem").before(refusal("AccessDeniedException"))
     client.delete(conversation)
     stack.drain_streams()
-    purge.cache_clear()
+    make_client.cache_clear()
 
     [failed] = log.lines("purge failed")
     assert (failed["error"], failed["code"]) == ("ClientError", "AccessDeniedException")
@@ -366,11 +366,11 @@ def test_the_result_of_a_failed_purge_has_no_text_of_its_errors(log: Log, stack:
     purge = module_of(stack, "PurgeFunction")
     pk = {"pk": {"S": "a/b"}, "sk": {"S": "c"}}
     record = {"eventName": "MODIFY", "dynamodb": {"Keys": pk, "SequenceNumber": "7"}}
-    purge.dynamodb.cache_clear()
+    purge.dynamodb_client.cache_clear()
     with stack.engine.lock:
-        Faults(purge.dynamodb(), "GetItem").before(ValueError("my secret"))
+        Faults(purge.dynamodb_client(), "GetItem").before(ValueError("my secret"))
         failed = purge.lambda_handler({"Records": [record]}, SimpleNamespace(function_name="x"))
-    purge.dynamodb.cache_clear()
+    purge.dynamodb_client.cache_clear()
 
     assert failed == {"batchItemFailures": [{"itemIdentifier": "7"}]}
     assert log.lines("purge failed")[-1]["error"] == "ValueError"

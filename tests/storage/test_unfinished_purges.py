@@ -31,10 +31,10 @@ def unpurged(stack: DevStack, client: httpx.Client, owner: str) -> str:
     """Return the partition key of a deleted conversation whose purge failed."""
     made = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
     retries = stack.template.functions["PurgeFunction"].subscriptions[0].retries
-    purge = module_of(stack, "PurgeFunction").dynamodb
-    purge.cache_clear()
+    make_client = module_of(stack, "PurgeFunction").dynamodb_client
+    make_client.cache_clear()
     with stack.engine.lock:
-        Faults(purge(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
+        Faults(make_client(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
     client.delete(f"/conversations/{made}").raise_for_status()
     stack.drain_streams()
     assert count_rows(stack)["b", made] == 1

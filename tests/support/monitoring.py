@@ -66,7 +66,7 @@ def _send_requests(stack: DevStack, client: httpx.Client, patch: pytest.MonkeyPa
     for _ in range(2):
         client.post(path, json={"items": [LARGE]}, headers={"Idempotency-Key": "k"})
     with stack.engine.lock:
-        writes = Faults(module_of(stack, "ApiFunction").dynamodb(), "TransactWriteItems")
+        writes = Faults(module_of(stack, "ApiFunction").dynamodb_client(), "TransactWriteItems")
     reasons = [
         refusal(CANCELED, reason, "None") for reason in ("TransactionConflict", "Throttling")
     ]
@@ -84,4 +84,4 @@ def _send_requests(stack: DevStack, client: httpx.Client, patch: pytest.MonkeyPa
     module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
     client.get("/conversations", headers={"Authorization": "Bearer another"})
     module_of(stack, "AuthorizerFunction").api_keys.cache_clear()
-    module_of(stack, "ApiFunction").dynamodb.cache_clear()
+    module_of(stack, "ApiFunction").dynamodb_client.cache_clear()

@@ -129,11 +129,11 @@ def test_built_purge_rejects_what_is_no_stream(artefacts: Path, lambda_runtime: 
 
 
 MADE_AT_INIT = {
-    "ApiFunction": {"dynamodb"},
+    "ApiFunction": {"dynamodb_client"},
     "AuthorizerFunction": {"api_keys"},
-    "PurgeFunction": {"dynamodb", "payload_store"},
+    "PurgeFunction": {"dynamodb_client", "payload_store"},
 }
-MADE_FOR_A_SNAPSHOT = {"ApiFunction": {"s3", "_create"}}
+MADE_FOR_A_SNAPSHOT = {"ApiFunction": {"s3_client", "_create"}}
 ITEM_TYPES = len(get_args(Item))
 NOT_IMPORTED = {
     "aws_lambda_powertools.event_handler.appsync",
