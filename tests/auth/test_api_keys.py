@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from conversations.auth.api_keys import ApiKey, ApiKeyRepository
 from conversations.auth.key_format import hash_key
-from tests.support.fault_injection import CANCELED, Faults, refusal
+from tests.support.fault_injection import CANCELED, Faults, error_response
 
 if TYPE_CHECKING:
     from local.stack import DevStack
@@ -96,7 +96,7 @@ def test_a_rotation_that_aws_cancels_is_no_conflict(
 ) -> None:
     _, old = api_keys.create(account="acme", name="test")
     faults = Faults(stack.resources.dynamodb, "TransactWriteItems")
-    faults.before(refusal(CANCELED, code, "None"))
+    faults.before(error_response(CANCELED, code, "None"))
 
     with pytest.raises(ClientError, match=CANCELED):
         api_keys.rotate(old.key_id, overlap_seconds=60)

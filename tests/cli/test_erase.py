@@ -19,7 +19,7 @@ from conversations.storage.scan import scan_index
 from conversations_cli import erase as erasing
 from conversations_cli.command_line import Aws
 from tests.support.commands import asked, client_of_commands, done, invoke
-from tests.support.fault_injection import CANCELED, Faults, refusal
+from tests.support.fault_injection import CANCELED, Faults, error_response
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -152,7 +152,7 @@ def test_the_receipt_says_until_when_objects_can_be_restored(
 ) -> None:
     fill(world)
     ok = {"ResponseMetadata": {"HTTPStatusCode": 200}}
-    none = refusal("NoSuchLifecycleConfiguration")
+    none = error_response("NoSuchLifecycleConfiguration")
     s3 = client_of_commands("s3")
     status = {"Status": versioning} if versioning else {}
     Faults(s3, "GetBucketVersioning").before({**ok, **status}, {**ok, **status})
@@ -271,11 +271,11 @@ def test_conversations_created_meanwhile_are_reported(
     first = asked("erase", *world.at, *ALL)
     world.create([said("later")])
     created = iter([True])
-    told = done("erase", *world.at, *ALL).stdout
+    output = done("erase", *world.at, *ALL).stdout
     second = done("erase", *world.at, *ALL).stdout
 
     assert (first["conversations"], first["created_meanwhile"]) == (3, 1)
-    assert "Not erased: 1 conversation created during the erasure." in told
+    assert "Not erased: 1 conversation created during the erasure." in output
     assert second.startswith("Erased 1 conversation of")
     assert "Not erased" not in second
     assert live(world) == set()
@@ -322,7 +322,7 @@ def test_a_conversation_that_others_keep_changing_is_deleted_later(
 ) -> None:
     fill(world)
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
-    conflict = refusal(CANCELED, "TransactionConflict", "None")
+    conflict = error_response(CANCELED, "TransactionConflict", "None")
     faults = Faults(client_of_commands("dynamodb"), "TransactWriteItems")
     faults.before(*[conflict] * conflicts)
 

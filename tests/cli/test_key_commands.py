@@ -433,10 +433,10 @@ def test_no_key_is_said_on_standard_error(at: list[str]) -> None:
 def test_revocation_says_how_to_end_the_key_now(at: list[str]) -> None:
     made = ask("create", *at, *ACME)
 
-    told = invoke("revoke", *at, made["key_id"]).stderr
+    message = invoke("revoke", *at, made["key_id"]).stderr
 
-    assert "after at most 60 seconds" in told
-    assert "flush-stage-authorizers-cache --rest-api-id abc123 --stage-name live" in told
+    assert "after at most 60 seconds" in message
+    assert "flush-stage-authorizers-cache --rest-api-id abc123 --stage-name live" in message
 
 
 def test_last_use_is_in_the_log(at: list[str]) -> None:

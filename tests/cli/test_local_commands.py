@@ -230,7 +230,7 @@ def test_a_damaged_file_of_a_local_stack_is_told(text: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("leftovers",), "stop `make run` and delete the folder"),
         (("keys", "create", "--account", "a", "--name", "n", "--plan", "free"), "Omit --plan"),
@@ -239,7 +239,7 @@ def test_a_damaged_file_of_a_local_stack_is_told(text: str, tmp_path: Path) -> N
     ],
 )
 def test_a_feature_that_a_local_stack_lacks_is_reported(
-    arguments: tuple[str, ...], told: str, running: dict[str, str], data: Path
+    arguments: tuple[str, ...], message: str, running: dict[str, str], data: Path
 ) -> None:
     at = ["--local", "--data", data]
     key_id = asked("keys", "create", *at, "--account", "bob", "--name", "third")["key_id"]
@@ -248,7 +248,7 @@ def test_a_feature_that_a_local_stack_lacks_is_reported(
     result = invoke(*given, *at)
 
     assert running["url"]
-    assert (result.exit_code, told in " ".join(result.stderr.split())) == (2, True)
+    assert (result.exit_code, message in " ".join(result.stderr.split())) == (2, True)
 
 
 def test_a_local_key_is_revoked_at_once_by_a_restart(running: dict[str, str], data: Path) -> None:

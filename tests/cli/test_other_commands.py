@@ -76,10 +76,10 @@ def left(stack: DevStack) -> Iterator[dict[str, str]]:
 
 def leftovers(*options: str) -> dict[str, str]:
     """Return the state of each leftover by its name."""
-    told = [
+    found = [
         json.loads(line) for line in invoke("leftovers", "--json", *options).stdout.splitlines()
     ]
-    return {each["name"]: each["state"] for each in told}
+    return {each["name"]: each["state"] for each in found}
 
 
 def test_what_a_deleted_stack_left_is_shown_and_deleted(left: dict[str, str]) -> None:

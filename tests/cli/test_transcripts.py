@@ -15,7 +15,7 @@ from conversations.auth.api_keys import ApiKeyRepository
 from conversations.storage.scan import scan_index
 from conversations_cli import log_query, transcripts
 from tests.support.commands import asked, client_of_commands, done, invoke
-from tests.support.fault_injection import Faults, refusal
+from tests.support.fault_injection import Faults, error_response
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -326,15 +326,15 @@ def test_usage_without_the_result_of_its_query_tells_storage_and_why(
     assert ([found["items"] for found in printed["owners"]], printed["requests"]) == ([1], None)
     assert len(as_text.stdout.splitlines()) == 2
     for result in (as_json, as_text):
-        told = f"log group '/logs/api' ended with the status '{status}'"
-        assert (result.exit_code, told in result.stderr) == (1, True)
+        message = f"log group '/logs/api' ended with the status '{status}'"
+        assert (result.exit_code, message in result.stderr) == (1, True)
 
 
 def test_usage_without_a_log_group_tells_storage_and_why(
     world: World, deployed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.create([said("one")])
-    logged(monkeypatch).before(refusal("ResourceNotFoundException"))
+    logged(monkeypatch).before(error_response("ResourceNotFoundException"))
 
     result = invoke("usage", *deployed)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conversations.contract.bodies import parse_create, parse_update
 from conversations.errors import InvalidRequestError
-from tests.support.contract_cases import EXAMPLES, INVALID, Json, answered, body_of
+from tests.support.contract_cases import EXAMPLES, INVALID, Json, body_of, with_type
 
 MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 EMPTY_IN_A_CREATE = {"016-missing-items.json", "015-items-null.json", "021-items-empty.json"}
@@ -30,7 +30,7 @@ def test_a_create_needs_nothing(body: str | bytes | None) -> None:
 def test_a_create_reads_items_as_an_append_does() -> None:
     items = [item for _, item in EXAMPLES[:20]]
 
-    assert parse_create(body_of(*items)).get("items") == [answered(item) for item in items]
+    assert parse_create(body_of(*items)).get("items") == [with_type(item) for item in items]
 
 
 def test_a_create_rejects_what_an_append_rejects() -> None:

@@ -14,7 +14,7 @@ from openai.types.responses import ResponseItem, ResponseOutputItem
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from conversations.http.rendering import to_openai
-from tests.support.contract_cases import EXAMPLES, answered
+from tests.support.contract_cases import EXAMPLES, with_type
 from tests.support.sdk_samples import MKA1_ITEMS, MKA1_RESPONSES, OPENAI_ITEMS, is_valid_output
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from tests.support.contract_cases import Json
 
-OF_MKA1 = [answered(item) for name, item in EXAMPLES if not name.startswith("openai/")]
-OF_MKA1 += [answered(item) for item in MKA1_ITEMS + MKA1_RESPONSES]
-OF_OPENAI = [answered(item) for _, item in EXAMPLES]
-OF_OPENAI += [answered(item) for item in OPENAI_ITEMS if is_valid_output(item)]
+OF_MKA1 = [with_type(item) for name, item in EXAMPLES if not name.startswith("openai/")]
+OF_MKA1 += [with_type(item) for item in MKA1_ITEMS + MKA1_RESPONSES]
+OF_OPENAI = [with_type(item) for _, item in EXAMPLES]
+OF_OPENAI += [with_type(item) for item in OPENAI_ITEMS if is_valid_output(item)]
 OF_OPENAI += [
     {**item, "status": "completed"} for item in OF_OPENAI if "custom" in str(item["type"])
 ]
@@ -122,5 +122,5 @@ def test_what_mka1s_models_dump_is_accepted_and_comes_back_as_it_was_given(
         listed = posted(client, base_url, sent)
 
         assert [json.dumps(item, sort_keys=True) for item in listed] == [
-            json.dumps(answered(item), sort_keys=True) for item in sent
+            json.dumps(with_type(item), sort_keys=True) for item in sent
         ]

@@ -9,7 +9,7 @@ import pytest
 from conversations.contract.bodies import parse_append
 from conversations.contract.items import ITEM_TYPES, Item
 from conversations.errors import InvalidRequestError
-from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
+from tests.support.contract_cases import EXAMPLES, Json, body_of, with_type
 from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def type_of(member: Any) -> str:
 def members_of(item: Json) -> list[Any]:
     """Return the classes of the union by their `type`."""
     members = [get_args(m)[0] if get_origin(m) is Annotated else m for m in get_args(Item)]
-    return [member for member in members if type_of(member) == answered(item)["type"]]
+    return [member for member in members if type_of(member) == with_type(item)["type"]]
 
 
 TYPES = {type_of(member) for member in get_args(Item)}
@@ -56,7 +56,7 @@ def types_of_the_page() -> Iterator[str]:
             id="annotations",
         ),
         pytest.param(
-            {str(answered(item)["type"]) for _, item in EXAMPLES},
+            {str(with_type(item)["type"]) for _, item in EXAMPLES},
             "no example. Add one with every field to tests/contract/examples",
             id="examples",
         ),
@@ -91,7 +91,7 @@ def test_a_value_of_another_kind_is_rejected_at_its_path() -> None:
         fields = {field for member in members_of(item) for field in member.__annotations__}
         for field in (fields & {"id", *item}) - {"type"}:
             body = body_of({**item, field: OF_NO_FIELD})
-            if (answered(item)["type"], field) in ANY_JSON:
+            if (with_type(item)["type"], field) in ANY_JSON:
                 parse_append(body)
                 continue
             with pytest.raises(InvalidRequestError) as caught:

@@ -22,14 +22,14 @@ from conversations.contract import (
 from conversations.contract.bodies import AppendItems, parse_append
 from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID
 from conversations.errors import InvalidRequestError
-from tests.support.contract_cases import EXAMPLES, INVALID, Json, answered, body_of
+from tests.support.contract_cases import EXAMPLES, INVALID, Json, body_of, with_type
 from tests.support.sdk_samples import MKA1_ITEMS, MKA1_RESPONSES, OPENAI_ITEMS, is_valid_output
 
 MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 LONGEST_MESSAGE = 2000
 
 
-def refusal_of(body: str | bytes) -> InvalidRequestError:
+def error_for(body: str | bytes) -> InvalidRequestError:
     with pytest.raises(InvalidRequestError) as refused:
         parse_append(body)
     return refused.value
@@ -39,12 +39,12 @@ def test_an_example_comes_back_as_it_was_given() -> None:
     for name, item in EXAMPLES:
         [parsed] = parse_append(body_of(item))["items"]
 
-        assert json.dumps(parsed) == json.dumps(answered(item)), name
+        assert json.dumps(parsed) == json.dumps(with_type(item)), name
 
 
 def test_an_example_can_be_posted_back_with_the_fields_of_responses() -> None:
     for name, item in EXAMPLES:
-        posted = {"id": "it_1", **answered(item), "response_id": "resp_1", "metadata": {"k": "v"}}
+        posted = {"id": "it_1", **with_type(item), "response_id": "resp_1", "metadata": {"k": "v"}}
 
         [parsed] = parse_append(body_of(posted))["items"]
 
@@ -52,7 +52,7 @@ def test_an_example_can_be_posted_back_with_the_fields_of_responses() -> None:
 
 
 def test_an_invalid_body_is_rejected_at_the_fault() -> None:
-    found = {name: refusal_of(body).param for name, body, _ in INVALID}
+    found = {name: error_for(body).param for name, body, _ in INVALID}
 
     assert found == {name: param for name, _, param in INVALID}
 
@@ -64,7 +64,7 @@ def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: li
     for item in filter(is_valid_output, items):
         [parsed] = parse_append(body_of(item))["items"]
 
-        assert json.dumps(parsed) == json.dumps(answered(item))
+        assert json.dumps(parsed) == json.dumps(with_type(item))
 
 
 def fields_in(value: object) -> list[tuple[dict[str, object], str]]:
@@ -84,7 +84,7 @@ def fields_in(value: object) -> list[tuple[dict[str, object], str]]:
 def test_null_counts_as_absent_for_every_optional_field() -> None:
     """A field that an item may omit, at any depth, may also be null."""
     for example, item in EXAMPLES:
-        copy = json.loads(json.dumps(answered(item)))
+        copy = json.loads(json.dumps(with_type(item)))
         for holder, name in fields_in(copy):
             kept = holder.pop(name)
             may_lack = is_accepted(copy)
@@ -122,7 +122,7 @@ def test_only_a_reference_needs_an_id() -> None:
     for example, item in EXAMPLES:
         without = {name: value for name, value in item.items() if name != "id"}
 
-        assert is_accepted(without) == (answered(item)["type"] != "item_reference"), example
+        assert is_accepted(without) == (with_type(item)["type"] != "item_reference"), example
 
 
 def test_only_one_shape_of_the_sdks_is_left_out() -> None:
@@ -156,7 +156,7 @@ def test_only_one_shape_of_the_sdks_is_left_out() -> None:
     ],
 )
 def test_a_error_has_the_code_of_its_kind(body: str | bytes, code: str) -> None:
-    assert refusal_of(body).code == code
+    assert error_for(body).code == code
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_error_has_the_code_of_its_kind(body: str | bytes, code: str) -> None:
     ],
 )
 def test_a_error_says_what_is_wrong_in_a_sentence(body: str | bytes, message: str) -> None:
-    assert refusal_of(body).message == message
+    assert error_for(body).message == message
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_error_says_what_is_wrong_in_a_sentence(body: str | bytes, message: st
     ],
 )
 def test_what_json_cannot_carry_is_rejected_where_it_stands(field: str, param: str) -> None:
-    assert refusal_of('{"items":[{"role":"user","content":"é",' + field + "}]}").param == param
+    assert error_for('{"items":[{"role":"user","content":"é",' + field + "}]}").param == param
 
 
 @pytest.mark.parametrize(
@@ -226,10 +226,10 @@ def test_what_json_cannot_carry_is_rejected_where_it_stands(field: str, param: s
     ],
 )
 def test_a_lone_surrogate_is_named_where_it_stands(field: str, param: str) -> None:
-    refusal = refusal_of('{"items":[{"role":"user",' + field + "}]}")
+    failure = error_for('{"items":[{"role":"user",' + field + "}]}")
 
-    assert (refusal.code, refusal.param) == ("invalid_value", param)
-    assert f"{param} has a lone surrogate" in refusal.message
+    assert (failure.code, failure.param) == ("invalid_value", param)
+    assert f"{param} has a lone surrogate" in failure.message
 
 
 MEGABYTE = 2**20
@@ -248,7 +248,7 @@ HOSTILE = {
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_body_takes_no_more_than_four_times_its_size(body: bytes) -> None:
     tracemalloc.start()
-    refusal_of(body)
+    error_for(body)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -257,7 +257,7 @@ def test_a_hostile_body_takes_no_more_than_four_times_its_size(body: bytes) -> N
 
 @pytest.mark.parametrize("text", ["{NaN", "[1.NaN]", "[1e-Infinity]", "[--Infinity]", "1NaN"])
 def test_a_number_out_of_place_is_no_json(text: str) -> None:
-    assert refusal_of(text).code == "invalid_json"
+    assert error_for(text).code == "invalid_json"
 
 
 @pytest.mark.parametrize(
@@ -290,8 +290,8 @@ def test_the_placeholder_and_references_take_no_part_in_uniqueness() -> None:
 
 
 def test_an_invalid_value_of_a_megabyte_is_reported_in_a_line() -> None:
-    shown = refusal_of(body_of({"type": "x" * 10**6}))
-    keyed = refusal_of('{"items":[{"' + "k" * 10**6 + '":NaN}]}')
+    shown = error_for(body_of({"type": "x" * 10**6}))
+    keyed = error_for('{"items":[{"' + "k" * 10**6 + '":NaN}]}')
 
     assert len(shown.message) < LONGEST_MESSAGE
     assert len(keyed.message) + len(keyed.param or "") < LONGEST_MESSAGE
@@ -304,31 +304,31 @@ JSON = st.recursive(
 )
 
 
-def read_or_refused(body: bytes) -> AppendItems | None:
+def read_or_rejected(body: bytes) -> AppendItems | None:
     """Return the parsed *body*, or None if it was rejected with a short message at a path."""
-    refusal = None
+    failure = None
     try:
         batch = parse_append(body)
     except InvalidRequestError as error:
-        refusal = error
-    if refusal is None:
+        failure = error
+    if failure is None:
         assert json.dumps(batch, allow_nan=False)
         return batch
-    assert len(refusal.message) < LONGEST_MESSAGE
-    is_of_the_contract = bool(refusal.param is None or re.match(r"items|include|\[", refusal.param))
-    is_of_the_contract |= refusal.code in {"unknown_parameter", "invalid_json"}
-    assert is_of_the_contract or refusal.message.endswith("must be a finite number.")
+    assert len(failure.message) < LONGEST_MESSAGE
+    is_of_the_contract = bool(failure.param is None or re.match(r"items|include|\[", failure.param))
+    is_of_the_contract |= failure.code in {"unknown_parameter", "invalid_json"}
+    assert is_of_the_contract or failure.message.endswith("must be a finite number.")
     return None
 
 
 @given(st.binary() | st.text().map(lambda text: text.encode(errors="surrogatepass")))
 def test_no_bytes_do_more_than_reject(body: bytes) -> None:
-    read_or_refused(body)
+    read_or_rejected(body)
 
 
 @given(JSON | st.fixed_dictionaries({"items": st.lists(JSON), "include": JSON}))
 def test_any_json_is_read_or_rejected_as_invalid(value: object) -> None:
-    read_or_refused(json.dumps(value).encode())
+    read_or_rejected(json.dumps(value).encode())
 
 
 @given(st.sampled_from([body_of(item) for _, item in EXAMPLES]), st.data())
@@ -336,7 +336,7 @@ def test_no_cut_or_spliced_body_does_more_than_reject(body: bytes, data: st.Data
     start = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(start, len(body)))
 
-    read_or_refused(body[:start] + data.draw(st.binary(max_size=4)) + body[end:])
+    read_or_rejected(body[:start] + data.draw(st.binary(max_size=4)) + body[end:])
 
 
 def places(value: object) -> list[Callable[[object], None]]:
@@ -357,7 +357,7 @@ def test_a_changed_item_is_read_as_it_is_or_rejected(text: str, data: st.DataObj
     item = json.loads(text)
     data.draw(st.sampled_from(places(item)))(data.draw(JSON))
 
-    batch = read_or_refused(body_of(item))
+    batch = read_or_rejected(body_of(item))
 
     if batch:
-        assert json.dumps(batch["items"]) == json.dumps([answered(item)])
+        assert json.dumps(batch["items"]) == json.dumps([with_type(item)])

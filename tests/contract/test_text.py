@@ -9,7 +9,7 @@ import pytest
 
 from conversations.contract.items import ITEM_TYPES
 from conversations.contract.text import item_texts
-from tests.support.contract_cases import EXAMPLES, Json, answered
+from tests.support.contract_cases import EXAMPLES, Json, with_type
 
 PATCHED: Json = {
     "type": "apply_patch_call_output",
@@ -20,12 +20,12 @@ PATCHED: Json = {
 
 
 def texts(item: Json) -> list[str]:
-    return [*item_texts(answered(item))]
+    return [*item_texts(with_type(item))]
 
 
 def test_an_example_of_every_type_with_text_has_words() -> None:
     items: list[Json] = [PATCHED, *(item for _, item in EXAMPLES)]
-    with_words = {str(answered(item)["type"]) for item in items if texts(item)}
+    with_words = {str(with_type(item)["type"]) for item in items if texts(item)}
 
     silent = {name for name, item_type in ITEM_TYPES.items() if item_type.text} - with_words
     assert not silent, f"No example in tests/contract/examples has words of {sorted(silent)}."
@@ -144,4 +144,4 @@ def test_no_text_is_a_data_url_or_what_identifies_an_item() -> None:
         assert not any("base64," in text for text in found), name
         marked = json.loads(json.dumps(item))
         marked |= {"id": "THE-ID", "call_id": "THE-ID", "status": "THE-ID", "response_id": "THE-ID"}
-        assert "THE-ID" not in [*item_texts(answered(marked))], name
+        assert "THE-ID" not in [*item_texts(with_type(marked))], name

@@ -33,10 +33,10 @@ def test_smoke_finds_only_what_the_emulator_lacks(
         check=False,
     )
 
-    told = json.loads(done.stdout.splitlines()[-1])
+    report = json.loads(done.stdout.splitlines()[-1])
     failed = {
-        each["check"]: each["detail"] for each in told["checks"] if each["outcome"] == "failed"
+        each["check"]: each["detail"] for each in report["checks"] if each["outcome"] == "failed"
     }
     assert failed.keys() == NOT_IN_MINISTACK, failed
-    assert told["passed"] > 20
+    assert report["passed"] > 20
     assert done.returncode != 0

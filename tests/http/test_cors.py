@@ -131,7 +131,7 @@ def test_no_other_page_may_read_responses(origin: str | None, browser: httpx.Cli
     assert response.headers["Vary"] == "Origin"
 
 
-def refusals(stack: DevStack) -> dict[str, httpx.Response]:
+def error_responses(stack: DevStack) -> dict[str, httpx.Response]:
     """Return an error response of each code that a page can cause."""
     full, reader = key(stack), key(stack, frozenset({"read"}))
     url = stack.url + LIST
@@ -154,7 +154,7 @@ def refusals(stack: DevStack) -> dict[str, httpx.Response]:
 
 
 def test_a_page_may_read_errors_also_those_of_the_gateway(open_stack: DevStack) -> None:
-    for code, response in refusals(open_stack).items():
+    for code, response in error_responses(open_stack).items():
         assert error_of(response)["code"] == code
         assert response.headers["Access-Control-Allow-Origin"] in {APP, "*"}
         assert "x-request-id" in listed(response, "Access-Control-Expose-Headers")

@@ -15,7 +15,7 @@ from conversations.storage import backoff
 from local.gateway import BODY_LIMIT
 from local.stack import DevStack
 from local.template import TEMPLATE
-from tests.support.fault_injection import CANCELED, Faults, refusal
+from tests.support.fault_injection import CANCELED, Faults, error_response
 from tests.support.http_helpers import HELLO, Json, error_of
 from tests.support.log_lines import module_of
 from tests.support.paths import DOCS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DOCUMENT = (DOCS / "errors.md").read_text(encoding="utf-8")
 ITEMS = "/conversations/{conversation}/items"
-CONFLICT = refusal(CANCELED, "TransactionConflict", "None")
+CONFLICT = error_response(CANCELED, "TransactionConflict", "None")
 
 
 class Wrong(NamedTuple):
@@ -87,9 +87,13 @@ WRONG = [
 
 AWS: dict[str, tuple[str, str, Json]] = {
     "conversation_busy": ("ApiFunction", "TransactWriteItems", CONFLICT),
-    "overloaded": ("ApiFunction", "TransactWriteItems", refusal("ThrottlingException")),
-    "server_error": ("ApiFunction", "TransactWriteItems", refusal("AccessDeniedException")),
-    "server_error by the authorizer": ("AuthorizerFunction", "GetItem", refusal("AccessDenied")),
+    "overloaded": ("ApiFunction", "TransactWriteItems", error_response("ThrottlingException")),
+    "server_error": ("ApiFunction", "TransactWriteItems", error_response("AccessDeniedException")),
+    "server_error by the authorizer": (
+        "AuthorizerFunction",
+        "GetItem",
+        error_response("AccessDenied"),
+    ),
 }
 """The operation of a function that AWS rejects, and its error, by code."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from conversations.storage import backoff
 from functions.api import app as api
-from tests.support.fault_injection import Faults, connection_errors, refusal
+from tests.support.fault_injection import Faults, connection_errors, error_response
 from tests.support.sample_events import CONTEXT, sample
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read() -> tuple[int, Any, Any]:
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "SlowDown"])
 def test_throttling_is_returned_as_overload(code: str, reads: Faults) -> None:
-    reads.before(*[refusal(code)] * 3)
+    reads.before(*[error_response(code)] * 3)
 
     status, headers, error = read()
 
@@ -53,8 +53,8 @@ def test_throttling_is_returned_as_overload(code: str, reads: Faults) -> None:
     ("fault", "cause"),
     [
         *((error, type(error).__name__) for error in connection_errors()),
-        (refusal("InternalServerError"), "InternalServerError"),
-        (refusal("RequestTimeout"), "RequestTimeout"),
+        (error_response("InternalServerError"), "InternalServerError"),
+        (error_response("RequestTimeout"), "RequestTimeout"),
     ],
 )
 def test_a_client_may_retry_if_aws_does_not_respond(
@@ -110,7 +110,7 @@ def test_text_that_is_no_unicode_is_no_json(stack: DevStack) -> None:
 
 
 def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
-    reads.before(*[refusal("AccessDeniedException")] * 3)
+    reads.before(*[error_response("AccessDeniedException")] * 3)
 
     status, headers, error = read()
 
@@ -125,7 +125,7 @@ def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
     }
 
 
-@pytest.mark.parametrize("fault", [None, refusal("AccessDeniedException")])
+@pytest.mark.parametrize("fault", [None, error_response("AccessDeniedException")])
 def test_the_log_holds_neither_content_nor_key(
     fault: Any, stack: DevStack, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from conversations import ids
 from conversations.storage import backoff
-from tests.support.fault_injection import CANCELED, Faults, lost_response, refusal
+from tests.support.fault_injection import CANCELED, Faults, error_response, lost_response
 from tests.support.http_helpers import HELLO, LARGE, Json
 from tests.support.log_lines import Log, module_of, reading_log
 from tests.support.paths import ROOT
@@ -52,7 +52,7 @@ def faults(stack: DevStack, operation: str) -> Iterator[Faults]:
     make_client.cache_clear()
 
 
-def told(log: Log) -> Json:
+def metrics_of(log: Log) -> Json:
     """Return the metrics in the line of the last request, by name."""
     line = log.lines("request")[-1]
     return {
@@ -175,7 +175,7 @@ def test_an_append_is_counted_with_what_it_spilled(
         [kept] = stack.resources.s3.list_objects_v2(Bucket=stack.template.name("PayloadBucket"))[
             "Contents"
         ]
-    metrics = told(log)
+    metrics = metrics_of(log)
     assert metrics.pop("AppendedBytes") > len(json.dumps(LARGE))
     assert metrics == {
         "Appends": 1,
@@ -193,15 +193,15 @@ def test_a_repetition_is_no_second_append(
             f"{conversation}/items", json={"items": [HELLO]}, headers={"Idempotency-Key": "k"}
         )
 
-    assert told(log) == {"Replays": 1}
+    assert metrics_of(log) == {"Replays": 1}
 
 
 @pytest.mark.parametrize(
     ("fault", "counted"),
     [
-        (refusal(CANCELED, "TransactionConflict", "None"), {"Conflicts": 1}),
-        (refusal(CANCELED, "ThrottlingError", "None"), {"Throttles": 1}),
-        (refusal("ThrottlingException"), {"Throttles": 1}),
+        (error_response(CANCELED, "TransactionConflict", "None"), {"Conflicts": 1}),
+        (error_response(CANCELED, "ThrottlingError", "None"), {"Throttles": 1}),
+        (error_response("ThrottlingException"), {"Throttles": 1}),
     ],
 )
 def test_what_was_in_an_appends_way_is_counted(  # noqa: PLR0913, PLR0917 - two columns
@@ -211,7 +211,7 @@ def test_what_was_in_an_appends_way_is_counted(  # noqa: PLR0913, PLR0917 - two 
         writes.before(fault)
         client.post(f"{conversation}/items", json={"items": [HELLO]})
 
-    assert told(log).items() >= {**counted, "Appends": 1}.items()
+    assert metrics_of(log).items() >= {**counted, "Appends": 1}.items()
     assert log.lines("request")[-1]["retries"] == 1
 
 
@@ -223,18 +223,18 @@ def test_an_append_behind_another_writer_is_counted(
 
     client.post(f"{conversation}/items", json={"items": [{**HELLO, "content": "late"}]})
 
-    assert told(log)["OrderingRetries"] == 1
+    assert metrics_of(log)["OrderingRetries"] == 1
 
 
 def test_a_throttled_read_is_counted(
     log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     with faults(stack, "BatchGetItem") as reads:
-        reads.before(refusal("ThrottlingException"))
+        reads.before(error_response("ThrottlingException"))
         response = client.get(conversation)
 
     assert response.status_code == 503
-    assert told(log) == {"Throttles": 1, "FailedRequests": 1}
+    assert metrics_of(log) == {"Throttles": 1, "FailedRequests": 1}
     assert log.lines("request")[-1]["code"] == "overloaded"
 
 
@@ -256,11 +256,11 @@ def test_a_throttled_look_for_what_may_be_on_its_way_is_counted(
     log: Log, client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     with faults(stack, "TransactGetItems") as reads:
-        reads.before(refusal("ThrottlingException"))
+        reads.before(error_response("ThrottlingException"))
         response = client.get(f"{conversation}/items/missing")
 
     assert response.status_code == 404
-    assert told(log) == {"Throttles": 1}
+    assert metrics_of(log) == {"Throttles": 1}
 
 
 def test_what_boto3_sends_again_by_itself_is_counted(
@@ -297,7 +297,7 @@ def test_a_request_that_fails_leaves_its_cause_and_its_id(
     log: Log, client: httpx.Client, stack: DevStack
 ) -> None:
     with faults(stack, "Query") as reads:
-        reads.before(refusal("AccessDeniedException"))
+        reads.before(error_response("AccessDeniedException"))
         response = client.get("/conversations")
 
     [failed] = log.lines("request failed")
@@ -350,7 +350,7 @@ def test_a_failed_purge_is_logged(
     make_client = module_of(stack, "PurgeFunction").dynamodb_client
     make_client.cache_clear()
     with stack.engine.lock:
-        Faults(make_client(), "GetItem").before(refusal("AccessDeniedException"))
+        Faults(make_client(), "GetItem").before(error_response("AccessDeniedException"))
     client.delete(conversation)
     stack.drain_streams()
     make_client.cache_clear()

@@ -87,10 +87,10 @@ def test_no_page_of_another_origin_may_call_by_default(path: str, shared_stack: 
 
 def test_responses_have_no_cors_headers_by_default(client: httpx.Client, base_url: str) -> None:
     success = client.get("/conversations", headers=PAGE)
-    refusal = httpx.get(f"{base_url}/conversations", headers=PAGE)
+    failure = httpx.get(f"{base_url}/conversations", headers=PAGE)
 
-    assert (success.status_code, refusal.status_code) == (200, 401)
-    assert not allowances(success) + allowances(refusal)
+    assert (success.status_code, failure.status_code) == (200, 401)
+    assert not allowances(success) + allowances(failure)
 
 
 def allowances(response: httpx.Response) -> list[str]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from conversations.contract.bodies import parse_append
 from conversations.http.rendering import INCLUDABLE_FIELDS, ItemRenderer, apply_include, to_openai
-from tests.support.contract_cases import EXAMPLES, Json, answered, body_of
+from tests.support.contract_cases import EXAMPLES, Json, body_of, with_type
 from tests.support.returned_items import SAMPLES, UNKNOWN_TO_OPENAI, as_returned
 from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS
 
@@ -72,7 +72,7 @@ def test_openai_reads_what_it_has_a_word_for() -> None:
 def test_openai_reads_whatever_it_sends() -> None:
     unread = [item for item in OPENAI_ITEMS if not is_typed(to_openai(as_returned(item)))]
 
-    assert {answered(item)["type"] for item in unread} == {"compaction_trigger", "item_reference"}
+    assert {with_type(item)["type"] for item in unread} == {"compaction_trigger", "item_reference"}
 
 
 def in_openais_words(value: Any) -> Any:

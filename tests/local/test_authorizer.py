@@ -61,7 +61,7 @@ def authorizer(function: Function, clock: Clock | None = None) -> TokenAuthorize
     return TokenAuthorizer(API.authorizers["Gate"], function, clock or Clock())
 
 
-def refusal(answer: object, asked: Request) -> str:
+def error_kind(answer: object, asked: Request) -> str:
     with pytest.raises(GatewayError) as refused:
         authorizer(Function(answer)).authorize(asked, API)
     return refused.value.kind
@@ -93,7 +93,7 @@ def test_policy_lets_in(statements: list[tuple[str, str]]) -> None:
     ],
 )
 def test_policy_keeps_out(statements: list[tuple[str, str]]) -> None:
-    assert refusal(policy(*statements), request()) == "ACCESS_DENIED"
+    assert error_kind(policy(*statements), request()) == "ACCESS_DENIED"
 
 
 def test_policy_on_another_action_is_none() -> None:
@@ -102,7 +102,7 @@ def test_policy_on_another_action_is_none() -> None:
         "Statement": [{"Action": "s3:GetObject", "Effect": "Allow", "Resource": "*"}]
     }
 
-    assert refusal(answer, request()) == "ACCESS_DENIED"
+    assert error_kind(answer, request()) == "ACCESS_DENIED"
 
 
 @pytest.mark.parametrize("action", ["execute-api:*", ["s3:*", "execute-api:Invoke"], "*"])
@@ -156,7 +156,7 @@ def test_implausible_token_is_rejected_without_an_invocation(token: str | None) 
     ],
 )
 def test_response_that_is_no_policy_is_a_configuration_error(answer: object, kind: str) -> None:
-    assert refusal(answer, request()) == kind
+    assert error_kind(answer, request()) == kind
 
 
 def test_policy_is_cached_for_the_ttl_on_every_route() -> None:

@@ -40,7 +40,7 @@ def wire(app: DevStack) -> Iterator[socket.socket]:
         yield wire
 
 
-def answered(visitor: httpx.Client, **answer: object) -> httpx.Response:
+def response_of(visitor: httpx.Client, **answer: object) -> httpx.Response:
     """Return the client's response if the function returns *answer*."""
     return visitor.post("/answer", json=answer)
 
@@ -211,7 +211,7 @@ def test_response_above_the_limit_is_502(visitor: httpx.Client) -> None:
 
 
 def test_headers_of_both_kinds_are_merged(visitor: httpx.Client) -> None:
-    answer = answered(
+    answer = response_of(
         visitor,
         statusCode=201,
         headers={"X-One": "1", "Set-Cookie": "lost", "X-Number": 7},
@@ -229,7 +229,7 @@ def test_headers_of_both_kinds_are_merged(visitor: httpx.Client) -> None:
 def test_base64_body_is_decoded(visitor: httpx.Client) -> None:
     encoded = base64.b64encode(b"\x00\xff").decode()
 
-    answer = answered(visitor, statusCode="200", body=encoded, isBase64Encoded=True)
+    answer = response_of(visitor, statusCode="200", body=encoded, isBase64Encoded=True)
 
     assert answer.content == b"\x00\xff"
 
@@ -242,13 +242,13 @@ def test_binary_body_arrives_as_base64(visitor: httpx.Client) -> None:
 
 
 def test_bodyless_status_leaves_the_connection_usable(visitor: httpx.Client) -> None:
-    assert answered(visitor, statusCode=204, body="ignored").content == b""
+    assert response_of(visitor, statusCode=204, body="ignored").content == b""
     assert visitor.get("/echo/a").status_code == 200
 
 
 def test_response_is_compressed_from_the_size_in_the_template(visitor: httpx.Client) -> None:
-    smaller = answered(visitor, statusCode=200, body="x" * 299)
-    large = answered(visitor, statusCode=200, body="x" * 300)
+    smaller = response_of(visitor, statusCode=200, body="x" * 299)
+    large = response_of(visitor, statusCode=200, body="x" * 300)
 
     assert "content-encoding" not in smaller.headers
     assert (large.headers["content-encoding"], large.text) == ("gzip", "x" * 300)
@@ -258,7 +258,7 @@ def test_response_with_its_own_coding_stays_unchanged(visitor: httpx.Client) -> 
     packed = gzip.compress(bytes(range(256)) * 2)
     encoded = {"body": base64.b64encode(packed).decode(), "isBase64Encoded": True}
 
-    answer = answered(visitor, statusCode=200, headers={"Content-Encoding": "gzip"}, **encoded)
+    answer = response_of(visitor, statusCode=200, headers={"Content-Encoding": "gzip"}, **encoded)
 
     assert answer.headers.get_list("content-encoding") == ["gzip"]
     assert answer.content == bytes(range(256)) * 2

@@ -23,7 +23,7 @@ from functions.api import app as api
 from local.template import Template
 from openapi.discriminators import type_of
 from openapi.document import FOLDER, write
-from tests.support.contract_cases import EXAMPLES, INVALID, answered
+from tests.support.contract_cases import EXAMPLES, INVALID, with_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,7 +242,7 @@ def test_the_type_of_a_responseed_item_names_its_schema(document: Json) -> None:
     mapping = union["discriminator"]["mapping"]
 
     assert sorted(mapping.values()) == sorted(member["$ref"] for member in union["oneOf"])
-    assert mapping.keys() == {item["type"] for item in map(answered, (i for _, i in EXAMPLES))}
+    assert mapping.keys() == {item["type"] for item in map(with_type, (i for _, i in EXAMPLES))}
     for kind, target in mapping.items():
         schema = schemas[target.rpartition("/")[2]]
         assert schema["properties"]["type"]["const"] == kind
@@ -281,7 +281,7 @@ def test_operations_are_named_as_in_the_mka1_sdk() -> None:
 
 def test_its_items_are_those_of_the_contract() -> None:
     for example, item in EXAMPLES:
-        shown = answered(item) | {"id": item.get("id") or "msg_1"}
+        shown = with_type(item) | {"id": item.get("id") or "msg_1"}
 
         assert named("AppendItems").is_valid({"items": [item]}), example
         assert named("ItemPage").is_valid({**PAGE, "data": [shown]}), example
@@ -294,14 +294,14 @@ def test_it_takes_null_where_the_contract_does() -> None:
 
 def assert_null_is_taken_where_the_contract_does(item: Json) -> None:
     schemas = DOCUMENTS[MKA1.prefix]["components"]["schemas"]
-    kind = answered(item)["type"]
+    kind = with_type(item)["type"]
     kinds = [schema for schema in schemas.values() if type_of(schema) == kind]
     names = {name for schema in kinds for name in schema["properties"]} - {"id", "type"}
 
     for name in names - item.keys():
         nulled = {**item, name: None}
         is_taken = takes(nulled)
-        shown = answered(nulled) | {"id": item.get("id") or "msg_1"}
+        shown = with_type(nulled) | {"id": item.get("id") or "msg_1"}
         assert named("AppendItems").is_valid({"items": [nulled]}) == is_taken, (kind, name)
         assert named("ItemPage").is_valid({**PAGE, "data": [shown]}) == is_taken, (kind, name)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.contract_cases import EXAMPLES, answered
+from tests.support.contract_cases import EXAMPLES, with_type
 from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_every_example_of_the_contract_is_shown_by_its_type(
 
     assert shown == {item["id"] for item in items}
     known = set(window.evaluate("Object.keys(ITEM_VIEWS)"))
-    assert known == {answered(item)["type"] for _, item in EXAMPLES}
+    assert known == {with_type(item)["type"] for _, item in EXAMPLES}
     assert problems == []
 
 

@@ -9,7 +9,7 @@ from openai.types.conversations import ConversationItem
 
 from conversations.auth.api_keys import SCOPES, ApiKeyRepository
 from conversations.http.rendering import to_openai
-from tests.support.contract_cases import answered
+from tests.support.contract_cases import with_type
 from tests.support.sdk_walkthroughs import (
     MKA1,
     OPENAI,
@@ -85,7 +85,7 @@ def test_list(walkthrough: Json) -> None:
 def test_create_items(walkthrough: Json) -> None:
     client = walkthrough["client"]
     given = sent_by_mka1(client) if client in MKA1 else OPENAI_ITEMS
-    shown = [item if client in MKA1 else to_openai(answered(item)) for item in given]
+    shown = [item if client in MKA1 else to_openai(with_type(item)) for item in given]
 
     assert walkthrough["create_items"] == [
         {**item, "id": item.get("id") or response["id"]}

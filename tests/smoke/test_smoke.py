@@ -341,10 +341,10 @@ def test_programs_get_json_and_a_status(
 
     status = main([*arguments, "--json"])
 
-    told = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     assert status == 1
-    assert (told["passed"], told["failed"], told["skipped"]) == (0, 2, 0)
-    assert "401" in told["checks"][0]["detail"]
+    assert (report["passed"], report["failed"], report["skipped"]) == (0, 2, 0)
+    assert "401" in report["checks"][0]["detail"]
 
 
 def test_a_missing_key_is_one_sentence(
@@ -474,9 +474,9 @@ def test_a_clean_up_after_the_checks_is_counted(
 
     status = main([*arguments, "--json"])
 
-    told = json.loads(capsys.readouterr().out)
-    assert (status, told["passed"], told["failed"]) == (1, 1, 2)
-    assert [each["check"] for each in told["checks"]] == ["items", "cleaning up", "cleaning up"]
+    report = json.loads(capsys.readouterr().out)
+    assert (status, report["passed"], report["failed"]) == (1, 1, 2)
+    assert [each["check"] for each in report["checks"]] == ["items", "cleaning up", "cleaning up"]
 
 
 def test_a_lost_connection_is_a_failure(make_api: Callable[..., Api]) -> None:

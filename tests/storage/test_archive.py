@@ -11,7 +11,7 @@ from conversations import ids
 from conversations.errors import ConversationNotFoundError, OverloadedError
 from conversations.storage import archive, backoff, restore, restore_claim, rows
 from conversations.storage.purge import purge_conversation
-from tests.support.fault_injection import Faults, lost_response, refusal
+from tests.support.fault_injection import Faults, error_response, lost_response
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -120,7 +120,7 @@ def test_rows_that_dynamodb_does_not_take_are_an_error(
     old = taken(world, name)
     world.resources.recreate()
     Faults(world.resources.dynamodb, "TransactWriteItems").before(
-        None, refusal("ThrottlingException")
+        None, error_response("ThrottlingException")
     )
 
     with pytest.raises(OverloadedError, match="did not confirm the write of 2 rows"):

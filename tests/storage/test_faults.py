@@ -21,7 +21,7 @@ from conversations.model import IdempotencyInfo
 from conversations.storage import backoff, delete, rows
 from conversations.storage.purge import purge_conversation, sweep
 from tests.support.fault_environment import FAILURES, LARGE, World, items
-from tests.support.fault_injection import Fault, connection_errors, faults_of, refusal
+from tests.support.fault_injection import Fault, connection_errors, error_response, faults_of
 from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
@@ -404,7 +404,7 @@ def test_a_page_of_the_index_may_hold_an_entry_in_its_old_and_its_new_place(worl
 
 def test_a_batch_that_does_not_fit_the_bucket_leaves_nothing_there(world: World) -> None:
     before = world.objects()
-    world.plan.inject_at({0: Fault(refusal("SlowDown"))})
+    world.plan.inject_at({0: Fault(error_response("SlowDown"))})
 
     with pytest.raises(ClientError):
         world.append(IdempotencyInfo("append"), "large_a", "b")
@@ -416,7 +416,7 @@ def test_a_deletion_that_does_not_fit_the_bucket_leaves_nothing_there(world: Wor
     world.append(IdempotencyInfo("append"), "a", "large_b")
     before = world.objects()
     calls = ["BatchGetItem", "BatchGetItem", "GetObject", "PutObject", "GetObject", "PutObject"]
-    world.plan.inject_at({5: Fault(refusal("SlowDown"))})
+    world.plan.inject_at({5: Fault(error_response("SlowDown"))})
 
     with pytest.raises(ClientError):
         world.delete("first", "a")

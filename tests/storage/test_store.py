@@ -31,7 +31,7 @@ from conversations.storage.store import Store
 from conversations.storage.transactions import MAX_ACTIONS, Table
 from local.intrinsics import mapping, read_document, section
 from local.template import TEMPLATE
-from tests.support.fault_injection import CANCELED, Faults, lost_response, refusal
+from tests.support.fault_injection import CANCELED, Faults, error_response, lost_response
 from tests.support.http_helpers import HELLO, LARGE, OWNER, Json
 
 if TYPE_CHECKING:
@@ -158,12 +158,12 @@ def test_an_append_is_one_call(store: Store, conversation_id: str, writes: Fault
 @pytest.mark.parametrize(
     "fault",
     [
-        refusal(CANCELED, "TransactionConflict", "None"),
-        refusal(CANCELED, "None", "ThrottlingError"),
-        refusal(CANCELED, "ProvisionedThroughputExceeded", "None"),
-        refusal("ThrottlingException"),
-        refusal("TransactionInProgressException"),
-        refusal("InternalServerError"),
+        error_response(CANCELED, "TransactionConflict", "None"),
+        error_response(CANCELED, "None", "ThrottlingError"),
+        error_response(CANCELED, "ProvisionedThroughputExceeded", "None"),
+        error_response("ThrottlingException"),
+        error_response("TransactionInProgressException"),
+        error_response("InternalServerError"),
         lost_response(),
     ],
     ids=str,
@@ -243,8 +243,8 @@ def test_a_lost_create_is_not_made_twice(store: Store, stack: DevStack, writes: 
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (refusal(CANCELED, "TransactionConflict", "None"), ConversationBusyError),
-        (refusal(CANCELED, "None", "ThrottlingError"), OverloadedError),
+        (error_response(CANCELED, "TransactionConflict", "None"), ConversationBusyError),
+        (error_response(CANCELED, "None", "ThrottlingError"), OverloadedError),
         (lost_response(), OverloadedError),
     ],
     ids=["conflict", "throttled", "lost"],
@@ -290,7 +290,7 @@ def test_no_error_denies_a_write_whose_response_was_lost(
     """The first attempt's response is lost; the second and last attempt fails with a conflict."""
     moments = itertools.chain([0.0, 0.0], itertools.repeat(backoff.RETRY_SECONDS))
     monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    writes.before(lost_response(), refusal(CANCELED, "TransactionConflict", "None"))
+    writes.before(lost_response(), error_response(CANCELED, "TransactionConflict", "None"))
 
     with pytest.raises(OverloadedError):
         append(store, conversation_id, HELLO)
@@ -466,7 +466,7 @@ def test_a_large_deletion_that_stopped_half_way_can_be_finished(
     doomed = fill(store, conversation_id, batches=12, size=1)
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
-    writes.before(None, refusal("ThrottlingException"))
+    writes.before(None, error_response("ThrottlingException"))
     with pytest.raises(OverloadedError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
     left = len(texts(store, conversation_id))
@@ -622,7 +622,7 @@ def test_the_objects_of_a_deletion_that_stopped_half_way_go_with_its_rows(
     append(store, conversation_id, {**LARGE, "id": "large"})
     doomed = ["large", *fill(store, conversation_id, batches=12, size=1)]
 
-    writes.before(None, refusal("ValidationException"))
+    writes.before(None, error_response("ValidationException"))
     with pytest.raises(ClientError):
         store.delete_items(OWNER, conversation_id, doomed, param="item_ids[{}]")
 

@@ -13,7 +13,7 @@ from conversations.storage.purge import requeue_purge
 from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.transactions import Table
 from conversations_cli.__main__ import main
-from tests.support.fault_injection import Faults, refusal
+from tests.support.fault_injection import Faults, error_response
 from tests.support.http_helpers import HELLO, LARGE
 from tests.support.log_lines import module_of
 from tests.support.table_rows import count_rows
@@ -34,7 +34,9 @@ def unpurged(stack: DevStack, client: httpx.Client, owner: str) -> str:
     make_client = module_of(stack, "PurgeFunction").dynamodb_client
     make_client.cache_clear()
     with stack.engine.lock:
-        Faults(make_client(), "GetItem").before(*[refusal("AccessDeniedException")] * (retries + 1))
+        Faults(make_client(), "GetItem").before(
+            *[error_response("AccessDeniedException")] * (retries + 1)
+        )
     client.delete(f"/conversations/{made}").raise_for_status()
     stack.drain_streams()
     assert count_rows(stack)["b", made] == 1

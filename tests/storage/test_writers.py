@@ -71,12 +71,12 @@ class Request(NamedTuple):
     def send(self, store: Store, conversation_id: str) -> tuple[Listed, int]:
         """Send the request; return the cursors of the items, and the number of retries."""
         idempotency = IdempotencyInfo(self.name, self.idempotency_key)
-        for told in range(CLIENT_TRIES):
+        for retries in range(CLIENT_TRIES):
             try:
                 items = store.append_items(OWNER, conversation_id, self.items(), idempotency)
             except ConversationBusyError:
                 continue
-            return [item.cursor for item in items], told
+            return [item.cursor for item in items], retries
         raise AssertionError(self)
 
 
@@ -142,7 +142,7 @@ def test_what_sixteen_writers_append_is_whole_in_order_and_never_behind_a_reader
     batches = [batch for batch, _ in acknowledged]
     final = whole(store, conversation_id)
     record_property("batches", len(batches))
-    record_property("told to come again", sum(told for _, told in acknowledged))
+    record_property("retries", sum(retries for _, retries in acknowledged))
     assert len(batches) == WRITERS * BATCHES
     assert sorted(final) == sorted(cursor for batch in batches for cursor in batch)
     assert all(is_part(batch, final) for batch in batches)

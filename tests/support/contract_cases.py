@@ -31,7 +31,7 @@ def body_of(*items: Json) -> bytes:
     return json.dumps({"items": items}).encode()
 
 
-def answered(item: Json) -> Json:
+def with_type(item: Json) -> Json:
     """Return an item as parsing leaves it: with its `type`, if the client omitted that."""
     untyped = "message" if "role" in item else "item_reference"
     return {**item, "type": cast("str | None", item.get("type")) or untyped}

@@ -40,7 +40,7 @@ def connection_errors() -> list[BotoCoreError]:
     ]
 
 
-def refusal(code: str, *reasons: str) -> Parsed:
+def error_response(code: str, *reasons: str) -> Parsed:
     """Return an error response of AWS; *reasons* are the codes of a cancelled transaction."""
     status = 500 if code == "InternalServerError" else 400
     return {
@@ -91,11 +91,11 @@ class Faults:
 
 BEFORE: dict[str, list[Exception | Parsed]] = {
     "TransactWriteItems": [
-        refusal(CANCELED, "TransactionConflict", "None"),
-        refusal(CANCELED, "None", "ThrottlingError"),
-        refusal("TransactionInProgressException"),
+        error_response(CANCELED, "TransactionConflict", "None"),
+        error_response(CANCELED, "None", "ThrottlingError"),
+        error_response("TransactionInProgressException"),
     ],
-    "TransactGetItems": [refusal(CANCELED, "TransactionConflict", "None")],
+    "TransactGetItems": [error_response(CANCELED, "TransactionConflict", "None")],
 }
 """Faults of single operations before they reach AWS, beside those of all operations."""
 
@@ -115,9 +115,9 @@ READS = {"GetItem", "BatchGetItem", "TransactGetItems", "Query", "GetObject"}
 
 def faults_of(operation: str, lost: Sequence[BotoCoreError]) -> list[Fault]:
     """Return all faults of a call of an operation; *lost* are the errors of a lost connection."""
-    failed = refusal("InternalServerError")
+    failed = error_response("InternalServerError")
     refused: list[Exception | Parsed] = [*BEFORE.get(operation, []), *lost]
-    refused.append(refusal("ThrottlingException"))
+    refused.append(error_response("ThrottlingException"))
     if operation in READS:
         return [*(Fault(what) for what in refused), Fault(failed, is_after=True)]
     return [

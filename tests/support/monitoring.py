@@ -12,7 +12,7 @@ from conversations.auth.api_keys import ApiKeyRepository
 from conversations.storage import backoff
 from local.intrinsics import Intrinsics, Json, mapping, read_document, section
 from local.template import TEMPLATE, Template
-from tests.support.fault_injection import CANCELED, Faults, refusal
+from tests.support.fault_injection import CANCELED, Faults, error_response
 from tests.support.http_helpers import HELLO, LARGE
 from tests.support.log_lines import Log, module_of, reading_log
 
@@ -68,7 +68,7 @@ def _send_requests(stack: DevStack, client: httpx.Client, patch: pytest.MonkeyPa
     with stack.engine.lock:
         writes = Faults(module_of(stack, "ApiFunction").dynamodb_client(), "TransactWriteItems")
     reasons = [
-        refusal(CANCELED, reason, "None") for reason in ("TransactionConflict", "Throttling")
+        error_response(CANCELED, reason, "None") for reason in ("TransactionConflict", "Throttling")
     ]
     reasons[1]["CancellationReasons"][0]["Code"] = "ThrottlingError"
     writes.before(*reasons)

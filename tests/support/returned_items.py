@@ -6,7 +6,7 @@ from typing import get_args
 
 from openai.types.conversations import ConversationItem
 
-from tests.support.contract_cases import EXAMPLES, Json, answered
+from tests.support.contract_cases import EXAMPLES, Json, with_type
 from tests.support.sdk_samples import MKA1_ITEMS, OPENAI_ITEMS, is_valid_output
 
 _RETURNED_BY_OPENAI = {
@@ -22,14 +22,14 @@ UNKNOWN_TO_OPENAI = {
 } | {
     name: "a type that OpenAI does not return"
     for name, item in EXAMPLES
-    if answered(item)["type"] not in _RETURNED_BY_OPENAI
+    if with_type(item)["type"] not in _RETURNED_BY_OPENAI
 }
 """Examples that OpenAI's response types cannot express, by name, with the reason."""
 
 
 def as_returned(item: Json) -> Json:
     """Return the item as the service returns it: with a `type` and an id."""
-    return {**answered(item), "id": item.get("id") or "item_1"}
+    return {**with_type(item), "id": item.get("id") or "item_1"}
 
 
 SAMPLES = [

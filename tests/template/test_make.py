@@ -32,7 +32,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
     )
 
 
-def refusal(ended: subprocess.CompletedProcess[str]) -> str:
+def error_line(ended: subprocess.CompletedProcess[str]) -> str:
     """Return the message of a failed target, which precedes make's own last line."""
     assert ended.returncode == 2
     assert ended.stdout == ""
@@ -121,7 +121,7 @@ def test_a_deployment_is_not_built_where_aws_cannot_be_called(
         monkeypatch.delenv(name)
     nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(spaced_copy)}
 
-    assert refusal(make(spaced_copy, "deploy", **nowhere, **shell)).startswith(sentence)
+    assert error_line(make(spaced_copy, "deploy", **nowhere, **shell)).startswith(sentence)
 
 
 def test_a_deployment_takes_the_region_of_its_options(
@@ -131,7 +131,7 @@ def test_a_deployment_takes_the_region_of_its_options(
         monkeypatch.delenv(name)
     nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(spaced_copy)}
 
-    refused = refusal(make(spaced_copy, "deploy", "ARGS=--region eu-west-1", **nowhere))
+    refused = error_line(make(spaced_copy, "deploy", "ARGS=--region eu-west-1", **nowhere))
 
     assert refused.startswith("error: There are no AWS credentials")
 
@@ -147,7 +147,7 @@ def test_without_pip_one_sentence_says_so(bare: Path) -> None:
     python3.chmod(0o700)
     path = f"{python3.parent}:{os.environ['PATH']}"
 
-    line = refusal(make(bare, "install", PATH=path, UV_PYTHON=sys.executable))
+    line = error_line(make(bare, "install", PATH=path, UV_PYTHON=sys.executable))
 
     assert line.startswith("error: python3 with pip is needed")
 
@@ -157,7 +157,7 @@ def test_without_a_network_one_sentence_says_so(bare: Path) -> None:
     nowhere = {"PIP_INDEX_URL": NOWHERE, "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
     path = f"{Path(str(PYTHON)).parent}:{os.environ['PATH']}"
 
-    line = refusal(make(bare, "install", PATH=path, UV_PYTHON=sys.executable, **nowhere))
+    line = error_line(make(bare, "install", PATH=path, UV_PYTHON=sys.executable, **nowhere))
 
     assert "could not be installed: is there a network?" in line or "pip is needed" in line
 
@@ -167,13 +167,13 @@ def test_packages_that_cannot_be_had_are_one_sentence(bare_with_uv: Path) -> Non
     (bare_with_uv / "tools" / "nothing" / "requirements.txt").write_text("no-such-package==1\n")
     nowhere = {"UV_DEFAULT_INDEX": NOWHERE, "UV_HTTP_RETRIES": "0"}
 
-    line = refusal(make(bare_with_uv, ".tools/nothing/.installed", **nowhere))
+    line = error_line(make(bare_with_uv, ".tools/nothing/.installed", **nowhere))
 
     assert line.startswith("error: nothing in .tools/nothing could not be installed")
     assert "no-such-package" in (bare_with_uv / ".tools" / "install.log").read_text()
 
 
 def test_without_python_3_13_one_sentence_says_so(bare_with_uv: Path) -> None:
-    line = refusal(make(bare_with_uv, "install", UV_PYTHON=str(bare_with_uv / "python3.13")))
+    line = error_line(make(bare_with_uv, "install", UV_PYTHON=str(bare_with_uv / "python3.13")))
 
     assert line.startswith("error: Python 3.13 is needed")
