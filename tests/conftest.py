@@ -65,11 +65,11 @@ Short tests come last, so that two workers end at the same time (`--no-loadscope
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort tests by folder; within one, files and tests keep their order."""
-    items.sort(key=lambda item: place_of(item.path.relative_to(Path(__file__).parent)))
+    items.sort(key=lambda item: position_of(item.path.relative_to(Path(__file__).parent)))
 
 
-def place_of(path: Path) -> int:
-    """Return the place of a file, by its path below `tests`: files in no folder are first."""
+def position_of(path: Path) -> int:
+    """Return the position of a file, by its path below `tests`: files in no folder are first."""
     folder = path.parts[0]
     if folder in ORDER:
         return 1 + ORDER.index(folder)

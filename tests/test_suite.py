@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.conftest import ORDER, place_of, without_info
+from tests.conftest import ORDER, position_of, without_info
 
 if TYPE_CHECKING:
     import pytest
@@ -15,7 +15,7 @@ def test_contract_and_storage_run_before_the_sdks() -> None:
     files = ["sdk/test_agents.py", "http/test_cors.py", "contract/test_items.py", "test_ids.py"]
     files += ["storage/test_store.py"]
 
-    assert sorted(files, key=lambda name: place_of(Path(name))) == [
+    assert sorted(files, key=lambda name: position_of(Path(name))) == [
         "test_ids.py",
         "contract/test_items.py",
         "storage/test_store.py",
@@ -32,9 +32,9 @@ def test_the_order_is_of_folders_that_exist() -> None:
 
 def test_tests_are_collected_in_that_order(request: pytest.FixtureRequest) -> None:
     root = Path(__file__).parent
-    places = [place_of(item.path.relative_to(root)) for item in request.session.items]
+    positions = [position_of(item.path.relative_to(root)) for item in request.session.items]
 
-    assert places == sorted(places)
+    assert positions == sorted(positions)
 
 
 def test_a_failure_shows_no_line_of_a_request_that_went_well() -> None:

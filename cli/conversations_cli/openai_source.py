@@ -104,7 +104,7 @@ def record_of(
     """
     batches = [*_batches(items)]
     keys = [
-        _keys(conversation_id, created_at, place, len(batch)) for place, batch in enumerate(batches)
+        _keys(conversation_id, created_at, index, len(batch)) for index, batch in enumerate(batches)
     ]
     owner = ids.owner_of(scope.account, scope.end_user or "")
     changed_at = created_at + max(len(batches) - 1, 0)
@@ -144,8 +144,8 @@ def _batches(items: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, A
         yield batch
 
 
-def _keys(conversation_id: str, created_at: int, place: int, size: int) -> list[str]:
+def _keys(conversation_id: str, created_at: int, index: int, size: int) -> list[str]:
     """Return the sequence keys of a batch, whose time is a millisecond after the previous one's."""
-    digest = hashlib.sha256(json.dumps([conversation_id, place]).encode()).digest()
+    digest = hashlib.sha256(json.dumps([conversation_id, index]).encode()).digest()
     nonce = int.from_bytes(digest[:8]) >> 2
-    return ids.sequence_keys((created_at + place) << 64 | nonce, size)
+    return ids.sequence_keys((created_at + index) << 64 | nonce, size)

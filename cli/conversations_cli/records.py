@@ -160,13 +160,13 @@ class RecordCheck:
                 f"items: are too large: the response would have {size} bytes. The limit is"
                 f" {MAX_RESPONSE_PAYLOAD_BYTES} bytes.",
             )
-        for place, (item, key) in enumerate(zip(items, keys, strict=True)):
+        for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             item_id = item.get("id")
             if item_id is None:
-                raise BadRecordError(line.place, f"items[{place}] must have the field 'id'.")
+                raise BadRecordError(line.place, f"items[{index}] must have the field 'id'.")
             is_generated = item_id == generated_id(str(item["type"]), key)
             if item["type"] != "item_reference" and not is_generated:
-                self._claim(line, f"items[{place}].id", str(item_id))
+                self._claim(line, f"items[{index}].id", str(item_id))
 
     def _add_trace(self, line: Line, name: str) -> None:
         if name in self._traces:

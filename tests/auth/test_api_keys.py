@@ -33,10 +33,10 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(
     assert api_keys.verify(key) == record
 
 
-@pytest.mark.parametrize("place", [4, 20, -1])
-def test_a_typing_error_is_found_without_a_read(place: int, api_keys: ApiKeyRepository) -> None:
+@pytest.mark.parametrize("index", [4, 20, -1])
+def test_a_typing_error_is_found_without_a_read(index: int, api_keys: ApiKeyRepository) -> None:
     key, _ = api_keys.create(account="acme", name="test")
-    at = place % len(key)
+    at = index % len(key)
     wrong = key[:at] + ("a" if key[at] != "a" else "b") + key[at + 1 :]
 
     assert ApiKeyRepository(None, "no table").verify(wrong) is None  # type: ignore[arg-type] # never called

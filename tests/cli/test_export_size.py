@@ -50,14 +50,14 @@ def fill(
     pk = rows.partition(owner, made.conversation_id)
     text = random.Random(0).randbytes(400).hex()  # noqa: S311 - the same each time
     lines = [
-        f'{{"type":"message","role":"user","content":"{text[place:]}{text[:place]}"}}'
-        for place in range(BATCH_ITEMS)
+        f'{{"type":"message","role":"user","content":"{text[index:]}{text[:index]}"}}'
+        for index in range(BATCH_ITEMS)
     ]
     payload = payloads.Payload("json", len("\n".join(lines)), "\n".join(lines).encode())
     start = 1_700_000_000_000
     keys = [
-        ids.sequence_keys((start + place) << 64, BATCH_ITEMS)
-        for place in range(count // BATCH_ITEMS)
+        ids.sequence_keys((start + index) << 64, BATCH_ITEMS)
+        for index in range(count // BATCH_ITEMS)
     ]
     children = (rows.batch_row(pk, batch[0], BATCH_ITEMS, payload) for batch in keys)
     for some in itertools.batched(children, BATCH_WRITE_MAX, strict=False):

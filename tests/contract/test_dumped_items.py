@@ -76,7 +76,7 @@ MKA1_MODELS = {
 
 def numbered(dumps: list[Json], prefix: str) -> list[Json]:
     """Return the items with unique ids; a reference may name an item that does not exist."""
-    return [{**item, "id": f"{prefix}{place}"} for place, item in enumerate(dumps)]
+    return [{**item, "id": f"{prefix}{index}"} for index, item in enumerate(dumps)]
 
 
 def posted(client: httpx.Client, base: str, items: list[Json]) -> list[Json]:

@@ -339,7 +339,7 @@ def test_no_cut_or_spliced_body_does_more_than_reject(body: bytes, data: st.Data
     read_or_rejected(body[:start] + data.draw(st.binary(max_size=4)) + body[end:])
 
 
-def places(value: object) -> list[Callable[[object], None]]:
+def setters(value: object) -> list[Callable[[object], None]]:
     """Return a function for each position in *value* that replaces the value there."""
     if isinstance(value, dict):
         steps = list(value)
@@ -348,14 +348,14 @@ def places(value: object) -> list[Callable[[object], None]]:
     else:
         return []
     here = [lambda new, step=step: value.__setitem__(step, new) for step in steps]
-    return here + [place for step in steps for place in places(value[step])]
+    return here + [setter for step in steps for setter in setters(value[step])]
 
 
 @settings(max_examples=300)
 @given(st.sampled_from([json.dumps(item) for _, item in EXAMPLES]), st.data())
 def test_a_changed_item_is_read_as_it_is_or_rejected(text: str, data: st.DataObject) -> None:
     item = json.loads(text)
-    data.draw(st.sampled_from(places(item)))(data.draw(JSON))
+    data.draw(st.sampled_from(setters(item)))(data.draw(JSON))
 
     batch = read_or_rejected(body_of(item))
 

@@ -82,10 +82,10 @@ def joined(lines: list[str]) -> Iterator[str]:
 
 def aws_commands() -> Iterator[Command]:
     for words in shell_lines():
-        for place, word in enumerate(words):
+        for index, word in enumerate(words):
             if word == "aws":
-                ends = [at for at, each in enumerate(words[place:]) if each[-1] in "|;&"]
-                own = words[place : place + ends[0]] if ends else words[place:]
+                ends = [at for at, each in enumerate(words[index:]) if each[-1] in "|;&"]
+                own = words[index : index + ends[0]] if ends else words[index:]
                 options = frozenset(each for each in own if each.startswith("--"))
                 operation = " ".join(own[2:4]) if own[2] == "wait" else own[2]
                 yield Command(own[1], operation, options - GLOBAL)

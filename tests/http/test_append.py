@@ -60,7 +60,7 @@ def test_a_batch_of_20_keeps_its_order_behind_what_was_there(
     client: httpx.Client, conversation: str
 ) -> None:
     client.post(f"{conversation}/items", json={"items": [HELLO]})
-    batch = [{"role": "user", "content": str(place)} for place in range(20)]
+    batch = [{"role": "user", "content": str(index)} for index in range(20)]
 
     client.post(f"{conversation}/items", json={"items": batch})
 
@@ -221,7 +221,7 @@ def test_writers_at_the_same_time_neither_mix_nor_lose(
     client: httpx.Client, conversation: str
 ) -> None:
     batches = [
-        {"items": [{"role": "user", "content": f"{writer}.{place}"} for place in range(3)]}
+        {"items": [{"role": "user", "content": f"{writer}.{index}"} for index in range(3)]}
         for writer in range(8)
     ]
 

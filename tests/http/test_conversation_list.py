@@ -22,9 +22,9 @@ def made(client: httpx.Client) -> list[str]:
     """Create five conversations, and return their ids, the oldest first."""
     return [
         client.post(
-            "/conversations", json={"metadata": {"team": team, "place": str(place)}}
+            "/conversations", json={"metadata": {"team": team, "index": str(index)}}
         ).json()["id"]
-        for place, team in enumerate(TEAMS)
+        for index, team in enumerate(TEAMS)
     ]
 
 
@@ -199,9 +199,9 @@ def test_a_filter_finds_those_that_have_the_pair(
 @pytest.mark.parametrize(
     "query",
     [
-        {"metadata": json.dumps({"team": "red", "place": "2"})},
-        {"team": "red", "place": "2"},
-        {"metadata": json.dumps({"team": "red"}), "place": "2"},
+        {"metadata": json.dumps({"team": "red", "index": "2"})},
+        {"team": "red", "index": "2"},
+        {"metadata": json.dumps({"team": "red"}), "index": "2"},
     ],
     ids=["JSON", "exploded", "both"],
 )
@@ -253,7 +253,7 @@ def test_what_is_left_when_the_rest_is_deleted_is_no_more(
 def test_an_update_merges_and_null_removes(client: httpx.Client, made: list[str]) -> None:
     path = f"/conversations/{made[0]}"
 
-    response = client.post(path, json={"metadata": {"place": None, "gone": None, "new": "é"}})
+    response = client.post(path, json={"metadata": {"index": None, "gone": None, "new": "é"}})
 
     assert response.json()["metadata"] == {"team": "red", "new": "é"}
     assert response.json() == client.get(path).json()

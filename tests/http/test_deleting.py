@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def ids(client: httpx.Client, conversation: str) -> list[str]:
     """Append six items, every other one with a client's id, and return their ids."""
-    batch = [{**HELLO, "id": f"own_{place}"} if place % 2 else HELLO for place in range(6)]
+    batch = [{**HELLO, "id": f"own_{index}"} if index % 2 else HELLO for index in range(6)]
     page = client.post(f"{conversation}/items", json={"items": batch}).json()
     return [item["id"] for item in page["data"]]
 
@@ -31,16 +31,16 @@ def ids_left(client: httpx.Client, conversation: str, **query: str) -> list[str]
     return [item["id"] for item in page["data"]]
 
 
-@pytest.mark.parametrize("place", [0, 1, 5])
+@pytest.mark.parametrize("index", [0, 1, 5])
 def test_one_item_is_deleted_and_the_conversation_returned(
-    place: int, client: httpx.Client, conversation: str, ids: list[str]
+    index: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    response = client.delete(f"{conversation}/items/{ids[place]}")
+    response = client.delete(f"{conversation}/items/{ids[index]}")
 
     assert response.status_code == 200
     assert response.json() == client.get(conversation).json()
-    assert client.get(f"{conversation}/items/{ids[place]}").status_code == 404
-    assert ids_left(client, conversation) == [*ids[:place], *ids[place + 1 :]]
+    assert client.get(f"{conversation}/items/{ids[index]}").status_code == 404
+    assert ids_left(client, conversation) == [*ids[:index], *ids[index + 1 :]]
 
 
 def test_many_items_are_deleted_and_the_conversation_returned(
@@ -112,52 +112,52 @@ def test_an_id_that_stands_twice_is_deleted_once(
     assert ids_left(client, conversation) == ids[2:]
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("index", [0, 1])
 def test_what_is_deleted_cannot_be_deleted_again(
-    place: int, client: httpx.Client, conversation: str, ids: list[str]
+    index: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    path = f"{conversation}/items/{ids[place]}"
+    path = f"{conversation}/items/{ids[index]}"
     client.delete(path).raise_for_status()
 
-    one, many = client.delete(path), delete(client, conversation, [ids[5], ids[place]])
+    one, many = client.delete(path), delete(client, conversation, [ids[5], ids[index]])
 
     assert (one.status_code, error_of(one)["param"]) == (404, "item_id")
     assert (many.status_code, error_of(many)["param"]) == (404, "item_ids[1]")
     assert ids[5] in ids_left(client, conversation)
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("index", [0, 1])
 def test_an_id_whose_item_was_deleted_names_the_item_that_is_posted_with_it(
-    place: int, client: httpx.Client, conversation: str, ids: list[str]
+    index: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    again = {**HELLO, "id": ids[place], "content": "again"}
+    again = {**HELLO, "id": ids[index], "content": "again"}
     refused = client.post(f"{conversation}/items", json={"items": [HELLO, again]})
-    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
+    client.delete(f"{conversation}/items/{ids[index]}").raise_for_status()
     added = client.post(f"{conversation}/items", json={"items": [again]})
     twice = client.post(f"{conversation}/items", json={"items": [again]})
 
     assert (refused.status_code, error_of(refused)["param"]) == (400, "items[1].id")
     assert added.status_code == 200
     assert (twice.status_code, error_of(twice)["code"]) == (400, "item_already_in_conversation")
-    assert client.get(f"{conversation}/items/{ids[place]}").json()["content"] == "again"
-    assert ids_left(client, conversation) == [*ids[:place], *ids[place + 1 :], ids[place]]
+    assert client.get(f"{conversation}/items/{ids[index]}").json()["content"] == "again"
+    assert ids_left(client, conversation) == [*ids[:index], *ids[index + 1 :], ids[index]]
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("index", [0, 1])
 def test_a_cursor_on_an_id_that_came_back_is_where_it_is_now(
-    place: int, client: httpx.Client, conversation: str, ids: list[str]
+    index: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
-    batch = [{**HELLO, "id": ids[place]}, HELLO]
+    client.delete(f"{conversation}/items/{ids[index]}").raise_for_status()
+    batch = [{**HELLO, "id": ids[index]}, HELLO]
     added = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
 
-    behind = ids_left(client, conversation, after=ids[place])
-    before = ids_left(client, conversation, after=ids[place], order="desc")
-    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
+    behind = ids_left(client, conversation, after=ids[index])
+    before = ids_left(client, conversation, after=ids[index], order="desc")
+    client.delete(f"{conversation}/items/{ids[index]}").raise_for_status()
 
     assert behind == [added[1]["id"]]
-    assert before == [*ids[:place], *ids[place + 1 :]][::-1]
-    assert ids_left(client, conversation, after=ids[place]) == behind
+    assert before == [*ids[:index], *ids[index + 1 :]][::-1]
+    assert ids_left(client, conversation, after=ids[index]) == behind
 
 
 def test_an_id_may_go_and_come_back_again_and_again(
@@ -185,16 +185,16 @@ def test_a_batch_may_bring_back_ids_of_several_batches(
     assert ids_left(client, conversation) == [*ids[3:], other[0]["id"], *back]
 
 
-@pytest.mark.parametrize("place", range(6))
+@pytest.mark.parametrize("index", range(6))
 def test_a_cursor_on_a_deleted_item_keeps_its_place(
-    place: int, client: httpx.Client, conversation: str, ids: list[str]
+    index: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
-    client.delete(f"{conversation}/items/{ids[place]}").raise_for_status()
+    client.delete(f"{conversation}/items/{ids[index]}").raise_for_status()
 
-    behind = ids_left(client, conversation, after=ids[place])
-    before = ids_left(client, conversation, after=ids[place], order="desc")
+    behind = ids_left(client, conversation, after=ids[index])
+    before = ids_left(client, conversation, after=ids[index], order="desc")
 
-    assert (behind, before) == (ids[place + 1 :], ids[:place][::-1])
+    assert (behind, before) == (ids[index + 1 :], ids[:index][::-1])
 
 
 def test_cursors_work_when_everything_is_deleted(
@@ -224,7 +224,7 @@ def test_a_reference_is_deleted_by_its_cursor_and_alone(
         ({"item_ids": None}, "item_ids"),
         ({"item_ids": "a"}, "item_ids"),
         ({"item_ids": []}, "item_ids"),
-        ({"item_ids": [f"id_{place}" for place in range(101)]}, "item_ids"),
+        ({"item_ids": [f"id_{index}" for index in range(101)]}, "item_ids"),
         ({"item_ids": ["a", "a b"]}, "item_ids[1]"),
         ({"item_ids": [5]}, "item_ids[0]"),
         ({"item_ids": ["x" * 65]}, "item_ids[0]"),

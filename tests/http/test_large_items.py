@@ -150,7 +150,7 @@ def test_the_object_of_a_batch_goes_with_its_last_item(
 
 
 @pytest.mark.parametrize(
-    ("path", "places"),
+    ("path", "indexes"),
     [
         ("/{id}", [9]),
         ("?after={id}&limit=1", [10]),
@@ -159,7 +159,7 @@ def test_the_object_of_a_batch_goes_with_its_last_item(
     ],
 )
 def test_items_of_a_large_batch_are_read_by_their_range(
-    path: str, places: list[int], client: httpx.Client, conversation: str, stack: DevStack
+    path: str, indexes: list[int], client: httpx.Client, conversation: str, stack: DevStack
 ) -> None:
     batch = [image(250_000, seed) for seed in range(20)]
     data = client.post(f"{conversation}/items", json={"items": batch}).json()["data"]
@@ -167,9 +167,9 @@ def test_items_of_a_large_batch_are_read_by_their_range(
     with counting_bytes(stack) as fetched:
         response = client.get(f"{conversation}/items{path.format(id=data[9]['id'])}").json()
 
-    assert sum(fetched) == sum(len(zlib.compress(line(batch[place]))) for place in places)
+    assert sum(fetched) == sum(len(zlib.compress(line(batch[index]))) for index in indexes)
     found = response.get("data", [response])
-    assert sorted(item["id"] for item in found) == [data[place]["id"] for place in places]
+    assert sorted(item["id"] for item in found) == [data[index]["id"] for index in indexes]
 
 
 def test_a_repetition_leaves_no_second_object(

@@ -132,8 +132,8 @@ def test_openais_types_take_every_example_that_they_can_say(
 ) -> None:
     known = [item for name, item in EXAMPLES if name not in UNKNOWN_TO_OPENAI]
     batch = [
-        {**item, "id": f"own_{place}"} if item.get("id") else item
-        for place, item in enumerate(known)
+        {**item, "id": f"own_{index}"} if item.get("id") else item
+        for index, item in enumerate(known)
     ]
     items = f"{openai}{conversation}/items"
 
@@ -156,7 +156,7 @@ def test_openais_types_take_every_example_that_they_can_say(
 
 
 def test_openais_client_sees_its_own_types(openai: str, issue_key: IssueKey) -> None:
-    batch: Any = [{"role": "user", "content": str(place)} for place in range(3)]
+    batch: Any = [{"role": "user", "content": str(index)} for index in range(3)]
     with OpenAI(api_key=issue_key(), base_url=openai, max_retries=0) as client:
         made = client.conversations.create()
         client.conversations.items.create(made.id, items=batch)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def ids(client: httpx.Client, conversation: str) -> list[str]:
     """Append 25 items, the even ones with a client's id, and return their ids."""
-    batch = [{**HELLO, "id": f"own_{place}"} if place % 2 == 0 else HELLO for place in range(25)]
+    batch = [{**HELLO, "id": f"own_{index}"} if index % 2 == 0 else HELLO for index in range(25)]
     pages = [
         client.post(f"{conversation}/items", json={"items": part}).json()["data"]
         for part in (batch[:20], batch[20:])

@@ -278,13 +278,13 @@ def test_nobody_finds_what_is_another_owners(people: list[httpx.Client]) -> None
     hers = made(ann, said("secret"))
     item_id = ann.get(f"/conversations/{hers}/items").json()["last_id"]
     own = [made(other, said("mine")) for other in others]
-    place = f"{hers}~{item_id.removeprefix('msg_')}~0"
+    cursor = f"{hers}~{item_id.removeprefix('msg_')}~0"
 
     assert found(ann, "secret") == [hers]
     for other, name in zip(others, own, strict=True):
         assert found(other, "secret") == []
         assert found(other, "mine") == [name]
-        for after in (hers, place):
+        for after in (hers, cursor):
             query = {"search": "secret", "after": after}
             response = other.get("/conversations", params=query)
             never = other.get("/conversations", params={**query, "after": "conv_none"})

@@ -82,7 +82,7 @@ def said(items: list[Json]) -> list[str]:
 
 
 def turns(count: int) -> list[Json]:
-    return [{"role": "user", "content": str(place)} for place in range(count)]
+    return [{"role": "user", "content": str(index)} for index in range(count)]
 
 
 def test_45_items_are_there_in_their_order(converse: Converse) -> None:
@@ -91,7 +91,7 @@ def test_45_items_are_there_in_their_order(converse: Converse) -> None:
         await session.add_items(turns(45))
         return await session.get_items()
 
-    assert said(converse(scenario)) == [str(place) for place in range(45)]
+    assert said(converse(scenario)) == [str(index) for index in range(45)]
 
 
 @pytest.mark.parametrize("limit", [1, 20, 25, 99])
@@ -101,7 +101,7 @@ def test_a_limit_asks_for_the_latest(limit: int, converse: Converse) -> None:
         await session.add_items(turns(30))
         return await session.get_items(limit)
 
-    assert said(converse(scenario)) == [str(place) for place in range(30)][-limit:]
+    assert said(converse(scenario)) == [str(index) for index in range(30)][-limit:]
 
 
 def test_the_latest_is_popped(converse: Converse) -> None:

@@ -36,7 +36,7 @@ HOSTED = [
 ]
 pytestmark = pytest.mark.xdist_group("clients")
 
-NUMBERS = [str(place) for place in range(20)] + [str(place) for place in range(5)]
+NUMBERS = [str(index) for index in range(20)] + [str(index) for index in range(5)]
 
 
 @pytest.fixture(scope="module", params=[AGENTS])

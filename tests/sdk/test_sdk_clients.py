@@ -109,7 +109,7 @@ def test_openai_may_send_an_append_again(base_url: str, key: str) -> None:
 def test_openai_creates_appends_pages_and_reads(base_url: str, key: str) -> None:
     with OpenAI(api_key=key, base_url=base_url, max_retries=0) as client:
         made = client.conversations.create(items=[], metadata={"topic": "weather"})
-        batch: Any = [{"role": "user", "content": str(place)} for place in range(5)]
+        batch: Any = [{"role": "user", "content": str(index)} for index in range(5)]
         appended = client.conversations.items.create(
             made.id, items=batch, include=["reasoning.encrypted_content"]
         )

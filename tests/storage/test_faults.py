@@ -345,18 +345,18 @@ def test_a_fault_at_any_call_breaks_no_promise(
     calls = calls_of(scenario(), world)
     is_whole = lost is LOST["all kinds"]
     faults = [
-        (seconds, place, fault)
-        for place, call in enumerate(calls)
-        for number, fault in enumerate(faults_of(call, lost), start=place)
+        (seconds, index, fault)
+        for index, call in enumerate(calls)
+        for number, fault in enumerate(faults_of(call, lost), start=index)
         if is_whole or number % 2
         for seconds in scenario.budgets_of(call, number, is_whole=is_whole)
     ]
-    for seconds, place, fault in faults:
+    for seconds, index, fault in faults:
         monkeypatch.setattr(backoff, "RETRY_SECONDS", seconds)
         request = scenario()
         world.begin()
         request.prepare(world)
-        world.plan.inject_at({place: fault})
+        world.plan.inject_at({index: fault})
         has_failed = fails(request, world)
         assert world.plan.stop() == 1
         monkeypatch.setattr(backoff, "RETRY_SECONDS", 3.0)

@@ -24,7 +24,7 @@ KEPT = {
 def test_a_deleted_conversation_leaves_its_own_row_alone(
     stack: DevStack, client: httpx.Client, conversation: str, owner: str
 ) -> None:
-    batch = [{**HELLO, "id": str(place)} for place in range(15)]
+    batch = [{**HELLO, "id": str(index)} for index in range(15)]
     client.post(f"{conversation}/items", json={"items": [*batch, LARGE]}).raise_for_status()
     kept = client.post("/conversations", json={"items": [HELLO, LARGE]}).json()["id"]
 

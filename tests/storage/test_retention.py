@@ -390,8 +390,8 @@ def put_expired_batches(stack: DevStack, conversation_id: str, count: int) -> No
     after = ids.batch_number_after(first.removeprefix("b#"))
     expired: Any = {"expires_at": {"N": "1"}}
     puts: list[Any] = []
-    for place in range(count):
-        [key] = ids.sequence_keys(after + place, 1)
+    for index in range(count):
+        [key] = ids.sequence_keys(after + index, 1)
         row = batch_row(pk, key, 1, payloads.encode(['{"type":"message"}'])) | expired
         puts.append({"PutRequest": {"Item": row}})
     table = stack.template.name("ConversationsTable")

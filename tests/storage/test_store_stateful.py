@@ -54,7 +54,7 @@ CONTENTS = [
 """Stored in the row, in an object, compressed in the row, compressed in an object."""
 
 small = st.integers(0, 5)
-places = st.integers(0, 10**6)
+indexes = st.integers(0, 10**6)
 orders = st.sampled_from(["asc", "desc"])
 limits = st.one_of(st.integers(1, 6), st.integers(1, 100))
 plans = st.lists(
@@ -62,7 +62,7 @@ plans = st.lists(
         st.sampled_from(
             ["new", "new", "own", "call", "reference", "placeholder", "again", "readd"]
         ),
-        places,
+        indexes,
         st.sampled_from(CONTENTS),
     ),
     min_size=1,
@@ -154,22 +154,22 @@ class StoreMachine(StoreBesideModel):
             self.send(known, known.last_body, None, is_retry=is_retry)
 
     @precondition(StoreBesideModel.is_any_there)
-    @rule(which=small, place=st.none() | places, limit=limits, order=orders)
-    def page(self, which: int, place: int | None, limit: int, order: Order) -> None:
+    @rule(which=small, index=st.none() | indexes, limit=limits, order=orders)
+    def page(self, which: int, index: int | None, limit: int, order: Order) -> None:
         self.tick()
         known = self.pick(which)
         after = None
-        if place is not None and known.entries:
-            after = known.entries[place % len(known.entries)].cursor
+        if index is not None and known.entries:
+            after = known.entries[index % len(known.entries)].cursor
         self.check_page(known, after, limit, order)
 
     @precondition(StoreBesideModel.is_any_there)
-    @rule(which=small, place=places, limit=limits, order=orders)
-    def page_behind_what_is_deleted(self, which: int, place: int, limit: int, order: Order) -> None:
+    @rule(which=small, index=indexes, limit=limits, order=orders)
+    def page_behind_what_is_deleted(self, which: int, index: int, limit: int, order: Order) -> None:
         self.tick()
         known = self.pick(which)
         if gone := [entry for entry in known.entries if entry.is_deleted]:
-            self.check_page(known, gone[place % len(gone)].cursor, limit, order)
+            self.check_page(known, gone[index % len(gone)].cursor, limit, order)
 
     def check_page(self, known: Known, after: str | None, limit: int, order: Order) -> None:
         behind = None
@@ -201,13 +201,13 @@ class StoreMachine(StoreBesideModel):
         assert listed(self.walk(known, limit, order)) == listed(known.behind(None, order))
 
     @precondition(StoreBesideModel.is_any_there)
-    @rule(which=small, place=st.none() | places)
-    def get(self, which: int, place: int | None) -> None:
+    @rule(which=small, index=st.none() | indexes)
+    def get(self, which: int, index: int | None) -> None:
         self.tick()
         known = self.pick(which)
         cursor = "unknown"
-        if place is not None and known.entries:
-            cursor = known.entries[place % len(known.entries)].cursor
+        if index is not None and known.entries:
+            cursor = known.entries[index % len(known.entries)].cursor
         if entry := known.find(cursor):
             found = self.store.get_item(OWNER, known.conversation_id, cursor)
             assert listed([found]) == listed([entry])
@@ -224,27 +224,27 @@ class StoreMachine(StoreBesideModel):
             self.store.list_items(OWNER, name, after="unknown", limit=1, order=order)
 
     @precondition(StoreBesideModel.is_any_there)
-    @rule(which=small, chosen=st.lists(places, min_size=1, max_size=6))
+    @rule(which=small, chosen=st.lists(indexes, min_size=1, max_size=6))
     def delete(self, which: int, chosen: Sequence[int]) -> None:
         """Delete items, which may be missing, or be in the list twice."""
         known = self.pick(which)
         if known.entries:
-            entries = [known.entries[place % len(known.entries)] for place in chosen]
+            entries = [known.entries[index % len(known.entries)] for index in chosen]
             self.remove(known, [entry.cursor for entry in entries])
 
     @precondition(StoreBesideModel.is_any_there)
-    @rule(which=small, place=places)
-    def delete_one(self, which: int, place: int) -> None:
+    @rule(which=small, index=indexes)
+    def delete_one(self, which: int, index: int) -> None:
         known = self.pick(which)
         if live := known.live():
-            self.remove(known, [live[place % len(live)].cursor])
+            self.remove(known, [live[index % len(live)].cursor])
 
     @precondition(StoreBesideModel.is_any_there)
-    @rule(which=small, places=st.lists(places, min_size=2, max_size=12))
-    def delete_across_batches(self, which: int, places: Sequence[int]) -> None:
+    @rule(which=small, indexes=st.lists(indexes, min_size=2, max_size=12))
+    def delete_across_batches(self, which: int, indexes: Sequence[int]) -> None:
         known = self.pick(which)
         if live := known.live():
-            self.remove(known, [live[place % len(live)].cursor for place in places])
+            self.remove(known, [live[index % len(live)].cursor for index in indexes])
 
     @precondition(StoreBesideModel.is_any_there)
     @rule(which=small, count=st.integers(1, 4), turns=st.booleans())
@@ -282,17 +282,17 @@ class StoreMachine(StoreBesideModel):
             assert updated.metadata == metadata
 
     @rule(
-        place=st.none() | small,
+        index=st.none() | small,
         limit=st.integers(1, 4),
         order=orders,
         wanted=st.just({}) | st.dictionaries(names, st.sampled_from("ab"), max_size=1),
     )
     def list_conversations(
-        self, place: int | None, limit: int, order: Order, wanted: Mapping[str, str]
+        self, index: int | None, limit: int, order: Order, wanted: Mapping[str, str]
     ) -> None:
         self.tick()
         ranked = sorted(self.known, key=lambda known: known.updated_at, reverse=order == "desc")
-        after = None if place is None else ranked[place % len(ranked)]
+        after = None if index is None else ranked[index % len(ranked)]
         if after and after.is_removed:
             with pytest.raises(ConversationNotFoundError):
                 self.store.list_conversations(

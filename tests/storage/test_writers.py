@@ -65,7 +65,7 @@ class Request(NamedTuple):
     idempotency_key: str | None = None
 
     def items(self) -> list[Item]:
-        texts = [f"{self.name}.{place}" for place in range(self.size)]
+        texts = [f"{self.name}.{index}" for index in range(self.size)]
         return cast("list[Item]", [{**HELLO, "content": text} for text in texts])
 
     def send(self, store: Store, conversation_id: str) -> tuple[Listed, int]:

@@ -146,7 +146,7 @@ class FaultPlan:
 
     def inject_at(self, faults: Mapping[int, Fault]) -> None:
         """Start to count calls, and inject faults at these positions."""
-        self._begin(lambda place, _: faults.get(place))
+        self._begin(lambda index, _: faults.get(index))
 
     def inject_randomly(self, dice: random.Random, share: float) -> None:
         """Inject a random fault into a share of the calls."""

@@ -66,19 +66,19 @@ class Known:
 
     def position(self, cursor: str) -> int | None:
         """Return the position of the latest item with an id; for a generated id, of the first."""
-        places = [place for place, entry in enumerate(self.entries) if entry.cursor == cursor]
+        indexes = [index for index, entry in enumerate(self.entries) if entry.cursor == cursor]
         if ids.key_in(cursor) is None:
-            places = places[-1:]
-        kept = [place for place in places if self.is_kept(self.entries[place].expires_at)]
-        if kept and kept[-1] == places[-1]:
+            indexes = indexes[-1:]
+        kept = [index for index in indexes if self.is_kept(self.entries[index].expires_at)]
+        if kept and kept[-1] == indexes[-1]:
             return kept[-1]
-        return kept[0] if kept and kept[0] == places[0] else None
+        return kept[0] if kept and kept[0] == indexes[0] else None
 
-    def behind(self, place: int | None, order: Order) -> list[Entry]:
+    def behind(self, index: int | None, order: Order) -> list[Entry]:
         """Return the live items after a position."""
         entries = self.entries
-        if place is not None:
-            entries = entries[place + 1 :] if order == "asc" else entries[:place]
+        if index is not None:
+            entries = entries[index + 1 :] if order == "asc" else entries[:index]
         live = [
             entry for entry in entries if not entry.is_deleted and self.is_kept(entry.expires_at)
         ]

@@ -58,8 +58,8 @@ UNKNOWN_TO_OLD_MKA1 = ("mcp_call", "approval_request_id")
 def _own(items: Iterable[Json]) -> list[Json]:
     """Return the items with unique ids; references keep the id of the item that they name."""
     return [
-        {**item, "id": f"own_{place}"} if item.get("id") and len(item) > 2 else item
-        for place, item in enumerate(items)
+        {**item, "id": f"own_{index}"} if item.get("id") and len(item) > 2 else item
+        for index, item in enumerate(items)
     ]
 
 

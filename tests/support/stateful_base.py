@@ -99,9 +99,9 @@ class StoreBesideModel(RuleBasedStateMachine):
         self.now = self.started + next(self.ticks) + self.skew
         type(self).steps += 1
 
-    def pick(self, place: int) -> Known:
+    def pick(self, index: int) -> Known:
         there = [known for known in self.known if known.is_live]
-        return there[place % len(there)]
+        return there[index % len(there)]
 
     def is_any_there(self) -> bool:
         return any(known.is_live for known in self.known)
@@ -112,24 +112,24 @@ class StoreBesideModel(RuleBasedStateMachine):
     def planned(self, known: Known | None, plan: Plan) -> list[Json]:
         """Return a batch without repeated ids, as the contract requires."""
         items: dict[object, Json] = {}
-        for kind, place, content in plan:
+        for kind, index, content in plan:
             message = {"type": "message", "role": "user", "content": content}
             entries = known.entries if known else []
             match kind:
                 case "own":
-                    message["id"] = f"own_{place % 40}"
+                    message["id"] = f"own_{index % 40}"
                 case "call":
                     message = {"type": "function_call", "call_id": "c", "name": content or "f"}
                     message["arguments"] = content
                 case "reference":
-                    entry_id = entries[place % len(entries)].cursor if entries else "unknown"
+                    entry_id = entries[index % len(entries)].cursor if entries else "unknown"
                     message = {"type": "item_reference", "id": entry_id}
                 case "placeholder":
                     message["id"] = PLACEHOLDER_ID
-                case "again" if entries and place % 5 == 0:
-                    message = json.loads(entries[place % len(entries)].json)
+                case "again" if entries and index % 5 == 0:
+                    message = json.loads(entries[index % len(entries)].json)
                 case "readd" if gone := [entry for entry in entries if entry.is_deleted]:
-                    message = json.loads(gone[place % len(gone)].json)
+                    message = json.loads(gone[index % len(gone)].json)
             is_claimed = kind in {"own", "again", "readd"} and message["type"] != "item_reference"
             items[message.get("id") if is_claimed else len(items)] = message
         return list(items.values())

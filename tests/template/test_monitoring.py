@@ -66,14 +66,14 @@ def of_widget(line: list[object]) -> Metric:
 
 WATCHED = {
     **{
-        f"alarm {name} {place}": metric
+        f"alarm {name} {index}": metric
         for name, alarm in ALARMS.items()
-        for place, metric in enumerate(of_alarm(alarm))
+        for index, metric in enumerate(of_alarm(alarm))
     },
     **{
-        f"{widget['properties']['title']} / {line[1]} {place}": of_widget(line)
+        f"{widget['properties']['title']} / {line[1]} {index}": of_widget(line)
         for widget in WIDGETS
-        for place, line in enumerate(widget["properties"].get("metrics", []))
+        for index, line in enumerate(widget["properties"].get("metrics", []))
     },
 }
 
