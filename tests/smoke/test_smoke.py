@@ -401,8 +401,8 @@ def test_ctrl_c_leaves_the_json_of_the_finished_checks(
     monkeypatch.setattr("smoke.run.CHECKS", {"keys": lambda _: None, "items": interrupt})
 
     assert main([*arguments, "--json"]) == 130
-    told = json.loads(capsys.readouterr().out)
-    assert (told["passed"], [each["check"] for each in told["checks"]]) == (1, ["keys"])
+    report = json.loads(capsys.readouterr().out)
+    assert (report["passed"], [each["check"] for each in report["checks"]]) == (1, ["keys"])
 
 
 def test_a_second_ctrl_c_leaves_the_json_too(
