@@ -18,7 +18,12 @@ from typing import IO, TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict
 import click
 from pydantic import FailFast, Field, TypeAdapter, with_config
 
-from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value, normalize_items
+from conversations.contract.bodies import (
+    MAX_METADATA_PAIRS,
+    MetadataKey,
+    MetadataValue,
+    normalize_items,
+)
 from conversations.contract.fields import CLOSED, Id, ListOf
 from conversations.contract.items import MAX_BATCH_ITEMS, AnyItem
 from conversations.contract.validation import parse
@@ -72,7 +77,9 @@ class ConversationLine(TypedDict):
     updated_at: Milliseconds
     appended_at: Milliseconds
     expires_at: NotRequired[Seconds]
-    metadata: Annotated[dict[Key, Value], FailFast(), Field(max_length=MAX_METADATA_PAIRS)]
+    metadata: Annotated[
+        dict[MetadataKey, MetadataValue], FailFast(), Field(max_length=MAX_METADATA_PAIRS)
+    ]
     recent_keys: Annotated[list[SequenceKey], Field(max_length=len(RECENT_BATCHES))]
 
 

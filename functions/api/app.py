@@ -41,12 +41,12 @@ def dynamodb_client() -> DynamoDBClient:
 
 @functools.cache
 def payload_store() -> PayloadStore:
-    """Return the store of payloads; its client is made for the first large batch."""
+    """Return the store of payloads; its client is made on first use, or before a snapshot."""
     bucket, spill_bytes = os.environ["PAYLOAD_BUCKET"], int(os.environ["SPILL_BYTES"])
     return PayloadStore(bucket, s3_client, ThreadPoolExecutor(8), spill_bytes)
 
 
-s3_client = functools.cache(aws_clients.s3)  # made for the first large batch
+s3_client = functools.cache(aws_clients.s3)  # made on first use, or before a snapshot
 
 
 def count_retry(attempts: int, **_: object) -> None:

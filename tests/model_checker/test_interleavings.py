@@ -665,7 +665,7 @@ FLAWS = {
     ),
     "an id that is added again while it is live": Flaw(
         IdClaims,
-        "_is_live",
+        "_leads_to_live_item",
         lambda _claims, _pointer: False,
         lambda: Scenario(DELETER, adder("adder A", FIRST)),
         "an id is there twice",

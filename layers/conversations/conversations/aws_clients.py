@@ -42,8 +42,8 @@ CLIENT_CONFIG = Config(
 )
 """Limits of each call: a connection within a second, a response within two, and one retry.
 
-TCP keep-alive probes connections that stay open between requests. The slowest append fits into the
-function's time-out: its object, its last attempt and its verification each take the maximum.
+TCP keep-alive probes connections that stay open between requests. An append fits into the
+function's time-out even if its object, its last attempt and its verification each take the maximum.
 """
 CONNECTION_ERRORS = (ConnectError, HTTPClientError)
 """Errors of a call without a response.

@@ -1,4 +1,4 @@
-"""Log fields and metrics of a request, a purge or a verified key."""
+"""Log fields and metrics of a request, a purge or a failed check of a key."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BY_VERSION: Final[frozenset[Metric]] = frozenset({"FailedRequests", "RejectedKey
 
 @dataclass(slots=True)
 class RequestStats:
-    """Statistics of one request, one purge or one verified key."""
+    """Statistics of one request, one purge or one failed check of a key."""
 
     owner: str | None = None
     """The owner's identity; see `ids.owner_of`."""
@@ -48,7 +48,7 @@ class RequestStats:
     items: int = 0
     """The number of items, or conversations of a list, that were written, read or deleted."""
     retries: int = 0
-    """The number of repeated calls to AWS."""
+    """The number of repeated attempts at AWS, without those of botocore at S3."""
     metrics: dict[str, float] = field(default_factory=dict)
 
     def add(self, metric: Metric, value: float = 1) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from conversations import ids
-from conversations.auth.key_format import PREFIX, hash_key, key_id_of, may_exist, new_key
+from conversations.auth.key_format import PREFIX, has_valid_checksum, hash_key, key_id_of, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,7 +94,7 @@ class ApiKeyRepository:
         if not scopes:
             raise ValueError("A key must have at least one scope.")
         key = key or new_key()
-        if not may_exist(key):
+        if not has_valid_checksum(key):
             raise ValueError(f"A key that begins with {PREFIX} must end in its checksum.")
         record = ApiKey(
             key_id=key_id_of(key),
@@ -114,7 +114,7 @@ class ApiKeyRepository:
 
     def verify(self, key: str) -> ApiKey | None:
         """Return the record of a valid key; None for any other key."""
-        if not may_exist(key):
+        if not has_valid_checksum(key):
             return None
         response = self._dynamodb.get_item(
             TableName=self._table, Key={"key_hash": {"S": hash_key(key)}}, ConsistentRead=True

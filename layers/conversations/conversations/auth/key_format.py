@@ -24,8 +24,8 @@ def new_key() -> str:
     return f"{PREFIX}{secret}{_checksum(secret)}"
 
 
-def may_exist(key: str) -> bool:
-    """Return False if *key* has our prefix and a wrong checksum."""
+def has_valid_checksum(key: str) -> bool:
+    """Return whether the checksum of *key* is right; a key without our prefix needs none."""
     secret = key[len(PREFIX) : -_CHECKSUM_LENGTH]
     return not key.startswith(PREFIX) or key[-_CHECKSUM_LENGTH:] == _checksum(secret)
 

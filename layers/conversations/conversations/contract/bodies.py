@@ -16,8 +16,8 @@ MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY_LENGTH = 64
 MAX_METADATA_VALUE_LENGTH = 512
 
-Key = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
-Value = Annotated[str, Field(max_length=MAX_METADATA_VALUE_LENGTH)]
+MetadataKey = Annotated[str, Field(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
+MetadataValue = Annotated[str, Field(max_length=MAX_METADATA_VALUE_LENGTH)]
 
 
 def _require_at_most_16(pairs: dict[str, str | None]) -> dict[str, str | None]:
@@ -34,7 +34,10 @@ class CreateConversation(TypedDict):
 
     items: NotRequired[Annotated[ListOf[AnyItem], Field(max_length=MAX_BATCH_ITEMS)] | None]
     metadata: NotRequired[
-        Annotated[dict[Key, Value], FailFast(), Field(max_length=MAX_METADATA_PAIRS)] | None
+        Annotated[
+            dict[MetadataKey, MetadataValue], FailFast(), Field(max_length=MAX_METADATA_PAIRS)
+        ]
+        | None
     ]
 
 
@@ -51,7 +54,10 @@ class UpdateConversation(TypedDict):
     """The body of an update: metadata pairs to set. A null value removes a pair."""
 
     metadata: (
-        Annotated[dict[Key, Value | None], FailFast(), AfterValidator(_require_at_most_16)] | None
+        Annotated[
+            dict[MetadataKey, MetadataValue | None], FailFast(), AfterValidator(_require_at_most_16)
+        ]
+        | None
     )
 
 
@@ -69,7 +75,7 @@ _METADATA = TypeAdapter(Annotated[dict[str, str], FailFast()])
 
 
 @functools.cache
-def _create() -> TypeAdapter[CreateConversation]:
+def _create_type() -> TypeAdapter[CreateConversation]:
     """Return the contract of a create, built on first use to shorten an append's cold start."""
     return TypeAdapter(CreateConversation)
 
@@ -77,12 +83,12 @@ def _create() -> TypeAdapter[CreateConversation]:
 def build_types() -> None:
     """Build all types that requests would build on first use."""
     build_members(Item)
-    _create()
+    _create_type()
 
 
 def parse_create(body: str | bytes | None) -> CreateConversation:
     """Parse the body of a create, which may be empty; see `normalize_items`."""
-    created = parse(_create(), body) if body and body.strip() else CreateConversation()
+    created = parse(_create_type(), body) if body and body.strip() else CreateConversation()
     normalize_items(created.get("items") or [])
     return created
 

@@ -60,8 +60,8 @@ class LocatedError(NamedTuple):
     error: ErrorDetails
 
 
-def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
-    """Parse *body* and validate it by *contract*, which changes no value.
+def parse[T](body_type: TypeAdapter[T], body: str | bytes) -> T:
+    """Parse *body* and validate it by *body_type*, which changes no value.
 
     Raises:
         InvalidRequestError: *body* is not valid; the error is for the first fault in it.
@@ -69,15 +69,15 @@ def parse[T](contract: TypeAdapter[T], body: str | bytes) -> T:
     try:
         value = json_body.load(body)
     except json_body.TooDeepError as error:
-        param = format_path(declared_part(contract.core_schema, error.value, error.path))
+        param = format_path(declared_part(body_type.core_schema, error.value, error.path))
         raise InvalidRequestError(
             f"{param or 'The body'} is nested too deeply.", code="invalid_value", param=param
         ) from error
     try:
-        contract.validate_python(value)
+        body_type.validate_python(value)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        raise _first_error(value, errors, top_fields(contract.core_schema)) from None
+        raise _first_error(value, errors, top_fields(body_type.core_schema)) from None
     return cast("T", value)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from pydantic import Field, with_config
 
-from conversations.contract.bodies import MAX_METADATA_PAIRS, Key, Value
+from conversations.contract.bodies import MAX_METADATA_PAIRS, MetadataKey, MetadataValue
 from conversations.contract.fields import CLOSED, Id
 from conversations.json_text import compact_json, response_bytes
 
@@ -71,7 +71,7 @@ class ConversationObject(TypedDict):
     deleted_at: Annotated[
         None, Field(description="Always null: deleted conversations are never returned.")
     ]
-    metadata: Annotated[dict[Key, Value], Field(max_length=MAX_METADATA_PAIRS)]
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_PAIRS)]
     identity: Annotated[
         str,
         Field(

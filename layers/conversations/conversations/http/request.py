@@ -42,8 +42,8 @@ MAX_SEARCH_LENGTH = 200
 class Request:
     """A request of API Gateway; each part is validated when it is read.
 
-    An invalid value raises an `InvalidRequestError`, whose `param` is the name that the client
-    wrote. A missing permission of the key raises another `ApiError`.
+    An invalid value raises an `ApiError`, whose `param` is the name that the client wrote. A
+    missing permission of the key raises another one.
     """
 
     def __init__(self, event: APIGatewayProxyEvent) -> None:
@@ -52,7 +52,7 @@ class Request:
         is_openai = event.path.startswith(f"{OPENAI.prefix}/")
         self.dialect = OPENAI if is_openai else MKA1
         self.stats = RequestStats()
-        """The statistics of the request, to which its handler adds."""
+        """The statistics of the request, to which its handler and the storage add."""
 
     @property
     def origin(self) -> str | None:

@@ -40,7 +40,11 @@ _BODY_ERRORS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A method and path under both prefixes, with its requests, responses and errors."""
+    """A method and path under both prefixes.
+
+    Requests are routed by `method`, `path` and `handler`. The other fields only describe the route
+    in the OpenAPI documents.
+    """
 
     method: str
     path: str

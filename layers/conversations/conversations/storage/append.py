@@ -88,11 +88,15 @@ class Append(ConversationTransaction):
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
+        """Return the actions on conversation, idempotency row and batch, then those of the claims.
+
+        `_next_step` takes DynamoDB's reasons in this order.
+        """
         actions = [self._conversation_action(), *self._put_idempotency()]
         if self._lines:
             row = rows.batch_row(self._pk, self._keys[0], len(self._lines), self._payload)
             actions.append({"Put": {"TableName": self._table.name, "Item": row | self._expiry}})
-        return [*actions, *self._claims.actions(self._keys, self._expiry, self._seconds)]
+        return [*actions, *self._claims.actions(self._keys, self._expiry, self._now_seconds)]
 
     @override
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
@@ -102,8 +106,8 @@ class Append(ConversationTransaction):
             if condition_failed(idempotency):
                 self._replay(idempotency["Item"])
                 return NextStep.COMMITTED
-        is_behind = condition_failed(conversation)
-        if is_behind and self._adopt_earlier_write(conversation["Item"]):
+        is_overtaken = condition_failed(conversation)
+        if is_overtaken and self._adopt_earlier_write(conversation["Item"]):
             return NextStep.COMMITTED
         if self.outcome_unknown and self._already_committed():
             return NextStep.COMMITTED
@@ -112,18 +116,18 @@ class Append(ConversationTransaction):
             were_reclaimed = self._claims.reclaim_deleted(claims)
         except ItemAlreadyInConversationError:
             # An earlier attempt may still commit, after the item with this id was deleted.
-            if self.outcome_unknown and not is_behind:
+            if self.outcome_unknown and not is_overtaken:
                 return NextStep.RESEND
             raise
-        if is_behind:
+        if is_overtaken:
             batch_number = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
             self._keys = ids.sequence_keys(batch_number, len(self._lines))
             self._table.stats.add("OrderingRetries")
-        return NextStep.RESTART if is_behind or were_reclaimed else NextStep.RESEND
+        return NextStep.RESTART if is_overtaken or were_reclaimed else NextStep.RESEND
 
     @override
     def _already_committed(self) -> bool:
-        """Return whether list requests can see the batch.
+        """Return whether the batch was committed, even if its items were deleted since.
 
         The conversation row is read too, so that the read fails while the append is in flight.
         """
@@ -195,7 +199,9 @@ class Append(ConversationTransaction):
             self._idempotency_pk(), key, self._idempotency.body_hash, self._replay_attributes()
         )
         expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
-        return [put_if(self._table, row | expiry, FREE_CONDITION, {":seconds": self._seconds})]
+        return [
+            put_if(self._table, row | expiry, FREE_CONDITION, {":now_seconds": self._now_seconds})
+        ]
 
     def _idempotency_pk(self) -> str:
         return self._pk
@@ -226,7 +232,7 @@ class Create(Append):
         return put_if(self._table, row | self._expiry, "attribute_not_exists(pk)", {})
 
     @override
-    def _exists(self, conversation: Reason) -> bool:
+    def _exists(self, reason: Reason) -> bool:
         return True
 
     @override

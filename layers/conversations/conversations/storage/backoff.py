@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conversations.telemetry import RequestStats
 
 RETRY_SECONDS = 3.0
-"""Time for which one request retries its calls, before the client must retry the request."""
+"""Time for which one loop of attempts retries; a request can run several loops."""
 FIRST_DELAY_SECONDS = 0.01
 MAX_DELAY_SECONDS = 0.5
 _RANDOM = random.SystemRandom()
@@ -21,7 +21,7 @@ _RANDOM = random.SystemRandom()
 
 
 def delays(stats: RequestStats) -> Iterator[float | None]:
-    """Yield the seconds to wait before the next attempt, or None if the time is over.
+    """Yield, before each attempt, the seconds to wait after it; None before the last attempt.
 
     Delays have full jitter. Each attempt after the first counts as a retry.
     """

@@ -1,8 +1,9 @@
 """Claims of client ids, so that no two live items of a conversation have the same id.
 
-A pointer row claims an id. A generated id that a client posts again has no pointer: its batch row
-claims it. The deletion of an item keeps both, so that cursors stay valid. If a claim is rejected
-and the item's slot is no longer live, the id is free. Slots are never reused.
+A pointer row claims a client's id. An item with a generated id has no pointer: its batch row claims
+the id. If a client posts a generated id, the append puts a pointer, and requires that the batch of
+the id does not exist, or that the item in it was deleted. A deletion keeps pointers, so that
+cursors stay valid. An id is free if its item's slot is no longer live. Slots are never reused.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
 
-FREE_CONDITION = "attribute_not_exists(pk) OR expires_at <= :seconds"
+FREE_CONDITION = "attribute_not_exists(pk) OR expires_at <= :now_seconds"
 """Condition of a put that may replace an expired row."""
 
 
@@ -36,18 +37,19 @@ class IdClaims:
         self._table = table
         self._pk = pk
         self._item_ids = item_ids
-        self._sent: list[str] = []
+        self._ids_by_action: list[str] = []
+        """The id that each action of the current attempt claims, in order."""
         self._stale: dict[str, str] = {}
         """Keys of deleted items to which pointers still lead, by the pointers' ids."""
         self._released: set[str] = set()
         """Generated ids whose items are deleted."""
 
     def actions(
-        self, keys: Sequence[str], expiry: Row, seconds: AttributeValueTypeDef
+        self, keys: Sequence[str], expiry: Row, now_seconds: AttributeValueTypeDef
     ) -> list[TransactWriteItemTypeDef]:
         """Return the actions that claim the ids for the items at *keys*."""
         pointers = {
-            item_id: self._put_pointer(item_id, key, expiry, seconds)
+            item_id: self._put_pointer(item_id, key, expiry, now_seconds)
             for item_id, key in zip(self._item_ids, keys, strict=True)
             if item_id is not None
         }
@@ -56,7 +58,7 @@ class IdClaims:
             for item_id in pointers
             if (own := ids.key_in(item_id)) and item_id not in self._released
         }
-        self._sent = [*pointers, *batches.values()]
+        self._ids_by_action = [*pointers, *batches.values()]
         return [*pointers.values(), *map(self._require_absent, batches)]
 
     def reclaim_deleted(self, reasons: Sequence[Reason]) -> bool:
@@ -70,7 +72,7 @@ class IdClaims:
         released: set[str] = set()
         rejected = [
             (item_id, reason["Item"])
-            for item_id, reason in zip(self._sent, reasons, strict=True)
+            for item_id, reason in zip(self._ids_by_action, reasons, strict=True)
             if condition_failed(reason)
         ]
         for item_id, row in rejected:
@@ -78,7 +80,7 @@ class IdClaims:
                 live, dead = self._claimed_in(row)
                 taken |= live
                 released |= dead
-            elif self._is_live(row):
+            elif self._leads_to_live_item(row):
                 taken.add(item_id)
             else:
                 stale[item_id] = row["key"]["S"]
@@ -95,10 +97,10 @@ class IdClaims:
         return bool(rejected)
 
     def _put_pointer(
-        self, item_id: str, key: str, expiry: Row, seconds: AttributeValueTypeDef
+        self, item_id: str, key: str, expiry: Row, now_seconds: AttributeValueTypeDef
     ) -> TransactWriteItemTypeDef:
         row = rows.pointer_row(self._pk, item_id, key) | expiry
-        values: Row = {":seconds": seconds}
+        values: Row = {":now_seconds": now_seconds}
         if item_id not in self._stale:
             return put_if(self._table, row, FREE_CONDITION, values)
         values[":stale"] = {"S": self._stale[item_id]}
@@ -116,7 +118,7 @@ class IdClaims:
             }
         }
 
-    def _is_live(self, pointer: Row) -> bool:
+    def _leads_to_live_item(self, pointer: Row) -> bool:
         """Return whether a *pointer* leads to a live item."""
         key = pointer["key"]["S"]
         found = transact_get(self._table, [rows.primary_key(self._pk, rows.batch_sk(key))])

@@ -113,7 +113,7 @@ class ItemDeletion:
         self._digest = hashlib.sha256("\n".join(item_ids).encode()).hexdigest()
         self._outcome_unknown = False
 
-    def commit(self) -> Row:
+    def run(self) -> Row:
         """Delete the items, and return the conversation row after the deletion."""
         for delay in delays(self._table.stats):
             conversation, rewrites = read_again_if_deleted(
@@ -149,13 +149,16 @@ class ItemDeletion:
 
     def _rewrite_all(self, batches: Sequence[Mapping[str, BatchSlice]]) -> list[Rewrite]:
         """Rewrite batches in parallel; if one fails, delete the new objects of the others."""
+        found = [next(iter(slices.values())).row for slices in batches]
+        if sum("object" in row for row in found) > 1:
+            self._payloads.connect()
         rewriting = [self._payloads.executor.submit(self._rewrite, slices) for slices in batches]
         wait(rewriting)
         try:
             return [future.result() for future in rewriting]
         except Exception:
             done = (future.result() for future in rewriting if not future.exception())
-            self._payloads.delete_best_effort(_objects(done))
+            self._payloads.delete_best_effort(_object_keys(done))
             raise
 
     def _rewrite(self, slices: Mapping[str, BatchSlice]) -> Rewrite:
@@ -167,13 +170,10 @@ class ItemDeletion:
             if item.cursor != item_id:
                 raise self._not_found(item_id)
         gone = {slot for batch_slice in slices.values() for slot in batch_slice.slots}
-        kept = [position for position, slot in enumerate(live) if slot not in gone]
-        left = (
-            self._payloads.spill_if_large(keep_lines(payload, data, kept), self._pk)
-            if kept
-            else None
-        )
-        return Rewrite(row, [*slices], [live[position] for position in kept], left)
+        kept = {index: slot for index, slot in enumerate(live) if slot not in gone}
+        left = keep_lines(payload, data, [*kept]) if kept else None
+        left = left and self._payloads.spill_if_large(left, self._pk)
+        return Rewrite(row, [*slices], [*kept.values()], left)
 
     def _commit_rewrites(self, rewrites: Sequence[Rewrite], conversation: Row) -> Row:
         """Commit the rewrites, and delete the objects that they replace.
@@ -193,7 +193,7 @@ class ItemDeletion:
             except Exception:
                 if not transaction.outcome_unknown:
                     unused = itertools.chain.from_iterable(chunks[index:])
-                    self._payloads.delete_best_effort(_objects(unused))
+                    self._payloads.delete_best_effort(_object_keys(unused))
                 raise
             conversation = transaction.row_after(conversation)
             deleted = {item_id for rewrite in chunk for item_id in rewrite.item_ids}
@@ -246,13 +246,13 @@ class RewriteBatches(ConversationTransaction):
 class RemoveMark(ConversationTransaction):
     """Transaction that ends a deletion of several transactions whose last items others deleted."""
 
-    def __init__(self, table: Table, pk: str, mark: str) -> None:
+    def __init__(self, table: Table, pk: str, digest: str) -> None:
         super().__init__(table, pk)
-        self._mark = mark
+        self._digest: Row = {":digest": {"S": digest}}
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        return [self._update("REMOVE deleting", "deleting = :mark", {":mark": {"S": self._mark}})]
+        return [self._update("REMOVE deleting", "deleting = :digest", self._digest)]
 
     @override
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
@@ -296,5 +296,5 @@ def _chunks(rewrites: Iterable[Rewrite]) -> Iterator[list[Rewrite]]:
         yield chunk
 
 
-def _objects(rewrites: Iterable[Rewrite]) -> list[str | None]:
+def _object_keys(rewrites: Iterable[Rewrite]) -> list[str | None]:
     return [rewrite.payload.object_key for rewrite in rewrites if rewrite.payload]

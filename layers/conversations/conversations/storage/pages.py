@@ -1,9 +1,9 @@
 """Pages of a conversation's items.
 
 A page first reads the conversation row, which names the latest batches. Batches after the last one
-that it names are left for later pages. Batches that it names and that the `Query` did not return
-are read with `TransactGetItems`. So no item ever appears before a cursor that a reader has passed.
-A batch is one row, so no page sees a part of a batch.
+that it names are omitted; in ascending order, later pages have them. Batches that it names and that
+the `Query` did not return are read with `TransactGetItems`. So no item ever appears before a cursor
+that a reader has passed. A batch is one row, so no page sees a part of a batch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ItemPageReader:
         self._order = order
 
     def read(self, after: str | None, limit: int) -> tuple[list[BatchSlice], bool]:
-        """Return the next *limit* items after the cursor *after*, and whether there are more."""
+        """Return the slices of the next *limit* items after *after*, and whether there are more."""
         start = self._start(after)
         page_range = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
         found = {rows.batch_key(start.row): start.row} if start.row else {}
@@ -68,13 +68,13 @@ class ItemPageReader:
         sks = rows.candidate_sort_keys(after)
         found = read_conversation_with(self._table, self._pk, sks)
         conversation = found[rows.CONVERSATION_SK]
-        key = _position(found, after)
+        key = _cursor_key(found, after)
         if key is None:
             own = ids.key_in(after)
             sks += [rows.tombstone_sk(own)] if own else []
             keys = [rows.primary_key(self._pk, sk) for sk in sks]
             found = index_by_sort_key(transact_get(self._table, keys))
-            key = _position(found, after)
+            key = _cursor_key(found, after)
         if key is None:
             raise item_not_found(after, param="after")
         return Start(conversation, key, found.get(rows.batch_sk(key)))
@@ -161,8 +161,8 @@ class PageRange(NamedTuple):
         slots = rows.live_slots(row)
         if self.after and rows.batch_key(row) == ids.first_key(self.after):
             bound = ids.slot_of(self.after)
-            is_behind = operator.gt if self.order == "asc" else operator.lt
-            slots = [slot for slot in slots if is_behind(slot, bound)]
+            is_after = operator.gt if self.order == "asc" else operator.lt
+            slots = [slot for slot in slots if is_after(slot, bound)]
         return slots if self.order == "asc" else slots[::-1]
 
     def count(self, found: Iterable[Row]) -> int:
@@ -208,7 +208,7 @@ class PageRange(NamedTuple):
         return sorted(found, key=rows.batch_key, reverse=self.order == "desc")
 
 
-def _position(found: dict[str, Row], item_id: str) -> str | None:
+def _cursor_key(found: dict[str, Row], item_id: str) -> str | None:
     """Return the sequence key of a live or deleted item, from rows *found* at its candidates.
 
     Return None if the rows do not show that the conversation has or had the item.

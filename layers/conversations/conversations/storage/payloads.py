@@ -184,7 +184,7 @@ class PayloadStore:
         ]
 
     def connect(self) -> None:
-        """Make the client, so that several threads can use the store afterwards."""
+        """Make the client, before several threads make one each."""
         self._client()
 
     def read_all(self, payload: Payload) -> bytes:

@@ -125,11 +125,11 @@ def end_expired(table: Table, pk: str) -> None:
             TableName=table.name,
             Key=rows.primary_key(pk, rows.CONVERSATION_SK),
             UpdateExpression=rows.DELETION,
-            ConditionExpression="attribute_not_exists(deleted_at) AND expires_at <= :seconds",
+            ConditionExpression="attribute_not_exists(deleted_at) AND expires_at <= :now_seconds",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={
                 ":now": rows.number(now),
-                ":seconds": rows.number(now // 1000),
+                ":now_seconds": rows.number(now // 1000),
                 ":expires_at": rows.expiry(now, TOMBSTONE_SECONDS)["expires_at"],
             },
         )

@@ -192,7 +192,7 @@ class BatchAddition(ConversationTransaction):
             self._set_attributes(" ADD deletions :one", "last_key = :seen", values),
             put_if(self._table, self._row, "attribute_not_exists(pk)", {}),
             self._require_no_tombstone(),
-            *self._claims.actions(self._keys, self._expiry, self._seconds),
+            *self._claims.actions(self._keys, self._expiry, self._now_seconds),
         ]
 
     @override

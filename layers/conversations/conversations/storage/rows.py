@@ -63,9 +63,9 @@ RECENT_BATCHES = ("last_key", *(f"before_{age}" for age in range(1, 12)))
 """Attributes of the conversation row with the last keys of the latest batches, newest first."""
 LIVE_CONDITION = (
     f"attribute_exists(pk) AND {SUPPORTED_CONDITION} AND attribute_not_exists(deleted_at)"
-    " AND (attribute_not_exists(expires_at) OR expires_at > :seconds)"
+    " AND (attribute_not_exists(expires_at) OR expires_at > :now_seconds)"
 )
-"""Condition of a live conversation row; `:seconds` is the current time."""
+"""Condition of a live conversation row; `:now_seconds` is the current time."""
 
 
 def partition(owner: str, conversation_id: str) -> str:

@@ -64,6 +64,8 @@ class Store:
 
         Raises:
             IdempotencyKeyReusedError: the key was used before with another body.
+            RequestTooLargeError: the items would not fit into a response.
+            ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
         """
         created_at = time.time_ns() // 1_000_000
         conversation = Conversation.new(
@@ -87,6 +89,7 @@ class Store:
             ConversationNotFoundError: the conversation is missing, deleted or another owner's.
             ItemAlreadyInConversationError: the conversation has an item with a client's id.
             IdempotencyKeyReusedError: the key was used before with another body.
+            RequestTooLargeError: the items would not fit into a response.
             ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
         """
         pk = rows.partition(owner, conversation_id)
@@ -113,6 +116,7 @@ class Store:
         Raises:
             ConversationNotFoundError: the conversation is missing, deleted or another owner's.
             InvalidRequestError: there would be more than 16 pairs.
+            ConversationBusyError, OverloadedError: retries ran out; see `transactions`.
         """
         found = read_conversation_with(self._table, rows.partition(owner, conversation_id))
         update = UpdateMetadata(self._table, found[rows.CONVERSATION_SK], changes)
@@ -170,14 +174,14 @@ class Store:
         """
         reader = ItemPageReader(self._table, rows.partition(owner, conversation_id), order)
 
-        def read() -> Page[ReturnedItem]:
+        def read_page() -> Page[ReturnedItem]:
             slices, has_more = reader.read(after, limit)
             fitting = _fitting(slices)
             items = self._read_items(fitting)
             has_more |= len(fitting) < len(slices)
             return Page(items, has_more, items[-1].cursor if items else "")
 
-        return payloads.read_again_if_deleted(self._table.stats, read)
+        return payloads.read_again_if_deleted(self._table.stats, read_page)
 
     def get_item(self, owner: str, conversation_id: str, item_id: str) -> ReturnedItem:
         """Return one item by its id; an `item_reference`, by its cursor.
@@ -188,14 +192,14 @@ class Store:
         """
         pk = rows.partition(owner, conversation_id)
 
-        def read() -> ReturnedItem:
+        def read_item() -> ReturnedItem:
             _, slices = find_items(self._table, pk, [item_id])
             for item in self._read_items([*slices.values()]):
                 if item.cursor == item_id:
                     return item
             raise item_not_found(item_id, param="item_id")
 
-        return payloads.read_again_if_deleted(self._table.stats, read)
+        return payloads.read_again_if_deleted(self._table.stats, read_item)
 
     def delete_items(
         self, owner: str, conversation_id: str, item_ids: Sequence[str], *, param: str
@@ -212,7 +216,7 @@ class Store:
         """
         pk = rows.partition(owner, conversation_id)
         deletion = ItemDeletion(self._table, self._payloads, pk, item_ids, param)
-        return rows.read_conversation(deletion.commit())
+        return rows.read_conversation(deletion.run())
 
     def _encode_and_spill(self, pk: str, items: Sequence[Item]) -> EncodedBatch:
         """Encode a batch, and put a large one into an object.

@@ -107,13 +107,17 @@ def classify(error: Exception) -> Failure:
 
 
 class ConversationTransaction(ABC):
-    """Transaction that changes one conversation; its first action is on the conversation row."""
+    """Transaction that changes one conversation; its first action is on the conversation row.
+
+    A subclass has `_actions` and `_next_step`. It may have its own `_attributes`, which the change
+    sets; `_exists`; and `_already_committed`, for a change whose outcome must be known.
+    """
 
     def __init__(self, table: Table, pk: str) -> None:
         self._table = table
         self._pk = pk
         self._now = time.time_ns() // 1_000_000
-        self._seconds = rows.number(self._now // 1000)
+        self._now_seconds = rows.number(self._now // 1000)
         self._token = str(uuid.uuid4())
         self.outcome_unknown = False
         """True if an attempt without a response may have committed."""
@@ -127,11 +131,11 @@ class ConversationTransaction(ABC):
         """Return the next step after a failed condition; the conversation row is live.
 
         Raises:
-            ApiError: no other attempt can succeed.
+            Exception: this transaction cannot succeed, by any other attempt.
         """
 
     def _already_committed(self) -> bool:
-        """Read the table, and return whether an attempt has committed."""
+        """Return whether the table shows that an attempt has committed; False by default."""
         return False
 
     def commit(self) -> None:
@@ -141,6 +145,7 @@ class ConversationTransaction(ABC):
             ConversationNotFoundError: nothing was written.
             ConversationBusyError: nothing was written.
             OverloadedError: nothing was written, unless `outcome_unknown`.
+            Exception: what `_next_step` raises.
         """
         for delay in delays(self._table.stats):
             failure = self._attempt()
@@ -170,8 +175,8 @@ class ConversationTransaction(ABC):
         """Return whether the change is in the table already; if not, prepare the next attempt."""
         if failure.kind != "condition failed":
             return False
-        conversation = failure.reasons[0]
-        if condition_failed(conversation) and not self._exists(conversation):
+        reason = failure.reasons[0]
+        if condition_failed(reason) and not self._exists(reason):
             # If an earlier attempt committed, its change was deleted with the conversation.
             self.outcome_unknown = False
             raise conversation_not_found(self._pk)
@@ -181,8 +186,9 @@ class ConversationTransaction(ABC):
             self.outcome_unknown = False
         return next_step is NextStep.COMMITTED
 
-    def _exists(self, conversation: Reason) -> bool:
-        return "Item" in conversation and rows.is_live(conversation["Item"])
+    def _exists(self, reason: Reason) -> bool:
+        """Return whether the conversation exists, by the *reason* of the first action's failure."""
+        return "Item" in reason and rows.is_live(reason["Item"])
 
     def _verify_or_raise(self, failure: Failure) -> None:
         """Raise the error for the last *failure*, unless the table shows that the change committed.
@@ -225,7 +231,7 @@ class ConversationTransaction(ABC):
                 "ConditionExpression": rows.LIVE_CONDITION
                 + (f" AND {condition}" if condition else ""),
                 "UpdateExpression": change,
-                "ExpressionAttributeValues": {":seconds": self._seconds, **values},
+                "ExpressionAttributeValues": {":now_seconds": self._now_seconds, **values},
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
