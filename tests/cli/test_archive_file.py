@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from hypothesis import given
-from hypothesis import strategies as st
 
-from conversations.model import Conversation
 from conversations.storage.archive import ArchivedConversation
 from conversations_cli.archive_file import archived_conversation, record_lines
+from tests.support.strategies import CONVERSATIONS
 
-CONVERSATIONS = st.builds(Conversation, **{field.name: ... for field in fields(Conversation)})
-"""Conversations with arbitrary values, also of fields that have a default."""
+if TYPE_CHECKING:
+    from conversations.model import Conversation
 
 
 @given(CONVERSATIONS)

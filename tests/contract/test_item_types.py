@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import pytest
 
 from conversations.contract.bodies import parse_append
+from conversations.contract.fields import EchoedFields
 from conversations.contract.items import ITEM_TYPES, Item
 from conversations.errors import InvalidRequestError
 from tests.support.contract_cases import EXAMPLES, Json, body_of, with_type
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = DOCS / "compatibility.md"
+SHARED_PREFIX = "item"
+UNDECLARED_TEXT = {"web_search_call": {"results"}}
+"""Fields with text that clients send, though no SDK declares them."""
 WITHOUT_TEXT = {"item_reference", "configuration_update", "compaction_trigger"}
 OF_NO_FIELD: object = [[{}]]
 """Value that is valid only in a field of any JSON."""
@@ -31,10 +38,10 @@ def type_of(member: Any) -> str:
     return str(annotation)
 
 
-def members_of(item: Json) -> list[Any]:
-    """Return the classes of the union by their `type`."""
+def members_by_type(item_type: object) -> list[Any]:
+    """Return the classes of the union with this `type`."""
     members = [get_args(m)[0] if get_origin(m) is Annotated else m for m in get_args(Item)]
-    return [member for member in members if type_of(member) == with_type(item)["type"]]
+    return [member for member in members if type_of(member) == item_type]
 
 
 TYPES = {type_of(member) for member in get_args(Item)}
@@ -86,9 +93,32 @@ def test_each_type_has_text_unless_it_is_known_to_have_none() -> None:
     )
 
 
+def test_a_prefix_is_short_and_of_one_type() -> None:
+    prefixes = Counter(item_type.prefix for item_type in ITEM_TYPES.values())
+
+    for prefix, count in prefixes.items():
+        assert re.fullmatch("[a-z]{2,4}", prefix), f"{prefix}: use two to four lower-case letters."
+        assert count == 1 or prefix == SHARED_PREFIX, f"{prefix}: another type has this prefix."
+
+
+@pytest.mark.parametrize("item_type", sorted(TYPES))
+def test_the_fields_of_a_type_are_in_its_examples_and_those_with_text_exist(item_type: str) -> None:
+    fields = {name for member in members_by_type(item_type) for name in member.__annotations__}
+    examples = [item for _, item in EXAMPLES if with_type(item)["type"] == item_type]
+
+    missing = fields - EchoedFields.__annotations__.keys() - {*chain.from_iterable(examples)}
+    unknown = {*ITEM_TYPES[item_type].text} - fields - UNDECLARED_TEXT.get(item_type, set())
+    assert not missing, f"Add an example of {item_type} with {', '.join(sorted(missing))}."
+    assert not unknown, f"ItemType(text=...) of {item_type} names fields that it does not have."
+
+
 def test_a_value_of_another_kind_is_rejected_at_its_path() -> None:
     for name, item in EXAMPLES:
-        fields = {field for member in members_of(item) for field in member.__annotations__}
+        fields = {
+            field
+            for member in members_by_type(with_type(item)["type"])
+            for field in member.__annotations__
+        }
         for field in (fields & {"id", *item}) - {"type"}:
             body = body_of({**item, field: OF_NO_FIELD})
             if (with_type(item)["type"], field) in ANY_JSON:
@@ -102,7 +132,7 @@ def test_a_value_of_another_kind_is_rejected_at_its_path() -> None:
 @pytest.mark.parametrize("item_type", sorted(TYPES))
 def test_a_type_alone_is_rejected_if_the_type_has_required_fields(item_type: str) -> None:
     item: Json = {"type": item_type}
-    required = [member.__required_keys__ - {"type"} for member in members_of(item)]
+    required = [member.__required_keys__ - {"type"} for member in members_by_type(item_type)]
 
     if not all(required):
         parse_append(body_of(item))

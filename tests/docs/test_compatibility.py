@@ -111,7 +111,7 @@ def test_it_names_the_fields_that_openais_conversation_lacks() -> None:
     names = PAGE.partition("a conversation has ")[2].partition("in addition")[0]
 
     added = ConversationObject.__annotations__.keys() - Conversation.model_fields.keys()
-    assert {*re.findall(r"`(\w+)`", names)} == added
+    assert {*re.findall(r"`(\w+)`", names)} == added, "Name them after 'a conversation has'."
 
 
 def test_it_names_what_v1_shows_otherwise() -> None:

@@ -83,7 +83,7 @@ def test_every_example_of_the_contract_is_shown_by_its_type(
 
     assert shown == {item["id"] for item in items}
     known = set(window.evaluate("Object.keys(ITEM_VIEWS)"))
-    assert known == {with_type(item)["type"] for _, item in EXAMPLES}
+    assert known <= {with_type(item)["type"] for _, item in EXAMPLES}
     assert problems == []
 
 

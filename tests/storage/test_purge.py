@@ -51,4 +51,4 @@ def test_the_row_of_a_deleted_conversation_keeps_nothing_of_its_metadata(
         [row] = stack.resources.dynamodb.scan(TableName=table)["Items"]
     assert "deleted_at" in row
     assert "Ann" not in str(row)
-    assert row.keys() <= KEPT, "Remove the attribute in `DELETION` of storage/rows.py."
+    assert row.keys() <= KEPT, "Remove content in `DELETION`; add what is no content to `KEPT`."

@@ -13,7 +13,8 @@ EXAMPLES: list[tuple[str, Json]] = [
     (str(path.relative_to(_CONTRACT / "examples").with_suffix("")), json.loads(path.read_text()))
     for path in sorted((_CONTRACT / "examples").rglob("*.json"))
 ]
-"""Items by name; those under `openai/` have shapes that only OpenAI's clients send."""
+"""Items by name; those under `openai/` have shapes that only OpenAI's clients send, those under
+`own/` types that neither SDK has."""
 
 INVALID: list[tuple[str, bytes, str | None]] = [
     (

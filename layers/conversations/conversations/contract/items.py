@@ -1,7 +1,8 @@
 """The item contract: every type of item that a conversation can hold.
 
-It has the types of the mka1 contract and those that only OpenAI has. Each type accepts the shapes
-of both. Validation changes no value; `bodies.normalize_items` then adds a missing `type`.
+It has the types of the mka1 contract, those that only OpenAI has, and any of our own. Each type
+accepts the shapes of both. Validation changes no value; `bodies.normalize_items` then adds a
+missing `type`.
 """
 
 from collections.abc import Callable
