@@ -141,13 +141,17 @@ def test_an_alarm_is_silent_where_nothing_happens(name: str) -> None:
     assert ALARMS[name]["TreatMissingData"] == "notBreaching"
 
 
-def test_the_dashboard_shows_every_alarm() -> None:
-    [shown] = [widget for widget in WIDGETS if widget["type"] == "alarm"]
+@pytest.mark.parametrize("preference", ["AllAtOnce", "Canary10Percent5Minutes"])
+def test_the_dashboard_shows_every_alarm_of_the_stack(preference: str) -> None:
+    of_stack = Intrinsics(DOCUMENT, {"DeploymentPreference": preference})
+    properties = mapping(section(DOCUMENT, "Resources")["Dashboard"])["Properties"]
+    body = mapping(of_stack.resolve(properties))["DashboardBody"]
 
-    always = [
-        name for name in ALARMS if "Condition" not in mapping(section(DOCUMENT, "Resources")[name])
+    [shown] = [each for each in json.loads(str(body))["widgets"] if each["type"] == "alarm"]
+
+    assert shown["properties"]["alarms"] == [
+        f"{name}.Arn" for name in ALARMS if of_stack.is_created(name)
     ]
-    assert shown["properties"]["alarms"] == [f"{name}.Arn" for name in always]
 
 
 def test_purges_are_late_long_before_they_are_given_up() -> None:
