@@ -7,6 +7,7 @@ HOST ?= 127.0.0.1
 DATA ?= .local
 ENGINE ?= ministack
 ARGS ?=
+COMMIT = $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown)
 BIN := .venv/bin
 NODE_PACKAGES := openai-node openai-agents-node openapi-node openapi-linters axe-core console-libraries
 LIBRARIES := functions/pages/console/libraries
@@ -107,10 +108,10 @@ build: .tools/sam/.installed ## Build the functions and the layer in .aws-sam/bu
 	@du -sh .aws-sam/build/*Layer .aws-sam/build/*Function
 
 .PHONY: deploy
-deploy: .tools/sam/.installed ## Build and deploy the stack (ENV=dev|prod; needs AWS credentials and a region; ARGS="--stack-name NAME")
+deploy: .tools/sam/.installed ## Build and deploy the stack (ENV=dev|prod; needs AWS credentials and a region; TAGS="team=x" ARGS="--stack-name NAME")
 	@.tools/sam/bin/python tools/check_aws.py --config-env $(or $(ENV),dev) $(ARGS)
 	@$(MAKE) build
-	@.tools/sam/bin/sam deploy --config-env $(or $(ENV),dev) $(ARGS)
+	@.tools/sam/bin/sam deploy --config-env $(or $(ENV),dev) --tags commit=$(COMMIT) $(TAGS) $(ARGS)
 
 .PHONY: bench
 bench: .venv/.installed .tools/ministack/.installed build ## Compare speed and size with peers and limits (ARGS="--json FILE")

@@ -136,6 +136,30 @@ def test_a_deployment_takes_the_region_of_its_options(
     assert refused.startswith("error: There are no AWS credentials")
 
 
+def test_a_deployment_tags_the_stack_with_its_commit(bare: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+        command = ["git", *identity, *arguments]
+        return subprocess.check_output(command, cwd=bare, text=True).strip()  # noqa: S603 - as above
+
+    def tags() -> str:
+        planned = make(bare, "--dry-run", "deploy", "TAGS=team=x").stdout
+        [command] = [line for line in planned.splitlines() if "sam deploy " in line]
+        return command.partition("--tags ")[2].rstrip()
+
+    without_git = tags()
+    git("init", "--quiet")
+    git("add", "Makefile")
+    git("commit", "--quiet", "--message", "x")
+    committed = tags()
+    (bare / "Makefile").write_text((bare / "Makefile").read_text() + "\n")
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    assert without_git == "commit=unknown team=x"
+    assert committed == f"commit={commit} team=x"
+    assert tags() == f"commit={commit}-dirty team=x"
+
+
 def test_folders_of_data_are_not_committed() -> None:
     assert ".local*/" in (ROOT / ".gitignore").read_text().splitlines()
 
