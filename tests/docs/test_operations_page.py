@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import botocore.session
 import click
 import pytest
-from botocore import xform_name
+from botocore.validate import ParamValidator
 
 from conversations.telemetry import METRICS
 from conversations_cli.__main__ import main
 from local.intrinsics import Intrinsics, mapping, section
+from tests.support import aws_cli
 from tests.support.monitoring import ALARMS, DOCUMENT, log_of_every_metric
 from tests.support.paths import DOCS
 
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from local.stack import DevStack
 
 PAGE = (DOCS / "operations.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"\n\n((?: {4,}.+\n)+)", PAGE)
+BLOCK = re.compile(r"\n\n((?: {4,}.+\n)+)")
+BLOCKS = BLOCK.findall(PAGE)
+PAGES = [page.read_text(encoding="utf-8") for page in sorted(DOCS.glob("*.md"))]
+WITH_AWS = [
+    code
+    for page in PAGES
+    for code in [*BLOCK.findall(page), *re.findall(r"`((?:ROLE=\$\()?aws [^`]+ --[^`]+)`", page)]
+    if "aws " in code
+]
+"""Blocks of all pages, and code in their text, with commands of the AWS CLI."""
 QUERIES = re.findall(r"--query-string '(.+?)'\n", PAGE)
 ASKED = re.findall(r"aws logs start-query (.+?)--query-string", PAGE, flags=re.DOTALL)
 WORDS = {
@@ -32,20 +41,17 @@ WORDS = {
     *("and", "or", "in", "like", "count", "sum", "max", "pct", "bin", "ispresent"),
 }
 """Keywords and functions of CloudWatch Logs Insights."""
+NOT_IN_AN_API = {("configure", "get"), ("lambda", "invoke"), ("logs", "tail")}
+"""Commands that the AWS CLI adds to the APIs, or to whose options it adds."""
 LAMBDAS_OWN = {"type", "record", "errorType", "errorMessage"}
 """Fields of the lines that Lambda writes where a function's log is JSON."""
-GLOBAL = {"--cli-binary-format", "--output", "--profile", "--query", "--region"}
-"""Options of every command of AWS's CLI."""
-RENAMED = {"--notification-endpoint"}
-"""Options that AWS's CLI does not name as its API does."""
-
-
-class Command(NamedTuple):
-    """A command of AWS's CLI."""
-
-    service: str
-    operation: str
-    options: frozenset[str]
+PLACEHOLDERS = {
+    "UUID": "0" * 36,
+    "BACKUP_ARN": "0" * 37,
+    "RECOVERY_POINT_ARN": "0" * 37,
+    "$row": "{}",
+}
+"""Placeholders of the page whose values the models of AWS check more closely."""
 
 
 def chapter(title: str) -> str:
@@ -59,13 +65,13 @@ def first_column(text: str) -> list[str]:
     return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
 
 
-def shell_lines() -> Iterator[list[str]]:
+def shell_lines(blocks: list[str]) -> Iterator[list[str]]:
     """Return the words of each command of the page; a command substitution counts as one."""
-    for block in BLOCKS:
-        text = re.sub(r"\$\(\(.*?\)\)", "0", re.sub(r"\\\n\s*", " ", block))
+    for block in blocks:
+        text = re.sub(r"\$\(\(.*?\)\)|\$\(date \+%s\)", "0", re.sub(r"\\\n\s*", " ", block))
         while found := re.search(r"\$\(([^()]*)\)", text):
             yield shlex.split(found[1])
-            text = text.replace(found[0], "VALUE")
+            text = text.replace(found[0], "VALUE_OF_A_COMMAND")
         yield from ([*shlex.split(line)] for line in joined(text.splitlines()))
 
 
@@ -80,24 +86,21 @@ def joined(lines: list[str]) -> Iterator[str]:
     assert not pending
 
 
-def aws_commands() -> Iterator[Command]:
-    for words in shell_lines():
+def aws_commands() -> Iterator[list[str]]:
+    """Return the words of each command of the AWS CLI, without `aws`."""
+    for words in shell_lines(WITH_AWS):
         for index, word in enumerate(words):
-            if word == "aws":
-                ends = [at for at, each in enumerate(words[index:]) if each[-1] in "|;&"]
-                own = words[index : index + ends[0]] if ends else words[index:]
-                options = frozenset(each for each in own if each.startswith("--"))
-                operation = " ".join(own[2:4]) if own[2] == "wait" else own[2]
-                yield Command(own[1], operation, options - GLOBAL)
+            if word == "aws" and (words[index + 1], words[index + 2]) not in NOT_IN_AN_API:
+                own = words[index + 1 :]
+                ends = [at for at, each in enumerate(own) if each[-1:] in {*"|;&"}]
+                last = own[: ends[0] + 1] if ends else own
+                yield [bare for each in last if (bare := each.rstrip("|;&"))]
 
 
 def of_cli() -> Iterator[list[str]]:
-    for words in shell_lines():
+    for words in shell_lines(BLOCKS):
         if words[:1] == ["conversations"]:
             yield words[1:]
-
-
-AWS_COMMANDS = sorted({*aws_commands()}, key=str)
 
 
 @pytest.fixture(scope="module")
@@ -185,23 +188,13 @@ def test_a_command_is_one_of_ours(words: list[str]) -> None:
     assert {word for word in rest if word.startswith("--")} <= options
 
 
-@pytest.mark.parametrize("command", AWS_COMMANDS, ids=lambda each: f"{each[0]} {each[1]}")
-def test_a_command_of_aws_is_in_its_api(command: Command) -> None:
-    service, operation, options = command
-    if service == "configure":
-        return
-    session = botocore.session.get_session()
-    name = {"s3api": "s3"}.get(service, service)
-    if operation.startswith("wait "):
-        waiters = session.get_waiter_model(name).waiter_names
-        assert operation in {f"wait {xform_name(each, '-')}" for each in waiters}
-        return
-    model = session.get_service_model(name)
-    operations = {xform_name(each, "-"): each for each in model.operation_names}
-    shape = model.operation_model(operations[operation]).input_shape
-    members = shape.members if shape else {}
+@pytest.mark.parametrize("words", [*aws_commands()], ids=" ".join)
+def test_a_command_of_aws_is_valid_in_its_api(words: list[str]) -> None:
+    command = aws_cli.parse([PLACEHOLDERS.get(word, word) for word in words])
 
-    assert options - RENAMED <= {f"--{xform_name(member, '-')}" for member in members}
+    report = ParamValidator().validate(command.parameters, command.input_shape)
+
+    assert not report.has_errors(), report.generate_report()
 
 
 def test_an_output_that_is_named_is_one_of_the_stacks() -> None:
