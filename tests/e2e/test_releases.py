@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from local.intrinsics import Intrinsics, mapping, read_document, section
-from local.template import TEMPLATE
+from tests.e2e import runbook
 from tests.e2e.cloud import copy_sources
-from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE, build, delete, deploy
+from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE, build, deploy
 from tests.e2e.waiting import is_soon
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.cloud import Cloud
-    from tests.e2e.stacks import Stack
 
 KINDS = (
     ("apigateway", "get_rest_apis", "items", "name"),
@@ -85,80 +82,61 @@ def test_changed_code_takes_over_and_the_data_stays(
 
 
 @pytest.mark.usefixtures("stack")  # the first stack makes the SAM CLI's bucket, which stays
-def test_deleted_stack_leaves_nothing(cloud: Cloud, checkout: Path) -> None:
+def test_deleted_stack_leaves_nothing(cloud: Cloud, checkout: Path, tmp_path: Path) -> None:
     before = left(cloud)
     stack = deploy(cloud, checkout, "passing", "dev")
-    assert stack.ask("GET", CONVERSATIONS, stack.new_key()).status_code == 200
+    key = stack.new_key()
+    kept, deleted = (
+        stack.ask("POST", CONVERSATIONS, key, {"items": [LARGE]}).json()["id"] for _ in range(2)
+    )
+    stack.ask("DELETE", f"{CONVERSATIONS}/{deleted}", key)
+    assert is_soon(lambda: stack.objects(deleted) == [], seconds=60)
+    assert len(stack.objects(kept)) == 1
 
-    delete(cloud, "passing")
+    title = "Delete a stack"
+    commands = (runbook.block(title, "PROTECTED="), runbook.block(title, "BUCKET="))
+    runbook.run(stack, tmp_path, *commands)
 
     assert left(cloud) == before
 
 
-STORES = {
-    "ConversationsTable": ("TableName", "ConversationsTableName"),
-    "ApiKeysTable": ("TableName", "ApiKeysTableName"),
-    "PayloadBucket": ("BucketName", "PayloadBucketName"),
-}
-"""Resources with data: the property that identifies each, and the output that names it."""
+STORES = ("ConversationsTableName", "ApiKeysTableName", "PayloadBucketName")
+"""Outputs that name the resources with data."""
 
 
-def adopt(cloud: Cloud, lost: Stack) -> None:
-    """Import what a deleted stack left into a new one, by the runbook's "A whole stack", step 5.
+def test_a_new_stack_adopts_the_data_that_outlived_its_stack(
+    cloud: Cloud, checkout: Path, tmp_path: Path
+) -> None:
+    """Follow the runbook's "A whole stack", from step 4.
 
     The new stack has the name of the old one. Under another name, the next deployment would replace
     the tables, because MiniStack derives their names from that of the stack.
     """
-    document = read_document(TEMPLATE)
-    resolve = Intrinsics(document, {}).resolve
-    stores = {store: mapping(section(document, "Resources")[store]) for store in STORES}
-    adopted = {
-        store: {
-            "Type": given["Type"],
-            "DeletionPolicy": "Retain",
-            "Properties": resolve(given["Properties"]),
-        }
-        for store, given in stores.items()
-    }
-    cloudformation = cloud.aws("cloudformation")
-    change_set = {"StackName": lost.name, "ChangeSetName": "adopt"}
-    cloudformation.create_change_set(
-        **change_set,
-        ChangeSetType="IMPORT",
-        TemplateBody=json.dumps({"Resources": adopted}),
-        ResourcesToImport=[
-            {
-                "ResourceType": stores[store]["Type"],
-                "LogicalResourceId": store,
-                "ResourceIdentifier": {identifier: lost.outputs[output]},
-            }
-            for store, (identifier, output) in STORES.items()
-        ],
-    )
-    cloudformation.get_waiter("change_set_create_complete").wait(
-        **change_set, WaiterConfig={"Delay": 1}
-    )
-    cloudformation.execute_change_set(**change_set)
-    cloudformation.get_waiter("stack_import_complete").wait(
-        StackName=lost.name, WaiterConfig={"Delay": 1}
-    )
-
-
-def test_a_new_stack_adopts_the_data_that_outlived_its_stack(cloud: Cloud, checkout: Path) -> None:
     lost = deploy(cloud, checkout, "lasting", "default")
     key = lost.new_key()
     made = lost.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE, LARGE]}).json()
     path = f"{CONVERSATIONS}/{made['id']}"
     items = lost.ask("GET", f"{path}/items", key).json()
+    title = "A whole stack"
 
-    delete(cloud, "lasting")
+    steps = (
+        runbook.block(title, "aws cloudformation get-template"),
+        runbook.block(title, "aws cloudformation delete-stack"),
+    )
+    runbook.run(lost, tmp_path, *steps)
     assert len(lost.rows(made["id"])) == 2
-    adopt(cloud, lost)
+    names = {
+        "STACK2": "lasting",
+        "conversations-restored": lost.outputs["ConversationsTableName"],
+        "API_KEYS_TABLE": lost.outputs["ApiKeysTableName"],
+        "PAYLOAD_BUCKET": lost.outputs["PayloadBucketName"],
+    }
+    adopt = runbook.block(title, "aws cloudformation create-change-set")
+    runbook.run(lost, tmp_path, adopt, **names)
     found = deploy(cloud, checkout, "lasting", "default")
 
-    assert {name: found.outputs[name] for _, name in STORES.values()} == {
-        name: lost.outputs[name] for _, name in STORES.values()
-    }
+    for output in STORES:
+        assert found.outputs[output] == lost.outputs[output]
     assert found.ask("GET", f"{path}/items", key).json() == items
     found.ask("DELETE", path, key)
     assert is_soon(lambda: found.rows(made["id"]) == ["c"], seconds=60)

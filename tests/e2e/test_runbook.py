@@ -1,0 +1,100 @@
+"""Procedures of the runbook, with the commands of the page, as far as MiniStack supports them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conversations import ids
+from tests.e2e import runbook
+from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from tests.e2e.waiting import is_soon
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.stacks import Stack
+
+pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq here")
+RESTORE = "aws dynamodb restore-table-to-point-in-time"
+MOMENT = "2027-01-31T12:00:00Z"
+"""Time on the page. MiniStack restores a table as it is now, whatever the time."""
+
+
+def test_some_conversations_can_be_restored(stack: Stack, key: str, tmp_path: Path) -> None:
+    made = stack.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()["id"]
+    path = f"{CONVERSATIONS}/{made}"
+    stack.ask("POST", f"{path}/items", key, {"items": [LARGE]})
+    before = stack.ask("GET", f"{path}/items", key).json()
+    title = "Some conversations"
+    names = runbook.block(title, "TABLE=").partition("\n")[0] + "\n"
+    restore, query, copy = runbook.block(title, RESTORE).partition("aws dynamodb query")
+    runbook.run(stack, tmp_path, names, restore)
+    stack.ask("DELETE", path, key)
+    assert is_soon(lambda: stack.rows(made) == ["c"], seconds=60)
+    assert stack.objects(made) == []
+
+    objects = runbook.block(title, "TABLE=")
+    end = "aws dynamodb delete-table --table-name conversations-past\n"
+    assert f"`{end.strip()}`" in runbook.PAGE
+    pk = f"{ids.owner_of('acme', '')}/{made}"
+    runbook.run(stack, tmp_path, objects, query + copy, end, PK=pk)
+
+    assert stack.ask("GET", f"{path}/items", key).json() == before
+
+
+def test_a_table_and_objects_can_be_restored(stack: Stack, key: str, tmp_path: Path) -> None:
+    made = stack.ask("POST", CONVERSATIONS, key, {"items": [LARGE]}).json()["id"]
+    title = "A whole stack"
+
+    runbook.run(stack, tmp_path, runbook.block(title, RESTORE))
+    before = dt.datetime.now(dt.UTC).isoformat()
+    stack.ask("DELETE", f"{CONVERSATIONS}/{made}", key)
+    assert is_soon(lambda: stack.objects(made) == [], seconds=60)
+    runbook.run(stack, tmp_path, runbook.block(title, "BUCKET="), **{MOMENT: before})
+
+    dynamodb = stack.cloud.aws("dynamodb")
+    original, restored = (
+        dynamodb.describe_table(TableName=name)["Table"]
+        for name in (stack.outputs["ConversationsTableName"], "conversations-restored")
+    )
+    for same in ("StreamSpecification", "KeySchema", "BillingModeSummary"):
+        assert restored[same] == original[same]
+    assert restored["DeletionProtectionEnabled"]
+    expiry = dynamodb.describe_time_to_live(TableName="conversations-restored")
+    assert expiry["TimeToLiveDescription"]["AttributeName"] == "expires_at"
+    assert len(stack.objects(made)) == 1
+    dynamodb.update_table(TableName="conversations-restored", DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName="conversations-restored")
+
+
+def test_functions_can_be_pointed_to_an_older_version(stack: Stack, tmp_path: Path) -> None:
+    title = "Roll back"
+
+    listed = runbook.run(stack, tmp_path, runbook.block(title, "for f in"))
+    runbook.run(stack, tmp_path, runbook.block(title, "aws lambda update-alias"), VERSION="1")
+
+    assert [line for line in listed.splitlines() if line.endswith("FunctionName")] == [
+        "ApiFunctionName",
+        "AuthorizerFunctionName",
+        "PurgeFunctionName",
+    ]
+    assert listed.count("\n1\tNone\n") == 3  # the current version, without another one's weight
+
+
+def test_the_queue_and_the_event_source_of_purges(stack: Stack, tmp_path: Path) -> None:
+    queue = stack.outputs["PurgeFailuresQueueUrl"]
+    sqs = stack.cloud.aws("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"requestContext": {}}))
+
+    read = runbook.run(stack, tmp_path, runbook.block("dead-letters", "aws sqs receive-message"))
+    listed = runbook.run(stack, tmp_path, runbook.block("purge-age", "aws lambda list-event"))
+    runbook.run(stack, tmp_path, runbook.block("dead-letters", "aws sqs purge-queue"))
+
+    assert json.loads(read) == {"requestContext": {}}
+    assert listed.split("\t")[1] == "Enabled"
+    assert "Messages" not in sqs.receive_message(QueueUrl=queue)
