@@ -159,9 +159,11 @@ def test_gateway_rejects_as_the_template_says(prod: JsonObject) -> None:
         }
 
 
-def test_no_function_is_left_as_text(with_options: JsonObject, defaults: JsonObject) -> None:
+def test_no_function_is_left_as_text(
+    with_options: JsonObject, defaults: JsonObject, prod: JsonObject
+) -> None:
     """A transform may write a function that it cannot resolve into a text."""
-    for resources in (with_options, defaults):
+    for resources in (with_options, defaults, prod):
         assert "{'" not in json.dumps(resources)
 
 
@@ -185,9 +187,11 @@ def references(value: Json) -> Iterator[str]:
                 yield from references(argument)
 
 
-def test_every_reference_names_a_resource(with_options: JsonObject, defaults: JsonObject) -> None:
+def test_every_reference_names_a_resource(
+    with_options: JsonObject, defaults: JsonObject, prod: JsonObject
+) -> None:
     """This includes the stage, whose logical id depends on the form of its name."""
-    for resources in (with_options, defaults):
+    for resources in (with_options, defaults, prod):
         named = {name for name in references(resources) if not name.startswith("AWS::")}
         assert "ApiliveStage" in named
         assert named <= resources.keys() | section(DOCUMENT, "Parameters").keys()
