@@ -94,8 +94,14 @@ def test_deleted_stack_leaves_nothing(cloud: Cloud, checkout: Path, tmp_path: Pa
     assert len(stack.objects(kept)) == 1
 
     title = "Delete a stack"
-    commands = (runbook.block(title, "PROTECTED="), runbook.block(title, "BUCKET="))
-    runbook.run(stack, tmp_path, *commands)
+    check = runbook.block(title, "PROTECTED=")
+    empty, delete, rest = runbook.block(title, "BUCKET=").partition(
+        "aws cloudformation delete-stack"
+    )
+    runbook.run(stack, tmp_path, check, empty)
+    versions = cloud.aws("s3").list_object_versions(Bucket=stack.outputs["PayloadBucketName"])
+    assert not versions.keys() & {"Versions", "DeleteMarkers"}
+    runbook.run(stack, tmp_path, delete + rest)
 
     assert left(cloud) == before
 
