@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.e2e.cloud import CLI
 from tests.support.paths import DOCS, ROOT
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
 
 PAGE = (DOCS / "operations.md").read_text(encoding="utf-8")
+NEEDS_JQ = pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq on this machine")
 EXAMPLE = "lambda-conversations-prod"
 """Name of the stack on the page."""
 

@@ -110,6 +110,7 @@ STORES = ("ConversationsTableName", "ApiKeysTableName", "PayloadBucketName")
 """Outputs that name the resources with data."""
 
 
+@runbook.NEEDS_JQ
 def test_a_new_stack_adopts_the_data_that_outlived_its_stack(
     cloud: Cloud, checkout: Path, tmp_path: Path
 ) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING
-
-import pytest
 
 from conversations import ids
 from tests.e2e import runbook
@@ -18,12 +15,12 @@ if TYPE_CHECKING:
 
     from tests.e2e.stacks import Stack
 
-pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq here")
 RESTORE = "aws dynamodb restore-table-to-point-in-time"
 MOMENT = "2027-01-31T12:00:00"
 """Time on the page. MiniStack restores a table as it is now, whatever the time."""
 
 
+@runbook.NEEDS_JQ
 def test_some_conversations_can_be_restored(stack: Stack, key: str, tmp_path: Path) -> None:
     made = stack.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()["id"]
     path = f"{CONVERSATIONS}/{made}"

@@ -97,7 +97,7 @@ def _read_options(command: Command, words: list[str]) -> None:
 
 
 def _leading_values(words: list[str]) -> list[str]:
-    ends = [place for place, word in enumerate(words) if word.startswith("--")]
+    ends = [index for index, word in enumerate(words) if word.startswith("--")]
     return words[: ends[0]] if ends else words
 
 
