@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
 
 def compact_json(value: Mapping[str, object]) -> str:
     """Return the JSON of an object: without spaces, and with the fewest escapes."""
-    return _ENCODER.encode(value)
+    return to_json(value).decode()
 
 
 def response_bytes(text: bytes) -> int:
