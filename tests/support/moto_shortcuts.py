@@ -62,13 +62,14 @@ def _transact_actions(backend: DynamoDBBackend, actions: Actions) -> None:
 def _copy_of_table(table: Table, _: dict[int, Any]) -> Table:
     """Return a copy that shares what the current transaction does not change in place.
 
-    It changes only the attributes of rows in the partitions of its keys.
+    It changes only the rows in the partitions of its keys.
     """
     changed = {
-        DynamoType((action.get("Item") or action["Key"])[table.hash_key_attr])
+        DynamoType(key[table.hash_key_attr])
         for named in _actions.get()
         for action in named.values()
         if action["TableName"] == table.name
+        if table.hash_key_attr in (key := action.get("Item") or action["Key"])
     }
     twin = copy.copy(table)
     twin.items = defaultdict(dict, table.items)
@@ -90,8 +91,14 @@ def _copies(rows: Item | Mapping[Any, Item]) -> Any:
 def _copy_of_row(row: Item) -> Item:
     twin = copy.copy(row)
     twin.attrs = type(row.attrs)()
-    dict.update(twin.attrs, row.attrs)  # without the check of sizes, which the row passed
+    # `dict.update` is without the check of sizes, which the row passed.
+    dict.update(twin.attrs, {name: _copy_of_value(value) for name, value in row.attrs.items()})
     return twin
+
+
+def _copy_of_value(value: DynamoType) -> DynamoType:
+    """Copy maps, lists and sets, which an update can change in place."""
+    return copy.deepcopy(value) if isinstance(value.value, dict | list) else value
 
 
 def _query_partition(table: Table, *args: Any, **options: Any) -> Any:
