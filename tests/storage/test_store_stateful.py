@@ -114,6 +114,7 @@ class StoreMachine(StoreBesideModel):
         if earlier:
             assert made.conversation_id == earlier[1].conversation_id
             return
+        assert made == self.store.get_conversation(OWNER, made.conversation_id)
         known = Known(made.conversation_id, lambda: self.now, self.now, dict(metadata))
         if key is not None:
             expires_at = self.now // 1000 + IDEMPOTENCY_SECONDS
@@ -280,6 +281,7 @@ class StoreMachine(StoreBesideModel):
             updated = self.store.update_metadata(OWNER, known.conversation_id, changed)
             known.metadata, known.updated_at = metadata, self.now
             assert updated.metadata == metadata
+            assert updated == self.store.get_conversation(OWNER, known.conversation_id)
 
     @rule(
         index=st.none() | small,

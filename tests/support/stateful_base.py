@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from conversations.model import Order, ReturnedItem
+    from conversations.model import Conversation, Order, ReturnedItem
     from local.resources import Resources
     from tests.support.http_helpers import Json
 
@@ -196,7 +196,7 @@ class StoreBesideModel(RuleBasedStateMachine):
     def remove(self, known: Known, cursors: Sequence[str]) -> None:
         self.tick()
 
-        def delete() -> object:
+        def delete() -> Conversation:
             return self.store.delete_items(OWNER, known.conversation_id, cursors, param="ids[{}]")
 
         doomed = [known.find(cursor) for cursor in cursors]
@@ -206,7 +206,8 @@ class StoreBesideModel(RuleBasedStateMachine):
             assert refused.value.param == f"ids[{doomed.index(None)}]"
             self.note("deletion refused")
         else:
-            delete()
+            returned = delete()
+            assert returned == self.store.get_conversation(OWNER, known.conversation_id)
             self.note("deleted")
             known.updated_at = self.now
             for entry in doomed:
