@@ -10,7 +10,7 @@ import click
 
 from conversations import ids
 from conversations.contract.items import MAX_BATCH_ITEMS
-from conversations.json_text import response_bytes
+from conversations.json_text import compact_json, response_bytes
 from conversations.model import Conversation
 from conversations.storage.archive import ArchivedConversation
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
@@ -134,7 +134,7 @@ def _batches(items: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, A
     batch: list[Mapping[str, Any]] = []
     size = 0
     for item in items:
-        added = response_bytes(json.dumps(item, ensure_ascii=False).encode())
+        added = response_bytes(compact_json(item).encode())
         if batch and (len(batch) == MAX_BATCH_ITEMS or size + added > MAX_RESPONSE_PAYLOAD_BYTES):
             yield batch
             batch, size = [], 0

@@ -438,6 +438,20 @@ def test_a_thread_of_large_messages_can_be_read_page_by_page(world: World, tmp_p
     assert [len(page) for page in pages] == [2, 1]
 
 
+def test_numbers_that_we_write_with_more_digits_fit_into_a_batch(
+    world: World, tmp_path: Path
+) -> None:
+    numbers = [0.00001] * 41_000  # JSON of Python: 1e-05
+    messages = [
+        turn(n, "user", text("x"), incomplete_details={"logprobs": numbers}) for n in range(1, 21)
+    ]
+    (tmp_path / "threads").write_text(json.dumps(messages))
+
+    report = asked("import", *world.at, *ANN, tmp_path / "threads")
+
+    assert (report["imported"], report["items"]) == (1, 20)
+
+
 def test_threads_name_no_owner(world: World, tmp_path: Path) -> None:
     (tmp_path / "threads").write_text(json.dumps(THREAD))
     result = invoke("import", *world.at, *ACME, "--all-end-users", tmp_path / "threads")
