@@ -134,7 +134,7 @@ def _batches(items: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, A
     batch: list[Mapping[str, Any]] = []
     size = 0
     for item in items:
-        added = response_bytes(compact_json(item).encode())
+        added = response_bytes(f"{compact_json(item)}\n".encode())
         if batch and (len(batch) == MAX_BATCH_ITEMS or size + added > MAX_RESPONSE_PAYLOAD_BYTES):
             yield batch
             batch, size = [], 0

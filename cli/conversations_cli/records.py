@@ -9,7 +9,7 @@ from conversations.contract.bodies import normalize_items
 from conversations.contract.items import generated_id
 from conversations.errors import InvalidRequestError
 from conversations.json_text import response_bytes
-from conversations.storage.items import encode_item
+from conversations.storage.archive import ArchivedBatch
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
 from conversations_cli.archive_file import (
     MAX_MILLISECONDS,
@@ -141,6 +141,7 @@ class RecordCheck:
         self.batches += 1
         self.items += len(slots)
         self._add_items(line, batch["items"], ids.keys_at(key, slots))
+        _check_size(line, ArchivedBatch.of(key, written, slots, batch["items"], None).lines)
 
     def _check_first_key(self, line: Line, key: str, written: int) -> None:
         if ids.first_key(key) != key:
@@ -153,13 +154,6 @@ class RecordCheck:
             normalize_items(items)
         except InvalidRequestError as error:
             raise BadRecordError(line.place, error.message) from error
-        size = sum(response_bytes(encode_item(item).encode()) for item in items)
-        if size > MAX_RESPONSE_PAYLOAD_BYTES:
-            raise BadRecordError(
-                line.place,
-                f"items: are too large: the response would have {size} bytes. The limit is"
-                f" {MAX_RESPONSE_PAYLOAD_BYTES} bytes.",
-            )
         for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             item_id = item.get("id")
             if item_id is None:
@@ -177,6 +171,20 @@ class RecordCheck:
         if item_id in self._ids:
             raise BadRecordError(line.place, f"{path}: '{item_id}' is also the id of another item.")
         self._ids.add(item_id)
+
+
+def _check_size(line: Line, lines: Sequence[str]) -> None:
+    """Validate that the items of a batch fit into a response, as the API does for an append.
+
+    *lines* are without generated ids, because the API does not count them either.
+    """
+    size = response_bytes("\n".join(lines).encode())
+    if size > MAX_RESPONSE_PAYLOAD_BYTES:
+        raise BadRecordError(
+            line.place,
+            f"items: are too large: the response would have {size} bytes. The limit is"
+            f" {MAX_RESPONSE_PAYLOAD_BYTES} bytes.",
+        )
 
 
 def _is_sequence_key(key: str) -> bool:

@@ -9,13 +9,15 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from conversations import ids
-from conversations.errors import ItemNotFoundError
+from conversations.errors import ItemNotFoundError, RequestTooLargeError
+from conversations.json_text import response_bytes
 from conversations.storage import archive, payloads, rows
+from conversations.storage.items import encode_item
 from conversations.storage.purge import purge_conversation
 from conversations.storage.reads import TRANSACT_GET_MAX
 from conversations.storage.restore_claim import RestoreClaim
@@ -99,6 +101,23 @@ def test_what_is_exported_comes_back_equal(name: str, world: World, tmp_path: Pa
 
 def key_of(row: Any) -> tuple[str, str]:
     return row["pk"]["S"], row["sk"]["S"]
+
+
+def test_the_largest_batch_comes_back(world: World, tmp_path: Path) -> None:
+    batch = [said("") for _ in range(20)]
+    lines = [encode_item(cast("Any", {"type": "message", **item})) for item in batch]
+    size = response_bytes("\n".join(lines).encode())
+    batch[0]["content"] = "x" * (payloads.MAX_RESPONSE_PAYLOAD_BYTES - size)
+    name = world.create(batch)
+    before = world.listed(name)
+    export(world, tmp_path / "out")
+    emptied(world)
+
+    done("import", *world.at, *ALL, tmp_path / "out")
+
+    assert world.listed(name) == before
+    with pytest.raises(RequestTooLargeError):
+        world.append(name, {**batch[0], "content": f"{batch[0]['content']}x"}, *batch[1:])
 
 
 def test_cursors_stay_valid_also_of_deleted_items(world: World, tmp_path: Path) -> None:

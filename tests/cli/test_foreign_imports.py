@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conversations import ids
+from conversations.json_text import compact_json, response_bytes
+from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
+from conversations_cli.threads import item_of
 from tests.support.commands import asked, done, invoke
 from tests.support.includable_items import INCLUDABLE_ITEMS
 from tests.support.openai_stub import KEY, openai_stub
@@ -450,6 +453,19 @@ def test_numbers_that_we_write_with_more_digits_fit_into_a_batch(
     report = asked("import", *world.at, *ANN, tmp_path / "threads")
 
     assert (report["imported"], report["items"]) == (1, 20)
+
+
+def test_messages_that_together_are_at_the_limit_become_two_batches(
+    world: World, tmp_path: Path
+) -> None:
+    messages = [turn(n, "user", text("")) for n in (1, 2)]
+    lines = [compact_json(item_of(message, print)).encode() for message in messages]
+    size = sum(map(response_bytes, lines))  # without the newline between the lines
+    messages[0]["content"] = [text("x" * (MAX_RESPONSE_PAYLOAD_BYTES - size))]
+    (tmp_path / "threads").write_text(json.dumps(messages))
+
+    assert asked("import", *world.at, *ANN, tmp_path / "threads")["items"] == 2
+    assert sum(row["sk"]["S"].startswith("b#") for row in world.rows()) == 2
 
 
 def test_threads_name_no_owner(world: World, tmp_path: Path) -> None:
