@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from conversations import ids
 from conversations.errors import ConversationNotFoundError, OverloadedError
+from conversations.model import IdempotencyInfo
 from conversations.storage import archive, backoff, restore, restore_claim, rows
 from conversations.storage.purge import purge_conversation
 from tests.support.fault_injection import Faults, error_response, lost_response
@@ -84,6 +86,27 @@ def test_an_append_while_a_batch_is_added_keeps_its_place(world: World) -> None:
     assert [cursor for cursor, _ in world.listed(name)][1:] == ["two", "mine"]
     world.append(name, said("last", id="last"))
     assert [cursor for cursor, _ in world.listed(name)][-1] == "last"
+
+
+def test_a_marked_retry_does_not_take_a_later_batch_that_was_added_for_its_own(
+    world: World,
+) -> None:
+    def send(*, is_retry: bool) -> list[str]:
+        item = cast("Any", {"type": "message", **said("mine")})
+        idempotency = IdempotencyInfo("body", is_marked_retry=is_retry)
+        return [each.cursor for each in world.store.append_items(OWNER, name, [item], idempotency)]
+
+    name = world.create([said("one")])
+    first = send(is_retry=False)
+    archived, [one, _] = taken(world, name)
+    [key, _] = ids.sequence_keys(ids.batch_number_after(archived.recent_keys[0]), 2)
+    later = archive.ArchivedBatch(key, 2, range(2), 2 * cast("Any", one).lines)
+    assert merged(world, (archived, [later])) == 1
+
+    added = [json.loads(item)["id"] for item in later.items()]
+    again = send(is_retry=True)
+
+    assert [cursor for cursor, _ in world.listed(name)][1:] == [*first, *added, *again]
 
 
 def test_a_batch_may_bring_back_the_id_of_a_deleted_item(world: World) -> None:

@@ -198,7 +198,11 @@ class BatchAddition(ConversationTransaction):
     @override
     def _attributes(self) -> Row:
         recent = sorted({*self._recent, self._last_key}, reverse=True)
-        return super()._attributes() | rows.recent_batches(recent)
+        attributes = super()._attributes() | rows.recent_batches(recent)
+        if recent[0] == self._last_key:
+            # No request appended this batch: else a marked retry would take it for its own.
+            attributes["last_body"] = {"S": ""}
+        return attributes
 
     def _require_no_tombstone(self) -> TransactWriteItemTypeDef:
         sk = rows.tombstone_sk(rows.batch_key(self._row))
