@@ -109,6 +109,28 @@ def test_text_that_is_no_unicode_is_no_json(stack: DevStack) -> None:
     assert json.loads(response["body"])["error"]["code"] == "invalid_json"
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"multiValueHeaders": {"X-On-Behalf-Of": ["\ud800"]}},
+        {"multiValueHeaders": {"Idempotency-Key": ["\ud800"]}},
+        {"pathParameters": {"conversation_id": "\ud800"}},
+        {"httpMethod": "GET", "multiValueQueryStringParameters": {"limit": ["\ud800"]}},
+        {
+            "resource": "/api/v1/llm/conversations",
+            "httpMethod": "GET",
+            "multiValueQueryStringParameters": {"limit\ud800": ["1"]},
+        },
+    ],
+)
+def test_text_that_is_no_unicode_is_named(changed: Any, stack: DevStack) -> None:
+    with stack.engine.lock:
+        response = api.lambda_handler(sample("api") | changed, CONTEXT)
+
+    assert response["statusCode"] == HTTPStatus.BAD_REQUEST
+    assert r"\ud800" in json.loads(response["body"].encode())["error"]["message"]
+
+
 def test_a_fault_of_ours_tells_the_client_nothing_of_it(reads: Faults) -> None:
     reads.before(*[error_response("AccessDeniedException")] * 3)
 

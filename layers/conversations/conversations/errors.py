@@ -167,15 +167,22 @@ class ApiError(Exception):
         return ERRORS[self.code]
 
     def envelope(self) -> ErrorEnvelope:
-        """Return the response body; `param` is the path of the offending field."""
+        """Return the response body; `param` is the path of the offending field.
+
+        Names and values in it may not be Unicode text: their lone surrogates are escaped.
+        """
         return {
             "error": {
-                "message": self.message,
+                "message": _escaped(self.message),
                 "type": self.spec.type,
-                "param": self.param,
+                "param": self.param and _escaped(self.param),
                 "code": self.code,
             }
         }
+
+
+def _escaped(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 class InvalidRequestError(ApiError):
