@@ -24,6 +24,8 @@ from moto.dynamodb.parsing.validators import ActionCountValidator
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pytest
+
 type Actions = Sequence[Mapping[str, Mapping[str, Any]]]
 
 _count_clauses: Any = ActionCountValidator.verify_action_counts
@@ -49,6 +51,16 @@ def shorten_moto() -> None:
     for owner, functions in replaced.items():
         for name, function in functions.items():
             setattr(owner, name, function)
+
+
+def restore_moto(patch: pytest.MonkeyPatch) -> None:
+    """Use moto's own functions until *patch* is undone."""
+    patch.setattr(ActionCountValidator, "verify_action_counts", _count_clauses)
+    patch.setattr(DynamoDBBackend, "transact_write_items", _transact)
+    patch.setattr(DynamoType, "cast_value", property(_value_of))
+    patch.delattr(Table, "__deepcopy__")
+    patch.setattr(Table, "query", _query_table)
+    patch.setattr(XFormedAttributePicker, "get_possible_keys", _names_of_member)
 
 
 def _transact_actions(backend: DynamoDBBackend, actions: Actions) -> None:
