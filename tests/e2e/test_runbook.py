@@ -67,8 +67,9 @@ def test_a_table_and_objects_can_be_restored(stack: Stack, key: str, tmp_path: P
     expiry = dynamodb.describe_time_to_live(TableName="conversations-restored")
     assert expiry["TimeToLiveDescription"]["AttributeName"] == "expires_at"
     assert len(stack.objects(made)) == 1
-    dynamodb.update_table(TableName="conversations-restored", DeletionProtectionEnabled=False)
-    dynamodb.delete_table(TableName="conversations-restored")
+    delete = runbook.block("Tables and buckets that remain", "aws dynamodb update-table")
+    runbook.run(stack, tmp_path, delete, TABLE="conversations-restored")
+    assert "conversations-restored" not in dynamodb.list_tables()["TableNames"]
 
 
 def test_functions_can_be_pointed_to_an_older_version(stack: Stack, tmp_path: Path) -> None:
