@@ -133,7 +133,7 @@ MADE_AT_INIT = {
     "AuthorizerFunction": {"api_keys"},
     "PurgeFunction": {"dynamodb_client", "payload_store"},
 }
-MADE_FOR_A_SNAPSHOT = {"ApiFunction": {"s3_client", "_create"}}
+MADE_FOR_A_SNAPSHOT = {"ApiFunction": {"s3_client", "_create_type"}}
 ITEM_TYPES = len(get_args(Item))
 NOT_IMPORTED = {
     "aws_lambda_powertools.event_handler.appsync",
