@@ -17,7 +17,8 @@ LICENSED := dompurify markdown-it entities linkify-it mdurl punycode.js uc.micro
 TESTED_WITH := .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_PACKAGES:%=.tools/%/.installed))
 QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
 PROOFS := tests/model_checker tests/cli/test_export_size.py $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# One file runs in one process: workers would take longer to start.
+PYTEST := $(BIN)/pytest $(if $(findstring .py,$(ARGS)),-n0,-n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder)
 MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
@@ -57,9 +58,7 @@ pytest: $(TESTED_WITH) ## Run only the tests (ARGS="-k name")
 
 .PHONY: quick
 quick: .venv/.installed ## Check style, types, contract and store in under a minute
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
+	@$(MAKE) lint types
 	@$(PYTEST) -q $(QUICK)
 
 .PHONY: prove

@@ -120,7 +120,7 @@ def erase(
     as_json: bool,  # noqa: FBT001
     timeout: int,
 ) -> None:
-    """Delete conversations, and verify that none of their rows or objects remain.
+    """Delete conversations, and verify that none of their items or objects remain.
 
     After an interruption, run the command again to continue.
     """
