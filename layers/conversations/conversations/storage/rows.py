@@ -19,7 +19,7 @@
                                                of the latest item with this id)
     owner/conversation   k#<SHA-256 of key>    the idempotency row of an append: body (SHA-256),
                                                last_key; expires after 24 hours
-    owner/conversation   i                     run: the claim of the restore that writes it now
+    owner/conversation   i                     run, claimed_at: the restore that writes it now
     owner/               k#<SHA-256 of key>    the idempotency row of a create: body, conversation,
                                                created_at; expires after 24 hours
 
