@@ -138,7 +138,7 @@ def test_every_metric_is_explained() -> None:
 
 
 def test_every_field_of_a_line_is_explained(fields: set[str]) -> None:
-    _, _, lines = chapter("Monitoring").partition("The table lists the fields of these lines")
+    _, _, lines = chapter("Monitoring").partition("The next table lists the fields of these lines")
     named = first_column(lines.partition("### Metrics")[0])
 
     assert {*named} == (fields | LAMBDAS_OWN) - {*METRICS}
