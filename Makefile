@@ -15,7 +15,7 @@ MODULES := .tools/console-libraries/node_modules
 # The two libraries, and what markdown-it has built in.
 LICENSED := dompurify markdown-it entities linkify-it mdurl punycode.js uc.micro
 TESTED_WITH := .venv/.installed .tools/sam/.installed .tools/ministack/.installed .tools/mka1-0.5.25/.installed .tools/openapi-python-client/.installed .tools/llama-stack-client/.installed $(if $(shell which npm 2>/dev/null),$(NODE_PACKAGES:%=.tools/%/.installed))
-QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(patsubst %,tests/storage/test_%.py,store retention schema_version) $(patsubst %,tests/http/test_%.py,errors deleting reading)
+QUICK := tests/test_architecture.py tests/test_ids.py tests/contract $(filter-out %/test_faults.py %/test_store_stateful.py,$(wildcard tests/storage/test_*.py)) $(patsubst %,tests/http/test_%.py,errors deleting reading)
 PROOFS := tests/model_checker tests/cli/test_export_size.py $(patsubst %,tests/storage/test_%.py,store_stateful writers purge_size)
 # One file runs in one process: workers would take longer to start.
 PYTEST := $(BIN)/pytest $(if $(findstring .py,$(ARGS)),-n0,-n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder)
@@ -57,7 +57,7 @@ pytest: $(TESTED_WITH) ## Run only the tests (ARGS="-k name")
 	@$(PYTEST) $(ARGS)
 
 .PHONY: quick
-quick: .venv/.installed ## Check style, types, contract and store in under a minute
+quick: .venv/.installed .tools/ministack/.installed ## Check style, types, contract and store in under a minute
 	@$(MAKE) lint types
 	@$(PYTEST) -q $(QUICK)
 
