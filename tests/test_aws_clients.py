@@ -220,7 +220,7 @@ def test_a_response_that_cannot_be_read_is_a_lost_one(
         client.close()
 
 
-def test_the_slowest_calls_end_before_their_function_does() -> None:
+def test_calls_whose_last_attempt_is_slow_end_before_their_function_does() -> None:
     settings: Any = aws_clients.CLIENT_CONFIG
     tries = settings.retries["total_max_attempts"]
     call = tries * (settings.connect_timeout + settings.read_timeout)

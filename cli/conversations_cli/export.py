@@ -58,7 +58,7 @@ class Checkpoint:
 
     @property
     def source(self) -> tuple[str, str, str, str, str | None]:
-        """Account, owner and place that the file is an export of."""
+        """The place, table, bucket, account and owner that the file is an export of."""
         return self.place, self.table, self.bucket, self.account, self.owner
 
 

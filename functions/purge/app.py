@@ -87,10 +87,8 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
 def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestStats) -> bool:
     """Purge the conversation or the batch of a record, and return whether nothing is left."""
     change = cast("StreamRecord", record.dynamodb)
-    pk, table = (
-        change.keys["pk"],
-        Table(dynamodb_client(), os.environ["CONVERSATIONS_TABLE"], stats),
-    )
+    pk = change.keys["pk"]
+    table = Table(dynamodb_client(), os.environ["CONVERSATIONS_TABLE"], stats)
     is_expiry = record.event_name is DynamoDBRecordEventName.REMOVE
     if is_expiry and "object" in change.old_image:
         payload_store().delete([change.old_image["object"]])

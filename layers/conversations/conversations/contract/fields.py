@@ -94,7 +94,7 @@ def union_tag(value: object) -> str:
 class TaggedUnion:
     """Annotation of a union whose member is found by the value's `type`, or by its JSON type.
 
-    Of members that share a `type`, all but one have a `Tag`, which *choose* returns.
+    If members share a `type`, all but one have a `Tag`, which *choose* returns.
     """
 
     def __init__(self, choose: Callable[[object], str] = union_tag) -> None:
