@@ -90,7 +90,7 @@ class Requests:
 
     def key(self) -> Row:
         pick = self.random.choice
-        return rows.primary_key(pick("abc"), pick(["c", "b#1", "b#2", "p#x"]))
+        return rows.primary_key(pick("abc"), pick(["C", "b#1", "b#2", "p#x"]))
 
     def value(self) -> Any:
         texts = self.random.choices("xyz", k=2)

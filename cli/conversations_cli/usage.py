@@ -96,20 +96,16 @@ def _owners(data: Data, account: str | None, show: Show) -> list[Usage]:
 
 
 def _add(found: dict[str, Usage], partition: Iterable[Row]) -> None:
-    """Add the rows of a conversation if it is live; the conversation row follows its batches."""
-    items = size = 0
-    for row in partition:
-        if not rows.is_live(row):
-            continue
-        if row["sk"]["S"].startswith(rows.BATCH_PREFIX):
-            items += len(rows.live_slots(row))
-            size += len(row["data"]["B"]) if "data" in row else 0
-        elif row["sk"]["S"] == rows.CONVERSATION_SK:
+    """Add the rows of a conversation if it is live; the conversation row precedes its batches."""
+    usage = None
+    for row in filter(rows.is_live, partition):
+        if row["sk"]["S"] == rows.CONVERSATION_SK:
             owner = row["owner"]["S"]
             usage = found.setdefault(owner, Usage(row["account"]["S"], owner))
             usage.conversations += 1
-            usage.items += items
-            usage.bytes += size
+        elif usage and row["sk"]["S"].startswith(rows.BATCH_PREFIX):
+            usage.items += len(rows.live_slots(row))
+            usage.bytes += len(row["data"]["B"]) if "data" in row else 0
 
 
 def _add_objects(data: Data, owner: str, found: Mapping[str, Usage]) -> None:

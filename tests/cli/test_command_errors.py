@@ -114,7 +114,7 @@ def test_a_failure_is_one_sentence(
 
 def test_a_row_of_a_newer_release_is_told(world: World, tmp_path: Path) -> None:
     world.create([said("one")])
-    [row] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+    [row] = [row for row in world.rows() if row["sk"]["S"] == "C"]
     newer = {**row, "v": {"N": "2"}}
     world.table.dynamodb.put_item(TableName=world.table.name, Item=newer)
 

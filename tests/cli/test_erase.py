@@ -81,7 +81,7 @@ def test_nothing_is_left_of_an_account(world: World, tmp_path: Path) -> None:
 
     receipt = asked("erase", *world.at, *ALL)
 
-    assert {row["sk"]["S"] for row in world.rows()} == {"c"}
+    assert {row["sk"]["S"] for row in world.rows()} == {"C"}
     assert not any({"owner", "account", "metadata"} & row.keys() for row in world.rows())
     assert (live(world), world.objects()) == (set(), [])
     assert (receipt["account"], receipt["owner"], receipt["conversations"]) == ("acme", None, 3)
@@ -236,7 +236,7 @@ def test_an_interrupted_erasure_goes_on(
 
     assert (stopped.exit_code, "Aborted!" in stopped.stderr) == (1, True)
     assert receipt["conversations"] == 4
-    assert {row["sk"]["S"] for row in world.rows()} == {"c"}
+    assert {row["sk"]["S"] for row in world.rows()} == {"C"}
     assert not journal.exists()
 
 
@@ -387,7 +387,7 @@ def test_an_erasure_that_goes_on_with_nothing_live_does_not_ask_again(
 
 def test_an_expired_conversation_is_erased_before_dynamodb_removes_it(world: World) -> None:
     name = world.create([said("one")], [said(NOISE)])
-    [row] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+    [row] = [row for row in world.rows() if row["sk"]["S"] == "C"]
     expired = {**row, "expires_at": {"N": str(int(time.time()) - 9)}}
     world.table.dynamodb.put_item(TableName=world.table.name, Item=expired)
 

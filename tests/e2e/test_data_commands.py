@@ -48,4 +48,4 @@ def test_data_commands_find_table_and_bucket_by_the_stack(stack: Stack, tmp_path
     assert receipt["conversations"] == 2
     # MiniStack drops the lifecycle of the bucket, which has versioning.
     assert receipt["objects_restorable_until"] == "forever"
-    assert (stack.rows(made), stack.objects(made)) == (["c", "c"], [])
+    assert (stack.rows(made), stack.objects(made)) == (["C", "C"], [])

@@ -108,7 +108,7 @@ def use_everything(stack: Stack, key: str) -> str:
 
 
 def is_purged(stack: Stack, conversation_id: str) -> bool:
-    return stack.rows(conversation_id) in ([], ["c"]) and not stack.objects(conversation_id)
+    return stack.rows(conversation_id) in ([], ["C"]) and not stack.objects(conversation_id)
 
 
 def is_hindered(stack: Stack, key: str) -> bool:

@@ -25,5 +25,5 @@ def test_deleted_conversation_leaves_nothing_of_its_content(stack: Stack, key: s
     assert stack.ask("DELETE", path, key).status_code == 200
 
     assert stack.ask("GET", path, key).status_code == 404
-    assert is_soon(lambda: stack.rows(conversation_id) == ["c"], seconds=60)
+    assert is_soon(lambda: stack.rows(conversation_id) == ["C"], seconds=60)
     assert stack.objects(conversation_id) == []

@@ -146,4 +146,4 @@ def test_a_new_stack_adopts_the_data_that_outlived_its_stack(
         assert found.outputs[output] == lost.outputs[output]
     assert found.ask("GET", f"{path}/items", key).json() == items
     found.ask("DELETE", path, key)
-    assert is_soon(lambda: found.rows(made["id"]) == ["c"], seconds=60)
+    assert is_soon(lambda: found.rows(made["id"]) == ["C"], seconds=60)

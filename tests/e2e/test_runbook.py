@@ -31,7 +31,7 @@ def test_some_conversations_can_be_restored(stack: Stack, key: str, tmp_path: Pa
     restore, query, copy = runbook.block(title, RESTORE).partition("aws dynamodb query")
     runbook.run(stack, tmp_path, names, restore)
     stack.ask("DELETE", path, key)
-    assert is_soon(lambda: stack.rows(made) == ["c"], seconds=60)
+    assert is_soon(lambda: stack.rows(made) == ["C"], seconds=60)
     assert stack.objects(made) == []
 
     objects = runbook.block(title, "TABLE=")

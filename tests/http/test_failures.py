@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def reads(stack: DevStack) -> Iterator[Faults]:
     api.dynamodb_client.cache_clear()
     with stack.engine.lock:
-        yield Faults(api.dynamodb_client(), "BatchGetItem")
+        yield Faults(api.dynamodb_client(), "Query")
     api.dynamodb_client.cache_clear()
 
 

@@ -364,7 +364,7 @@ def test_a_failed_purge_is_logged(
 def test_the_result_of_a_failed_purge_has_no_text_of_its_errors(log: Log, stack: DevStack) -> None:
     """Lambda logs the text of an exception, so the function returns the failed records."""
     purge = module_of(stack, "PurgeFunction")
-    pk = {"pk": {"S": "a/b"}, "sk": {"S": "c"}}
+    pk = {"pk": {"S": "a/b"}, "sk": {"S": "C"}}
     record = {"eventName": "MODIFY", "dynamodb": {"Keys": pk, "SequenceNumber": "7"}}
     purge.dynamodb_client.cache_clear()
     with stack.engine.lock:

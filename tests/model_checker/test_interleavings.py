@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from conversations import ids
-from conversations.storage import append, archive, claims, delete, purge, reads, rows, scan
+from conversations.storage import append, archive, claims, delete, pages, purge, reads, rows, scan
 from conversations.storage.append import Append
 from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
 from conversations.storage.metadata import UpdateMetadata
-from conversations.storage.pages import ItemPageReader, PageRange
+from conversations.storage.pages import ItemPageReader, PageRange, Start
 from conversations.storage.reads import batch_get, read_again_settled, transact_get
 from conversations.storage.transactions import NextStep, Table
 from tests.model_checker import actors, dynamodb_model
@@ -75,6 +75,12 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "two appenders, two faults": lambda: Scenario(OTHER, THIRD, faults=2),
     "two appenders, a token forgotten": lambda: Scenario(
         ONE, OTHER, faults=1, remembers_tokens=False
+    ),
+    "two appenders, a lister of long pages": lambda: Scenario(
+        ONE, OTHER, readers=[lister("asc", 20), lister("asc", 40)], faults=1
+    ),
+    "an emptier, an appender, an end, a lister of long pages": lambda: Scenario(
+        EMPTIER, OTHER, ender(), readers=[lister("asc", 20), lister("asc", 40)], faults=1
     ),
     "two appenders, a lister": lambda: Scenario(ONE, OTHER, lister("asc", 2)),
     "three appenders": lambda: Scenario(ONE, OTHER, THIRD),
@@ -381,6 +387,7 @@ def fail_to_fingerprint(error: BaseException, *_: object) -> None:
 
 _conversation_action = Append._conversation_action  # noqa: SLF001
 _actions, _rewritten, _query = Rewrite.actions, rows.rewritten, ItemPageReader._query  # noqa: SLF001
+_first_batches = ItemPageReader._first_batches  # noqa: SLF001
 
 
 def without_condition(rewrite: Rewrite, table_name: str) -> Iterator[Any]:
@@ -408,6 +415,11 @@ def one_query(reader: ItemPageReader, *arguments: Any) -> None:
     reader._table = Table(FirstPage(table.dynamodb), table.name)  # type: ignore[arg-type]  # noqa: SLF001
     _query(reader, *arguments)
     reader._table = table  # noqa: SLF001
+
+
+def oldest_batches_alone(reader: ItemPageReader, count: int) -> Start:
+    """Take the batches that were read together with the conversation row for all there are."""
+    return _first_batches(reader, count)._replace(is_complete=True)
 
 
 class FirstPage:
@@ -527,7 +539,21 @@ FLAWS = {
         ItemPageReader,
         "_query",
         one_query,
-        lambda: Scenario(DELETER, readers=[lister("asc", 3)], batches=15),
+        lambda: Scenario(deleter(SIXTH), readers=[lister("asc", 5)], batches=16),
+        "an item was passed over",
+    ),
+    "a page of the oldest batches alone": Flaw(
+        ItemPageReader,
+        "_first_batches",
+        oldest_batches_alone,
+        lambda: Scenario(readers=[lister("asc", 3)], batches=15),
+        "an item was passed over",
+    ),
+    "a page with batches that the row does not name": Flaw(
+        pages,
+        "_was_committed",
+        lambda _row, _conversation: True,
+        lambda: Scenario(ONE, OTHER, readers=[lister("asc", 20)]),
         "an item was passed over",
     ),
     "pages of what a query sees": Flaw(

@@ -98,7 +98,7 @@ class Create(Scenario):
         self.made = world.store.create_conversation(OWNER, "acme", batch, {}, idempotency)
 
     def check_done(self, world: World) -> None:
-        made = [row["pk"]["S"] for row in world.rows() if row["sk"]["S"] == "c"]
+        made = [row["pk"]["S"] for row in world.rows() if row["sk"]["S"] == "C"]
         assert sorted(made) == sorted([world.pk, rows.partition(OWNER, self.made.conversation_id)])
         page = world.store.list_items(
             OWNER, self.made.conversation_id, after=None, limit=9, order="asc"
@@ -166,7 +166,7 @@ class DeleteInSeveralTransactions(Scenario):
 
     def check_done(self, world: World) -> None:
         assert world.names() == ["large_b", "e"]
-        [conversation] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        [conversation] = [row for row in world.rows() if row["sk"]["S"] == "C"]
         assert "deleting" not in conversation
 
 
@@ -198,7 +198,7 @@ class DeleteConversation(Scenario):
             self.check_done(world)
 
     def check_failed(self, world: World) -> None:
-        [head] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        [head] = [row for row in world.rows() if row["sk"]["S"] == "C"]
         if "deleted_at" not in head:
             super().check_done(world)
 
@@ -256,7 +256,7 @@ class Purge(Scenario):
         """Check that the number of rows only decreases; `World.check` checks the objects."""
 
     def check_done(self, world: World) -> None:
-        assert [row["sk"]["S"] for row in world.rows()] == ["c"]
+        assert [row["sk"]["S"] for row in world.rows()] == ["C"]
         assert world.objects() == set()
 
 
@@ -267,7 +267,7 @@ class PurgeOutOfTime(Purge):
         assert not purge_conversation(world.table, world.bucket, world.pk, lambda: False)
 
     def check_done(self, world: World) -> None:
-        [head] = [row for row in world.rows() if row["sk"]["S"] == "c"]
+        [head] = [row for row in world.rows() if row["sk"]["S"] == "C"]
         assert head["purges"]["N"] in {"1", "2"}
         world.purge()
         super().check_done(world)

@@ -32,7 +32,7 @@ def test_a_deleted_conversation_leaves_its_own_row_alone(
     stack.drain_streams()
 
     gone = conversation.rpartition("/")[2]
-    assert count_rows(stack) == {("c", gone): 1, ("c", kept): 1, ("b", kept): 1}
+    assert count_rows(stack) == {("C", gone): 1, ("C", kept): 1, ("b", kept): 1}
     bucket = stack.template.name("PayloadBucket")
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
     assert client.get(conversation).status_code == 404

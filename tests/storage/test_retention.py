@@ -113,7 +113,7 @@ def test_every_row_says_when_it_expires(
 
     expiries = {row["sk"]["S"][:2]: int(row["expires_at"]["N"]) - now for row in rows(stack)}
 
-    assert expiries == {"c": DAY, "b#": DAY, "p#": DAY, "k#": DAY}
+    assert expiries == {"C": DAY, "b#": DAY, "p#": DAY, "k#": DAY}
 
 
 def test_the_tables_time_to_live_goes_by_that_attribute(stack: DevStack) -> None:
@@ -187,7 +187,7 @@ def test_with_retention_switched_on_an_expiry_leaves_nothing_of_what_was_there_b
     append(store, made, HELLO)
     assert {row["sk"]["S"][:2] for row in rows(stack) if "expires_at" not in row} == {"b#", "p#"}
     later(DAY + 10)
-    [conversation] = [row for row in rows(stack) if row["sk"]["S"] == "c"]
+    [conversation] = [row for row in rows(stack) if row["sk"]["S"] == "C"]
     delete_row(stack, conversation)
     record = removal(conversation, **BY_TIME)
     assert is_delivered(stack, record)
@@ -203,12 +203,12 @@ def test_a_sweep_that_runs_out_of_time_is_handed_over_to_a_purge(
     store: Store, stack: DevStack
 ) -> None:
     create(store, LARGE, HELLO)
-    [conversation] = [row for row in rows(stack) if row["sk"]["S"] == "c"]
+    [conversation] = [row for row in rows(stack) if row["sk"]["S"] == "C"]
     delete_row(stack, conversation)
 
     purge.lambda_handler({"Records": [removal(conversation, **BY_TIME)]}, OUT_OF_TIME)
 
-    [mark] = [row for row in rows(stack) if row["sk"]["S"] == "c"]
+    [mark] = [row for row in rows(stack) if row["sk"]["S"] == "C"]
     record = marking("INSERT", mark)
     assert len(objects(stack)) == 1
     assert is_delivered(stack, record)
@@ -444,7 +444,7 @@ def test_only_conversations_and_batches_with_an_object_that_expired_are_brought_
     by_time = [row for row in rows(stack) if is_delivered(stack, removal(row, **BY_TIME))]
 
     assert by_us == [False] * 5
-    assert {(row["sk"]["S"][0], "object" in row) for row in by_time} == {("c", False), ("b", True)}
+    assert {(row["sk"]["S"][0], "object" in row) for row in by_time} == {("C", False), ("b", True)}
 
 
 def test_what_came_after_the_purge_goes_with_the_deleted_conversations_row(

@@ -356,7 +356,7 @@ class StoreMachine(StoreBesideModel):
         self.check_gone(known)
         pk = partition(OWNER, known.conversation_id)
         assert purge_conversation(self.table, self.bucket, pk, lambda: True)
-        assert [row["sk"]["S"] for row in self.rows() if row["pk"]["S"] == pk] == ["c"]
+        assert [row["sk"]["S"] for row in self.rows() if row["pk"]["S"] == pk] == ["C"]
         self.check_gone(known)
 
 

@@ -70,7 +70,7 @@ def test_a_purge_that_was_given_up_is_found_and_done(stack: DevStack, unpurged: 
     stack.drain_streams()
 
     assert run(stack) == []
-    assert count_rows(stack) == {("c", unpurged.partition("/")[2]): 1}
+    assert count_rows(stack) == {("C", unpurged.partition("/")[2]): 1}
     bucket = stack.template.name("PayloadBucket")
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
@@ -104,7 +104,7 @@ def test_what_an_expired_conversation_left_is_found_and_purged(
     stack.drain_streams()
 
     assert run(stack) == []
-    assert count_rows(stack) == {("c", made): 1}
+    assert count_rows(stack) == {("C", made): 1}
     bucket = stack.template.name("PayloadBucket")
     assert stack.resources.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
@@ -121,7 +121,7 @@ def test_only_an_import_that_began_before_the_cutoff_is_unfinished(
     assert run(stack, "--again") == [pk]
     stack.drain_streams()
 
-    assert count_rows(stack) == {("c", "conv_1"): 1}
+    assert count_rows(stack) == {("C", "conv_1"): 1}
 
 
 def test_the_keys_of_creations_are_no_conversation(stack: DevStack, client: httpx.Client) -> None:

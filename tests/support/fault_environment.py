@@ -120,7 +120,7 @@ class World:
         """Check the invariants of a live conversation, which hold after any fault."""
         present, objects = self.rows(), self.objects()
         for head in present:
-            if head["sk"]["S"] == "c" and "deleted_at" not in head:
+            if head["sk"]["S"] == "C" and "deleted_at" not in head:
                 kept = [row for row in present if row["pk"] == head["pk"]]
                 assert {row["object"]["S"] for row in kept if "object" in row} <= objects
                 batches = {row["sk"]["S"] for row in kept if "codec" in row}

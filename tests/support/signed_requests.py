@@ -33,7 +33,7 @@ def main() -> None:
     s3: Any = aws_clients.s3()
     for client in (dynamodb, s3):
         client.meta.events.register("before-send", answer)
-    dynamodb.get_item(TableName="conversations", Key={"pk": {"S": "a"}, "sk": {"S": "c"}})
+    dynamodb.get_item(TableName="conversations", Key={"pk": {"S": "a"}, "sk": {"S": "C"}})
     s3.get_object(Bucket="payloads", Key="a")
     print(json.dumps(sent))  # noqa: T201 - what the test reads
 

@@ -4,6 +4,8 @@ A page first reads the conversation row, which names the latest batches. Batches
 that it names are omitted; in ascending order, later pages have them. Batches that it names and that
 the `Query` did not return are read with `TransactGetItems`. So no item ever appears before a cursor
 that a reader has passed. A batch is one row, so no page sees a part of a batch.
+
+The first page in ascending order reads the conversation row and the first batches with one `Query`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import operator
 from typing import TYPE_CHECKING, NamedTuple
 
 from conversations import ids
+from conversations.contract.items import MAX_BATCH_ITEMS
 from conversations.storage import rows
 from conversations.storage.reads import (
     BatchSlice,
@@ -23,6 +26,7 @@ from conversations.storage.reads import (
     transact_get,
 )
 from conversations.storage.rows import index_by_sort_key
+from conversations.storage.transactions import conversation_not_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,12 +39,17 @@ if TYPE_CHECKING:
 
 
 class Start(NamedTuple):
-    """The place after which a page starts: a sequence key, or an end of the conversation."""
+    """The place after which a page starts, and the rows that were read to find it."""
 
     conversation: Row
     key: str | None = None
-    row: Row | None = None
-    """The batch of the key, if it was read together with the conversation row."""
+    """The sequence key of the cursor; None stands for an end of the conversation."""
+    batches: Sequence[Row] = ()
+    """The first batches of the page, or the batch of the key, without deleted or expired ones."""
+    last_read: Row | None = None
+    """The row after which the next `Query` begins, if not with the first batch of the page."""
+    is_complete: bool = False
+    """Whether no more batches follow."""
 
 
 class ItemPageReader:
@@ -53,15 +62,17 @@ class ItemPageReader:
 
     def read(self, after: str | None, limit: int) -> tuple[list[BatchSlice], bool]:
         """Return the slices of the next *limit* items after *after*, and whether there are more."""
-        start = self._start(after)
+        start = self._start(after, limit + 1)
         page_range = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
-        found = {rows.batch_key(start.row): start.row} if start.row else {}
+        found = {rows.batch_key(row): row for row in start.batches}
         if not page_range.is_empty():
             self._query(start, page_range, limit + 1, found)
             self._reconcile(start.conversation, page_range, limit + 1, found)
         return page_range.slices(found.values(), limit), page_range.count(found.values()) > limit
 
-    def _start(self, after: str | None) -> Start:
+    def _start(self, after: str | None, count: int) -> Start:
+        if after is None and self._order == "asc":
+            return self._first_batches(count)
         if after is None:
             found = read_conversation_with(self._table, self._pk)
             return Start(found[rows.CONVERSATION_SK])
@@ -77,31 +88,55 @@ class ItemPageReader:
             key = _cursor_key(found, after)
         if key is None:
             raise item_not_found(after, param="after")
-        return Start(conversation, key, found.get(rows.batch_sk(key)))
+        row = found.get(rows.batch_sk(key))
+        return Start(conversation, key, [row] if row else [], row)
+
+    def _first_batches(self, count: int) -> Start:
+        """Read the conversation row and only batches that a page of *count* items needs.
+
+        A batch has at most `MAX_BATCH_ITEMS` items.
+        """
+        request = self._request(rows.CONVERSATION_SK, rows.LAST_BATCH_SK)
+        request["Limit"] = 1 + math.ceil(count / MAX_BATCH_ITEMS)
+        response = self._table.dynamodb.query(**request)
+        found = index_by_sort_key(response["Items"])
+        conversation = found.pop(rows.CONVERSATION_SK, None)
+        if conversation is None or not rows.is_live(conversation):
+            raise conversation_not_found(self._pk)
+        committed = [row for row in found.values() if _was_committed(row, conversation)]
+        return Start(
+            conversation,
+            batches=[row for row in committed if rows.is_live(row)],
+            last_read=committed[-1] if committed else None,
+            is_complete="LastEvaluatedKey" not in response or len(committed) < len(found),
+        )
+
+    def _request(self, first_sk: str, last_sk: str) -> QueryInputTypeDef:
+        return {
+            "TableName": self._table.name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": self._pk},
+                ":first": {"S": first_sk},
+                ":last": {"S": last_sk},
+            },
+            "ConsistentRead": True,
+            "ScanIndexForward": self._order == "asc",
+        }
 
     def _query(
         self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
     ) -> None:
         """Add the batches of the page to *found*, as far as a `Query` returns them."""
-        request: QueryInputTypeDef = {
-            "TableName": self._table.name,
-            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-            "ExpressionAttributeValues": {
-                ":pk": {"S": self._pk},
-                ":first": {"S": page_range.first_sk},
-                ":last": {"S": page_range.last_sk},
-            },
-            "ConsistentRead": True,
-            "ScanIndexForward": self._order == "asc",
-        }
-        if start.row:
-            request["ExclusiveStartKey"] = {"pk": start.row["pk"], "sk": start.row["sk"]}
+        request = self._request(page_range.first_sk, page_range.last_sk)
+        if row := start.last_read:
+            request["ExclusiveStartKey"] = {"pk": row["pk"], "sk": row["sk"]}
         sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(start.conversation)]
         rows_read, items_read = 0, 0
         left = count - page_range.count(found.values())
-        is_inside = start.key is not None and start.row is None
+        is_inside = start.key is not None and start.last_read is None
         limit = page_range.estimate(left, sizes) + is_inside  # the cursor's own batch comes first
-        while left > 0:
+        while left > 0 and not start.is_complete:
             request["Limit"] = limit
             response = self._table.dynamodb.query(**request)
             live = [row for row in response["Items"] if rows.is_live(row)]
@@ -206,6 +241,11 @@ class PageRange(NamedTuple):
 
     def _sorted(self, found: Iterable[Row]) -> list[Row]:
         return sorted(found, key=rows.batch_key, reverse=self.order == "desc")
+
+
+def _was_committed(row: Row, conversation: Row) -> bool:
+    """Return whether a batch was committed when the conversation row was read."""
+    return rows.batch_key(row) <= conversation["last_key"]["S"]
 
 
 def _cursor_key(found: dict[str, Row], item_id: str) -> str | None:

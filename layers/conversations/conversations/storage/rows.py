@@ -1,7 +1,7 @@
 """Rows of the conversations table: their keys, attributes and conversions.
 
     pk                   sk                    attributes
-    owner/conversation   c                     created_at, updated_at, appended_at (ms), metadata
+    owner/conversation   C                     created_at, updated_at, appended_at (ms), metadata
                                                and rev, after a change of the metadata;
                                                last_key and before_1 .. before_11: the last sequence
                                                keys of the latest 12 batches; last_body (SHA-256);
@@ -47,10 +47,12 @@ if TYPE_CHECKING:
 
     type Row = dict[str, AttributeValueTypeDef]
 
-CONVERSATION_SK = "c"
-"""The sort key of the conversation row."""
+CONVERSATION_SK = "C"
+"""The sort key of the conversation row, which precedes its batches: one `Query` can read both."""
 BATCH_PREFIX = "b#"
 """Prefix of the sort keys of batches."""
+LAST_BATCH_SK = "b#~"
+"""Sort key after those of all batches, and before those of other rows."""
 TOMBSTONE_PREFIX = "t#"
 POINTER_PREFIX = "p#"
 BY_ACCOUNT = "by-account"
