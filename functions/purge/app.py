@@ -26,6 +26,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from conversations import aws_clients, init_phase
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import purge_conversation, sweep
+from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import Table
 from conversations.telemetry import RequestStats, failure_log_fields
 
@@ -85,11 +86,17 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
 
 
 def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestStats) -> bool:
-    """Purge the conversation or the batch of a record, and return whether nothing is left."""
+    """Purge the conversation or the batch of a record, and return whether nothing is left.
+
+    Raises:
+        UnsupportedSchemaVersionError: a newer release wrote the conversation.
+    """
     change = cast("StreamRecord", record.dynamodb)
     pk = change.keys["pk"]
     table = Table(dynamodb_client(), os.environ["CONVERSATIONS_TABLE"], stats)
     is_expiry = record.event_name is DynamoDBRecordEventName.REMOVE
+    if is_expiry:
+        check_version(record.raw_event["dynamodb"]["OldImage"])
     if is_expiry and "object" in change.old_image:
         payload_store().delete([change.old_image["object"]])
         return True

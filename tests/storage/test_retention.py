@@ -463,3 +463,18 @@ def test_what_came_after_the_purge_goes_with_the_deleted_conversations_row(
     purge.lambda_handler({"Records": [record]}, CONTEXT)
 
     assert {row["pk"]["S"] for row in rows(stack)} == {f"{OWNER}/{kept}"}
+
+
+def test_an_expired_conversation_of_a_newer_release_is_not_purged(
+    store: Store, stack: DevStack
+) -> None:
+    create(store, LARGE, {**HELLO, "id": "mine"})
+    [head] = [row for row in rows(stack) if row["sk"]["S"] == "C"]
+    record = removal({**head, "v": {"N": "2"}}, **BY_TIME)
+    before = rows(stack)
+
+    response = purge.lambda_handler({"Records": [record]}, CONTEXT)
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert rows(stack) == before
+    assert len(objects(stack)) == 1

@@ -15,7 +15,7 @@ from conversations.errors import ItemAlreadyInConversationError
 from conversations.storage import rows
 from conversations.storage.items import decode_item
 from conversations.storage.reads import BatchSlice, transact_get
-from conversations.storage.transactions import condition_failed, put_if
+from conversations.storage.transactions import condition_failed, put_if, require_absent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,8 @@ class IdClaims:
             if (own := ids.key_in(item_id)) and item_id not in self._released
         }
         self._ids_by_action = [*pointers, *batches.values()]
-        return [*pointers.values(), *map(self._require_absent, batches)]
+        absent = [require_absent(self._table, self._pk, sk) for sk in batches]
+        return [*pointers.values(), *absent]
 
     def reclaim_deleted(self, reasons: Sequence[Reason]) -> bool:
         """Prepare to claim the ids of deleted items; return whether there are any.
@@ -107,16 +108,6 @@ class IdClaims:
         put = put_if(self._table, row, f"{FREE_CONDITION} OR #key = :stale", values)
         put["Put"]["ExpressionAttributeNames"] = {"#key": "key"}
         return put
-
-    def _require_absent(self, sk: str) -> TransactWriteItemTypeDef:
-        return {
-            "ConditionCheck": {
-                "TableName": self._table.name,
-                "Key": rows.primary_key(self._pk, sk),
-                "ConditionExpression": "attribute_not_exists(pk)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
 
     def _leads_to_live_item(self, pointer: Row) -> bool:
         """Return whether a *pointer* leads to a live item."""

@@ -21,6 +21,7 @@ from conversations.storage import rows
 from conversations.storage.reads import (
     BatchSlice,
     item_not_found,
+    range_query,
     read_conversation_with,
     sequence_key,
     transact_get,
@@ -30,8 +31,6 @@ from conversations.storage.transactions import conversation_not_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
     from conversations.model import Order
     from conversations.storage.rows import Row
@@ -96,7 +95,7 @@ class ItemPageReader:
 
         A batch has at most `MAX_BATCH_ITEMS` items.
         """
-        request = self._request(rows.CONVERSATION_SK, rows.LAST_BATCH_SK)
+        request = range_query(self._table, self._pk, rows.CONVERSATION_SK, rows.LAST_BATCH_SK)
         request["Limit"] = 1 + math.ceil(count / MAX_BATCH_ITEMS)
         response = self._table.dynamodb.query(**request)
         found = index_by_sort_key(response["Items"])
@@ -111,24 +110,12 @@ class ItemPageReader:
             is_complete="LastEvaluatedKey" not in response or len(committed) < len(found),
         )
 
-    def _request(self, first_sk: str, last_sk: str) -> QueryInputTypeDef:
-        return {
-            "TableName": self._table.name,
-            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-            "ExpressionAttributeValues": {
-                ":pk": {"S": self._pk},
-                ":first": {"S": first_sk},
-                ":last": {"S": last_sk},
-            },
-            "ConsistentRead": True,
-            "ScanIndexForward": self._order == "asc",
-        }
-
     def _query(
         self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
     ) -> None:
         """Add the batches of the page to *found*, as far as a `Query` returns them."""
-        request = self._request(page_range.first_sk, page_range.last_sk)
+        request = range_query(self._table, self._pk, page_range.first_sk, page_range.last_sk)
+        request["ScanIndexForward"] = self._order == "asc"
         if row := start.last_read:
             request["ExclusiveStartKey"] = {"pk": row["pk"], "sk": row["sk"]}
         sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(start.conversation)]

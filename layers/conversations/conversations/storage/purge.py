@@ -14,6 +14,7 @@ from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
 from conversations.storage.reads import transact_get
 from conversations.storage.restore_claim import CLAIM_SK
+from conversations.storage.scan import scan_keys
 from conversations.storage.schema_version import check_version
 
 if TYPE_CHECKING:
@@ -77,16 +78,7 @@ def delete_child_rows(
         if not has_time():
             return False
         payloads.delete(object_keys)
-    pages = table.dynamodb.get_paginator("query").paginate(
-        TableName=table.name,
-        KeyConditionExpression="pk = :pk",
-        ProjectionExpression="pk, sk",
-        ExpressionAttributeValues={":pk": {"S": pk}},
-        ConsistentRead=True,
-    )
-    children = (
-        row for page in pages for row in page["Items"] if row["sk"]["S"] != rows.CONVERSATION_SK
-    )
+    children = (key for key in scan_keys(table, pk) if key["sk"]["S"] != rows.CONVERSATION_SK)
     for batch in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
         if not has_time():
             return False

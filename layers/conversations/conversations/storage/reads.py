@@ -21,6 +21,8 @@ from conversations.storage.transactions import CANCELED, conversation_not_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
     from conversations.model import ReturnedItem
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Table
@@ -123,6 +125,20 @@ def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
         else:
             return [found["Item"] for found in response["Responses"] if "Item" in found]
     raise AssertionError  # pragma: no cover - the last delay is None
+
+
+def range_query(table: Table, pk: str, first_sk: str, last_sk: str) -> QueryInputTypeDef:
+    """Return the request of a strongly consistent `Query` of the rows between two sort keys."""
+    return {
+        "TableName": table.name,
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": {
+            ":pk": {"S": pk},
+            ":first": {"S": first_sk},
+            ":last": {"S": last_sk},
+        },
+        "ConsistentRead": True,
+    }
 
 
 def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> dict[str, Row]:

@@ -14,12 +14,14 @@ from conversations.storage.items import unique_id
 from conversations.storage.payloads import encode
 from conversations.storage.reads import BATCH_GET_MAX, batch_get, read_conversation_with
 from conversations.storage.restore_claim import CLAIM_SK, ClaimLostError, RestoreClaim
+from conversations.storage.scan import scan_keys
 from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import (
     ConversationTransaction,
     NextStep,
     condition_failed,
     put_if,
+    require_absent,
 )
 
 if TYPE_CHECKING:
@@ -108,14 +110,7 @@ def _remove_leftovers(table: Table, payloads: PayloadStore, pk: str, claim: Rest
     for object_keys in payloads.list_folder(pk):
         claim.check()
         payloads.delete(object_keys)
-    pages = table.dynamodb.get_paginator("query").paginate(
-        TableName=table.name,
-        KeyConditionExpression="pk = :pk",
-        ProjectionExpression="pk, sk",
-        ExpressionAttributeValues={":pk": {"S": pk}},
-        ConsistentRead=True,
-    )
-    found = (row for page in pages for row in page["Items"] if row["sk"]["S"] != CLAIM_SK)
+    found = (key for key in scan_keys(table, pk) if key["sk"]["S"] != CLAIM_SK)
     for some in itertools.batched(found, ROWS_AT_ONCE, strict=False):
         claim.delete(some)
 
@@ -191,7 +186,7 @@ class BatchAddition(ConversationTransaction):
         return [
             self._set_attributes(" ADD deletions :one", "last_key = :seen", values),
             put_if(self._table, self._row, "attribute_not_exists(pk)", {}),
-            self._require_no_tombstone(),
+            require_absent(self._table, self._pk, rows.tombstone_sk(self._keys[0])),
             *self._claims.actions(self._keys, self._expiry, self._now_seconds),
         ]
 
@@ -203,17 +198,6 @@ class BatchAddition(ConversationTransaction):
             # No request appended this batch: else a marked retry would take it for its own.
             attributes["last_body"] = {"S": ""}
         return attributes
-
-    def _require_no_tombstone(self) -> TransactWriteItemTypeDef:
-        sk = rows.tombstone_sk(rows.batch_key(self._row))
-        return {
-            "ConditionCheck": {
-                "TableName": self._table.name,
-                "Key": rows.primary_key(self._pk, sk),
-                "ConditionExpression": "attribute_not_exists(pk)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
 
     @override
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:

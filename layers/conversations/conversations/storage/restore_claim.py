@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from conversations.errors import OverloadedError
 from conversations.storage import rows
 from conversations.storage.backoff import delays
-from conversations.storage.transactions import classify, put_if
+from conversations.storage.transactions import classify, put_if, require_absent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,15 +55,8 @@ class RestoreClaim:
         self._values: Row = {":run": {"S": uuid.uuid4().hex}}
         claimed_at = rows.number(time.time_ns() // 1_000_000)
         claim = {**self._key, "run": self._values[":run"], "claimed_at": claimed_at}
-        absent: TransactWriteItemTypeDef = {
-            "ConditionCheck": {
-                "TableName": table.name,
-                "Key": rows.primary_key(pk, rows.CONVERSATION_SK),
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
         put: TransactWriteItemTypeDef = {"Put": {"TableName": table.name, "Item": claim}}
-        self._transact([put, absent])
+        self._transact([put, require_absent(table, pk, rows.CONVERSATION_SK)])
 
     def check(self) -> None:
         """Check that this restore holds the claim.

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from conversations import ids
 from conversations.storage import rows
 from conversations.storage.payloads import Part, read_again_if_deleted
-from conversations.storage.reads import read_conversation_with, transact_get
+from conversations.storage.reads import range_query, read_conversation_with, transact_get
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
     from conversations.storage.payloads import PayloadStore
     from conversations.storage.rows import Row
@@ -57,16 +55,8 @@ def scan_batches(table: Table, conversation: Row, after: str | None = None) -> I
 
 def _query(table: Table, pk: str, after: str | None, last_key: str) -> Iterator[Row]:
     """Yield the rows of batches after the batch *after*, up to the batch of *last_key*."""
-    request: QueryInputTypeDef = {
-        "TableName": table.name,
-        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-        "ExpressionAttributeValues": {
-            ":pk": {"S": pk},
-            ":first": {"S": rows.batch_sk(after) if after else rows.BATCH_PREFIX},
-            ":last": {"S": rows.batch_sk(last_key)},
-        },
-        "ConsistentRead": True,
-    }
+    first_sk = rows.batch_sk(after) if after else rows.BATCH_PREFIX
+    request = range_query(table, pk, first_sk, rows.batch_sk(last_key))
     if after:
         request["ExclusiveStartKey"] = rows.primary_key(pk, rows.batch_sk(after))
     while True:
@@ -86,6 +76,18 @@ def scan_prefix(table: Table, pk: str, prefix: str) -> Iterator[Row]:
         ConsistentRead=True,
     )
     yield from (row for page in pages for row in page["Items"] if rows.is_live(row))
+
+
+def scan_keys(table: Table, pk: str) -> Iterator[Row]:
+    """Yield the primary keys of all rows of a conversation, also of deleted and expired ones."""
+    pages = table.dynamodb.get_paginator("query").paginate(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk",
+        ProjectionExpression="pk, sk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )
+    yield from (row for page in pages for row in page["Items"])
 
 
 def scan_index(table: Table, account: str, owner: str | None) -> Iterator[str]:

@@ -252,6 +252,18 @@ def put_if(table: Table, row: Row, condition: str, values: Row) -> TransactWrite
     return put
 
 
+def require_absent(table: Table, pk: str, sk: str) -> TransactWriteItemTypeDef:
+    """Return the condition that a row does not exist; if it fails, the reason has the row."""
+    return {
+        "ConditionCheck": {
+            "TableName": table.name,
+            "Key": rows.primary_key(pk, sk),
+            "ConditionExpression": "attribute_not_exists(pk)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
 def raise_for(failure: Failure) -> NoReturn:
     """Raise the error for the last failure of a change."""
     if failure.kind == "unknown":
