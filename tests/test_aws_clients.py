@@ -220,14 +220,15 @@ def test_a_response_that_cannot_be_read_is_a_lost_one(
         client.close()
 
 
-def test_calls_whose_last_attempt_is_slow_end_before_their_function_does() -> None:
+def test_an_append_with_the_slowest_calls_ends_before_its_function_does() -> None:
     settings: Any = aws_clients.CLIENT_CONFIG
     tries = settings.retries["total_max_attempts"]
     call = tries * (settings.connect_timeout + settings.read_timeout)
     call += (tries - 1) * BOTOCORES_LONGEST_FIRST_DELAY_SECONDS
-    pauses = RETRY_SECONDS + MAX_DELAY_SECONDS
+    last_attempt_begins_after = RETRY_SECONDS + MAX_DELAY_SECONDS
+    spill = last_attempt = verification = call
 
-    slowest = call + pauses + call + call
+    slowest = spill + last_attempt_begins_after + last_attempt + verification
 
     functions = Template().functions
     assert slowest < functions["ApiFunction"].timeout_seconds < GATEWAY_SECONDS

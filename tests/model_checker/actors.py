@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    type Loop = GeneratorType[float | None, None, None]
+    from conversations.storage.backoff import Attempt
+
+    type Loop = GeneratorType[Attempt, None, None]
     type Row = dict[str, Any]
     type Histories = tuple[tuple[Response, ...], ...]
     """Responses so far in an operation, by thread."""
@@ -269,10 +271,10 @@ class _CurrentSession:
 
 def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the store use the running actor's clock and random numbers."""
-    for module in (backoff, delete, payloads, purge, reads, rows, store, transactions):
+    for module in (backoff, purge, rows, store, transactions):
         monkeypatch.setattr(module, "time", _CurrentSession())
     for module in (batch_write, delete, payloads, reads, transactions):
-        monkeypatch.setattr(module, "delays", _delays)
+        monkeypatch.setattr(module, "attempts", _attempts)
     monkeypatch.setattr(backoff, "_RANDOM", _CurrentSession())
     monkeypatch.setattr(delete, "wait", _wait)
     monkeypatch.setattr(ids, "secrets", _CurrentSession())
@@ -280,9 +282,9 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "uuid", _CurrentSession())
 
 
-def _delays(stats: RequestStats) -> Iterator[float | None]:
+def _attempts(stats: RequestStats) -> Iterator[Attempt]:
     """Register a retry loop with the running session while it lasts."""
-    session, loop = _current, cast("Loop", backoff.delays(stats))
+    session, loop = _current, cast("Loop", backoff.attempts(stats))
     session.loops.append(loop)
     try:
         yield from loop

@@ -288,12 +288,30 @@ def test_no_error_denies_a_write_whose_response_was_lost(
     store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first attempt's response is lost; the second and last attempt fails with a conflict."""
-    moments = itertools.chain([0.0, 0.0], itertools.repeat(backoff.RETRY_SECONDS))
-    monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    at_moments(monkeypatch, 0.0, 0.0)
     writes.before(lost_response(), error_response(CANCELED, "TransactionConflict", "None"))
 
     with pytest.raises(OverloadedError):
         append(store, conversation_id, HELLO)
+
+
+def test_an_attempt_that_takes_all_the_time_is_the_last(
+    store: Store, conversation_id: str, writes: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_moments(monkeypatch, 0.0)
+    writes.before(lost_response())
+
+    with pytest.raises(OverloadedError):
+        append(store, conversation_id, HELLO)
+
+    assert len(writes.calls) == 1
+
+
+def at_moments(monkeypatch: pytest.MonkeyPatch, *moments: float) -> None:
+    """Set the next readings of the clock; the time of all attempts is over after them."""
+    readings = itertools.chain(moments, itertools.repeat(backoff.RETRY_SECONDS))
+    clock = SimpleNamespace(monotonic=lambda: next(readings), sleep=lambda _: None)
+    monkeypatch.setattr(backoff, "time", clock)
 
 
 def test_an_append_whose_response_was_lost_is_found_behind_many_others(
@@ -396,7 +414,7 @@ def test_a_page_whose_objects_are_replaced_for_too_long_is_busy(
     store: Store, conversation_id: str, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(store, conversation_id, *[{**LARGE, "id": name} for name in "ab"])
-    monkeypatch.setattr(payloads, "delays", lambda _: iter([None]))
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
     meanwhile(lambda: store.delete_items(OWNER, conversation_id, ["a"], param="item_id"))
 
     with pytest.raises(ConversationBusyError):

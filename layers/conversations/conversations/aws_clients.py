@@ -43,7 +43,7 @@ CLIENT_CONFIG = Config(
 """Limits of each call: a connection within a second, a response within two, and one retry.
 
 TCP keep-alive probes connections that stay open between requests. An append fits into the
-function's time-out even if its object, its last attempt and its verification each take the maximum.
+function's time-out even if each of its calls takes the maximum.
 """
 CONNECTION_ERRORS = (ConnectError, HTTPClientError)
 """Errors of a call without a response.

@@ -1,11 +1,11 @@
-"""Delays between attempts at a call to AWS."""
+"""Attempts at a call to AWS, and the delays between them."""
 
 from __future__ import annotations
 
 import itertools
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,20 +13,33 @@ if TYPE_CHECKING:
     from conversations.telemetry import RequestStats
 
 RETRY_SECONDS = 3.0
-"""Time for which one loop of attempts retries; a request can run several loops."""
+"""Time after which no other attempt begins; a request can run several loops of attempts."""
 FIRST_DELAY_SECONDS = 0.01
 MAX_DELAY_SECONDS = 0.5
 _RANDOM = random.SystemRandom()
 """A source without a seed: environments restored from one snapshot must draw different delays."""
 
 
-def delays(stats: RequestStats) -> Iterator[float | None]:
-    """Yield, before each attempt, the seconds to wait after it; None before the last attempt.
+class Attempt(NamedTuple):
+    """One attempt of several."""
 
-    Delays have full jitter. Each attempt after the first counts as a retry.
+    deadline: float
+    longest_delay: float
+
+    def wait_for_next(self) -> bool:
+        """Wait, with full jitter, until the next attempt may begin; return False if none may."""
+        if time.monotonic() >= self.deadline:
+            return False
+        time.sleep(_RANDOM.uniform(0, self.longest_delay))
+        return True
+
+
+def attempts(stats: RequestStats) -> Iterator[Attempt]:
+    """Yield attempts without end: call `wait_for_next` before the next one.
+
+    Each attempt after the first counts as a retry.
     """
     deadline = time.monotonic() + RETRY_SECONDS
-    for attempt in itertools.count():
-        stats.retries += attempt > 0
-        longest = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**attempt)
-        yield _RANDOM.uniform(0, longest) if time.monotonic() < deadline else None
+    for number in itertools.count():
+        stats.retries += number > 0
+        yield Attempt(deadline, min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**number))

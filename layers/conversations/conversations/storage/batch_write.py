@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from conversations.errors import OverloadedError
-from conversations.storage.backoff import delays
+from conversations.storage.backoff import attempts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,7 @@ def batch_write(
         OverloadedError: some rows are not written after all attempts.
     """
     left = [*requests]
-    for delay in delays(table.stats):
+    for attempt in attempts(table.stats):
         sent = len(left)
         response = table.dynamodb.batch_write_item(RequestItems={table.name: left})
         left = [*response["UnprocessedItems"].get(table.name, [])]
@@ -38,7 +37,6 @@ def batch_write(
         if not left:
             return
         table.stats.add("Throttles")
-        if delay is None:
+        if not attempt.wait_for_next():
             raise OverloadedError(f"DynamoDB throttled the write of {len(left)} rows.")
-        time.sleep(delay)
-    raise AssertionError  # pragma: no cover - the last delay is None
+    raise AssertionError  # pragma: no cover - attempts do not end

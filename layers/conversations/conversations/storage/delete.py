@@ -5,13 +5,12 @@ from __future__ import annotations
 import enum
 import hashlib
 import itertools
-import time
 from collections import defaultdict
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, NamedTuple, override
 
 from conversations.storage import rows
-from conversations.storage.backoff import delays
+from conversations.storage.backoff import attempts
 from conversations.storage.payloads import keep_lines, read_again_if_deleted
 from conversations.storage.reads import (
     find_items,
@@ -115,7 +114,7 @@ class ItemDeletion:
 
     def run(self) -> Row:
         """Delete the items, and return the conversation row after the deletion."""
-        for delay in delays(self._table.stats):
+        for attempt in attempts(self._table.stats):
             conversation, rewrites = read_again_if_deleted(
                 self._table.stats, self._prepare_rewrites
             )
@@ -123,10 +122,9 @@ class ItemDeletion:
                 return self._commit_rewrites(rewrites, conversation)
             except LostRaceError as race:
                 self._outcome_unknown |= race.outcome_unknown
-            if delay is None:
+            if not attempt.wait_for_next():
                 raise_for(Failure("unknown" if self._outcome_unknown else "conflict"))
-            time.sleep(delay)
-        raise AssertionError  # pragma: no cover - the last delay is None
+        raise AssertionError  # pragma: no cover - attempts do not end
 
     def _prepare_rewrites(self) -> tuple[Row, list[Rewrite]]:
         """Read the batches, and put the remaining items of large ones into new objects."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -18,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from conversations.errors import ConversationBusyError, ServerError
 from conversations.json_text import response_bytes
-from conversations.storage.backoff import delays
+from conversations.storage.backoff import attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -128,19 +127,18 @@ def read_again_if_deleted[Found](stats: RequestStats, read: Callable[[], Found])
         ConversationBusyError: deletions kept replacing the objects.
     """
     missing: set[str] = set()
-    for delay in delays(stats):
+    for attempt in attempts(stats):
         try:
             return read()
         except ObjectMissingError as error:
             if error.object_key in missing:
                 raise
             missing.add(error.object_key)
-            if delay is None:
+            if not attempt.wait_for_next():
                 raise ConversationBusyError(
                     "Concurrent requests keep changing this conversation. Retry the request."
                 ) from error
-            time.sleep(delay)
-    raise AssertionError  # pragma: no cover - the last delay is None
+    raise AssertionError  # pragma: no cover - attempts do not end
 
 
 class PayloadStore:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -12,7 +11,7 @@ from conversations import ids
 from conversations.aws_clients import THROTTLED
 from conversations.errors import ItemNotFoundError, OverloadedError
 from conversations.storage import rows
-from conversations.storage.backoff import delays
+from conversations.storage.backoff import attempts
 from conversations.storage.items import decode_item
 from conversations.storage.payloads import Part
 from conversations.storage.rows import index_by_sort_key
@@ -66,7 +65,7 @@ def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
 def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
     """Return the rows at up to `BATCH_GET_MAX` keys; retry keys that DynamoDB did not process."""
     found: list[Row] = []
-    for delay in delays(table.stats):
+    for attempt in attempts(table.stats):
         response = table.dynamodb.batch_get_item(
             RequestItems={table.name: {"Keys": keys, "ConsistentRead": True}}
         )
@@ -75,9 +74,8 @@ def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
         if not keys:
             break
         table.stats.add("Throttles")
-        if delay is None:
+        if not attempt.wait_for_next():
             raise OverloadedError("The service is temporarily over capacity. Retry the request.")
-        time.sleep(delay)
     return found
 
 
@@ -107,7 +105,7 @@ def read_again_settled(table: Table, found: Iterable[Row]) -> Iterator[Row]:
 
 
 def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
-    for delay in delays(table.stats):
+    for attempt in attempts(table.stats):
         try:
             response = table.dynamodb.transact_get_items(
                 TransactItems=[{"Get": {"TableName": table.name, "Key": key}} for key in keys]
@@ -117,14 +115,13 @@ def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
             if code not in {CANCELED, *THROTTLED}:
                 raise
             table.stats.add("Throttles", code in THROTTLED)
-            if delay is None:
+            if not attempt.wait_for_next():
                 raise OverloadedError(
                     "The service is temporarily over capacity. Retry the request."
                 ) from error
-            time.sleep(delay)
         else:
             return [found["Item"] for found in response["Responses"] if "Item" in found]
-    raise AssertionError  # pragma: no cover - the last delay is None
+    raise AssertionError  # pragma: no cover - attempts do not end
 
 
 def range_query(table: Table, pk: str, first_sk: str, last_sk: str) -> QueryInputTypeDef:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from conversations.errors import OverloadedError
 from conversations.storage import rows
-from conversations.storage.backoff import delays
+from conversations.storage.backoff import attempts
 from conversations.storage.transactions import classify, put_if, require_absent
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class RestoreClaim:
         """Commit *actions*; retry with the same token while the outcome is unknown."""
         token = str(uuid.uuid4())
         is_unknown = False
-        for delay in delays(self._table.stats):
+        for attempt in attempts(self._table.stats):
             try:
                 self._table.dynamodb.transact_write_items(
                     TransactItems=actions, ClientRequestToken=token
@@ -132,11 +132,10 @@ class RestoreClaim:
                 if failure.kind == "condition failed":
                     raise ClaimLostError(failure.reasons if is_unknown else ()) from error
                 is_unknown |= failure.kind == "unknown"
-                if delay is None:
+                if not attempt.wait_for_next():
                     raise OverloadedError(
                         f"DynamoDB did not confirm the write of {len(actions)} rows."
                     ) from error
-                time.sleep(delay)
             else:
                 return
-        raise AssertionError  # pragma: no cover - the last delay is None
+        raise AssertionError  # pragma: no cover - attempts do not end

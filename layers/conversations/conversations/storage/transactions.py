@@ -31,7 +31,7 @@ from conversations.errors import (
     OverloadedError,
 )
 from conversations.storage import rows
-from conversations.storage.backoff import delays
+from conversations.storage.backoff import attempts
 from conversations.telemetry import RequestStats
 
 if TYPE_CHECKING:
@@ -147,16 +147,15 @@ class ConversationTransaction(ABC):
             OverloadedError: nothing was written, unless `outcome_unknown`.
             Exception: what `_next_step` raises.
         """
-        for delay in delays(self._table.stats):
-            failure = self._attempt()
+        for attempt in attempts(self._table.stats):
+            failure = self._send()
             if failure is None or self._resolve_failure(failure):
                 return
-            if delay is None:
+            if not attempt.wait_for_next():
                 self._verify_or_raise(failure)
                 return
-            time.sleep(delay)
 
-    def _attempt(self) -> Failure | None:
+    def _send(self) -> Failure | None:
         """Send the transaction once; return its failure, or None if it committed."""
         try:
             self._table.dynamodb.transact_write_items(
