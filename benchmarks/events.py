@@ -29,11 +29,10 @@ def append(conversation_id: str, count: int) -> Event:
     return event("POST", ITEMS, {"items": messages(count)}, conversation_id=conversation_id)
 
 
-def list_items(conversation_id: str, limit: int) -> Event:
-    """Return a list request for the first items."""
-    return event(
-        "GET", ITEMS, query={"limit": str(limit), "order": "asc"}, conversation_id=conversation_id
-    )
+def list_items(conversation_id: str, limit: int, order: str = "asc") -> Event:
+    """Return a list request for the oldest items, or for the newest (*order* `desc`)."""
+    query = {"limit": str(limit), "order": order}
+    return event("GET", ITEMS, query=query, conversation_id=conversation_id)
 
 
 def get_item(conversation_id: str, item_id: str) -> Event:

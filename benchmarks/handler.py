@@ -47,6 +47,11 @@ WARM_UP = 30
 BATCH_ITEMS = 20
 PAGE_ITEMS = 100
 CONVERSATION_ITEMS = 1_000
+PAGES = {
+    f"oldest {PAGE_ITEMS} of {CONVERSATION_ITEMS:,} items": "asc",
+    f"newest {PAGE_ITEMS} of {CONVERSATION_ITEMS:,} items": "desc",
+}
+"""Orders of the measured pages, by name."""
 ROWS_AT_ONCE = 25
 
 
@@ -200,7 +205,7 @@ def _page_floor(handler: Handler, at_most: float) -> Floor:
 
 
 def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
-    """Compare the CPU of appends of 1 and 20 items and of a page of 100 with their floors.
+    """Compare the CPU of appends of 1 and 20 items and of pages of 100 with their floors.
 
     The first floor uses a stock boto3 client, which validates each value against its model. The
     second uses our client, which does not, so that the ratio shows the rest of our code.
@@ -210,11 +215,10 @@ def compare_with_floors(handler: Handler, pairs: int) -> list[Row]:
     compared = {
         "append of 1": (one, _append_floor(handler, one, 1, 1.20)),
         f"append of {BATCH_ITEMS}": (many, _append_floor(handler, many, BATCH_ITEMS, 0.65)),
-        f"page of {PAGE_ITEMS}, of {CONVERSATION_ITEMS:,} items": (
-            events.list_items(conversation_id, PAGE_ITEMS),
-            _page_floor(handler, 0.60),
-        ),
     }
+    for page, order in PAGES.items():
+        event = events.list_items(conversation_id, PAGE_ITEMS, order)
+        compared[page] = (event, _page_floor(handler, 0.60))
     return [
         row
         for name, (event, floor) in compared.items()
@@ -251,9 +255,10 @@ def count_round_trips(handler: Handler) -> list[Row]:
     counted = {
         "append of 20 items": events.append(conversation_id, BATCH_ITEMS),
         "item by its generated id": events.get_item(conversation_id, item),
-        "page of 100": events.list_items(conversation_id, PAGE_ITEMS),
     }
-    limits = (1, 1, 1)
+    for page, order in PAGES.items():
+        counted[page] = events.list_items(conversation_id, PAGE_ITEMS, order)
+    limits = (1, 1, 1, 2)
     return [
         figure(f"{what}: calls to AWS", len(handler.calls_of(event)), "calls", at_most)
         for (what, event), at_most in zip(counted.items(), limits, strict=True)
