@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from conversations import ids
 from conversations.http.rendering import INCLUDABLE_FIELDS
-from conversations.http.request import DEFAULT_LIMIT, MAX_SEARCH_LENGTH
+from conversations.http.request import (
+    DEFAULT_LIMIT,
+    MAX_END_USER_LENGTH,
+    MAX_IDEMPOTENCY_KEY_LENGTH,
+    MAX_SEARCH_LENGTH,
+)
 from conversations.model import Order
+from conversations.storage.append import IDEMPOTENCY_SECONDS, REPLAY_SECONDS
 from openapi.schemas import ID, Json
 
 if TYPE_CHECKING:
@@ -18,8 +24,8 @@ if TYPE_CHECKING:
 
 # HTTP strips whitespace at the ends of a header's value.
 _VISIBLE: Final = "^[!-~]([ -~]{{0,{}}}[!-~])?$"
-_END_USER: Final = _VISIBLE.format(256 - 2)
-_KEY: Final = _VISIBLE.format(255 - 2)
+_END_USER: Final = _VISIBLE.format(MAX_END_USER_LENGTH - 2)
+_KEY: Final = _VISIBLE.format(MAX_IDEMPOTENCY_KEY_LENGTH - 2)
 
 
 def _path(name: str, description: str) -> Json:
@@ -46,7 +52,8 @@ ON_BEHALF_OF: Final = _parameter(
 IDEMPOTENCY_KEY: Final = _parameter(
     "header",
     "Idempotency-Key",
-    "A unique text that makes the request safe to retry for 24 hours: requests with the same"
+    "A unique text that makes the request safe to retry for"
+    f" {IDEMPOTENCY_SECONDS // 3600} hours: requests with the same"
     " `Idempotency-Key` and body take effect once, and each retry returns the first response.",
     {"type": "string", "pattern": _KEY},
 )
@@ -55,7 +62,7 @@ RETRY_COUNT: Final = _parameter(
     "x-stainless-retry-count",
     "Number of times the SDK has retried the request. If it is above 0 and there is no"
     " `Idempotency-Key`, the request counts as a replay of the conversation's last append, provided"
-    " that both bodies are equal and the append is at most 40 seconds old.",
+    f" that both bodies are equal and the append is at most {REPLAY_SECONDS} seconds old.",
     {"type": "string"},
 )
 METADATA: Final[Json] = {

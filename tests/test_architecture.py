@@ -12,6 +12,8 @@ LAYER = ROOT / "layers" / "conversations" / "conversations"
 CLI = ROOT / "cli" / "conversations_cli"
 TESTS = ROOT / "tests"
 
+DEVELOPMENT = ("local", "openapi", "benchmarks", "smoke", "tools")
+"""Folders of code that is neither deployed nor installed."""
 MAY_IMPORT = {
     "errors": set[str](),
     "ids": set[str](),
@@ -66,7 +68,7 @@ def test_the_command_line_does_not_import_http() -> None:
 
 
 def test_what_is_deployed_or_installed_imports_no_development_code() -> None:
-    of_tools = {"functions", "local", "openapi", "benchmarks", "tests"}
+    of_tools = {"functions", "tests", *DEVELOPMENT}
     installed = [*modules(LAYER), *modules(ROOT / "functions"), *modules(CLI)]
 
     assert [path for path in installed if tops(path) & of_tools] == []
@@ -90,7 +92,16 @@ def test_helpers_of_tests_are_in_support_or_beside_their_tests() -> None:
 def test_a_module_is_under_300_lines() -> None:
     written = [
         module
-        for part in ("functions", "layers", "cli", "local", "openapi", "benchmarks")
+        for part in (
+            "functions",
+            "layers",
+            "cli",
+            "local",
+            "openapi",
+            "benchmarks",
+            "smoke",
+            "tools",
+        )
         for module in modules(ROOT / part)
     ]
 

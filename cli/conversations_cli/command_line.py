@@ -271,7 +271,7 @@ def _sentence(error: Exception, names: Mapping[str, object], *, is_local: bool) 
             sentence = "No AWS region is set. Use --region, or set AWS_DEFAULT_REGION."
         case ClientError():
             sentence = _client_error_sentence(error, names)
-        case HTTPClientError() if "header value" in sentence:  # the text has the value
+        case HTTPClientError(kwargs={"error": ValueError()}):  # whose text has the value
             sentence = "The AWS credentials have a character that no HTTP header can have."
         case BotoCoreError() | ResponseParserError():
             sentence = f"AWS cannot be called: {error}"

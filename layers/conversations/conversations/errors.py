@@ -229,6 +229,9 @@ class ConversationBusyError(ApiError):
 
     code = "conversation_busy"
 
+    def __init__(self) -> None:
+        super().__init__("Concurrent requests keep changing this conversation. Retry the request.")
+
 
 class RequestTooLargeError(ApiError):
     """A body, or a response with its items, over the size limit; nothing was stored."""
@@ -252,3 +255,17 @@ class OverloadedError(ApiError):
     """A temporary failure: AWS throttled the service or did not respond. A retry can succeed."""
 
     code = "overloaded"
+
+    def __init__(
+        self, message: str = "The service is temporarily over capacity. Retry the request."
+    ) -> None:
+        super().__init__(message)
+
+
+class NoResponseError(OverloadedError):
+    """A call to AWS without a response in time, so that its outcome is unknown."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "AWS did not respond in time. The request may have taken effect. Retry the request."
+        )

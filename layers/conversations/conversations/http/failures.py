@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED
-from conversations.errors import OverloadedError, ServerError
+from conversations.errors import NoResponseError, OverloadedError, ServerError
 from conversations.telemetry import aws_error_code
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def is_throttle(error: Exception) -> bool:
 def public_error(error: Exception) -> ApiError:
     """Return the error for the client: 503 for a throttle or failure of AWS, else 500."""
     if is_throttle(error):
-        return OverloadedError("The service is temporarily over capacity. Retry the request.")
+        return OverloadedError()
     is_of_aws = isinstance(error, CONNECTION_ERRORS) or (
         isinstance(error, ClientError)
         and (
@@ -32,9 +32,7 @@ def public_error(error: Exception) -> ApiError:
         )
     )
     if is_of_aws:
-        return OverloadedError(
-            "AWS did not respond in time. The request may have taken effect. Retry the request."
-        )
+        return NoResponseError()
     return ServerError(
         "The service failed because of an internal error. The request may have taken effect."
     )

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
 """Limit of Lambda for one synchronous invocation; API Gateway's own limit is 10 MB."""
-END_USER_PATTERN = r"[ -~]{1,256}"
-IDEMPOTENCY_KEY_PATTERN = r"[ -~]{1,255}"
+MAX_END_USER_LENGTH = 256
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+END_USER_PATTERN = rf"[ -~]{{1,{MAX_END_USER_LENGTH}}}"
+IDEMPOTENCY_KEY_PATTERN = rf"[ -~]{{1,{MAX_IDEMPOTENCY_KEY_LENGTH}}}"
 LISTING_PARAMETERS = frozenset({"after", "limit", "order", "metadata", "search"})
 """Parameters of a list of conversations; every other name in its query is a pair of metadata."""
 INCLUDE_PARAMETERS = ("include", "include[]")

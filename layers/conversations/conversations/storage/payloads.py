@@ -135,9 +135,7 @@ def read_again_if_deleted[Found](stats: RequestStats, read: Callable[[], Found])
                 raise
             missing.add(error.object_key)
             if not attempt.wait_for_next():
-                raise ConversationBusyError(
-                    "Concurrent requests keep changing this conversation. Retry the request."
-                ) from error
+                raise ConversationBusyError from error
     raise AssertionError  # pragma: no cover - attempts do not end
 
 

@@ -75,7 +75,7 @@ def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
             break
         table.stats.add("Throttles")
         if not attempt.wait_for_next():
-            raise OverloadedError("The service is temporarily over capacity. Retry the request.")
+            raise OverloadedError
     return found
 
 
@@ -116,9 +116,7 @@ def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
                 raise
             table.stats.add("Throttles", code in THROTTLED)
             if not attempt.wait_for_next():
-                raise OverloadedError(
-                    "The service is temporarily over capacity. Retry the request."
-                ) from error
+                raise OverloadedError from error
         else:
             return [found["Item"] for found in response["Responses"] if "Item" in found]
     raise AssertionError  # pragma: no cover - attempts do not end

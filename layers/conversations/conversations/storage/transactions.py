@@ -28,6 +28,7 @@ from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED, was_sent
 from conversations.errors import (
     ConversationBusyError,
     ConversationNotFoundError,
+    NoResponseError,
     OverloadedError,
 )
 from conversations.storage import rows
@@ -266,16 +267,12 @@ def require_absent(table: Table, pk: str, sk: str) -> TransactWriteItemTypeDef:
 def raise_for(failure: Failure) -> NoReturn:
     """Raise the error for the last failure of a change."""
     if failure.kind == "unknown":
-        raise OverloadedError(
-            "AWS did not respond in time. The request may have taken effect. Retry the request."
-        )
+        raise NoResponseError
     if failure.kind in {"conflict", "condition failed"}:
-        raise ConversationBusyError(
-            "Concurrent requests keep changing this conversation. Retry the request."
-        )
+        raise ConversationBusyError
     if failure.kind == "unreachable":
         raise OverloadedError("The service cannot reach DynamoDB. Retry the request.")
-    raise OverloadedError("The service is temporarily over capacity. Retry the request.")
+    raise OverloadedError
 
 
 def condition_failed(reason: Reason) -> bool:
