@@ -117,15 +117,15 @@ def test_a_version_is_judged_by_what_it_fails_more_than_the_one_before(
 
 
 def test_rejected_keys_are_no_failures_of_the_authorizer() -> None:
-    refused = {
+    rejected = {
         "newest_requests": 60,
         "newest_errors": 30,
-        "newest_refusals": 30,
+        "newest_rejected_keys": 30,
         "all_requests": 600,
     }
-    failed = {**refused, "newest_errors": 33, "all_errors": 33, "all_refusals": 30}
+    failed = {**rejected, "newest_errors": 33, "all_errors": 33, "all_rejected_keys": 30}
 
-    assert not AUTHORIZER.is_over({**refused, "all_errors": 30, "all_refusals": 30})
+    assert not AUTHORIZER.is_over({**rejected, "all_errors": 30, "all_rejected_keys": 30})
     assert AUTHORIZER.is_over(failed)
 
 
