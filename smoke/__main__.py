@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_header,
         default=[],
         metavar="NAME:VALUE",
-        help="a header for every request, if something before the API asks for one",
+        help="a header for every request, if a proxy in front of the API requires one",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

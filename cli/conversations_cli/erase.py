@@ -104,7 +104,7 @@ class Journal:
 @click.command()
 @data_command
 @scope_options
-@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Skip the confirmation prompt.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 @click.option(
     "--timeout",

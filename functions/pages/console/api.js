@@ -10,7 +10,7 @@ const PAGE_CONVERSATIONS = 50;
 const KEY_PATTERN = /^[!-~]{1,256}$/;
 const END_USER_PATTERN = /^[ -~]{1,256}$/;
 
-/** Who reads. The key is in memory only, unless the visitor asks to keep it in the tab. */
+/** Credentials of the reader. The key is stored only in memory, unless the reader chooses to keep it in the tab. */
 const session = { key: "", endUser: "" };
 
 /** A request that failed, with a message for the reader. `status` is 0 without a response. */

@@ -61,7 +61,7 @@ function showSignIn(message) {
   page("key").focus();
 }
 
-/** Called for every response that refuses the key. */
+/** Show the sign-in form. Called for every response that rejects the key. */
 function onKeyRejected() {
   if (page("sign-in").hidden) showSignIn("The API key is no longer accepted. Sign in again.");
 }

@@ -60,7 +60,7 @@ function markdownBlock(text) {
   return block;
 }
 
-/** Return text as it is, with its line breaks; long text is cut until the reader asks for the rest. */
+/** Return text as it is, with its line breaks. A button shows the rest of long text. */
 function textBlock(text, attributes = { class: "text" }) {
   const block = element("div", { dir: "auto", ...attributes });
   const shown = visible(text.slice(0, LONG_TEXT));

@@ -1,8 +1,8 @@
 "use strict";
 
-// Take a conversation away: as Markdown, as JSON, as JSON Lines.
+// Export a conversation as Markdown, JSON or JSON Lines.
 
-/** Return all items of a conversation; `onProgress` is told how many there are so far. */
+/** Return all items of a conversation; `onProgress` receives the number of items read so far. */
 async function readAll(conversationId, onProgress, signal) {
   const items = [];
   for await (const page of allItems(conversationId, signal)) {

@@ -3,7 +3,7 @@
 // List conversations by last change, the newest first.
 
 const TITLE_NAMES = ["title", "name", "subject", "topic"];
-/** How many empty pages of a search are read on before the reader is asked. */
+/** Number of empty pages after which a search stops, and shows a button to continue. */
 const EMPTY_PAGES = 5;
 
 function titleName({ metadata }) {

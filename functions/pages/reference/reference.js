@@ -7,7 +7,7 @@ const reference = document.getElementById("reference");
 async function showReference() {
   try {
     const response = await fetch(`${prefix}/openapi.json`);
-    if (!response.ok) throw new Error(`The API answered with status ${response.status}.`);
+    if (!response.ok) throw new Error(`The API returned status ${response.status}.`);
     // "Try it out" calls the host that the page came from, whatever a proxy made of it.
     const spec = { ...(await response.json()), servers: [{ url: prefix }] };
     SwaggerUIBundle({
