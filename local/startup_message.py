@@ -30,7 +30,7 @@ _EXAMPLE: Final = {
 }
 
 
-def issue_key(stack: DevStack, chosen: str | None, memory: Path) -> str:
+def issue_key(stack: DevStack, chosen: str | None, key_file: Path) -> str:
     """Return a key for the stack: the chosen one, else that of the last start, else a new one.
 
     All keys belong to one account, so that any of them reaches the data of earlier starts.
@@ -40,19 +40,19 @@ def issue_key(stack: DevStack, chosen: str | None, memory: Path) -> str:
     """
     if chosen is not None and not re.fullmatch(r"[!-~]{1,256}", chosen):
         raise UnusableKeyError("API_KEY must be 1 to 256 visible ASCII characters without a space.")
-    remembered = memory.read_text() if memory.exists() else None
+    saved_key = key_file.read_text() if key_file.exists() else None
     keys = ApiKeyRepository(stack.resources.dynamodb, stack.template.name("ApiKeysTable"))
     try:
         with stack.engine.lock:
             key, _ = keys.create(
-                account=ACCOUNT, name="local", may_delegate=True, key=chosen or remembered
+                account=ACCOUNT, name="local", may_delegate=True, key=chosen or saved_key
             )
     except ValueError as error:
         raise UnusableKeyError(f"API_KEY cannot be used: {error}") from error
-    if chosen is None and remembered is None:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.touch(mode=0o600)
-        memory.write_text(key)
+    if chosen is None and saved_key is None:
+        key_file.parent.mkdir(parents=True, exist_ok=True)
+        key_file.touch(mode=0o600)
+        key_file.write_text(key)
     return key
 
 
