@@ -96,9 +96,9 @@ def test_a_row_comes_back_as_it_was_put(
     assert repr(ROW["data"]["B"]) in repr(ours)
 
 
-def without_metadata(answer: dict[str, Any]) -> dict[str, Any]:
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
-    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+def without_metadata(response: dict[str, Any]) -> dict[str, Any]:
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 200
+    return {name: value for name, value in response.items() if name != "ResponseMetadata"}
 
 
 def test_a_cancelled_transaction_says_why_and_shows_the_row(
@@ -129,7 +129,7 @@ class Server:
 
 
 @contextmanager
-def serving(*answers: bytes | None) -> Iterator[tuple[Server, str]]:
+def serving(*responses: bytes | None) -> Iterator[tuple[Server, str]]:
     """Serve these responses, and repeat the last one; None breaks the connection."""
     seen = Server()
 
@@ -141,16 +141,16 @@ def serving(*answers: bytes | None) -> Iterator[tuple[Server, str]]:
             super().setup()
 
         def do_POST(self) -> None:
-            answer = answers[min(seen.requests, len(answers) - 1)]
+            response = responses[min(seen.requests, len(responses) - 1)]
             seen.requests += 1
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.close_connection = answer is None
-            if answer is not None:
+            self.close_connection = response is None
+            if response is not None:
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(answer)))
+                self.send_header("Content-Length", str(len(response)))
                 self.send_header("x-amz-crc32", str(binascii.crc32(WHOLE)))
                 self.end_headers()
-                self.wfile.write(answer)
+                self.wfile.write(response)
 
         def log_message(self, *_: object) -> None:
             """Write no log."""
@@ -201,18 +201,18 @@ def test_a_request_with_a_truncated_response_is_retried_once(
     with stack.engine.lock, serving(WHOLE[:9], WHOLE) as (seen, url):
         client = client_of(url, monkeypatch)
 
-        answer = client.get_item(TableName="t", Key=KEY)
+        response = client.get_item(TableName="t", Key=KEY)
         client.close()
 
-    assert answer["Item"] == KEY
+    assert response["Item"] == KEY
     assert seen.requests == 2
 
 
-@pytest.mark.parametrize("answer", [WHOLE[:9], b"[]", b"null", b"", b"\xff"])
+@pytest.mark.parametrize("response", [WHOLE[:9], b"[]", b"null", b"", b"\xff"])
 def test_a_response_that_cannot_be_read_is_a_lost_one(
-    answer: bytes, stack: DevStack, monkeypatch: pytest.MonkeyPatch
+    response: bytes, stack: DevStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with stack.engine.lock, serving(answer) as (_, url):
+    with stack.engine.lock, serving(response) as (_, url):
         client = client_of(url, monkeypatch)
 
         with pytest.raises(HTTPClientError):

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     from tests.support.issue_key import IssueKey
 
-type Answer = tuple[int, str | None]
+type Outcome = tuple[int, str | None]
 
-ROUTES: dict[str, tuple[Scope, str, Answer]] = {
+ROUTES: dict[str, tuple[Scope, str, Outcome]] = {
     "GET": ("read", "/conversations", (200, None)),
     "POST": ("write", "/conversations", (200, None)),
     "DELETE": ("delete", "/conversations/conv_none", (404, "conversation_not_found")),
 }
-"""By method: the scope it needs, a path, and the answer of the service behind the door."""
+"""By method: the scope it needs, a path, and the service's response if the key is valid."""
 SUBSETS = [
     frozenset(chosen) for n in range(4) for chosen in itertools.combinations(sorted(SCOPES), n)
 ]
-REFUSED: Answer = (401, "invalid_api_key")
+INVALID_KEY: Outcome = (401, "invalid_api_key")
 
 
-def ask(base_url: str, method: str, header: str | None, *, delegates: bool = False) -> Answer:
+def send(base_url: str, method: str, header: str | None, *, delegates: bool = False) -> Outcome:
     headers = {} if header is None else {"Authorization": header}
     if delegates:
         headers["X-On-Behalf-Of"] = "user_1"
@@ -41,7 +41,7 @@ def ask(base_url: str, method: str, header: str | None, *, delegates: bool = Fal
     return response.status_code, body["error"]["code"] if "error" in body else None
 
 
-def expected(method: str, scopes: frozenset[Scope], *, may: bool, delegates: bool) -> Answer:
+def expected(method: str, scopes: frozenset[Scope], *, may: bool, delegates: bool) -> Outcome:
     scope, _, behind = ROUTES[method]
     if scope not in scopes:
         return 403, "insufficient_scope"
@@ -68,7 +68,7 @@ def test_a_live_key_does_what_its_scopes_and_its_right_say(
     keep_scopes(stack, key, scopes)
 
     for method, delegates in itertools.product(ROUTES, [True, False]):
-        response = ask(base_url, method, f"Bearer {key}", delegates=delegates)
+        response = send(base_url, method, f"Bearer {key}", delegates=delegates)
         assert response == expected(method, scopes, may=may, delegates=delegates)
 
 
@@ -91,12 +91,12 @@ def test_a_key_that_has_ended_is_rejected_whatever_it_could(  # noqa: PLR0913 - 
         api_keys.revoke(record.key_id)
 
     for method, delegates in itertools.product(ROUTES, [True, False]):
-        assert ask(base_url, method, f"Bearer {key}", delegates=delegates) == REFUSED
+        assert send(base_url, method, f"Bearer {key}", delegates=delegates) == INVALID_KEY
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
 def test_the_scheme_is_known_in_any_case(scheme: str, base_url: str, issue_key: IssueKey) -> None:
-    assert ask(base_url, "GET", f"{scheme} {issue_key()}")[0] == 200
+    assert send(base_url, "GET", f"{scheme} {issue_key()}")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_scheme_is_known_in_any_case(scheme: str, base_url: str, issue_key: 
 )
 def test_what_is_no_key_is_rejected(header: str | None, base_url: str) -> None:
     for method, delegates in itertools.product(ROUTES, [True, False]):
-        assert ask(base_url, method, header, delegates=delegates) == REFUSED
+        assert send(base_url, method, header, delegates=delegates) == INVALID_KEY
 
 
 class Clock:
@@ -157,7 +157,7 @@ def timed_keys(timed_stack: DevStack) -> ApiKeyRepository:
 
 
 def is_let_in(url: str, key: str) -> bool:
-    return ask(url, "GET", f"Bearer {key}") == (200, None)
+    return send(url, "GET", f"Bearer {key}") == (200, None)
 
 
 def test_a_revoked_key_is_rejected_after_a_minute(

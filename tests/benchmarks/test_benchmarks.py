@@ -53,17 +53,17 @@ def peer(stack: DevStack) -> Iterator[ModuleType]:
     loop.close()
 
 
-def ask(peer: ModuleType, event: events.Event) -> dict[str, Any]:
+def body_from(peer: ModuleType, event: events.Event) -> dict[str, Any]:
     response = peer.lambda_handler(event, Context())
     assert response["statusCode"] == 200, response["body"]
-    asked: dict[str, Any] = json.loads(response["body"])
-    return asked
+    body: dict[str, Any] = json.loads(response["body"])
+    return body
 
 
 def test_the_peer_appends_and_lists_as_we_do(peer: ModuleType) -> None:
-    appended = ask(peer, events.append("conv_1", 20))
+    appended = body_from(peer, events.append("conv_1", 20))
 
-    listed = ask(peer, events.list_items("conv_1", 100))
+    listed = body_from(peer, events.list_items("conv_1", 100))
 
     assert appended == listed
     assert [item["content"] for item in listed["data"]] == [

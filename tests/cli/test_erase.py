@@ -18,7 +18,7 @@ from conversations.storage.purge import purge_conversation
 from conversations.storage.scan import scan_index
 from conversations_cli import erase as erasing
 from conversations_cli.command_line import Aws
-from tests.support.commands import asked, client_of_commands, done, invoke
+from tests.support.commands import client_of_commands, done, invoke, json_of
 from tests.support.fault_injection import CANCELED, Faults, error_response
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
@@ -79,7 +79,7 @@ def journals(tmp_path: Path) -> list[Path]:
 def test_nothing_is_left_of_an_account(world: World, tmp_path: Path) -> None:
     fill(world)
 
-    receipt = asked("erase", *world.at, *ALL)
+    receipt = json_of("erase", *world.at, *ALL)
 
     assert {row["sk"]["S"] for row in world.rows()} == {"C"}
     assert not any({"owner", "account", "metadata"} & row.keys() for row in world.rows())
@@ -92,7 +92,7 @@ def test_nothing_is_left_of_an_account(world: World, tmp_path: Path) -> None:
 def test_an_end_users_are_erased_and_nobody_elses(world: World) -> None:
     mine, _, bobs = fill(world)
 
-    receipt = asked("erase", *world.at, "--account", "acme", "--end-user", "ann", "--yes")
+    receipt = json_of("erase", *world.at, "--account", "acme", "--end-user", "ann", "--yes")
 
     assert {pk.partition("/")[2] for pk in live(world)} == {mine, bobs}
     assert (receipt["conversations"], receipt["owner"]) == (1, ids.owner_of("acme", "ann"))
@@ -116,7 +116,7 @@ def test_the_receipt_says_until_when_rows_can_be_restored(world: World) -> None:
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
     )
 
-    receipt = asked("erase", *world.at, *ALL)
+    receipt = json_of("erase", *world.at, *ALL)
 
     until = datetime.fromisoformat(receipt["rows_restorable_until"]) - datetime.now(UTC)
     assert timedelta(days=34, hours=23) < until < timedelta(days=35, hours=1)
@@ -161,7 +161,7 @@ def test_the_receipt_says_until_when_objects_can_be_restored(
     lifecycles.before(lifecycle, lifecycle)
 
     text = done("erase", *world.at, *ALL).stdout
-    until = asked("erase", *world.at, *ALL)["objects_restorable_until"]
+    until = json_of("erase", *world.at, *ALL)["objects_restorable_until"]
     lifecycles.before()
 
     assert sentence in text
@@ -232,7 +232,7 @@ def test_an_interrupted_erasure_goes_on(
     [journal] = journals(tmp_path)
     world.create([said("later")])
 
-    receipt = asked("erase", *world.at, *ALL)
+    receipt = json_of("erase", *world.at, *ALL)
 
     assert (stopped.exit_code, "Aborted!" in stopped.stderr) == (1, True)
     assert receipt["conversations"] == 4
@@ -251,7 +251,7 @@ def test_an_erasure_goes_on_that_was_killed_while_it_wrote(
     [journal] = journals(tmp_path)
     journal.write_text(torn)
 
-    assert asked("erase", *world.at, *ALL)["conversations"] == 3
+    assert json_of("erase", *world.at, *ALL)["conversations"] == 3
     assert not journal.exists()
 
 
@@ -268,7 +268,7 @@ def test_conversations_created_meanwhile_are_reported(
 
     slept(monkeypatch, purge_late)
 
-    first = asked("erase", *world.at, *ALL)
+    first = json_of("erase", *world.at, *ALL)
     world.create([said("later")])
     created = iter([True])
     output = done("erase", *world.at, *ALL).stdout
@@ -310,7 +310,7 @@ def test_what_somebody_else_deletes_meanwhile_is_erased_too(
 
     monkeypatch.setattr(erasing, "scan_index", scan_late)
 
-    assert asked("erase", *world.at, *ALL)["conversations"] == 3
+    assert json_of("erase", *world.at, *ALL)["conversations"] == 3
 
 
 @pytest.mark.parametrize(("conflicts", "is_erased"), [(1, True), (99, False)])
@@ -367,7 +367,7 @@ def test_without_data_there_is_no_prompt(
 
 
 def test_programs_get_a_receipt_of_nothing(world: World) -> None:
-    assert asked("erase", *world.at, "--account", "acme")["conversations"] == 0
+    assert json_of("erase", *world.at, "--account", "acme")["conversations"] == 0
 
 
 def test_an_erasure_that_goes_on_with_nothing_live_does_not_ask_again(
@@ -391,7 +391,7 @@ def test_an_expired_conversation_is_erased_before_dynamodb_removes_it(world: Wor
     expired = {**row, "expires_at": {"N": str(int(time.time()) - 9)}}
     world.table.dynamodb.put_item(TableName=world.table.name, Item=expired)
 
-    receipt = asked("erase", *world.at, *ALL, "--timeout", "1")
+    receipt = json_of("erase", *world.at, *ALL, "--timeout", "1")
 
     [left] = world.rows()
     assert (receipt["conversations"], world.objects()) == (1, [])

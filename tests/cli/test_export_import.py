@@ -23,7 +23,7 @@ from conversations.storage.reads import TRANSACT_GET_MAX
 from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.store import Store
 from conversations_cli import export as exporting
-from tests.support.commands import asked, client_of_commands, done, invoke
+from tests.support.commands import client_of_commands, done, invoke, json_of
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
 
@@ -87,7 +87,7 @@ def test_what_is_exported_comes_back_equal(name: str, world: World, tmp_path: Pa
     first = export(world, tmp_path / name)
     emptied(world)
 
-    report = asked("import", *world.at, *ALL, tmp_path / name)
+    report = json_of("import", *world.at, *ALL, tmp_path / name)
     second = export(world, tmp_path / f"again-{name}")
 
     assert first == second
@@ -237,8 +237,8 @@ def test_an_import_done_twice_changes_nothing(world: World, tmp_path: Path) -> N
     export(world, tmp_path / "out")
     before = world.rows()
 
-    assert asked("import", *world.at, *ALL, tmp_path / "out")["present"] == 5
-    assert asked("import", *world.at, *ALL, "--merge", tmp_path / "out")["present"] == 5
+    assert json_of("import", *world.at, *ALL, tmp_path / "out")["present"] == 5
+    assert json_of("import", *world.at, *ALL, "--merge", tmp_path / "out")["present"] == 5
     assert world.rows() == before
 
 
@@ -254,7 +254,7 @@ def test_merge_adds_what_a_conversation_lacks(world: World, tmp_path: Path) -> N
     world.delete(name, "gone")
     [own] = world.append(name, said("own"))
 
-    report = asked("import", *world.at, *ALL, "--merge", tmp_path / "new")
+    report = json_of("import", *world.at, *ALL, "--merge", tmp_path / "new")
 
     assert (report["completed"], report["items"]) == (1, 2)
     expected = [entry for entry in whole if entry[0] != "gone"]
@@ -270,7 +270,7 @@ def test_merge_leaves_out_what_was_deleted_there(world: World, tmp_path: Path) -
     world.delete(name, "two", "big")
     before = world.rows()
 
-    assert asked("import", *world.at, *ALL, "--merge", tmp_path / "out")["present"] == 1
+    assert json_of("import", *world.at, *ALL, "--merge", tmp_path / "out")["present"] == 1
     assert world.rows() == before
     assert world.objects() == []
 
@@ -305,7 +305,7 @@ def test_a_deleted_conversation_can_be_imported_once_its_purge_is_over(
     early = invoke("import", *world.at, *ALL, tmp_path / "out")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 1_000)
-    late = asked("import", *world.at, *ALL, tmp_path / "out")
+    late = json_of("import", *world.at, *ALL, tmp_path / "out")
 
     assert early.exit_code == 1
     assert "less than 15 minutes ago" in early.stderr
@@ -347,7 +347,7 @@ def test_an_import_that_another_one_takes_over_is_reported(
     with monkeypatch.context() as patch:
         patch.setattr(RestoreClaim, "commit", taken_over)
         result = invoke("import", *world.at, *ALL, tmp_path / "out")
-    again = asked("import", *world.at, *ALL, tmp_path / "out")
+    again = json_of("import", *world.at, *ALL, tmp_path / "out")
 
     assert (result.exit_code, "line 2: another import is writing" in result.stderr) == (1, True)
     assert again["imported"] == 1
@@ -370,7 +370,7 @@ def test_retention_goes_with_the_rows(
     emptied(world)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 100_000)
-    assert asked("import", *world.at, *ALL, tmp_path / "out")["expired"] == 1
+    assert json_of("import", *world.at, *ALL, tmp_path / "out")["expired"] == 1
     assert world.rows() == []
 
 
@@ -719,7 +719,7 @@ def test_an_object_that_is_missing_is_told_with_its_conversation(
 def test_an_export_prints_its_counts_as_json(world: World, tmp_path: Path) -> None:
     world.create([said("one"), said("two")])
 
-    printed = asked("export", *world.at, *ALL, "--out", tmp_path / "out")
+    printed = json_of("export", *world.at, *ALL, "--out", tmp_path / "out")
 
     assert printed == {"conversations": 1, "items": 2, "file": str(tmp_path / "out")}
 

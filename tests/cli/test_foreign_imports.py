@@ -15,7 +15,7 @@ from conversations import ids
 from conversations.json_text import compact_json, response_bytes
 from conversations.storage.payloads import MAX_RESPONSE_PAYLOAD_BYTES
 from conversations_cli.threads import item_of
-from tests.support.commands import asked, done, invoke
+from tests.support.commands import done, invoke, json_of
 from tests.support.includable_items import INCLUDABLE_ITEMS
 from tests.support.openai_stub import KEY, openai_stub
 from tests.support.stored import World
@@ -89,7 +89,7 @@ def whole(world: World, name: str, owner: str = "") -> list[Any]:
 
 @pytest.mark.usefixtures("_openai")
 def test_a_conversation_of_openais_is_read_whole(world: World) -> None:
-    report = asked("import", *world.at, *ANN, "--from-openai", LONG)
+    report = json_of("import", *world.at, *ANN, "--from-openai", LONG)
 
     assert (report["imported"], report["items"]) == (1, 230)
     assert whole(world, LONG, "ann") == CONVERSATIONS[LONG]["items"]
@@ -102,7 +102,7 @@ def test_a_conversation_of_openais_is_read_whole(world: World) -> None:
 
 @pytest.mark.usefixtures("_openai")
 def test_the_large_fields_that_openai_omits_by_default_are_imported(world: World) -> None:
-    asked("import", *world.at, *ACME, "--from-openai", "conv_large_fields")
+    json_of("import", *world.at, *ACME, "--from-openai", "conv_large_fields")
 
     assert whole(world, "conv_large_fields") == [*INCLUDABLE_ITEMS.values()]
 
@@ -110,10 +110,10 @@ def test_the_large_fields_that_openai_omits_by_default_are_imported(world: World
 @pytest.mark.usefixtures("_openai")
 def test_it_is_the_same_the_second_time(world: World, tmp_path: Path) -> None:
     (tmp_path / "ids").write_text(f"conv_empty\n{LONG}\n", encoding="utf-8-sig")
-    asked("import", *world.at, *ACME, "--from-openai", LONG)
+    json_of("import", *world.at, *ACME, "--from-openai", LONG)
     before = [row for row in world.rows() if row["pk"]["S"].endswith(LONG)]
 
-    report = asked("import", *world.at, *ACME, "--merge", "--ids", tmp_path / "ids")
+    report = json_of("import", *world.at, *ACME, "--merge", "--ids", tmp_path / "ids")
 
     assert (report["imported"], report["present"]) == (1, 1)
     assert [row for row in world.rows() if row["pk"]["S"].endswith(LONG)] == before
@@ -450,7 +450,7 @@ def test_numbers_that_we_write_with_more_digits_fit_into_a_batch(
     ]
     (tmp_path / "threads").write_text(json.dumps(messages))
 
-    report = asked("import", *world.at, *ANN, tmp_path / "threads")
+    report = json_of("import", *world.at, *ANN, tmp_path / "threads")
 
     assert (report["imported"], report["items"]) == (1, 20)
 
@@ -464,7 +464,7 @@ def test_messages_that_together_are_at_the_limit_become_two_batches(
     messages[0]["content"] = [text("x" * (MAX_RESPONSE_PAYLOAD_BYTES - size))]
     (tmp_path / "threads").write_text(json.dumps(messages))
 
-    assert asked("import", *world.at, *ANN, tmp_path / "threads")["items"] == 2
+    assert json_of("import", *world.at, *ANN, tmp_path / "threads")["items"] == 2
     assert sum(row["sk"]["S"].startswith("b#") for row in world.rows()) == 2
 
 

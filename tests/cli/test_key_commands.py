@@ -67,7 +67,7 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["keys", *arguments])
 
 
-def ask(*arguments: str) -> Any:
+def json_of(*arguments: str) -> Any:
     """Return the JSON that a command prints."""
     result = invoke(*arguments, "--json")
     assert result.exit_code == 0, result.output
@@ -94,7 +94,7 @@ def test_a_created_key_is_all_of_standard_output(at: list[str], api_keys: ApiKey
 
 
 def test_a_created_key_is_in_the_json(at: list[str], api_keys: ApiKeyRepository) -> None:
-    made = ask("create", *at, *ACME)
+    made = json_of("create", *at, *ACME)
 
     record = api_keys.verify(made.pop("key"))
     assert record is not None
@@ -119,7 +119,7 @@ def test_a_created_key_is_in_the_json(at: list[str], api_keys: ApiKeyRepository)
     ("given", "seconds"), [("90d", 90 * 86_400), ("12h", 43_200), ("30m", 1_800), ("2w", 1_209_600)]
 )
 def test_a_key_expires_after_a_duration(given: str, seconds: int, at: list[str]) -> None:
-    made = ask("create", *at, *ACME, "--expires", given)
+    made = json_of("create", *at, *ACME, "--expires", given)
 
     assert abs(made["expires_at"] - time.time() - seconds) < 60
 
@@ -133,7 +133,7 @@ def test_a_key_expires_after_a_duration(given: str, seconds: int, at: list[str])
     ],
 )
 def test_a_key_expires_at_a_date(given: str, seconds: int, at: list[str]) -> None:
-    assert ask("create", *at, *ACME, "--expires", given)["expires_at"] == seconds
+    assert json_of("create", *at, *ACME, "--expires", given)["expires_at"] == seconds
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_the_list_holds_valid_keys_and_all_on_request(
     api_keys.revoke(revoked)
     expired = api_keys.create(account="a", name="expired", expires_at=1)[1].key_id
 
-    assert [record["key_id"] for record in ask("list", *at)] == [valid]
-    every = {record["key_id"]: record["state"] for record in ask("list", *at, "--all")}
+    assert [record["key_id"] for record in json_of("list", *at)] == [valid]
+    every = {record["key_id"]: record["state"] for record in json_of("list", *at, "--all")}
     assert every == {valid: "valid", revoked: "revoked", expired: "expired"}
 
 
@@ -168,7 +168,7 @@ def test_the_list_goes_on_behind_the_first_megabyte(
 ) -> None:
     made = [api_keys.create(account="a", name="x" * 300_000)[1].key_id for _ in range(5)]
 
-    assert {record["key_id"] for record in ask("list", *at)} == {*made}
+    assert {record["key_id"] for record in json_of("list", *at)} == {*made}
 
 
 def test_the_oldest_key_is_listed_first(
@@ -181,7 +181,7 @@ def test_the_oldest_key_is_listed_first(
         )
         made.append(api_keys.create(account="a", name="n")[1])
 
-    listed = [record["created_at"] for record in ask("list", *at)]
+    listed = [record["created_at"] for record in json_of("list", *at)]
     assert listed == [1, 2, 3]
 
 
@@ -206,7 +206,7 @@ def test_all_of_a_key_is_shown_but_its_secret(
     key, record = api_keys.create(account="acme", name="ci")
     [row] = stack.resources.dynamodb.scan(TableName=stack.template.name("ApiKeysTable"))["Items"]
 
-    shown = invoke("show", *at, record.key_id).stdout + str(ask("show", *at, record.key_id))
+    shown = invoke("show", *at, record.key_id).stdout + str(json_of("show", *at, record.key_id))
 
     assert "acme" in shown
     assert key not in shown
@@ -216,24 +216,24 @@ def test_all_of_a_key_is_shown_but_its_secret(
 def test_a_revoked_key_stays_revoked(at: list[str], api_keys: ApiKeyRepository) -> None:
     key, record = api_keys.create(account="acme", name="ci")
 
-    revoked = ask("revoke", *at, record.key_id)
+    revoked = json_of("revoke", *at, record.key_id)
 
     assert revoked["state"] == "revoked"
-    assert ask("revoke", *at, record.key_id) == revoked
+    assert json_of("revoke", *at, record.key_id) == revoked
     assert api_keys.verify(key) is None
 
 
 def test_a_rotated_key_has_the_rights_of_the_old_one(
     at: list[str], api_keys: ApiKeyRepository
 ) -> None:
-    old = ask("create", *at, *ACME, "--scope", "read", "--delegate", "--plan", "free")
+    old = json_of("create", *at, *ACME, "--scope", "read", "--delegate", "--plan", "free")
 
-    new = ask("rotate", *at, old["key_id"])
+    new = json_of("rotate", *at, old["key_id"])
 
     same = ["account", "name", "scopes", "may_delegate", "plan", "usage_key_id", "expires_at"]
     assert {name: new[name] for name in same} == {name: old[name] for name in same}
     assert all(api_keys.verify(made["key"]) for made in (old, new))
-    ended = ask("show", *at, old["key_id"])
+    ended = json_of("show", *at, old["key_id"])
     assert ended["replaced_by"] == new["key_id"]
     assert abs(ended["expires_at"] - time.time() - 86_400) < 60
 
@@ -272,7 +272,7 @@ def test_a_key_that_is_not_valid_is_not_rotated(
 def test_a_plan_counts_by_a_key_that_opens_nothing(
     at: list[str], api_keys: ApiKeyRepository
 ) -> None:
-    made = ask("create", *at, *ACME, "--plan", "free")
+    made = json_of("create", *at, *ACME, "--plan", "free")
 
     gateway = boto3.client("apigateway")
     [plan] = gateway.get_usage_plans(keyId=made["usage_key_id"])["items"]
@@ -283,22 +283,22 @@ def test_a_plan_counts_by_a_key_that_opens_nothing(
 
 
 def test_another_plan_is_another_count(at: list[str]) -> None:
-    old = ask("create", *at, *ACME)
+    old = json_of("create", *at, *ACME)
 
-    new = ask("rotate", *at, old["key_id"], "--plan", "free")
+    new = json_of("rotate", *at, old["key_id"], "--plan", "free")
 
     assert (new["plan"], counted()) == ("free", [new["usage_key_id"]])
 
 
 def test_a_count_ends_with_the_last_key_that_shares_it(at: list[str]) -> None:
-    old = ask("create", *at, *ACME, "--plan", "free")
-    new = ask("rotate", *at, old["key_id"])
+    old = json_of("create", *at, *ACME, "--plan", "free")
+    new = json_of("rotate", *at, old["key_id"])
 
-    ask("revoke", *at, old["key_id"])
+    json_of("revoke", *at, old["key_id"])
     assert counted() == [new["usage_key_id"]]
-    ask("revoke", *at, new["key_id"])
+    json_of("revoke", *at, new["key_id"])
     assert counted() == []
-    assert ask("revoke", *at, new["key_id"])["state"] == "revoked"
+    assert json_of("revoke", *at, new["key_id"])["state"] == "revoked"
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_no_key_is_said_on_standard_error(at: list[str]) -> None:
 
 
 def test_revocation_says_how_to_end_the_key_now(at: list[str]) -> None:
-    made = ask("create", *at, *ACME)
+    made = json_of("create", *at, *ACME)
 
     message = invoke("revoke", *at, made["key_id"]).stderr
 
@@ -440,7 +440,7 @@ def test_revocation_says_how_to_end_the_key_now(at: list[str]) -> None:
 
 
 def test_last_use_is_in_the_log(at: list[str]) -> None:
-    made, unused = ask("create", *at, *ACME), ask("create", *at, *ACME)
+    made, unused = json_of("create", *at, *ACME), json_of("create", *at, *ACME)
     lines = [
         {"timestamp": "2026-11-26T12:00:00.000+00:00", "message": "request", "key_id": "key_other"},
         {
@@ -450,12 +450,12 @@ def test_last_use_is_in_the_log(at: list[str]) -> None:
         },
     ]
     with logged(lines):
-        used_at = ask("show", *at, made["key_id"], "--last-use")["last_used_at"]
+        used_at = json_of("show", *at, made["key_id"], "--last-use")["last_used_at"]
     with logged([]):
-        assert ask("show", *at, unused["key_id"], "--last-use")["last_used_at"] is None
+        assert json_of("show", *at, unused["key_id"], "--last-use")["last_used_at"] is None
 
     assert used_at == 1795698000
-    assert "last_used_at" not in ask("show", *at, made["key_id"])
+    assert "last_used_at" not in json_of("show", *at, made["key_id"])
 
 
 @contextmanager
@@ -475,11 +475,11 @@ def logged(lines: list[dict[str, str]]) -> Iterator[None]:
 
 
 def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    ask_aws: Any = vars(BaseClient)["_make_api_call"]  # the one door to AWS
-    made, states = ask("create", *at, *ACME), ["Running"]
+    call_aws: Any = vars(BaseClient)["_make_api_call"]  # the one door to AWS
+    made, states = json_of("create", *at, *ACME), ["Running"]
 
     def slow(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
-        response = ask_aws(client, operation, parameters)
+        response = call_aws(client, operation, parameters)
         if operation == "GetQueryResults" and states:
             response["status"] = states.pop()
         return response
@@ -493,7 +493,7 @@ def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyP
     }
 
     with logged([line]):
-        shown = ask("show", *at, made["key_id"], "--last-use")
+        shown = json_of("show", *at, made["key_id"], "--last-use")
 
     assert shown["last_used_at"] == 1795698000
     assert not states
@@ -503,11 +503,11 @@ def test_last_use_waits_for_the_query(at: list[str], monkeypatch: pytest.MonkeyP
 def test_last_use_is_not_told_if_the_query_fails(
     at: list[str], status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask_aws: Any = vars(BaseClient)["_make_api_call"]
-    made = ask("create", *at, *ACME)
+    call_aws: Any = vars(BaseClient)["_make_api_call"]
+    made = json_of("create", *at, *ACME)
 
     def fail(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
-        response = ask_aws(client, operation, parameters)
+        response = call_aws(client, operation, parameters)
         return response | ({"status": status} if operation == "GetQueryResults" else {})
 
     monkeypatch.setattr(BaseClient, "_make_api_call", fail)
@@ -520,7 +520,7 @@ def test_last_use_is_not_told_if_the_query_fails(
 
 
 def test_last_use_needs_a_stack(at: list[str], stack: DevStack) -> None:
-    made = ask("create", *at, *ACME)
+    made = json_of("create", *at, *ACME)
     table = ("--table", stack.template.name("ApiKeysTable"))
 
     result = invoke("show", *table, made["key_id"], "--last-use")

@@ -16,7 +16,7 @@ import pytest
 from conversations import ids
 from conversations.storage.restore import ROWS_AT_ONCE
 from conversations_cli.command_line import DevStack
-from tests.support.commands import asked, done, invoke
+from tests.support.commands import done, invoke, json_of
 from tests.support.http_helpers import NOISE
 from tests.support.paths import ROOT
 
@@ -131,7 +131,7 @@ def test_what_is_there_is_listed_and_shown(local: list[str], client: httpx.Clien
 
     assert set(names) == set(listed(client))
     assert NOISE in done("show", *local, names[0]).stdout
-    owners = asked("usage", *local, "--account", "local")["owners"]
+    owners = json_of("usage", *local, "--account", "local")["owners"]
     [ann] = [found for found in owners if found["objects"]]
     assert (ann["conversations"], ann["items"], ann["objects"]) == (3, 6, 3)
 
@@ -149,12 +149,12 @@ def test_commands_that_are_killed_go_on(
     assert [path.name for path in tmp_path.glob("out*")] == ["out.gz"]
 
     kill("TransactWriteItems", 2, "erase", *local, *ANN, "--yes")
-    assert asked("erase", *local, *ANN, "--yes")["conversations"] == 3
+    assert json_of("erase", *local, *ANN, "--yes")["conversations"] == 3
     assert listed(client) == {}
 
     eve = ("--account", "local", "--end-user", "eve")
     kill("PutObject", 2, "import", *local, *eve, out)
-    report = asked("import", *local, *eve, out)
+    report = json_of("import", *local, *eve, out)
     assert (report["imported"], report["present"]) == (2, 1)
     headers = {"X-On-Behalf-Of": "eve"}
     for name, items in before.items():
@@ -162,7 +162,7 @@ def test_commands_that_are_killed_go_on(
         assert page.json()["data"] == items
     done("export", *local, *eve, "--out", again)
     assert len(again.read_bytes()) > 1_000
-    assert asked("erase", *local, *eve, "--yes")["conversations"] == 3
+    assert json_of("erase", *local, *eve, "--yes")["conversations"] == 3
 
 
 @pytest.mark.prove
@@ -195,7 +195,7 @@ def test_an_import_that_is_killed_between_two_transactions_of_rows_goes_on(
 
     kill("TransactWriteItems", 3, "import", *local, *eve, tmp_path / "out")
     partly, unseen = written(), client.get(path, headers=theirs).status_code
-    report = asked("import", *local, *eve, tmp_path / "out")
+    report = json_of("import", *local, *eve, tmp_path / "out")
 
     assert (partly, unseen) == ((1 + ROWS_AT_ONCE, 1), 404)
     assert (report["imported"], report["items"]) == (1, 40)
@@ -203,7 +203,7 @@ def test_an_import_that_is_killed_between_two_transactions_of_rows_goes_on(
     items = [client.get(f"{path}/items?limit=100", headers=who).json() for who in (hers, theirs)]
     assert items[0] == items[1]
     for scope in (zoe, eve):
-        assert asked("erase", *local, *scope, "--yes")["conversations"] == 1
+        assert json_of("erase", *local, *scope, "--yes")["conversations"] == 1
 
 
 def test_without_a_stack_the_command_says_what_to_do(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_feature_that_a_local_stack_lacks_is_reported(
     arguments: tuple[str, ...], message: str, running: dict[str, str], data: Path
 ) -> None:
     at = ["--local", "--data", data]
-    key_id = asked("keys", "create", *at, "--account", "bob", "--name", "third")["key_id"]
+    key_id = json_of("keys", "create", *at, "--account", "bob", "--name", "third")["key_id"]
 
     given = [key_id if word == "KEY" else word for word in arguments]
     result = invoke(*given, *at)
@@ -253,7 +253,7 @@ def test_a_feature_that_a_local_stack_lacks_is_reported(
 
 def test_a_local_key_is_revoked_at_once_by_a_restart(running: dict[str, str], data: Path) -> None:
     at = ["--local", "--data", data]
-    key_id = asked("keys", "create", *at, "--account", "bob", "--name", "fourth")["key_id"]
+    key_id = json_of("keys", "create", *at, "--account", "bob", "--name", "fourth")["key_id"]
 
     said = done("keys", "revoke", *at, key_id).stderr
 

@@ -14,7 +14,7 @@ from conversations import ids
 from conversations.auth.api_keys import ApiKeyRepository
 from conversations.storage.scan import scan_index
 from conversations_cli import log_query, transcripts
-from tests.support.commands import asked, client_of_commands, done, invoke
+from tests.support.commands import client_of_commands, done, invoke, json_of
 from tests.support.fault_injection import Faults, error_response
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
@@ -61,8 +61,8 @@ def test_a_list_shows_an_owners_conversations(world: World) -> None:
     assert lines[1].endswith("topic=é")
     everybodys = done("list", *world.at, *ACME, "--all-end-users", "--json").stdout.splitlines()
     assert {json.loads(line)["id"] for line in everybodys} == {first, second, hers}
-    assert asked("list", *world.at, *ACME, "--search", "NEEDLE")["id"] == second
-    assert asked("list", *world.at, *ACME, "--end-user", "ann")["owner"] == ids.owner_of(
+    assert json_of("list", *world.at, *ACME, "--search", "NEEDLE")["id"] == second
+    assert json_of("list", *world.at, *ACME, "--end-user", "ann")["owner"] == ids.owner_of(
         "acme", "ann"
     )
 
@@ -91,7 +91,7 @@ def test_a_list_leaves_out_what_is_deleted_meanwhile(
 
     monkeypatch.setattr(transcripts, "scan_index", scan_late)
 
-    assert asked("list", *world.at, *ACME, "--all-end-users")["id"] == stays
+    assert json_of("list", *world.at, *ACME, "--all-end-users")["id"] == stays
 
 
 def test_a_search_is_in_one_owners(world: World) -> None:
@@ -251,7 +251,7 @@ def test_usage_is_by_account_and_end_user(world: World) -> None:
     world.resources.s3.put_object(Bucket=world.bucket, Key="~nobody/conv_gone/object", Body=b"1")
     size = world.resources.s3.head_object(Bucket=world.bucket, Key=world.objects()[0])
 
-    every, acme = asked("usage", *world.at), asked("usage", *world.at, *ACME)
+    every, acme = json_of("usage", *world.at), json_of("usage", *world.at, *ACME)
 
     assert every == acme
     assert every["requests"] is None
@@ -263,7 +263,7 @@ def test_usage_is_by_account_and_end_user(world: World) -> None:
     ]
     assert own["bytes"] == len(payload) + size["ContentLength"]
     assert by_owner[ids.owner_of("acme", "ann")]["items"] == 1
-    assert asked("usage", *world.at, "--account", "other")["owners"] == []
+    assert json_of("usage", *world.at, "--account", "other")["owners"] == []
     header, *lines = done("usage", *world.at).stdout.splitlines()
     assert header.split() == ["account", "owner", "conversations", "items", "bytes", "objects"]
     assert len(lines) == 2
@@ -298,7 +298,7 @@ def test_usage_counts_requests_by_key_where_there_is_a_log(
     ended = {"status": "Complete", "results": rows}
     queries = logged(monkeypatch, {"status": "Running", "results": []}, ended, ended)
 
-    every = asked("usage", *deployed)["requests"]
+    every = json_of("usage", *deployed)["requests"]
     text = done("usage", *deployed, *ACME, "--days", "7").stdout
 
     assert every == [

@@ -36,10 +36,10 @@ def test_a_create_reads_items_as_an_append_does() -> None:
 def test_a_create_rejects_what_an_append_rejects() -> None:
     for name, body, param in INVALID:
         if name not in EMPTY_IN_A_CREATE and not (param or "").startswith("include"):
-            with pytest.raises(InvalidRequestError) as refused:
+            with pytest.raises(InvalidRequestError) as raised:
                 parse_create(body)
 
-            assert refused.value.param == param, name
+            assert raised.value.param == param, name
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_metadata_within_limits_comes_back(metadata: dict[str, str]) -> None:
 )
 def test_metadata_beyond_limits_is_rejected(metadata: object, param: str, code: str) -> None:
     for parse in (parse_create, parse_update):
-        with pytest.raises(InvalidRequestError) as refused:
+        with pytest.raises(InvalidRequestError) as raised:
             parse(json.dumps({"metadata": metadata}))
 
-        assert (refused.value.param, refused.value.code) == (param, code)
+        assert (raised.value.param, raised.value.code) == (param, code)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_metadata_beyond_limits_is_rejected(metadata: object, param: str, code: 
 def test_an_odd_key_is_named_whatever_its_value(
     key: str, value: object, param: str, code: str
 ) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
+    with pytest.raises(InvalidRequestError) as raised:
         parse_create(json.dumps({"metadata": {key: value}}))
 
-    assert (refused.value.param, refused.value.code) == (param, code)
+    assert (raised.value.param, raised.value.code) == (param, code)
 
 
 def test_a_null_value_is_for_updates_only() -> None:
@@ -110,15 +110,15 @@ def test_openai_may_update_with_no_metadata_at_all() -> None:
 
 @pytest.mark.parametrize(("body", "param"), [("", None), ("[]", None), ("{}", "metadata")])
 def test_an_update_needs_metadata(body: str, param: str | None) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
+    with pytest.raises(InvalidRequestError) as raised:
         parse_update(body)
 
-    assert refused.value.param == param
+    assert raised.value.param == param
 
 
 @given(st.text())
 def test_any_key_is_written_so_that_it_can_be_found(key: str) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
+    with pytest.raises(InvalidRequestError) as raised:
         parse_update(json.dumps({"metadata": {key: 5}}))
 
-    assert (refused.value.param or "").startswith("metadata")
+    assert (raised.value.param or "").startswith("metadata")

@@ -30,9 +30,9 @@ LONGEST_MESSAGE = 2000
 
 
 def error_for(body: str | bytes) -> InvalidRequestError:
-    with pytest.raises(InvalidRequestError) as refused:
+    with pytest.raises(InvalidRequestError) as raised:
         parse_append(body)
-    return refused.value
+    return raised.value
 
 
 def test_an_example_comes_back_as_it_was_given() -> None:
@@ -58,7 +58,7 @@ def test_an_invalid_body_is_rejected_at_the_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    "items", [OPENAI_ITEMS, MKA1_ITEMS, MKA1_RESPONSES], ids=["openai", "mka1", "mka1-answers"]
+    "items", [OPENAI_ITEMS, MKA1_ITEMS, MKA1_RESPONSES], ids=["openai", "mka1", "mka1-responses"]
 )
 def test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given(items: list[Json]) -> None:
     for item in filter(is_valid_output, items):

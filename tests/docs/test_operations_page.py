@@ -35,7 +35,7 @@ WITH_AWS = [
 ]
 """Blocks of all pages, and code in their text, with commands of the AWS CLI."""
 QUERIES = re.findall(r"--query-string '(.+?)'\n", PAGE)
-ASKED = re.findall(r"aws logs start-query (.+?)--query-string", PAGE, flags=re.DOTALL)
+QUERY_OPTIONS = re.findall(r"aws logs start-query (.+?)--query-string", PAGE, flags=re.DOTALL)
 WORDS = {
     *("fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc"),
     *("and", "or", "in", "like", "count", "sum", "max", "pct", "bin", "ispresent"),
@@ -145,13 +145,13 @@ def test_every_field_of_a_line_is_explained(fields: set[str]) -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_query_asks_for_fields_that_are_logged(query: str, fields: set[str]) -> None:
+def test_a_query_uses_fields_that_are_logged(query: str, fields: set[str]) -> None:
     bare = re.sub(r'"[^"]*"|/[^/]*/|@\w+|\b\d+m?\b', " ", query)
     made = set(re.findall(r"\bas (\w+)", bare))
 
-    asked = set(re.findall(r"\w+", bare)) - WORDS - made
+    used = set(re.findall(r"\w+", bare)) - WORDS - made
 
-    assert asked <= fields | LAMBDAS_OWN
+    assert used <= fields | LAMBDAS_OWN
 
 
 def log_groups() -> set[str]:
@@ -168,11 +168,11 @@ def test_every_log_group_is_in_the_table_of_lines() -> None:
     assert {name.replace("STACK", "${AWS::StackName}") for name in named} == log_groups()
 
 
-@pytest.mark.parametrize("options", sorted(set(ASKED)))
+@pytest.mark.parametrize("options", sorted(set(QUERY_OPTIONS)))
 def test_a_query_names_its_log_group_and_its_time(options: str) -> None:
     [named] = re.findall(r"--log-group-name (\S+)", options)
 
-    assert len(ASKED) == len(QUERIES)
+    assert len(QUERY_OPTIONS) == len(QUERIES)
     assert {"--start-time", "--end-time"} <= {*options.split()}
     assert named.replace("$STACK", "${AWS::StackName}") in log_groups()
 

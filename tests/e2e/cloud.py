@@ -97,7 +97,7 @@ def running_cloud(folder: Path) -> Iterator[Cloud]:
         "MINISTACK_SSL_CERT": str(certificate),
         "MINISTACK_SSL_KEY": str(key),
         "PATH": os.defpath,
-        "USE_SSL": "1",  # the bucket refuses plain HTTP
+        "USE_SSL": "1",  # the bucket policy denies plain HTTP
     }
     with running_ministack(folder, engine) as ministack:
         url = f"https://127.0.0.1:{ministack.port}"

@@ -39,7 +39,7 @@ class Stack:
         stage = self.outputs["ApiUrl"].rpartition("/")[2]
         return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}/{stage}"
 
-    def ask(
+    def request(
         self, method: str, path: str, key: str | None = None, body: object = None, **headers: str
     ) -> httpx.Response:
         """Send a request with this API key, or without one, and return the response."""

@@ -26,7 +26,7 @@ def printed(stack: Stack, command: str, *arguments: str | Path) -> list[Any]:
 def test_data_commands_find_table_and_bucket_by_the_stack(stack: Stack, tmp_path: Path) -> None:
     key = stack.keys("create", *ACCOUNT, "--name", "e2e", "--delegate")["key"]
     body = {"items": [MESSAGE, LARGE]}
-    made = stack.ask("POST", CONVERSATIONS, key, body, **{"X-On-Behalf-Of": "ann"}).json()["id"]
+    made = stack.request("POST", CONVERSATIONS, key, body, **{"X-On-Behalf-Of": "ann"}).json()["id"]
 
     at = ("--stack", stack.name)
     [listed] = printed(stack, "list", *at, *ANN)

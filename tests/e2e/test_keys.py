@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def status(stack: Stack, **headers: str) -> int:
-    return stack.ask("GET", CONVERSATIONS, **headers).status_code
+    return stack.request("GET", CONVERSATIONS, **headers).status_code
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_operator_sees_the_keys_and_not_their_secrets(stack: Stack, key: str) ->
 
 
 def test_key_without_the_right_to_it_speaks_for_nobody_else(stack: Stack, key: str) -> None:
-    response = stack.ask("GET", CONVERSATIONS, key, **{"X-On-Behalf-Of": "user-1"})
+    response = stack.request("GET", CONVERSATIONS, key, **{"X-On-Behalf-Of": "user-1"})
 
     assert response.status_code == 403
     assert response.json()["error"]["code"] == "delegation_not_allowed"
@@ -69,9 +69,9 @@ def test_delegated_user_has_conversations_of_its_own(
     stack: Stack, key_with: Callable[..., str]
 ) -> None:
     delegate = key_with("--delegate")
-    made = stack.ask("POST", CONVERSATIONS, delegate, {}, **{"X-On-Behalf-Of": "user-1"}).json()
+    made = stack.request("POST", CONVERSATIONS, delegate, {}, **{"X-On-Behalf-Of": "user-1"}).json()
     path = f"{CONVERSATIONS}/{made['id']}"
 
-    assert stack.ask("GET", path, delegate, **{"X-On-Behalf-Of": "user-1"}).status_code == 200
-    assert stack.ask("GET", path, delegate, **{"X-On-Behalf-Of": "user-2"}).status_code == 404
-    assert stack.ask("GET", path, delegate).status_code == 404
+    assert stack.request("GET", path, delegate, **{"X-On-Behalf-Of": "user-1"}).status_code == 200
+    assert stack.request("GET", path, delegate, **{"X-On-Behalf-Of": "user-2"}).status_code == 404
+    assert stack.request("GET", path, delegate).status_code == 404

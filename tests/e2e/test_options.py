@@ -37,7 +37,7 @@ def test_every_option_can_be_deployed(cloud: Cloud, checkout: Path) -> None:
     options = (*OPTIONS, f"KmsKeyArn={key}")
     stack = deploy(cloud, checkout, "seen", "dev", "--parameter-overrides", *options)
 
-    assert stack.ask("GET", CONVERSATIONS, stack.new_key()).status_code == 200
+    assert stack.request("GET", CONVERSATIONS, stack.new_key()).status_code == 200
     alarms = cloud.aws("cloudwatch").describe_alarms(AlarmNamePrefix="seen-")["MetricAlarms"]
     assert len(alarms) == len(ALARMS)
     assert [alarm["AlarmActions"] for alarm in alarms] == [[TOPIC]] * len(ALARMS)
@@ -51,7 +51,7 @@ def test_every_option_can_be_deployed(cloud: Cloud, checkout: Path) -> None:
 def decisions(stack: Stack, key: str, role: str) -> set[str]:
     """Return IAM's decisions for a role that uses the operator's key without a service.
 
-    MiniStack's services do not ask KMS in a role's name: `test_kms_grants.py` has what they need.
+    MiniStack's services do not call KMS in a role's name: `test_kms_grants.py` has what they need.
     """
     iam = stack.cloud.aws("iam")
     arn = iam.get_role(RoleName=stack.resource(role))["Role"]["Arn"]

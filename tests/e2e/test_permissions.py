@@ -79,31 +79,31 @@ def use_everything(stack: Stack, key: str) -> str:
         HinderedError: a response is a failure of the service.
     """
 
-    def ask(method: str, path: str, body: object = None, **headers: str) -> Any:
-        response = stack.ask(method, CONVERSATIONS + path, key, body, **headers)
+    def send(method: str, path: str, body: object = None, **headers: str) -> Any:
+        response = stack.request(method, CONVERSATIONS + path, key, body, **headers)
         if response.status_code >= 500:
             raise HinderedError(f"{method} {path}: {response.status_code} {response.text}")
         return response.json()
 
-    other = ask("POST", "", {"items": [MESSAGE]}, **{"Idempotency-Key": secrets.token_hex(8)})
-    copied = ask("GET", f"/{other['id']}/items")["data"]
-    conversation_id = str(ask("POST", "", {})["id"])
+    other = send("POST", "", {"items": [MESSAGE]}, **{"Idempotency-Key": secrets.token_hex(8)})
+    copied = send("GET", f"/{other['id']}/items")["data"]
+    conversation_id = str(send("POST", "", {})["id"])
     path = f"/{conversation_id}"
     batch = {"items": [{**MESSAGE, "id": "mine"}, LARGE, *copied]}
-    ask("POST", f"{path}/items", batch)
-    ask("POST", f"{path}/items", batch)  # rejected, after its payload was spilled
-    ask("POST", f"{path}/items", {"items": [MESSAGE]})
-    ask("GET", f"{path}/items")
-    ask("GET", f"{path}/items?after=mine")
-    ask("DELETE", f"{path}/items/mine")
-    last = ask("GET", f"{path}/items?order=desc&limit=1")["data"]
-    ask("DELETE", f"{path}/items/{last[0]['id']}")  # the whole of its batch
-    ask("GET", f"{path}/items")
-    ask("POST", path, {"metadata": {"topic": "weather"}})
-    ask("GET", "")
+    send("POST", f"{path}/items", batch)
+    send("POST", f"{path}/items", batch)  # rejected, after its payload was spilled
+    send("POST", f"{path}/items", {"items": [MESSAGE]})
+    send("GET", f"{path}/items")
+    send("GET", f"{path}/items?after=mine")
+    send("DELETE", f"{path}/items/mine")
+    last = send("GET", f"{path}/items?order=desc&limit=1")["data"]
+    send("DELETE", f"{path}/items/{last[0]['id']}")  # the whole of its batch
+    send("GET", f"{path}/items")
+    send("POST", path, {"metadata": {"topic": "weather"}})
+    send("GET", "")
     if len(stack.objects(conversation_id)) > 1:  # the purge would remove it with the folder
         raise HinderedError("an object that no row names was not deleted")
-    ask("DELETE", path)
+    send("DELETE", path)
     return conversation_id
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def test_deleted_conversation_leaves_nothing_of_its_content(stack: Stack, key: str) -> None:
-    conversation_id = stack.ask("POST", CONVERSATIONS, key, {}).json()["id"]
+    conversation_id = stack.request("POST", CONVERSATIONS, key, {}).json()["id"]
     path = f"{CONVERSATIONS}/{conversation_id}"
-    appended = stack.ask("POST", f"{path}/items", key, {"items": [MESSAGE, LARGE]}).json()
+    appended = stack.request("POST", f"{path}/items", key, {"items": [MESSAGE, LARGE]}).json()
     assert [item["content"] for item in appended["data"]] == [
         MESSAGE["content"],
         LARGE["content"],
@@ -22,8 +22,8 @@ def test_deleted_conversation_leaves_nothing_of_its_content(stack: Stack, key: s
     assert len(stack.rows(conversation_id)) == 2
     assert len(stack.objects(conversation_id)) == 1
 
-    assert stack.ask("DELETE", path, key).status_code == 200
+    assert stack.request("DELETE", path, key).status_code == 200
 
-    assert stack.ask("GET", path, key).status_code == 404
+    assert stack.request("GET", path, key).status_code == 404
     assert is_soon(lambda: stack.rows(conversation_id) == ["C"], seconds=60)
     assert stack.objects(conversation_id) == []

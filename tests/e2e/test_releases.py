@@ -67,7 +67,7 @@ def test_changed_code_takes_over_and_the_data_stays(
 ) -> None:
     stack = deploy(cloud, checkout, "changing", "dev")
     key = stack.new_key()
-    made = stack.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
+    made = stack.request("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
     path = f"{CONVERSATIONS}/{made['id']}"
     changed = copy_sources(tmp_path)
     change.make(changed)
@@ -75,8 +75,8 @@ def test_changed_code_takes_over_and_the_data_stays(
 
     stack = deploy(cloud, changed, "changing", "dev")
 
-    page = stack.ask("GET", f"{path}/items", key)
-    responses = [stack.ask("DELETE", path, key), stack.ask("GET", path, key)]
+    page = stack.request("GET", f"{path}/items", key)
+    responses = [stack.request("DELETE", path, key), stack.request("GET", path, key)]
     assert page.json()["data"][0]["content"] == MESSAGE["content"]
     assert [change.new.strip("'") in response.text for response in responses].count(True) == 1
 
@@ -87,9 +87,9 @@ def test_deleted_stack_leaves_nothing(cloud: Cloud, checkout: Path, tmp_path: Pa
     stack = deploy(cloud, checkout, "passing", "dev")
     key = stack.new_key()
     kept, deleted = (
-        stack.ask("POST", CONVERSATIONS, key, {"items": [LARGE]}).json()["id"] for _ in range(2)
+        stack.request("POST", CONVERSATIONS, key, {"items": [LARGE]}).json()["id"] for _ in range(2)
     )
-    stack.ask("DELETE", f"{CONVERSATIONS}/{deleted}", key)
+    stack.request("DELETE", f"{CONVERSATIONS}/{deleted}", key)
     assert is_soon(lambda: stack.objects(deleted) == [], seconds=60)
     assert len(stack.objects(kept)) == 1
 
@@ -121,9 +121,9 @@ def test_a_new_stack_adopts_the_data_that_outlived_its_stack(
     """
     lost = deploy(cloud, checkout, "lasting", "default")
     key = lost.new_key()
-    made = lost.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE, LARGE]}).json()
+    made = lost.request("POST", CONVERSATIONS, key, {"items": [MESSAGE, LARGE]}).json()
     path = f"{CONVERSATIONS}/{made['id']}"
-    items = lost.ask("GET", f"{path}/items", key).json()
+    items = lost.request("GET", f"{path}/items", key).json()
     title = "A whole stack"
 
     steps = (
@@ -144,6 +144,6 @@ def test_a_new_stack_adopts_the_data_that_outlived_its_stack(
 
     for output in STORES:
         assert found.outputs[output] == lost.outputs[output]
-    assert found.ask("GET", f"{path}/items", key).json() == items
-    found.ask("DELETE", path, key)
+    assert found.request("GET", f"{path}/items", key).json() == items
+    found.request("DELETE", path, key)
     assert is_soon(lambda: found.rows(made["id"]) == ["C"], seconds=60)

@@ -28,7 +28,7 @@ def name(route: Route) -> str:
     return f"{route.method} {route.path}"
 
 
-def ask(
+def send(
     stack: Stack, route: Route, conversation_id: str, item_id: str, key: str | None
 ) -> httpx.Response:
     """Send the smallest request that the route accepts."""
@@ -40,16 +40,16 @@ def ask(
     }
     path = route.path.format(conversation_id=conversation_id, item_id=item_id)
     body = bodies.get((route.method, route.path.rpartition("/")[2]))
-    return stack.ask(route.method, path, key, body)
+    return stack.request(route.method, path, key, body)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 def test_route_responds(stack: Stack, key: str, route: Route) -> None:
-    made = stack.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
-    items = stack.ask("GET", f"{CONVERSATIONS}/{made['id']}/items", key).json()
+    made = stack.request("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
+    items = stack.request("GET", f"{CONVERSATIONS}/{made['id']}/items", key).json()
     item_id = items["data"][0]["id"]
 
-    response = ask(stack, route, made["id"], item_id, key if route.authorizer else None)
+    response = send(stack, route, made["id"], item_id, key if route.authorizer else None)
 
     assert response.status_code == 200, response.text
     assert response.content or route.method == "HEAD"
@@ -57,7 +57,7 @@ def test_route_responds(stack: Stack, key: str, route: Route) -> None:
 
 @pytest.mark.parametrize("route", GUARDED, ids=name)
 def test_route_needs_a_key(stack: Stack, route: Route) -> None:
-    response = ask(stack, route, "conv_1", "msg_1", None)
+    response = send(stack, route, "conv_1", "msg_1", None)
 
     assert response.status_code == 401
 
@@ -67,7 +67,7 @@ def test_route_needs_its_scope(stack: Stack, key_with: KeyWith, route: Route) ->
     others = sorted({*SCOPES.values()} - {SCOPES[route.method]})
     lesser = key_with("--scope", others[0], "--scope", others[1])
 
-    response = ask(stack, route, "conv_1", "msg_1", lesser)
+    response = send(stack, route, "conv_1", "msg_1", lesser)
 
     assert response.status_code == 403
 
@@ -76,6 +76,6 @@ def test_route_needs_its_scope(stack: Stack, key_with: KeyWith, route: Route) ->
 def test_its_scope_opens_a_route(stack: Stack, key_with: KeyWith, route: Route) -> None:
     least = key_with("--scope", SCOPES[route.method])
 
-    response = ask(stack, route, "conv_1", "msg_1", least)
+    response = send(stack, route, "conv_1", "msg_1", least)
 
     assert response.status_code in {200, 404}

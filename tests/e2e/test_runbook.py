@@ -22,15 +22,15 @@ MOMENT = "2027-01-31T12:00:00"
 
 @runbook.NEEDS_JQ
 def test_some_conversations_can_be_restored(stack: Stack, key: str, tmp_path: Path) -> None:
-    made = stack.ask("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()["id"]
+    made = stack.request("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()["id"]
     path = f"{CONVERSATIONS}/{made}"
-    stack.ask("POST", f"{path}/items", key, {"items": [LARGE]})
-    before = stack.ask("GET", f"{path}/items", key).json()
+    stack.request("POST", f"{path}/items", key, {"items": [LARGE]})
+    before = stack.request("GET", f"{path}/items", key).json()
     title = "Some conversations"
     names = runbook.block(title, "TABLE=").partition("\n")[0] + "\n"
     restore, query, copy = runbook.block(title, RESTORE).partition("aws dynamodb query")
     runbook.run(stack, tmp_path, names, restore)
-    stack.ask("DELETE", path, key)
+    stack.request("DELETE", path, key)
     assert is_soon(lambda: stack.rows(made) == ["C"], seconds=60)
     assert stack.objects(made) == []
 
@@ -40,15 +40,15 @@ def test_some_conversations_can_be_restored(stack: Stack, key: str, tmp_path: Pa
     pk = f"{ids.owner_of('acme', '')}/{made}"
     runbook.run(stack, tmp_path, objects, query + copy, end, PK=pk)
 
-    assert stack.ask("GET", f"{path}/items", key).json() == before
+    assert stack.request("GET", f"{path}/items", key).json() == before
 
 
 def test_a_table_and_objects_can_be_restored(stack: Stack, key: str, tmp_path: Path) -> None:
-    made = stack.ask("POST", CONVERSATIONS, key, {"items": [LARGE]}).json()["id"]
+    made = stack.request("POST", CONVERSATIONS, key, {"items": [LARGE]}).json()["id"]
     title = "A whole stack"
 
     runbook.run(stack, tmp_path, runbook.block(title, RESTORE))
-    stack.ask("DELETE", f"{CONVERSATIONS}/{made}", key)
+    stack.request("DELETE", f"{CONVERSATIONS}/{made}", key)
     assert is_soon(lambda: stack.objects(made) == [], seconds=60)
     bucket = stack.outputs["PayloadBucketName"]
     markers = stack.cloud.aws("s3").list_object_versions(Bucket=bucket)["DeleteMarkers"]

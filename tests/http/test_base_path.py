@@ -34,9 +34,9 @@ def client() -> Iterator[httpx.Client]:
 def test_every_route_is_found_behind_the_base_path(client: httpx.Client, prefix: str) -> None:
     made = client.post(f"{prefix}/conversations", json={"items": [{**HELLO, "id": "mine"}]})
     values = {"conversation_id": made.json()["id"], "item_id": "mine"}
-    asked = [route for route in Template().api.routes if route.path.startswith(f"{prefix}/")]
+    routes = [route for route in Template().api.routes if route.path.startswith(f"{prefix}/")]
 
-    for route in [each for each in asked if each.method in {"GET", "HEAD"}]:
+    for route in [each for each in routes if each.method in {"GET", "HEAD"}]:
         response = client.request(route.method, route.path.format(**values))
         assert response.status_code == 200, route
     assert client.delete(f"{prefix}/conversations/{values['conversation_id']}").is_success

@@ -105,10 +105,10 @@ def test_a_body_that_is_not_what_its_coding_says_is_rejected(
 ) -> None:
     headers = {"Content-Encoding": coding}
 
-    refused = client.post(f"{conversation}/items", content=body, headers=headers)
+    rejected = client.post(f"{conversation}/items", content=body, headers=headers)
 
-    assert refused.status_code == 415
-    error = error_of(refused)
+    assert rejected.status_code == 415
+    error = error_of(rejected)
     assert error["code"] == "unsupported_content_encoding"
     assert error["param"] == "Content-Encoding"
     assert "Content-Encoding" in error["message"]
@@ -121,20 +121,20 @@ def test_limits_hold_for_what_comes_out_of_a_body(
 ) -> None:
     body = gzip.compress(BATCH + b" " * (size - len(BATCH)))
 
-    refused = client.post(
+    rejected = client.post(
         f"{conversation}/items", content=body, headers={"Content-Encoding": "gzip"}
     )
 
-    assert (refused.status_code, error_of(refused)["code"]) == (413, "request_too_large")
+    assert (rejected.status_code, error_of(rejected)["code"]) == (413, "request_too_large")
     assert client.get(f"{conversation}/items").json()["data"] == []
 
 
 def test_a_compressed_body_without_the_header_is_rejected_with_its_name(
     client: httpx.Client, conversation: str
 ) -> None:
-    refused = client.post(f"{conversation}/items", content=gzip.compress(BATCH))
+    rejected = client.post(f"{conversation}/items", content=gzip.compress(BATCH))
 
-    assert error_of(refused) == {
+    assert error_of(rejected) == {
         "message": "The body is compressed with gzip, but the header `Content-Encoding: gzip` is"
         " missing.",
         "type": "invalid_request_error",

@@ -115,11 +115,11 @@ def test_anothers_conversation_looks_like_a_missing_one(
     body = {"items": [HELLO]} if method == "POST" else None
     stranger = {"Authorization": f"Bearer {issue_key('other')}"}
 
-    refused = client.request(method, path.format(theirs), json=body, headers=stranger)
+    rejected = client.request(method, path.format(theirs), json=body, headers=stranger)
     missing = client.request(method, path.format("conv_none"), json=body, headers=stranger)
 
-    assert (refused.status_code, missing.status_code) == (404, 404)
-    assert error_of(refused) == {
+    assert (rejected.status_code, missing.status_code) == (404, 404)
+    assert error_of(rejected) == {
         **error_of(missing),
         "message": error_of(missing)["message"].replace("conv_none", theirs),
     }
@@ -228,10 +228,10 @@ def test_a_key_does_what_its_scopes_say(base_url: str, issue_key: IssueKey) -> N
     writer = {"Authorization": f"Bearer {issue_key(scopes=frozenset({'write'}))}"}
 
     made = httpx.post(f"{base_url}/conversations", headers=writer)
-    refused = httpx.post(f"{base_url}/conversations", headers=reader)
+    rejected = httpx.post(f"{base_url}/conversations", headers=reader)
     url = f"{base_url}/conversations/{made.json()['id']}"
 
-    assert (refused.status_code, error_of(refused)["code"]) == (403, "insufficient_scope")
+    assert (rejected.status_code, error_of(rejected)["code"]) == (403, "insufficient_scope")
     assert httpx.get(url, headers=reader).status_code == 200
     assert httpx.get(url, headers=writer).status_code == 403
 

@@ -78,7 +78,7 @@ def may_send(preflight: httpx.Response, origin: str, method: str, headers: set[s
     )
 
 
-def ask_before(url: str, origin: str, method: str) -> httpx.Response:
+def send_preflight(url: str, origin: str, method: str) -> httpx.Response:
     """Send the preflight request that a browser sends for a page of *origin*."""
     wanted = {"Origin": origin, "Access-Control-Request-Method": method}
     return httpx.options(url, headers={**wanted, "Access-Control-Request-Headers": ",".join(SENT)})
@@ -89,7 +89,7 @@ def test_a_page_may_call_every_route_as_the_clients_do(route: Route, open_stack:
     url = open_stack.url + route.path.format(conversation_id="conv_abc123", item_id="msg_1")
 
     for origin in (APP, PARTNER):
-        preflight = ask_before(url, origin, route.method)
+        preflight = send_preflight(url, origin, route.method)
 
         assert may_send(preflight, origin, route.method, SENT)
         assert (preflight.status_code, preflight.content) == (204, b"")
@@ -98,7 +98,7 @@ def test_a_page_may_call_every_route_as_the_clients_do(route: Route, open_stack:
 
 @pytest.mark.parametrize("origin", [STRANGER, f"{APP}.evil.example", APP.upper(), "null"])
 def test_a_page_of_another_origin_may_not_call(origin: str, open_stack: DevStack) -> None:
-    preflight = ask_before(open_stack.url + LIST, origin, "GET")
+    preflight = send_preflight(open_stack.url + LIST, origin, "GET")
 
     assert not may_send(preflight, origin, "GET", SENT)
     assert preflight.headers["Vary"] == "Origin"
@@ -164,7 +164,7 @@ def test_a_page_may_read_errors_also_those_of_the_gateway(open_stack: DevStack) 
 def test_every_page_may_call_if_the_operator_says_so() -> None:
     with DevStack.start(parameters={"CorsOrigins": "*"}) as stack:
         stack.reset()
-        preflight = ask_before(stack.url + LIST, STRANGER, "POST")
+        preflight = send_preflight(stack.url + LIST, STRANGER, "POST")
         response = httpx.get(stack.url + LIST, headers={"Origin": STRANGER, **key(stack)})
 
     assert may_send(preflight, STRANGER, "POST", SENT)

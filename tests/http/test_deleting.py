@@ -131,12 +131,12 @@ def test_an_id_whose_item_was_deleted_names_the_item_that_is_posted_with_it(
     index: int, client: httpx.Client, conversation: str, ids: list[str]
 ) -> None:
     again = {**HELLO, "id": ids[index], "content": "again"}
-    refused = client.post(f"{conversation}/items", json={"items": [HELLO, again]})
+    rejected = client.post(f"{conversation}/items", json={"items": [HELLO, again]})
     client.delete(f"{conversation}/items/{ids[index]}").raise_for_status()
     added = client.post(f"{conversation}/items", json={"items": [again]})
     twice = client.post(f"{conversation}/items", json={"items": [again]})
 
-    assert (refused.status_code, error_of(refused)["param"]) == (400, "items[1].id")
+    assert (rejected.status_code, error_of(rejected)["param"]) == (400, "items[1].id")
     assert added.status_code == 200
     assert (twice.status_code, error_of(twice)["code"]) == (400, "item_already_in_conversation")
     assert client.get(f"{conversation}/items/{ids[index]}").json()["content"] == "again"

@@ -118,7 +118,7 @@ def names(conversation: str, issue_key: IssueKey) -> dict[str, str]:
     return {"conversation": conversation, "reader": issue_key(scopes=frozenset({"read"}))}
 
 
-def refused(sdk: OpenAI, wrong: Wrong, names: dict[str, str]) -> openai.APIStatusError:
+def provoke(sdk: OpenAI, wrong: Wrong, names: dict[str, str]) -> openai.APIStatusError:
     """Return the error that the SDK raises for the request."""
     send = getattr(sdk, wrong.method)
     headers = {name: value.format_map(names) for name, value in wrong.headers.items()}
@@ -133,13 +133,13 @@ def refused(sdk: OpenAI, wrong: Wrong, names: dict[str, str]) -> openai.APIStatu
 
 def assert_raised(error: openai.APIStatusError, code: str) -> None:
     """Check that the error has the table's values, in the SDK's form."""
-    answer = error.response
+    response, headers = error.response, ERRORS[code].headers
     assert error.status_code in ERRORS[code].statuses
     assert type(error).__name__ == exceptions()[str(error.status_code)]
     assert (error.code, error.type) == (code, ERRORS[code].type)
-    assert error_of(cast("Any", answer))["message"] in error.message
-    assert error.request_id == answer.headers["x-request-id"]
-    assert {name: answer.headers.get(name) for name in ERRORS[code].headers} == ERRORS[code].headers
+    assert error_of(cast("Any", response))["message"] in error.message
+    assert error.request_id == response.headers["x-request-id"]
+    assert {name: response.headers.get(name) for name in headers} == headers
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -162,7 +162,7 @@ def exceptions() -> dict[str, str]:
 def test_an_invalid_request_gets_the_error_of_its_fault(
     wrong: Wrong, sdk: OpenAI, names: dict[str, str]
 ) -> None:
-    error = refused(sdk, wrong, names)
+    error = provoke(sdk, wrong, names)
 
     assert_raised(error, wrong.code)
     assert error.param == wrong.param
@@ -183,7 +183,7 @@ def test_a_failure_of_aws_gets_its_error(
     faults.before(fault)
     headers = {"Authorization": "Bearer another"} if function == "AuthorizerFunction" else {}
 
-    error = refused(sdk, Wrong(code, body=items(), headers=headers), names)
+    error = provoke(sdk, Wrong(code, body=items(), headers=headers), names)
     faults.before()
 
     assert_raised(error, code)
@@ -223,10 +223,10 @@ def test_the_throttle_lets_the_burst_in_and_then_its_rate(
     with OpenAI(api_key=issue_key(), base_url=url, max_retries=0) as sdk:
         sdk.conversations.create()
         sdk.conversations.create()
-        error = refused(sdk, wrong, {})
+        error = provoke(sdk, wrong, {})
         standing_clock[0] += 10
         made = sdk.conversations.create()
-        refused(sdk, wrong, {})
+        provoke(sdk, wrong, {})
 
     assert_raised(error, "rate_limit_exceeded")
     assert made.id
@@ -238,7 +238,7 @@ def test_a_crash_of_the_function_gets_its_error(
     monkeypatch.delenv("CORS_ORIGINS")
     wrong = Wrong("server_error", "get", f"/conversations/{conversation}")
 
-    error = refused(sdk, wrong, {})
+    error = provoke(sdk, wrong, {})
 
     assert_raised(error, "server_error")
     assert error.status_code == 502
@@ -264,7 +264,7 @@ def test_a_rejection_without_a_gateway_response_gets_the_default(
 ) -> None:
     key, url = issue_key(scopes=frozenset({"write"})), f"{wordless_stack.url}/v1"
     with OpenAI(api_key=key, base_url=url, max_retries=0) as sdk:
-        error = refused(sdk, Wrong("request_rejected", "get", "/conversations"), {})
+        error = provoke(sdk, Wrong("request_rejected", "get", "/conversations"), {})
 
     assert_raised(error, "request_rejected")
 

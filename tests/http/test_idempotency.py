@@ -87,10 +87,10 @@ def test_a_key_with_another_body_is_rejected_and_not_to_be_sent_again(
 def test_a_rejected_batch_does_not_use_up_its_key(client: httpx.Client, conversation: str) -> None:
     append(client, conversation, BATCH).raise_for_status()
 
-    refused = append(client, conversation, BATCH, KEY)
+    rejected = append(client, conversation, BATCH, KEY)
     response = append(client, conversation, OTHER, KEY)
 
-    assert error_of(refused)["code"] == "item_already_in_conversation"
+    assert error_of(rejected)["code"] == "item_already_in_conversation"
     assert response.status_code == 200
 
 

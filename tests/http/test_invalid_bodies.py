@@ -31,4 +31,4 @@ def test_an_invalid_body_is_rejected_with_the_path_of_its_fault(
 
     assert client.get(f"{conversation}/items").json()["data"] == []
     assert count_rows(stack).total() == 1
-    record_property("invalid bodies refused by HTTP, nothing stored", len(INVALID))
+    record_property("invalid bodies rejected by HTTP, nothing stored", len(INVALID))

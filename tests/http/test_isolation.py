@@ -87,7 +87,7 @@ def hers(ann: httpx.Client) -> str:
     return conversation_id
 
 
-def ask(client: httpx.Client, route: Route, conversation_id: str) -> httpx.Response:
+def send(client: httpx.Client, route: Route, conversation_id: str) -> httpx.Response:
     path = route.path.format(conversation_id=conversation_id, item_id="first")
     return client.request(route.method, path, json=SAMPLES[route.method, route.path])
 
@@ -111,7 +111,7 @@ def test_there_is_a_sample_for_every_route() -> None:
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_the_owner_succeeds(route: Route, ann: httpx.Client, hers: str) -> None:
-    response = ask(ann, route, hers)
+    response = send(ann, route, hers)
 
     assert (response.status_code, len(response.headers["x-request-id"])) == (200, 36)
 
@@ -128,9 +128,9 @@ def test_a_stranger_finds_nothing_and_changes_nothing(
     assert len(before) == 3
 
     for stranger in STRANGERS:
-        response = ask(callers[stranger], route, hers)
+        response = send(callers[stranger], route, hers)
 
-        assert_shows_nothing(response, route, ask(callers[stranger], route, "conv_none"), hers)
+        assert_shows_nothing(response, route, send(callers[stranger], route, "conv_none"), hers)
         assert rows_of(shared_stack, hers) == before, stranger
     record_property("routes tried by strangers", len(STRANGERS))
 
@@ -139,9 +139,9 @@ def test_a_stranger_finds_nothing_and_changes_nothing(
 def test_a_deleted_conversation_is_gone_at_once(route: Route, ann: httpx.Client, hers: str) -> None:
     ann.delete(f"{MKA1.prefix}/conversations/{hers}").raise_for_status()
 
-    response = ask(ann, route, hers)
+    response = send(ann, route, hers)
 
-    assert_shows_nothing(response, route, ask(ann, route, "conv_none"), hers)
+    assert_shows_nothing(response, route, send(ann, route, "conv_none"), hers)
 
 
 def assert_shows_nothing(

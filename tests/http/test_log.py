@@ -289,8 +289,8 @@ def test_a_key_leaves_a_line_when_it_is_judged(
     client.get(f"{base_url}/conversations", headers={"Authorization": "Bearer unknown"})
 
     assert [line["key_id"][:4] for line in log.lines("key accepted")] == ["key_"]
-    [refused] = log.lines("key rejected")
-    assert refused["RejectedKeys"] == 1
+    [rejected] = log.lines("key rejected")
+    assert rejected["RejectedKeys"] == 1
 
 
 def test_a_request_that_fails_leaves_its_cause_and_its_id(

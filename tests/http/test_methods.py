@@ -82,7 +82,7 @@ def test_no_page_of_another_origin_may_call_by_default(path: str, shared_stack: 
     response = httpx.options(url(shared_stack, path, "conv_abc123"), headers=PAGE)
 
     assert (response.status_code, error_of(response)["code"]) == (404, "route_not_found")
-    assert not allowances(response)
+    assert not cors_headers(response)
 
 
 def test_responses_have_no_cors_headers_by_default(client: httpx.Client, base_url: str) -> None:
@@ -90,10 +90,10 @@ def test_responses_have_no_cors_headers_by_default(client: httpx.Client, base_ur
     failure = httpx.get(f"{base_url}/conversations", headers=PAGE)
 
     assert (success.status_code, failure.status_code) == (200, 401)
-    assert not allowances(success) + allowances(failure)
+    assert not cors_headers(success) + cors_headers(failure)
 
 
-def allowances(response: httpx.Response) -> list[str]:
+def cors_headers(response: httpx.Response) -> list[str]:
     return [
         name for name in response.headers if name.startswith("access-control") or name == "vary"
     ]

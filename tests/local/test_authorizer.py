@@ -19,14 +19,14 @@ STAGE = "arn:aws:execute-api:us-east-1:123456789012:localhost00/testStage"
 class Function:
     """Replacement of a Lambda function, whose response the test sets."""
 
-    answer: Any
-    asked: list[Any] = field(default_factory=list)
+    response: Any
+    events: list[Any] = field(default_factory=list)
 
     def __call__(self, payload: bytes) -> bytes:
-        self.asked.append(json.loads(payload))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return json.dumps(self.answer).encode()
+        self.events.append(json.loads(payload))
+        if isinstance(self.response, Exception):
+            raise self.response
+        return json.dumps(self.response).encode()
 
 
 @dataclass
@@ -61,10 +61,10 @@ def authorizer(function: Function, clock: Clock | None = None) -> TokenAuthorize
     return TokenAuthorizer(API.authorizers["Gate"], function, clock or Clock())
 
 
-def error_kind(answer: object, asked: Request) -> str:
-    with pytest.raises(GatewayError) as refused:
-        authorizer(Function(answer)).authorize(asked, API)
-    return refused.value.kind
+def error_kind(response: object, sent: Request) -> str:
+    with pytest.raises(GatewayError) as raised:
+        authorizer(Function(response)).authorize(sent, API)
+    return raised.value.kind
 
 
 @pytest.mark.parametrize(
@@ -97,20 +97,20 @@ def test_policy_keeps_out(statements: list[tuple[str, str]]) -> None:
 
 
 def test_policy_on_another_action_is_none() -> None:
-    answer = policy(("Allow", "*"))
-    answer["policyDocument"] = {
+    response = policy(("Allow", "*"))
+    response["policyDocument"] = {
         "Statement": [{"Action": "s3:GetObject", "Effect": "Allow", "Resource": "*"}]
     }
 
-    assert error_kind(answer, request()) == "ACCESS_DENIED"
+    assert error_kind(response, request()) == "ACCESS_DENIED"
 
 
 @pytest.mark.parametrize("action", ["execute-api:*", ["s3:*", "execute-api:Invoke"], "*"])
 def test_actions_may_be_wild_or_listed(action: object) -> None:
     statement = {"Action": action, "Effect": "Allow", "Resource": "*"}
-    answer = {"principalId": "somebody", "policyDocument": {"Statement": [statement]}}
+    response = {"principalId": "somebody", "policyDocument": {"Statement": [statement]}}
 
-    assert authorizer(Function(answer)).authorize(request(), API)
+    assert authorizer(Function(response)).authorize(request(), API)
 
 
 def test_context_is_strings() -> None:
@@ -133,15 +133,15 @@ def test_context_is_strings() -> None:
 def test_implausible_token_is_rejected_without_an_invocation(token: str | None) -> None:
     function = Function(policy(("Allow", "*")))
 
-    with pytest.raises(GatewayError) as refused:
+    with pytest.raises(GatewayError) as raised:
         authorizer(function).authorize(request(bearing=token), API)
 
-    assert refused.value.kind == "UNAUTHORIZED"
-    assert function.asked == []
+    assert raised.value.kind == "UNAUTHORIZED"
+    assert function.events == []
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         pytest.param(FunctionError(UNAUTHORIZED), "UNAUTHORIZED", id="unauthorized"),
         pytest.param(FunctionError("unauthorized"), "AUTHORIZER_FAILURE", id="other-spelling"),
@@ -155,8 +155,8 @@ def test_implausible_token_is_rejected_without_an_invocation(token: str | None) 
         ),
     ],
 )
-def test_response_that_is_no_policy_is_a_configuration_error(answer: object, kind: str) -> None:
-    assert error_kind(answer, request()) == kind
+def test_response_that_is_no_policy_is_a_configuration_error(response: object, kind: str) -> None:
+    assert error_kind(response, request()) == kind
 
 
 def test_policy_is_cached_for_the_ttl_on_every_route() -> None:
@@ -169,7 +169,7 @@ def test_policy_is_cached_for_the_ttl_on_every_route() -> None:
     with pytest.raises(GatewayError, match="ACCESS_DENIED"):
         gate.authorize(request("POST"), API)
 
-    assert len(function.asked) == 1
+    assert len(function.events) == 1
 
 
 def test_policy_is_requested_again_after_the_ttl() -> None:
@@ -180,7 +180,7 @@ def test_policy_is_requested_again_after_the_ttl() -> None:
     clock.now += 60
     gate.authorize(request(), API)
 
-    assert len(function.asked) == 2
+    assert len(function.events) == 2
 
 
 def test_tokens_do_not_share_a_policy() -> None:
@@ -190,7 +190,7 @@ def test_tokens_do_not_share_a_policy() -> None:
     gate.authorize(request(bearing="Bearer x"), API)
     gate.authorize(request(bearing="Bearer y"), API)
 
-    assert [event["authorizationToken"] for event in function.asked] == ["Bearer x", "Bearer y"]
+    assert [event["authorizationToken"] for event in function.events] == ["Bearer x", "Bearer y"]
 
 
 def test_rejection_by_the_function_is_not_cached() -> None:
@@ -201,7 +201,7 @@ def test_rejection_by_the_function_is_not_cached() -> None:
         with pytest.raises(GatewayError, match="UNAUTHORIZED"):
             gate.authorize(request(), API)
 
-    assert len(function.asked) == 2
+    assert len(function.events) == 2
 
 
 def test_cleared_policy_is_requested_again() -> None:
@@ -212,4 +212,4 @@ def test_cleared_policy_is_requested_again() -> None:
     gate.clear_cache()
     gate.authorize(request(), API)
 
-    assert len(function.asked) == 2
+    assert len(function.events) == 2

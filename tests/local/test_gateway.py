@@ -40,18 +40,18 @@ def wire(app: DevStack) -> Iterator[socket.socket]:
         yield wire
 
 
-def response_of(visitor: httpx.Client, **answer: object) -> httpx.Response:
-    """Return the client's response if the function returns *answer*."""
-    return visitor.post("/answer", json=answer)
+def response_of(visitor: httpx.Client, **response: object) -> httpx.Response:
+    """Return the client's response if the function returns *response*."""
+    return visitor.post("/respond", json=response)
 
 
 def said(wire: socket.socket, *lines: str, body: bytes = b"") -> tuple[int, bytes]:
     """Send a request byte for byte, and return the response's status and body."""
     wire.sendall("\r\n".join([*lines, "", ""]).encode() + body)
-    return read_answer(wire, is_head=lines[0].startswith("HEAD"))
+    return read_response(wire, is_head=lines[0].startswith("HEAD"))
 
 
-def read_answer(wire: socket.socket, *, is_head: bool = False) -> tuple[int, bytes]:
+def read_response(wire: socket.socket, *, is_head: bool = False) -> tuple[int, bytes]:
     stream = wire.makefile("rb", buffering=0)
     status = int(stream.readline().split()[1])
     length = 0
@@ -65,10 +65,10 @@ def read_answer(wire: socket.socket, *, is_head: bool = False) -> tuple[int, byt
 
 
 def test_function_gets_the_event_of_the_request(visitor: httpx.Client) -> None:
-    answer = visitor.put("/echo/caf%C3%A9?a=1&a=2", content=b"hello", headers={"X-Odd-Name": "1"})
+    response = visitor.put("/echo/caf%C3%A9?a=1&a=2", content=b"hello", headers={"X-Odd-Name": "1"})
 
-    event = answer.json()["event"]
-    assert answer.status_code == 200
+    event = response.json()["event"]
+    assert response.status_code == 200
     assert event["resource"] == "/echo/{name}"
     assert event["pathParameters"] == {"name": "café"}
     assert event["queryStringParameters"] == {"a": "2"}
@@ -103,10 +103,10 @@ def test_function_gets_a_context(visitor: httpx.Client) -> None:
 
 
 def test_route_without_an_authorizer_is_open(app: DevStack) -> None:
-    answer = httpx.get(f"{app.url}/open")
+    response = httpx.get(f"{app.url}/open")
 
-    assert answer.status_code == 200
-    assert "authorizer" not in answer.json()["event"]["requestContext"]
+    assert response.status_code == 200
+    assert "authorizer" not in response.json()["event"]["requestContext"]
 
 
 @pytest.mark.parametrize(
@@ -122,21 +122,21 @@ def test_route_without_an_authorizer_is_open(app: DevStack) -> None:
     ],
 )
 def test_authorizer_decides(app: DevStack, token: str, status: int) -> None:
-    answer = httpx.get(f"{app.url}/echo/a", headers={"Authorization": f"Bearer {token}"})
+    response = httpx.get(f"{app.url}/echo/a", headers={"Authorization": f"Bearer {token}"})
 
-    assert answer.status_code == status
+    assert response.status_code == status
 
 
 def test_error_is_worded_by_the_template(app: DevStack) -> None:
-    answer = httpx.get(f"{app.url}/echo/a", headers={"User-Agent": "pytest"})
+    response = httpx.get(f"{app.url}/echo/a", headers={"User-Agent": "pytest"})
 
-    assert answer.status_code == 401
-    assert answer.json() == {"error": "Unauthorized", "plain": "Unauthorized"}
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert answer.headers["x-asked-by"] == "pytest"
-    assert answer.headers["x-from"] == "stageVariableValue"
-    assert answer.headers["x-request-id"] == answer.headers["x-amzn-requestid"]
+    assert response.status_code == 401
+    assert response.json() == {"error": "Unauthorized", "plain": "Unauthorized"}
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["x-user-agent"] == "pytest"
+    assert response.headers["x-from"] == "stageVariableValue"
+    assert response.headers["x-request-id"] == response.headers["x-amzn-requestid"]
 
 
 def test_error_takes_the_media_type_that_is_accepted(app: DevStack) -> None:
@@ -151,18 +151,18 @@ def test_error_takes_the_media_type_that_is_accepted(app: DevStack) -> None:
 
 
 def test_error_that_the_template_leaves_alone_is_the_gateways(visitor: httpx.Client) -> None:
-    answer = visitor.get("/nowhere")
+    response = visitor.get("/nowhere")
 
-    assert answer.status_code == 403
-    assert answer.json() == {"message": "Missing Authentication Token"}
-    assert answer.headers["x-amzn-errortype"] == "MISSING_AUTHENTICATION_TOKEN"
+    assert response.status_code == 403
+    assert response.json() == {"message": "Missing Authentication Token"}
+    assert response.headers["x-amzn-errortype"] == "MISSING_AUTHENTICATION_TOKEN"
 
 
 def test_default_response_covers_its_class(visitor: httpx.Client) -> None:
-    answer = visitor.get("/fail")
+    response = visitor.get("/fail")
 
-    assert answer.status_code == 502
-    assert answer.json() == {"error": "INTEGRATION_FAILURE", "at": "testStage"}
+    assert response.status_code == 502
+    assert response.json() == {"error": "INTEGRATION_FAILURE", "at": "testStage"}
 
 
 def test_response_with_an_unknown_variable_is_rejected_at_the_start(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_response_with_an_unknown_variable_is_rejected_at_the_start(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         pytest.param({"statusCode": 200, "body": {"a": 1}}, id="body-no-string"),
         pytest.param({"body": "x"}, id="no-status"),
@@ -195,8 +195,8 @@ def test_response_with_an_unknown_variable_is_rejected_at_the_start(tmp_path: Pa
         pytest.param(None, id="null"),
     ],
 )
-def test_malformed_response_is_502(visitor: httpx.Client, answer: object) -> None:
-    got = visitor.post("/answer", content=json.dumps(answer))
+def test_malformed_response_is_502(visitor: httpx.Client, response: object) -> None:
+    got = visitor.post("/respond", content=json.dumps(response))
 
     assert got.status_code == 502
     assert got.json()["error"] == "INTEGRATION_FAILURE"
@@ -205,13 +205,13 @@ def test_malformed_response_is_502(visitor: httpx.Client, answer: object) -> Non
 def test_response_above_the_limit_is_502(visitor: httpx.Client) -> None:
     quotes = b'"' * (PAYLOAD_LIMIT * 2 // 5)  # two bytes each in the event, four when echoed
 
-    answer = visitor.post("/echo/a", content=quotes)
+    response = visitor.post("/echo/a", content=quotes)
 
-    assert answer.status_code == 502
+    assert response.status_code == 502
 
 
 def test_headers_of_both_kinds_are_merged(visitor: httpx.Client) -> None:
-    answer = response_of(
+    response = response_of(
         visitor,
         statusCode=201,
         headers={"X-One": "1", "Set-Cookie": "lost", "X-Number": 7},
@@ -219,19 +219,19 @@ def test_headers_of_both_kinds_are_merged(visitor: httpx.Client) -> None:
         body="",
     )
 
-    assert answer.status_code == 201
-    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
-    assert answer.headers["x-one"] == "1"
-    assert answer.headers["x-number"] == "7"
-    assert answer.headers["content-type"] == "application/json"
+    assert response.status_code == 201
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    assert response.headers["x-one"] == "1"
+    assert response.headers["x-number"] == "7"
+    assert response.headers["content-type"] == "application/json"
 
 
 def test_base64_body_is_decoded(visitor: httpx.Client) -> None:
     encoded = base64.b64encode(b"\x00\xff").decode()
 
-    answer = response_of(visitor, statusCode="200", body=encoded, isBase64Encoded=True)
+    response = response_of(visitor, statusCode="200", body=encoded, isBase64Encoded=True)
 
-    assert answer.content == b"\x00\xff"
+    assert response.content == b"\x00\xff"
 
 
 def test_binary_body_arrives_as_base64(visitor: httpx.Client) -> None:
@@ -258,10 +258,10 @@ def test_response_with_its_own_coding_stays_unchanged(visitor: httpx.Client) -> 
     packed = gzip.compress(bytes(range(256)) * 2)
     encoded = {"body": base64.b64encode(packed).decode(), "isBase64Encoded": True}
 
-    answer = response_of(visitor, statusCode=200, headers={"Content-Encoding": "gzip"}, **encoded)
+    response = response_of(visitor, statusCode=200, headers={"Content-Encoding": "gzip"}, **encoded)
 
-    assert answer.headers.get_list("content-encoding") == ["gzip"]
-    assert answer.content == bytes(range(256)) * 2
+    assert response.headers.get_list("content-encoding") == ["gzip"]
+    assert response.content == bytes(range(256)) * 2
 
 
 @pytest.mark.parametrize(("size", "is_unpacked"), [(299, False), (300, True)])
@@ -271,10 +271,10 @@ def test_body_is_unpacked_from_the_size_in_the_template(
     body = "x" * (size - len(gzip.compress(b"x", 0)) + 1)
     packed = gzip.compress(body.encode(), 0)
 
-    answer = visitor.post("/echo/a", content=packed, headers={"Content-Encoding": "gzip"})
+    response = visitor.post("/echo/a", content=packed, headers={"Content-Encoding": "gzip"})
 
     assert len(packed) == size
-    assert (answer.json()["event"]["body"] == body) == is_unpacked
+    assert (response.json()["event"]["body"] == body) == is_unpacked
 
 
 def test_nothing_is_packed_unless_the_template_says_so(tmp_path: Path, app: DevStack) -> None:
@@ -286,7 +286,7 @@ def test_nothing_is_packed_unless_the_template_says_so(tmp_path: Path, app: DevS
     with DevStack.start(template=tmp_path / "template.yaml") as plain:
         responses = [httpx.get(f"{url}/open") for url in (plain.url, app.url)]
 
-    assert ["content-encoding" in answer.headers for answer in responses] == [False, True]
+    assert ["content-encoding" in response.headers for response in responses] == [False, True]
 
 
 def test_chunked_body_is_put_together(visitor: httpx.Client) -> None:
@@ -300,17 +300,17 @@ def test_body_above_10_mb_is_413(visitor: httpx.Client, *, is_chunked: bool) -> 
     size = BODY_LIMIT + 1
 
     content = iter([b"x" * (size // 2), b"x" * (size - size // 2)]) if is_chunked else b"x" * size
-    answer = visitor.post("/echo/a", content=content)
+    response = visitor.post("/echo/a", content=content)
 
-    assert answer.status_code == 413
-    assert answer.json() == {"message": "Request Too Long"}
+    assert response.status_code == 413
+    assert response.json() == {"message": "Request Too Long"}
     assert visitor.get("/echo/a").status_code == 200
 
 
 def test_event_above_what_lambda_takes_is_413(visitor: httpx.Client) -> None:
-    fits = visitor.post("/answer", content=b" " * (PAYLOAD_LIMIT - 5000) + b'{"statusCode":200}')
-    too_large = visitor.post("/answer", content=b" " * PAYLOAD_LIMIT + b'{"statusCode":200}')
-    escaped = visitor.post("/answer", content=b'"' * (PAYLOAD_LIMIT // 2))
+    fits = visitor.post("/respond", content=b" " * (PAYLOAD_LIMIT - 5000) + b'{"statusCode":200}')
+    too_large = visitor.post("/respond", content=b" " * PAYLOAD_LIMIT + b'{"statusCode":200}')
+    escaped = visitor.post("/respond", content=b'"' * (PAYLOAD_LIMIT // 2))
 
     assert [fits.status_code, too_large.status_code, escaped.status_code] == [200, 413, 413]
 
@@ -318,11 +318,11 @@ def test_event_above_what_lambda_takes_is_413(visitor: httpx.Client) -> None:
 def test_connection_is_kept_through_errors(wire: socket.socket) -> None:
     head = said(wire, "HEAD /nowhere HTTP/1.1", "Host: x")
     options = said(wire, "OPTIONS * HTTP/1.1", "Host: x")
-    refused = said(wire, "POST /answer HTTP/1.1", "Host: x", "Content-Length: 4", body=b"body")
+    keyless = said(wire, "POST /respond HTTP/1.1", "Host: x", "Content-Length: 4", body=b"body")
     bodyless = said(wire, "HEAD /echo/a HTTP/1.1", "Host: x", "Authorization: Bearer allow")
     good = said(wire, "GET /echo/a HTTP/1.1", "Host: x", "Authorization: Bearer allow")
 
-    statuses = [head[0], options[0], refused[0], bodyless[0], good[0]]
+    statuses = [head[0], options[0], keyless[0], bodyless[0], good[0]]
     assert statuses == [403, 403, 401, 200, 200]
 
 
@@ -330,7 +330,7 @@ def test_pipelined_requests_get_responses_in_order(wire: socket.socket) -> None:
     lines = "GET /echo/{} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer allow\r\n\r\n"
     wire.sendall((lines.format("a") + lines.format("b")).encode())
 
-    names = [json.loads(read_answer(wire)[1])["event"]["path"] for _ in range(2)]
+    names = [json.loads(read_response(wire)[1])["event"]["path"] for _ in range(2)]
 
     assert names == ["/echo/a", "/echo/b"]
 
@@ -338,7 +338,7 @@ def test_pipelined_requests_get_responses_in_order(wire: socket.socket) -> None:
 def test_client_that_hangs_up_halfway_harms_nobody(
     wire: socket.socket, visitor: httpx.Client
 ) -> None:
-    head = "POST /answer HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer allow\r\nContent-Length: 9"
+    head = "POST /respond HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer allow\r\nContent-Length: 9"
     wire.sendall(f"{head}\r\n\r\nhalf".encode())
     wire.close()
 
@@ -347,8 +347,8 @@ def test_client_that_hangs_up_halfway_harms_nobody(
 
 def test_many_connections_are_served_at_once(app: DevStack) -> None:
     def visit(number: int) -> str:
-        answer = httpx.get(f"{app.url}/echo/{number}", headers=ALLOWED)
-        return str(answer.json()["event"]["pathParameters"]["name"])
+        response = httpx.get(f"{app.url}/echo/{number}", headers=ALLOWED)
+        return str(response.json()["event"]["pathParameters"]["name"])
 
     with ThreadPoolExecutor(max_workers=16) as visitors:
         names = list(visitors.map(visit, range(64)))

@@ -34,7 +34,7 @@ class Process:
         self.lines = [running.stdout.readline() for _ in range(2)]
         self.url, self.key = (line.partition(": ")[2].strip() for line in self.lines)
 
-    def ask(
+    def request(
         self, method: str, body: object = None, params: Mapping[str, str | int] | None = None
     ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}"}
@@ -72,7 +72,7 @@ def process(data: Path, engine: str, **environment: str) -> Iterator[Process]:
             running.kill()
 
 
-def refused(data: Path, *arguments: str, **environment: str) -> str:
+def error_line(data: Path, *arguments: str, **environment: str) -> str:
     """Start a stack that must fail, and return its last line."""
     ended = subprocess.run(  # noqa: S603 - our own command
         command(data, *arguments),
@@ -116,7 +116,7 @@ def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
     tmp_path: Path, number: signal.Signals, chosen: str | None
 ) -> None:
     with process(tmp_path, "moto", **({"API_KEY": chosen} if chosen else {})) as stack:
-        response = stack.ask("POST", MESSAGE)
+        response = stack.request("POST", MESSAGE)
 
         ended = stack.end(number)
 
@@ -151,19 +151,19 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
 
 @pytest.mark.prove
 def test_key_that_cannot_be_sent_is_rejected(tmp_path: Path) -> None:
-    line = refused(tmp_path, "--engine", "moto", API_KEY="two words")
+    line = error_line(tmp_path, "--engine", "moto", API_KEY="two words")
 
     assert line == "error: API_KEY must be 1 to 256 visible ASCII characters without a space."
 
 
 @pytest.mark.prove
 def test_public_address_is_rejected(tmp_path: Path) -> None:
-    assert "loopback addresses only" in refused(tmp_path, "--host", "0.0.0.0")  # noqa: S104 - refused
+    assert "loopback addresses only" in error_line(tmp_path, "--host", "0.0.0.0")  # noqa: S104 - rejected
 
 
 def test_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        line = refused(tmp_path, "--engine", "moto", "--port", str(other.getsockname()[1]))
+        line = error_line(tmp_path, "--engine", "moto", "--port", str(other.getsockname()[1]))
 
     assert "is in use" in line
 
@@ -172,7 +172,7 @@ def test_port_in_use_is_one_line(tmp_path: Path) -> None:
     "port", ["http", *(pytest.param(port, marks=pytest.mark.prove) for port in ("99999", "-1"))]
 )
 def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
-    line = refused(tmp_path, "--engine", "moto", f"--port={port}")
+    line = error_line(tmp_path, "--engine", "moto", f"--port={port}")
 
     assert line.startswith("error: PORT must be ")
     assert f"got {port}" in line.replace("'", "")
@@ -180,14 +180,14 @@ def test_port_that_is_none_is_one_line(port: str, tmp_path: Path) -> None:
 
 @pytest.mark.prove
 def test_parameter_of_the_template_can_be_given(tmp_path: Path) -> None:
-    line = refused(tmp_path, "--engine", "moto", "--parameter", "CorsOrigins=localhost:5173")
+    line = error_line(tmp_path, "--engine", "moto", "--parameter", "CorsOrigins=localhost:5173")
 
     assert "The parameter CorsOrigins cannot be 'localhost:5173'" in line
 
 
 @pytest.mark.prove
 def test_endpoint_has_to_be_named(tmp_path: Path) -> None:
-    line = refused(tmp_path, "--engine", "aws-endpoint", AWS_ENDPOINT_URL="")
+    line = error_line(tmp_path, "--engine", "aws-endpoint", AWS_ENDPOINT_URL="")
 
     assert line == "error: The engine aws-endpoint needs AWS_ENDPOINT_URL: set it."
 
@@ -197,7 +197,7 @@ class Lives(NamedTuple):
 
     data: Path
     first: Process
-    refused: str
+    error: str
     waited: float
     end_of_first: tuple[int, str, str]
     greeting: list[str]
@@ -215,9 +215,9 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
     data = tmp_path_factory.mktemp("data")
     with process(data, "ministack") as first:
         begun = time.monotonic()
-        line = refused(data)
+        line = error_line(data)
         waited = time.monotonic() - begun
-        first.ask("POST", MESSAGE)
+        first.request("POST", MESSAGE)
         end_of_first = first.end(signal.SIGTERM)
     with subprocess.Popen(  # noqa: S603 - our own command
         command(data), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -227,7 +227,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
         orphan = engine_of(data)
         second.kill()
     with process(data, "ministack", API_KEY="another") as third:
-        listed = [item["content"] for item in third.ask("GET").json()["data"]]
+        listed = [item["content"] for item in third.request("GET").json()["data"]]
         third.end(signal.SIGTERM)
     return Lives(data, first, line, waited, end_of_first, greeting, orphan, third, listed)
 
@@ -235,7 +235,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
 @pytest.mark.prove
 @on_one_folder
 def test_second_stack_on_a_folder_fails_at_once_with_the_url_of_the_first(lives: Lives) -> None:
-    assert lives.refused == (
+    assert lives.error == (
         f"error: {lives.data} is in use by the stack at {lives.first.url} (process"
         f" {lives.first.running.pid}). Stop that stack, or use another folder and"
         " port: `make run DATA=.local2 PORT=8001`."
@@ -279,7 +279,7 @@ def test_killed_engine_ends_the_stack_and_loses_at_most_the_last_second(tmp_path
     with process(tmp_path, "ministack") as stack:
         begun = time.monotonic()
         while time.monotonic() < begun + 2.5:
-            item = stack.ask("POST", MESSAGE).json()["data"][0]
+            item = stack.request("POST", MESSAGE).json()["data"][0]
             acknowledged[item["id"]] = time.monotonic()
             time.sleep(0.05)
         killed = time.monotonic()
@@ -289,7 +289,7 @@ def test_killed_engine_ends_the_stack_and_loses_at_most_the_last_second(tmp_path
     assert stack.running.returncode == 1
     assert "error: ministack exited unexpectedly" in err
     with process(tmp_path, "ministack") as second:
-        page = second.ask("GET", params={"limit": 100}).json()
+        page = second.request("GET", params={"limit": 100}).json()
         second.end(signal.SIGTERM)
 
     kept = {item["id"] for item in page["data"]}
@@ -311,7 +311,7 @@ def test_stack_ends_with_the_make_that_runs_it(tmp_path: Path) -> None:
         text=True,
     ) as make:
         try:
-            assert Process(make).ask("GET").status_code == 200
+            assert Process(make).request("GET").status_code == 200
         finally:
             make.kill()
 

@@ -13,7 +13,7 @@ def test_loopback_addresses_are_served(host: str) -> None:
         assert bound.getsockname()[0].startswith("127.")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com", ""])  # noqa: S104 - refused
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com", ""])  # noqa: S104 - rejected
 def test_any_other_address_is_rejected(host: str) -> None:
     with pytest.raises(UnusableAddressError, match="loopback addresses only"):
         bind_loopback(host, 0)

@@ -137,9 +137,9 @@ def test_template_that_is_no_mapping_is_rejected(path: Path) -> None:
 def test_routes_carry_their_function_and_authorizer() -> None:
     routes = {route.path: route for route in Template(APP).api.routes}
 
-    assert routes["/answer"].function == "EchoFunction"
-    assert routes["/answer"].method == "POST"
-    assert routes["/answer"].authorizer == "Gate"
+    assert routes["/respond"].function == "EchoFunction"
+    assert routes["/respond"].method == "POST"
+    assert routes["/respond"].authorizer == "Gate"
     assert routes["/open"].authorizer is None
 
 

@@ -510,7 +510,7 @@ class Scenario:
         """Check that acknowledged items are stored as returned, and rejected ones are not."""
         if record.kind in NOTHING_WRITTEN - {"ConversationNotFoundError"}:  # nobody can see it then
             assert name not in {_content(json).rpartition(" ")[0] for _, json in final}, (
-                "refused, and there all the same: there twice if it is repeated"
+                "rejected, but stored: a retry would store it twice"
             )
         if record.kind == "done" and not (record.value and record.value[0][0] in self._to_delete):
             self._check_whole(record.value or (), final)
@@ -544,7 +544,7 @@ class Scenario:
                 if is_last and record.kind == "done":
                     assert final.get(name) == value, "acknowledged last, and not there"
                 if record.kind in NOTHING_WRITTEN:
-                    assert value is None or final.get(name) != value, "refused, and there"
+                    assert value is None or final.get(name) != value, "rejected, but stored"
 
     def _check_deletions(self, all_records: Sequence[Records], final: list[Shown]) -> None:
         """Check for each id that it is stored as often as it was added and not deleted."""
@@ -579,7 +579,7 @@ class Scenario:
         if kind == "done" or is_deleted:
             assert not left, "a part of a deletion is there"
         elif kind in NOTHING_WRITTEN and len(records) == 1 and not self._ends:
-            assert left == own, "refused, and not there"
+            assert left == own, "rejected, but deleted"
         elif len(records) == 1:
             assert left in (set(), own), "a part of a deletion is there"
 

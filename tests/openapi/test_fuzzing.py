@@ -84,7 +84,7 @@ def test_a_code_that_the_document_does_not_name_is_found(
     responses = document["paths"]["/conversations/{conversation_id}"]["get"]["responses"]
     codes = responses["404"]["content"]["application/json"]["examples"]
 
-    def ask() -> None:
+    def call() -> None:
         # Without `schemathesis.toml`, which would load the checks a second time.
         schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config())
         case = schema["/conversations/{conversation_id}"]["GET"].Case(
@@ -93,8 +93,8 @@ def test_a_code_that_the_document_does_not_name_is_found(
         )
         case.call_and_validate(f"{stack.url}{dialect.prefix}", checks=[error_code_conformance])
 
-    ask()
+    call()
     del codes["conversation_not_found"]
 
     with pytest.raises(FailureGroup, match="`conversation_not_found` is not among the codes"):
-        ask()
+        call()

@@ -94,8 +94,8 @@ def named(schema: str) -> jsonschema_rs.Draft202012Validator:
 
 def sent(event: Json) -> Json:
     """Return the document that the handler returns for an event."""
-    answer = api.lambda_handler(event, cast("LambdaContext", None))
-    found: Json = json.loads(answer["body"])
+    response = api.lambda_handler(event, cast("LambdaContext", None))
+    found: Json = json.loads(response["body"])
     return found
 
 
@@ -149,12 +149,12 @@ def test_no_route_stands_outside_the_documents() -> None:
 
 
 def test_it_is_sent_to_whoever_asks(dialect: Dialect, shared_stack: DevStack) -> None:
-    answer = httpx.get(f"{shared_stack.url}{dialect.prefix}/openapi.json")
+    response = httpx.get(f"{shared_stack.url}{dialect.prefix}/openapi.json")
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     committed = (FOLDER / f"{dialect.name}.json").read_text(encoding="utf-8")
-    assert answer.text == committed.replace(api.DOCUMENT_ROOT, shared_stack.url)
-    assert answer.headers["x-request-id"]
+    assert response.text == committed.replace(api.DOCUMENT_ROOT, shared_stack.url)
+    assert response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_its_server_is_where_it_was_requested(
 def test_no_host_breaks_the_document(host: str, dialect: Dialect, shared_stack: DevStack) -> None:
     url = f"{shared_stack.url}{dialect.prefix}/openapi.json"
 
-    answer = httpx.get(url, headers={b"Host": host.encode("latin-1")})
+    response = httpx.get(url, headers={b"Host": host.encode("latin-1")})
 
-    assert answer.json()["servers"] == [{"url": f"http://{host}{dialect.prefix}"}]
+    assert response.json()["servers"] == [{"url": f"http://{host}{dialect.prefix}"}]
 
 
 def test_it_names_one_spelling_of_include(dialect: Dialect, document: Json) -> None:
@@ -335,13 +335,13 @@ def test_its_example_of_an_append_is_what_happens(
     body = operation["requestBody"]["content"]["application/json"]["examples"]["message"]
     page = operation["responses"]["200"]["content"]["application/json"]["examples"]["page"]
 
-    answer = client.post(
+    response = client.post(
         f"{shared_stack.url}{dialect.prefix}{conversation}/items", json=body["value"]
     )
 
     documented = json.dumps(page["value"])
-    item_id = answer.json()["last_id"]
-    assert answer.json() == json.loads(documented.replace(page["value"]["last_id"], item_id))
+    item_id = response.json()["last_id"]
+    assert response.json() == json.loads(documented.replace(page["value"]["last_id"], item_id))
 
 
 def test_its_examples_are_of_their_schemas(document: Json) -> None:

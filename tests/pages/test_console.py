@@ -172,42 +172,42 @@ def test_a_search_finds_what_was_said(console: Console, client: httpx.Client) ->
 def test_a_search_goes_on_over_pages_that_are_empty(console: Console, client: httpx.Client) -> None:
     make(client, "Ferry")
     window = console.sign_in()
-    asked: list[str] = []
+    urls: list[str] = []
 
     def search(route: Route) -> None:
         url = route.request.url
-        asked.append(url)
+        urls.append(url)
         found = {"id": "conv_1", "created_at": 0, "metadata": {"title": "Found"}}
         data = [found] if "after=c2" in url else []
-        page = {"data": data, "last_id": f"c{len(asked)}", "has_more": not data}
+        page = {"data": data, "last_id": f"c{len(urls)}", "has_more": not data}
         route.fulfill(json={"object": "list", **page})
 
     window.route(re.compile("search="), search)
     window.get_by_label("Search in conversations").fill("texel & co")
 
     expect(window.locator("#list strong")).to_have_text(["Found"])
-    assert len(asked) == 3
-    assert all("search=texel+%26+co" in url for url in asked)
+    assert len(urls) == 3
+    assert all("search=texel+%26+co" in url for url in urls)
 
 
 @pytest.mark.prove
-def test_a_long_search_asks_before_it_goes_on(console: Console) -> None:
+def test_a_long_search_stops_until_the_reader_continues(console: Console) -> None:
     window = console.sign_in()
-    asked: list[str] = []
+    urls: list[str] = []
 
     def search(route: Route) -> None:
-        asked.append(route.request.url)
-        route.fulfill(json={"data": [], "last_id": f"c{len(asked)}", "has_more": True})
+        urls.append(route.request.url)
+        route.fulfill(json={"data": [], "last_id": f"c{len(urls)}", "has_more": True})
 
     window.route(re.compile("search="), search)
     window.get_by_label("Search in conversations").fill("nothing")
     go_on = window.get_by_role("button", name="Search in older conversations")
     expect(go_on).to_be_visible()
 
-    assert len(asked) == 5
+    assert len(urls) == 5
     go_on.click()
     expect(go_on).to_be_visible()
-    assert "after=c5" in asked[5]
+    assert "after=c5" in urls[5]
 
 
 FAILURES: dict[str, Callable[[Route], None]] = {

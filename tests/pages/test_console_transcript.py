@@ -258,7 +258,7 @@ def test_markdown_is_rendered(console: Console, client: httpx.Client) -> None:
     assert link.get_attribute("rel") == "noopener noreferrer"
 
 
-def answer_pages(number: int) -> Callable[[Route], None]:
+def serve_pages(number: int) -> Callable[[Route], None]:
     """Return a handler of list requests for a conversation of that many messages."""
 
     def page(route: Route) -> None:
@@ -275,7 +275,7 @@ def answer_pages(number: int) -> Callable[[Route], None]:
 def test_many_items_are_scrolled_with_few_of_them_in_the_page(
     number: int, console: Console, client: httpx.Client, problems: list[str]
 ) -> None:
-    console.window.route(re.compile("/items"), answer_pages(number))
+    console.window.route(re.compile("/items"), serve_pages(number))
     window = console.sign_in(f"#/{make(client)}")
     most = 0
 

@@ -100,9 +100,9 @@ def test_openapi_python_client_makes_a_client_that_works(
     [first] = responses["include"]["data"]
     assert "results" not in first
     assert responses["missing"]["error"]["code"] == "conversation_not_found"
-    assert responses["refused"]["error"]["code"] == "array_below_min_length"
+    assert responses["rejected"]["error"]["code"] == "array_below_min_length"
     assert responses["kinds"]["append"] == responses["kinds"]["list"] == "ItemPage"
-    assert responses["kinds"]["missing"] == responses["kinds"]["refused"] == "ErrorEnvelope"
+    assert responses["kinds"]["missing"] == responses["kinds"]["rejected"] == "ErrorEnvelope"
 
 
 def test_openapi_fetch_works_with_the_types_that_openapi_typescript_makes(

@@ -80,7 +80,7 @@ def test_an_agent_goes_on_from_its_session(walkthrough: Json) -> None:
 
     assert walkthrough["run"] == {
         "finalOutput": "Still.",
-        "asked": [*turn, "message"],
+        "sent": [*turn, "message"],
         "kept": [*turn, "message", "message"],
     }
 

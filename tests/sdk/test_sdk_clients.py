@@ -141,7 +141,7 @@ def test_openai_works_asynchronously(base_url: str, key: str) -> None:
 def test_openai_receives_the_error(base_url: str, key: str) -> None:
     batch: Any = [{"role": "user", "content": [{"type": "input_text", "text": 5}]}]
     with OpenAI(api_key=key, base_url=base_url) as client:
-        with pytest.raises(openai.BadRequestError) as refused:
+        with pytest.raises(openai.BadRequestError) as raised:
             client.conversations.items.create("conv_abc123", items=batch)
         with pytest.raises(openai.NotFoundError) as missing:
             client.conversations.retrieve("conv_none")
@@ -151,7 +151,7 @@ def test_openai_receives_the_error(base_url: str, key: str) -> None:
     ):
         client.conversations.retrieve("conv_abc123")
 
-    assert (refused.value.param, refused.value.code) == ("items[0].content[0].text", "invalid_type")
+    assert (raised.value.param, raised.value.code) == ("items[0].content[0].text", "invalid_type")
     assert missing.value.code == "conversation_not_found"
     assert unknown.value.code == "invalid_api_key"
-    assert refused.value.request_id
+    assert raised.value.request_id

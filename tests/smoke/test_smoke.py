@@ -70,7 +70,7 @@ def with_body(change: Callable[[Any], object]) -> Change:
     return changed
 
 
-def answering(method: str, status: int, ending: str = "", **body: object) -> Change:
+def responding(method: str, status: int, ending: str = "", **body: object) -> Change:
     """Return a change of the response to requests of a method, which still take effect."""
 
     def changed(request: httpx.Request, response: httpx.Response) -> httpx.Response:
@@ -104,16 +104,16 @@ BROKEN: dict[str, tuple[str, Changed]] = {
     ),
     "one page": (
         "pages",
-        Changed(answering("GET", 404, "docs", error={"code": "route_not_found"})),
+        Changed(responding("GET", 404, "docs", error={"code": "route_not_found"})),
     ),
     "policy of a page": ("pages", Changed(without_header("content-security-policy"))),
     "challenge of a 401": ("keys", Changed(without_header("www-authenticate"))),
-    "scope": ("scopes", Changed(answering("DELETE", 200, deleted=True))),
-    "unknown route": ("unknown routes", Changed(answering("PUT", 403, error={}))),
+    "scope": ("scopes", Changed(responding("DELETE", 200, deleted=True))),
+    "unknown route": ("unknown routes", Changed(responding("PUT", 403, error={}))),
     "list of conversations": ("conversations", Changed(with_body(empty))),
     "order of items": ("items", Changed(with_body(reverse))),
     "order of a batch": ("batch of 20", Changed(with_body(reverse))),
-    "memory of a key": ("replay", Changed(unchanged, without="Idempotency-Key")),
+    "replay of a key": ("replay", Changed(unchanged, without="Idempotency-Key")),
     "next page": ("paging", Changed(with_body(lambda body: body.update(has_more=False)))),
     "path of a fault": (
         "invalid bodies",
@@ -121,13 +121,13 @@ BROKEN: dict[str, tuple[str, Changed]] = {
     ),
     "gzip": ("compression", Changed(unchanged, without="Accept-Encoding")),
     "end user": ("end users", Changed(unchanged, without="X-On-Behalf-Of")),
-    "deletion": ("deletion", Changed(answering("GET", 200, data=[]))),
+    "deletion": ("deletion", Changed(responding("GET", 200, data=[]))),
     "one of many writers": ("writers", Changed(with_body(lambda body: body.get("data", []).pop()))),
-    "limit of a body": ("body limits", Changed(answering("POST", 200, "items"))),
+    "limit of a body": ("body limits", Changed(responding("POST", 200, "items"))),
     "text of a large batch": ("batch of 5 MB", Changed(with_body(empty))),
     "request id": ("conversations", Changed(without_header("x-request-id"))),
-    "envelope": ("unknown routes", Changed(answering("GET", 404, error="none"))),
-    "JSON": ("conversations", Changed(answering("POST", 200))),
+    "envelope": ("unknown routes", Changed(responding("GET", 404, error="none"))),
+    "JSON": ("conversations", Changed(responding("POST", 200))),
 }
 """Faults: the check that must find each, and how to cause it."""
 
@@ -176,7 +176,7 @@ def test_every_check_can_fail() -> None:
 
 
 def test_what_is_left_behind_is_named(make_api: Callable[..., Api]) -> None:
-    api = make_api(Changed(answering("DELETE", 500)))
+    api = make_api(Changed(responding("DELETE", 500)))
     path = api.create()
 
     result = run_check("cleaning up", api)
@@ -214,7 +214,7 @@ def test_what_cannot_be_checked_says_what_it_needs(
 
 
 class WithBody(BaseHTTPRequestHandler):
-    """A server that answers HEAD as if it were GET."""
+    """A server whose responses to HEAD have a body."""
 
     protocol_version = "HTTP/1.1"
 

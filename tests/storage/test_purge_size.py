@@ -82,12 +82,12 @@ def test_a_large_conversation_is_purged_over_several_invocations(
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    asked = 0
+    checks = 0
 
     def remaining(_: LambdaContext) -> int:
-        nonlocal asked
-        asked += 1
-        is_over = asked % (ITEMS // ROWS_AT_ONCE // STEPS + 1) == 0
+        nonlocal checks
+        checks += 1
+        is_over = checks % (ITEMS // ROWS_AT_ONCE // STEPS + 1) == 0
         return 0 if is_over else 300_000
 
     monkeypatch.setattr(LambdaContext, "get_remaining_time_in_millis", remaining)

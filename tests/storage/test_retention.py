@@ -321,7 +321,7 @@ def test_an_expired_conversation_is_gone_on_every_path(
     made = create(store, {**HELLO, "id": "old"})
     later(DAY + 10)
 
-    for refused in (
+    for call in (
         lambda: store.get_conversation(OWNER, made),
         lambda: store.update_metadata(OWNER, made, {"k": "v"}),
         lambda: append(store, made, HELLO),
@@ -331,7 +331,7 @@ def test_an_expired_conversation_is_gone_on_every_path(
         lambda: store.delete_conversation(OWNER, made),
     ):
         with pytest.raises(ConversationNotFoundError):
-            refused()
+            call()
     assert len(rows(stack)) == 3
 
 

@@ -175,8 +175,8 @@ def test_a_passing_fault_is_sent_again_with_the_same_keys_and_token(
 
     items = append(store, conversation_id, HELLO)
 
-    refused, done = writes.calls
-    assert refused == done
+    failed, done = writes.calls
+    assert failed == done
     assert texts(store, conversation_id) == [item.json for item in items]
 
 
@@ -610,10 +610,10 @@ def test_a_deletion_that_never_came_is_not_taken_for_done(
             store.delete_items(OWNER, conversation_id, ["b"], param="item_id")
 
     monkeypatch.setattr(time, "sleep", another_deletion)
-    with pytest.raises(ItemNotFoundError) as refused:
+    with pytest.raises(ItemNotFoundError) as raised:
         store.delete_items(OWNER, conversation_id, ["a", "b"], param="item_ids[{}]")
 
-    assert refused.value.param == "item_ids[1]"
+    assert raised.value.param == "item_ids[1]"
     assert [json.loads(text)["id"] for text in texts(store, conversation_id)] == ["a"]
 
 

@@ -148,8 +148,8 @@ class StoreMachine(StoreBesideModel):
     def append_again(self, which: int, key: str | None, *, is_retry: bool) -> None:
         """Send the last appended body again, or one that had a key."""
         known = self.pick(which)
-        if key is not None and known.memories:
-            key, (body, *_) = sorted(known.memories.items())[which % len(known.memories)]
+        if key is not None and known.replays:
+            key, (body, *_) = sorted(known.replays.items())[which % len(known.replays)]
             self.send(known, body, key, is_retry=is_retry)
         elif known.last_body:
             self.send(known, known.last_body, None, is_retry=is_retry)

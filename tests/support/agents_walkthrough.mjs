@@ -14,26 +14,26 @@ const open = (conversationId) => new OpenAIConversationsSession({ client, conver
 const turns = (count) =>
   Array.from({ length: count }, (_, place) => ({ role: "user", content: `${place}` }));
 const said = (items) => items.map((item) => item.content[0].text);
-const refusal = (promise) =>
+const outcome = (promise) =>
   promise.then(
     () => "nothing",
     ({ status, code, param }) => `${status} ${code} ${param}`,
   );
-const answers = {};
+const results = {};
 
 const session = open();
-answers.create = await session.getSessionId();
+results.create = await session.getSessionId();
 await session.addItems(turns(20));
 await session.addItems(turns(5));
-answers.create_items = said(await open(answers.create).getItems());
-answers.list_items = {};
-for (const limit of [1, 20, 25, 99]) answers.list_items[limit] = said(await session.getItems(limit));
-answers.too_many = await refusal(session.addItems(turns(21)));
-answers.delete_item = said([await session.popItem(), await session.popItem()]);
-answers.left = said(await session.getItems());
+results.create_items = said(await open(results.create).getItems());
+results.list_items = {};
+for (const limit of [1, 20, 25, 99]) results.list_items[limit] = said(await session.getItems(limit));
+results.too_many = await outcome(session.addItems(turns(21)));
+results.delete_item = said([await session.popItem(), await session.popItem()]);
+results.left = said(await session.getItems());
 await session.clearSession();
-answers.gone = await refusal(open(answers.create).getItems());
-answers.delete = await session.getItems();
+results.gone = await outcome(open(results.create).getItems());
+results.delete = await session.getItems();
 
 const look = tool({
   name: "look",
@@ -57,16 +57,16 @@ const first = open();
 await runner.run(agent, "The weather?", { session: first });
 const again = open(await first.getSessionId());
 const { finalOutput } = await runner.run(agent, "And now?", { session: again });
-answers.run = {
+results.run = {
   finalOutput,
-  asked: model.lastCall.request.input.map(({ type }) => type),
+  sent: model.lastCall.request.input.map(({ type }) => type),
   kept: (await again.getItems()).map(({ type }) => type),
 };
 
 const calls = open();
-answers.hosted = {};
+results.hosted = {};
 for (const call of hosted) {
-  answers.hosted[call.name] = await refusal(calls.addItems([call]));
+  results.hosted[call.name] = await outcome(calls.addItems([call]));
 }
-answers.called = (await calls.getItems()).map(({ name }) => name);
-console.log(JSON.stringify(answers));
+results.called = (await calls.getItems()).map(({ name }) => name);
+console.log(JSON.stringify(results));

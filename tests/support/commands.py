@@ -55,6 +55,6 @@ def done(*arguments: str | object) -> Result:
     return result
 
 
-def asked(*arguments: str | object) -> Any:
+def json_of(*arguments: str | object) -> Any:
     """Run a command, and return the JSON that it prints."""
     return json.loads(done(*arguments, "--json").stdout)

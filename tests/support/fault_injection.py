@@ -60,7 +60,7 @@ class Faults:
         events = client.meta.events
         service = client.meta.service_model.service_id.hyphenize()
         events.register(f"provide-client-params.{service}.{operation}", self._note)
-        events.register(f"before-call.{service}.{operation}", self._refuse)  # type: ignore[arg-type] # botocore uses the returned value
+        events.register(f"before-call.{service}.{operation}", self._fail)  # type: ignore[arg-type] # botocore uses the returned value
         events.register(f"after-call.{service}.{operation}", self._lose)
 
     def before(self, *faults: Exception | Parsed | None) -> None:
@@ -74,7 +74,7 @@ class Faults:
     def _note(self, params: Parsed, **_: object) -> None:
         self.calls.append(params)
 
-    def _refuse(self, **_: object) -> tuple[AWSResponse, Parsed] | None:
+    def _fail(self, **_: object) -> tuple[AWSResponse, Parsed] | None:
         match next(self._before, None):
             case None:
                 return None
@@ -116,12 +116,12 @@ READS = {"GetItem", "BatchGetItem", "TransactGetItems", "Query", "GetObject"}
 def faults_of(operation: str, lost: Sequence[BotoCoreError]) -> list[Fault]:
     """Return all faults of a call of an operation; *lost* are the errors of a lost connection."""
     failed = error_response("InternalServerError")
-    refused: list[Exception | Parsed] = [*BEFORE.get(operation, []), *lost]
-    refused.append(error_response("ThrottlingException"))
+    unsent: list[Exception | Parsed] = [*BEFORE.get(operation, []), *lost]
+    unsent.append(error_response("ThrottlingException"))
     if operation in READS:
-        return [*(Fault(what) for what in refused), Fault(failed, is_after=True)]
+        return [*(Fault(what) for what in unsent), Fault(failed, is_after=True)]
     return [
-        *(Fault(what) for what in refused),
+        *(Fault(what) for what in unsent),
         *(Fault(what, is_after=True) for what in lost),
         Fault(failed),
         Fault(failed, is_after=True),

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def take(url: str, key: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Create a conversation, append to it, list and get its items, and ask for a missing one."""
+    """Create a conversation, append to it, list and get its items, and get a missing one."""
     strings: Any = importlib.import_module("openapi_python_client.strings")
     client: Any = importlib.import_module("generated")
     models: Any = importlib.import_module("generated.models")
@@ -41,7 +41,7 @@ def take(url: str, key: str, given: dict[str, Any]) -> dict[str, Any]:
             "include": first,
             "get": call("items", "get_item", made.id, appended.last_id),
             "missing": call("conversations", "get_conversation", "conv_none"),
-            "refused": call("items", "append_items", made.id, body=models.AppendItems(items=[])),
+            "rejected": call("items", "append_items", made.id, body=models.AppendItems(items=[])),
         }
         shown = {name: response.to_dict() for name, response in responses.items()}
         return {

@@ -115,9 +115,9 @@ def _copy_of_value(value: DynamoType) -> DynamoType:
 
 def _query_partition(table: Table, *args: Any, **options: Any) -> Any:
     """Query a table that has only the rows of the partition, except through an index."""
-    asked = _QUERY.bind(table, *args, **options).arguments
-    if not asked.get("index_name"):
-        key = asked["hash_key"]
+    arguments = _QUERY.bind(table, *args, **options).arguments
+    if not arguments.get("index_name"):
+        key = arguments["hash_key"]
         twin = copy.copy(table)
         twin.items = defaultdict(dict, {key: table.items[key]} if key in table.items else {})
         table = twin

@@ -40,8 +40,8 @@ class Known:
     expires_at: int | None = None
     entries: list[Entry] = field(default_factory=list)
     last_body: str = ""
-    last_answer: list[ReturnedItem] = field(default_factory=list)
-    memories: dict[str, tuple[str, list[ReturnedItem], int]] = field(default_factory=dict)
+    last_response: list[ReturnedItem] = field(default_factory=list)
+    replays: dict[str, tuple[str, list[ReturnedItem], int]] = field(default_factory=dict)
     is_deleted: bool = False
     is_removed: bool = False
     """Whether its row expired and DynamoDB has removed it."""
@@ -85,12 +85,12 @@ class Known:
         return live if order == "asc" else live[::-1]
 
     def take(
-        self, items: Sequence[Json], answer: Sequence[ReturnedItem], lifetime: int | None
+        self, items: Sequence[Json], returned: Sequence[ReturnedItem], lifetime: int | None
     ) -> None:
         """Append items to the list, and check that their ids are valid and unique."""
         self.appended_at = self.clock()
         self.expires_at = None if lifetime is None else self.clock() // 1000 + lifetime
-        for item, stored in zip(items, answer, strict=True):
+        for item, stored in zip(items, returned, strict=True):
             given = {name: value for name, value in item.items() if value != PLACEHOLDER_ID}
             shown = json.loads(stored.json)
             assert shown == {"type": item["type"], "id": shown["id"], **given}

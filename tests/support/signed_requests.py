@@ -24,7 +24,7 @@ def main() -> None:
     """Print, by service, the URL of a request and the region that it is signed for."""
     sent: dict[str, tuple[str, str]] = {}
 
-    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+    def respond(request: AWSPreparedRequest, **_: object) -> AWSResponse:
         region, service = str(request.headers["Authorization"]).split("/")[2:4]
         sent[service] = (str(request.url), region)
         return AWSResponse(request.url, 200, HTTPHeaders(), Body())
@@ -32,7 +32,7 @@ def main() -> None:
     dynamodb: Any = aws_clients.dynamodb()
     s3: Any = aws_clients.s3()
     for client in (dynamodb, s3):
-        client.meta.events.register("before-send", answer)
+        client.meta.events.register("before-send", respond)
     dynamodb.get_item(TableName="conversations", Key={"pk": {"S": "a"}, "sk": {"S": "C"}})
     s3.get_object(Bucket="payloads", Key="a")
     print(json.dumps(sent))  # noqa: T201 - what the test reads

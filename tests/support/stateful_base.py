@@ -143,7 +143,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         def append() -> list[ReturnedItem]:
             return self.store.append_items(OWNER, known.conversation_id, items, idempotency)
 
-        memory = known.memories.get(key or "")
+        memory = known.replays.get(key or "")
         claimed = {
             str(item["id"])
             for item in cast("list[Json]", items)
@@ -158,15 +158,15 @@ class StoreBesideModel(RuleBasedStateMachine):
                     append()
                 self.note("key rejected")
         elif is_retry and key is None and known.last_body == body and self.is_recent(known):
-            assert append() == known.last_answer
+            assert append() == known.last_response
             self.note("repeated by its body")
         elif taken := {item_id for item_id in claimed if known.find(item_id)}:
-            with pytest.raises(ItemAlreadyInConversationError) as refused:
+            with pytest.raises(ItemAlreadyInConversationError) as raised:
                 append()
-            assert all(f"'{item_id}'" in refused.value.message for item_id in taken)
-            self.note("id refused")
+            assert all(f"'{item_id}'" in raised.value.message for item_id in taken)
+            self.note("id rejected")
         else:
-            known.last_answer = append()
+            known.last_response = append()
             self.note("appended")
             if is_retry and known.last_body == body:
                 self.note("marked too late to be a replay")
@@ -174,10 +174,10 @@ class StoreBesideModel(RuleBasedStateMachine):
                 self.note("id of a deleted or expired item added again")
             known.last_body = body
             known.updated_at = self.now
-            known.take(cast("list[Json]", items), known.last_answer, self.lifetime)
+            known.take(cast("list[Json]", items), known.last_response, self.lifetime)
             if key is not None:
                 expires_at = self.now // 1000 + IDEMPOTENCY_SECONDS
-                known.memories[key] = (body, known.last_answer, expires_at)
+                known.replays[key] = (body, known.last_response, expires_at)
 
     def is_recent(self, known: Known) -> bool:
         """Return whether a retry of the last append may still arrive."""
@@ -201,10 +201,10 @@ class StoreBesideModel(RuleBasedStateMachine):
 
         doomed = [known.find(cursor) for cursor in cursors]
         if None in doomed:
-            with pytest.raises(ItemNotFoundError) as refused:
+            with pytest.raises(ItemNotFoundError) as raised:
                 delete()
-            assert refused.value.param == f"ids[{doomed.index(None)}]"
-            self.note("deletion refused")
+            assert raised.value.param == f"ids[{doomed.index(None)}]"
+            self.note("deletion rejected")
         else:
             returned = delete()
             assert returned == self.store.get_conversation(OWNER, known.conversation_id)
@@ -239,7 +239,7 @@ class StoreBesideModel(RuleBasedStateMachine):
         item_id = known.entries[0].cursor if known.entries else "unknown"
         items = parse_append(json.dumps({"items": [{"role": "user", "content": ""}]}))["items"]
         idempotency = IdempotencyInfo(known.last_body, is_marked_retry=True)
-        for refused in (
+        for call in (
             lambda: self.store.get_conversation(OWNER, name),
             lambda: self.store.update_metadata(OWNER, name, {}),
             lambda: self.store.delete_conversation(OWNER, name),
@@ -250,7 +250,7 @@ class StoreBesideModel(RuleBasedStateMachine):
             lambda: self.store.delete_items(OWNER, name, [item_id], param="item_id"),
         ):
             with pytest.raises(ConversationNotFoundError):
-                refused()
+                call()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the compared attributes of all rows of the table."""

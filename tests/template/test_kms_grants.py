@@ -1,7 +1,7 @@
 """Permissions of each function on an operator's KMS key: those that it needs, and no others.
 
 KMS sees the function's role and, in `kms:ViaService`, the service that calls KMS for it. The
-emulator's services do not call KMS, so its evaluator of policies is asked what KMS would decide.
+emulator's services do not call KMS, so its policy evaluator decides in the place of KMS.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ NEEDED = {
     ("PurgeRole", "sqs", "kms:Decrypt"),
     ("PurgeRole", "sqs", "kms:GenerateDataKey"),
 }
-"""Tables ask KMS for their key in the caller's name, S3 for a new one per object and for that of an
-object it reads, SQS for both when a message is sent."""
+"""DynamoDB decrypts a table's key in the caller's name; S3 generates a key for each object that it
+writes, and decrypts that of each object that it reads; SQS does both when a message is sent."""
 ROLES = ("ApiRole", "AuthorizerRole", "PagesRole", "PreflightRole", "PurgeRole")
 SERVICES = ("dynamodb", "lambda", "s3", "sqs")
 ACTIONS = (

@@ -131,9 +131,9 @@ def test_a_deployment_takes_the_region_of_its_options(
         monkeypatch.delenv(name)
     nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(spaced_copy)}
 
-    refused = error_line(make(spaced_copy, "deploy", "ARGS=--region eu-west-1", **nowhere))
+    failure = error_line(make(spaced_copy, "deploy", "ARGS=--region eu-west-1", **nowhere))
 
-    assert refused.startswith("error: There are no AWS credentials")
+    assert failure.startswith("error: There are no AWS credentials")
 
 
 def test_a_deployment_tags_the_stack_with_its_commit(bare: Path) -> None:

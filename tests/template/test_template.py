@@ -17,7 +17,7 @@ TEMPLATE_AT_DEFAULTS = Template()
 TEMPLATE_WITH_CORS = Template(parameters={"CorsOrigins": "https://app.example.com"})
 API = TEMPLATE_AT_DEFAULTS.api
 
-REFUSALS = {
+GATEWAY_ERRORS = {
     "MISSING_AUTHENTICATION_TOKEN": "route_not_found",
     "INVALID_SIGNATURE": "route_not_found",
     "EXPIRED_TOKEN": "route_not_found",
@@ -174,14 +174,14 @@ def test_a_key_of_the_operators_encrypts_all_that_is_stored() -> None:
     assert at(resolved(properties("PurgeFailuresQueue")), "SqsManagedSseEnabled") is True
 
 
-def test_every_route_asks_for_a_key_but_the_documents_and_the_pages() -> None:
-    asking = [
+def test_every_route_needs_a_key_but_the_documents_and_the_pages() -> None:
+    guarded = [
         route
         for route in API.routes
         if route.function == "ApiFunction" and not route.path.endswith("/openapi.json")
     ]
 
-    assert {route.authorizer for route in asking} == set(API.authorizers)
+    assert {route.authorizer for route in guarded} == set(API.authorizers)
     assert len(API.authorizers) == 1
 
 
@@ -365,8 +365,8 @@ def test_a_domain_needs_its_certificate() -> None:
     def holds(domain: str, certificate: str) -> bool:
         given: dict[str, Json] = {"DomainName": domain, "CertificateArn": certificate}
         resolve = Intrinsics(DOCUMENT, given).resolve
-        asked = resolve(at(rule, "RuleCondition"))
-        return not asked or bool(resolve(at(rule, "Assertions", 0, "Assert")))
+        applies = resolve(at(rule, "RuleCondition"))
+        return not applies or bool(resolve(at(rule, "Assertions", 0, "Assert")))
 
     assert holds("", "")
     assert holds("api.example.com", CERTIFICATE)
@@ -393,7 +393,7 @@ def test_a_change_of_origins_reaches_the_stage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "is_asked_about"),
+    ("header", "is_plausible"),
     [
         ("Bearer lck_x", True),
         ("bearer x", True),
@@ -405,13 +405,11 @@ def test_a_change_of_origins_reaches_the_stage() -> None:
         ("Bearer \u00e9", False),
     ],
 )
-def test_only_what_may_be_a_key_reaches_the_authorizer(
-    header: str, *, is_asked_about: bool
-) -> None:
+def test_only_what_may_be_a_key_reaches_the_authorizer(header: str, *, is_plausible: bool) -> None:
     [authorizer] = API.authorizers.values()
 
     assert authorizer.validation is not None
-    assert bool(authorizer.validation.fullmatch(header)) == is_asked_about
+    assert bool(authorizer.validation.fullmatch(header)) == is_plausible
 
 
 def test_a_revoked_key_is_let_in_for_a_minute_at_most() -> None:
@@ -419,13 +417,13 @@ def test_a_revoked_key_is_let_in_for_a_minute_at_most() -> None:
 
 
 def test_every_error_of_the_gateway_is_in_the_table() -> None:
-    assert REFUSALS.keys() == API.responses.keys()
+    assert GATEWAY_ERRORS.keys() == API.responses.keys()
 
 
 @pytest.mark.parametrize("kind", API.responses)
 def test_gateway_rejects_in_the_envelope(kind: str) -> None:
-    answer, code = API.responses[kind], REFUSALS[kind]
-    body = json.loads(answer.templates["application/json"])
+    response, code = API.responses[kind], GATEWAY_ERRORS[kind]
+    body = json.loads(response.templates["application/json"])
 
     assert body == {
         "error": {
@@ -435,8 +433,8 @@ def test_gateway_rejects_in_the_envelope(kind: str) -> None:
             "code": code,
         }
     }
-    assert answer.status in {*ERRORS[code].statuses, None}
-    assert ERRORS[code].headers.keys() <= answer.headers.keys()
+    assert response.status in {*ERRORS[code].statuses, None}
+    assert ERRORS[code].headers.keys() <= response.headers.keys()
 
 
 @pytest.mark.parametrize("kind", API.responses)

@@ -9,7 +9,7 @@ from local.functions import LambdaContext
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> object:
     if event["resource"] == "/fail":
         raise RuntimeError("It was meant to.")
-    if event["resource"] == "/answer":
+    if event["resource"] == "/respond":
         return json.loads(event["body"])
     seen = {"event": event, "context": _shown(context)}
     return {"statusCode": 200, "body": json.dumps(seen)}

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-asked: list[str] = []
+verdicts: list[str] = []
 
 
 def lambda_handler(event: dict[str, Any], _: object) -> object:
     verdict = event["authorizationToken"].removeprefix("Bearer ")
-    asked.append(verdict)
+    verdicts.append(verdict)
     if verdict == "unauthorized":
         raise Exception("Unauthorized")  # noqa: TRY002 - API Gateway knows this one by its text
     if verdict == "crash":
