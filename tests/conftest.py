@@ -10,7 +10,6 @@ import shutil
 import ssl
 from collections import Counter
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import botocore.session
@@ -25,10 +24,13 @@ from local.resources import Resources
 from local.stack import DATA, DevStack
 from local.template import TEMPLATE, Template
 from tests.support.moto_shortcuts import shorten_moto
+from tests.support.paths import ROOT, TESTS
 from tests.support.sdk_report import write_table
+from tests.support.suite import position_of, without_info
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     from tests.support.issue_key import IssueKey
 
@@ -41,8 +43,6 @@ shorten_moto()
 settings.register_profile("project", deadline=None)  # tests do not depend on timing
 settings.load_profile("project")
 
-INFO_LINES = ('{"level":"INFO"', "INFO     ")
-"""Starts of a line of level INFO: as a function writes it, and as pytest shows it."""
 COUNTED = {
     "contract/test_items.py::test_whatever_the_types_of_an_sdk_allow_comes_back_as_it_was_given": (
         "batches made from the SDKs' own types, accepted"
@@ -56,24 +56,9 @@ COUNTED = {
 }
 
 
-ORDER = ("contract", "storage", "model_checker", "sdk", "template", "openapi", "local", "cli")
-"""Folders that run first: those whose failures name a cause, then those whose tests take long.
-
-Short tests come last, so that two workers end at the same time (`--no-loadscope-reorder`).
-"""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort tests by folder; within one, files and tests keep their order."""
-    items.sort(key=lambda item: position_of(item.path.relative_to(Path(__file__).parent)))
-
-
-def position_of(path: Path) -> int:
-    """Return the position of a file, by its path below `tests`: files in no folder are first."""
-    folder = path.parts[0]
-    if folder in ORDER:
-        return 1 + ORDER.index(folder)
-    return 0 if len(path.parts) == 1 else 1 + len(ORDER)
+    items.sort(key=lambda item: position_of(item.path.relative_to(TESTS)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,12 +68,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     sections = [(name, without_info(text)) for name, text in report.sections]
     report.sections = [(name, text) for name, text in sections if text]
     return report
-
-
-def without_info(captured: str) -> str:
-    """Return *captured* output without lines of level INFO, of a function or of the gateway."""
-    lines = captured.splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith(INFO_LINES))
 
 
 def pytest_collection_finish() -> None:
@@ -131,11 +110,10 @@ def show_grants(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def spaced_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the project to a folder whose path has spaces, with links to the installed tools."""
-    root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp("make") / "a folder  with spaces"
-    shutil.copytree(root, folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    for installed in (root / ".venv", *(root / ".tools").glob("*/")):
-        link = folder / installed.relative_to(root)
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for installed in (ROOT / ".venv", *(ROOT / ".tools").glob("*/")):
+        link = folder / installed.relative_to(ROOT)
         link.mkdir(parents=True)
         for entry in installed.iterdir():
             if entry.name != ".installed":

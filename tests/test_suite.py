@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.conftest import ORDER, position_of, without_info
+from tests.support.paths import TESTS
+from tests.support.suite import ORDER, position_of, without_info
 
 if TYPE_CHECKING:
     import pytest
@@ -25,14 +26,13 @@ def test_contract_and_storage_run_before_the_sdks() -> None:
 
 
 def test_the_order_is_of_folders_that_exist() -> None:
-    folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir()}
+    folders = {path.name for path in TESTS.iterdir() if path.is_dir()}
 
     assert folders >= {*ORDER}
 
 
 def test_tests_are_collected_in_that_order(request: pytest.FixtureRequest) -> None:
-    root = Path(__file__).parent
-    positions = [position_of(item.path.relative_to(root)) for item in request.session.items]
+    positions = [position_of(item.path.relative_to(TESTS)) for item in request.session.items]
 
     assert positions == sorted(positions)
 
