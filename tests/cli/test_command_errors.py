@@ -39,7 +39,7 @@ def world(stack: DevStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
 
 
 def said_in(result: Result) -> str:
-    """The only sentence of a command that ended with 1, without "Error: "."""
+    """Return the only sentence of a command that ended with 1, without "Error: "."""
     assert result.exit_code == 1, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
     [line] = result.stderr.splitlines()

@@ -123,7 +123,7 @@ def test_the_receipt_says_until_when_rows_can_be_restored(world: World) -> None:
 
 
 def rule(days: int | None, **fields: object) -> dict[str, Any]:
-    """A rule of a bucket's lifecycle that removes old versions after so many days, or none."""
+    """Return a lifecycle rule that removes old versions after so many days, or removes none."""
     kept = {} if days is None else {"NoncurrentVersionExpiration": {"NoncurrentDays": days}}
     return {"Status": "Enabled", "Filter": {"Prefix": ""}, **kept, **fields}
 

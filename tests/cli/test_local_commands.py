@@ -44,7 +44,7 @@ main(sys.argv[3:])
 
 @contextmanager
 def local_stack(data: Path) -> Iterator[dict[str, str]]:
-    """A local stack in a process of its own: its `url` and `key`."""
+    """Run a local stack in a process of its own; yield its `url` and `key`."""
     command = [sys.executable, "-m", "local", "--port", "0", "--data", str(data), "--quiet"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:  # noqa: S603 - our own command
         try:
@@ -183,7 +183,7 @@ def test_an_import_that_is_killed_between_two_transactions_of_rows_goes_on(
     table, bucket = (aws.known[name] for name in ("ConversationsTableName", "PayloadBucketName"))
 
     def written() -> tuple[int, int]:
-        """The numbers of Eve's rows and objects of the conversation."""
+        """Return the numbers of Eve's rows and objects of the conversation."""
         prefix = f"{ids.owner_of('local', 'eve')}/{made}"
         rows = aws.session.client("dynamodb").query(
             TableName=table,

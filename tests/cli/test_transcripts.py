@@ -271,7 +271,7 @@ def test_usage_is_by_account_and_end_user(world: World) -> None:
 
 @pytest.fixture
 def deployed(world: World, stack: DevStack) -> Iterator[list[str]]:
-    """The option that names a stack with a log; the log itself is not there."""
+    """Return the option that names a stack with a log; the log itself is not there."""
     outputs = {
         "ConversationsTableName": world.table.name,
         "PayloadBucketName": world.bucket,

@@ -39,7 +39,7 @@ MKA1_TYPES: TypeAdapter[object] = TypeAdapter(ConversationsItemsListData)
 
 
 def rows(head: str) -> list[list[str]]:
-    """The cells of the table whose first line begins with *head*."""
+    """Return the cells of the table whose first line begins with *head*."""
     lines = PAGE[PAGE.index(f"| {head} |") :].partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
 

@@ -114,7 +114,7 @@ def conversation(sdk: OpenAI) -> str:
 
 @pytest.fixture
 def names(conversation: str, issue_key: IssueKey) -> dict[str, str]:
-    """Values for the placeholders of a wrong request."""
+    """Return values for the placeholders of a wrong request."""
     return {"conversation": conversation, "reader": issue_key(scopes=frozenset({"read"}))}
 
 

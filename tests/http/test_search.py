@@ -212,7 +212,7 @@ def test_the_mka1_sdk_searches(
 
 @pytest.fixture
 def _spent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each request may read one row: the functions share this process and its environment."""
+    """Limit each request to one row: the functions share this process and its environment."""
     monkeypatch.setenv("SEARCH_BYTES", "1")
 
 

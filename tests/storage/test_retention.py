@@ -47,7 +47,7 @@ CONTEXT = cast(
 
 @pytest.fixture
 def store(stack: DevStack) -> Iterator[Store]:
-    """A store with a retention of one day."""
+    """Return a store with a retention of one day."""
     with ThreadPoolExecutor(1) as executor, stack.engine.lock:
         name = stack.template.name("PayloadBucket")
         bucket = PayloadStore(name, lambda: stack.resources.s3, executor)
@@ -57,7 +57,7 @@ def store(stack: DevStack) -> Iterator[Store]:
 
 @pytest.fixture
 def forever(store: Store) -> Store:
-    """A store without retention."""
+    """Return a store without retention."""
     return Store(store._table, store._payloads)  # noqa: SLF001 - the same but for its retention
 
 
