@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from conversations.contract.bodies import parse_create, parse_update
 from conversations.errors import InvalidRequestError
-from tests.support.contract_cases import EXAMPLES, INVALID, Json, body_of, with_type
+from tests.support.contract_cases import EXAMPLES, INVALID, body_of, with_type
 
-MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 EMPTY_IN_A_CREATE = {"016-missing-items.json", "015-items-null.json", "021-items-empty.json"}
 EMPTY_IN_A_CREATE |= {"001-empty.body", "017-only-include.json"}
 

@@ -22,10 +22,9 @@ from conversations.contract import (
 from conversations.contract.bodies import AppendItems, parse_append
 from conversations.contract.items import MAX_BATCH_ITEMS, PLACEHOLDER_ID
 from conversations.errors import InvalidRequestError
-from tests.support.contract_cases import EXAMPLES, INVALID, Json, body_of, with_type
+from tests.support.contract_cases import EXAMPLES, INVALID, MESSAGE, Json, body_of, with_type
 from tests.support.sdk_samples import MKA1_ITEMS, MKA1_RESPONSES, OPENAI_ITEMS, is_valid_output
 
-MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 LONGEST_MESSAGE = 2000
 
 

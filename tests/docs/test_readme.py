@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +17,8 @@ from tests.support.http_helpers import HELLO
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from local.stack import DevStack
@@ -88,7 +89,5 @@ def test_its_table_holds_the_templates_routes(stack: DevStack) -> None:
 
 
 def test_its_map_holds_what_is_there() -> None:
-    root = Path(__file__).parents[2]
-
     for name in re.findall(r"^    ([a-z/]+)(?:\.yaml)? {3,}", README, re.MULTILINE):
-        assert (root / name).exists() or (root / f"{name}.yaml").exists(), name
+        assert (ROOT / name).exists() or (ROOT / f"{name}.yaml").exists(), name

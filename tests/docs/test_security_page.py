@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.support.paths import DOCS
+from tests.support.paths import DOCS, ROOT, TESTS
 
-TESTS = Path(__file__).parents[1]
-ROOT = TESTS.parent
 PAGE = (DOCS / "security.md").read_text()
 NAMED = sorted(set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", PAGE)))
 LINES = sorted(set(re.findall(r"`([\w:]+: [!\w: ]+)`", PAGE)))

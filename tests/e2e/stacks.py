@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.cloud import CLI, SAM
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from tests.e2e.cloud import Cloud
 
 CONVERSATIONS = "/api/v1/llm/conversations"
-MESSAGE = {"type": "message", "role": "user", "content": "What is the weather today?"}
-LARGE = {**MESSAGE, "content": hashlib.shake_256().hexdigest(60_000)}
+LARGE = {**HELLO, "content": hashlib.shake_256().hexdigest(60_000)}
 """Item that spills, because it is too large for a row even if it is compressed."""
 
 
@@ -35,7 +35,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """The URL of the stage in MiniStack, which differs from the stack's output."""
+        """Return the URL of the stage in MiniStack, which differs from the stack's output."""
         stage = self.outputs["ApiUrl"].rpartition("/")[2]
         return f"{self.cloud.url}/_aws/execute-api/{self.outputs['ApiId']}/{stage}"
 

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.cloud import CLI
-from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from tests.e2e.stacks import CONVERSATIONS, LARGE
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def printed(stack: Stack, command: str, *arguments: str | Path) -> list[Any]:
 
 def test_data_commands_find_table_and_bucket_by_the_stack(stack: Stack, tmp_path: Path) -> None:
     key = stack.keys("create", *ACCOUNT, "--name", "e2e", "--delegate")["key"]
-    body = {"items": [MESSAGE, LARGE]}
+    body = {"items": [HELLO, LARGE]}
     made = stack.request("POST", CONVERSATIONS, key, body, **{"X-On-Behalf-Of": "ann"}).json()["id"]
 
     at = ("--stack", stack.name)
@@ -41,7 +42,7 @@ def test_data_commands_find_table_and_bucket_by_the_stack(stack: Stack, tmp_path
     [receipt] = printed(stack, "erase", *at, *ACCOUNT, "--all-end-users", "--yes")
 
     assert listed["id"] == made
-    assert [item["content"] for item in shown] == [MESSAGE["content"], LARGE["content"]]
+    assert [item["content"] for item in shown] == [HELLO["content"], LARGE["content"]]
     assert (exported["conversations"], exported["items"]) == (1, 2)
     assert (imported["imported"], imported["items"]) == (1, 2)
     assert [(owner["items"], owner["objects"]) for owner in usage["owners"]] == [(2, 1), (2, 1)]

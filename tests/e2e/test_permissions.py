@@ -12,8 +12,9 @@ import pytest
 
 from local.intrinsics import items, mapping, read_document, section
 from local.template import TEMPLATE
-from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from tests.e2e.stacks import CONVERSATIONS, LARGE
 from tests.e2e.waiting import is_soon
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,14 +86,14 @@ def use_everything(stack: Stack, key: str) -> str:
             raise HinderedError(f"{method} {path}: {response.status_code} {response.text}")
         return response.json()
 
-    other = send("POST", "", {"items": [MESSAGE]}, **{"Idempotency-Key": secrets.token_hex(8)})
+    other = send("POST", "", {"items": [HELLO]}, **{"Idempotency-Key": secrets.token_hex(8)})
     copied = send("GET", f"/{other['id']}/items")["data"]
     conversation_id = str(send("POST", "", {})["id"])
     path = f"/{conversation_id}"
-    batch = {"items": [{**MESSAGE, "id": "mine"}, LARGE, *copied]}
+    batch = {"items": [{**HELLO, "id": "mine"}, LARGE, *copied]}
     send("POST", f"{path}/items", batch)
     send("POST", f"{path}/items", batch)  # rejected, after its payload was spilled
-    send("POST", f"{path}/items", {"items": [MESSAGE]})
+    send("POST", f"{path}/items", {"items": [HELLO]})
     send("GET", f"{path}/items")
     send("GET", f"{path}/items?after=mine")
     send("DELETE", f"{path}/items/mine")

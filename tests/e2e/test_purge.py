@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from tests.e2e.stacks import CONVERSATIONS, LARGE
 from tests.e2e.waiting import is_soon
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
     from tests.e2e.stacks import Stack
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 def test_deleted_conversation_leaves_nothing_of_its_content(stack: Stack, key: str) -> None:
     conversation_id = stack.request("POST", CONVERSATIONS, key, {}).json()["id"]
     path = f"{CONVERSATIONS}/{conversation_id}"
-    appended = stack.request("POST", f"{path}/items", key, {"items": [MESSAGE, LARGE]}).json()
+    appended = stack.request("POST", f"{path}/items", key, {"items": [HELLO, LARGE]}).json()
     assert [item["content"] for item in appended["data"]] == [
-        MESSAGE["content"],
+        HELLO["content"],
         LARGE["content"],
     ]
     assert len(stack.rows(conversation_id)) == 2

@@ -8,8 +8,9 @@ import pytest
 
 from tests.e2e import runbook
 from tests.e2e.cloud import copy_sources
-from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE, build, deploy
+from tests.e2e.stacks import CONVERSATIONS, LARGE, build, deploy
 from tests.e2e.waiting import is_soon
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ def test_changed_code_takes_over_and_the_data_stays(
 ) -> None:
     stack = deploy(cloud, checkout, "changing", "dev")
     key = stack.new_key()
-    made = stack.request("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
+    made = stack.request("POST", CONVERSATIONS, key, {"items": [HELLO]}).json()
     path = f"{CONVERSATIONS}/{made['id']}"
     changed = copy_sources(tmp_path)
     change.make(changed)
@@ -77,7 +78,7 @@ def test_changed_code_takes_over_and_the_data_stays(
 
     page = stack.request("GET", f"{path}/items", key)
     responses = [stack.request("DELETE", path, key), stack.request("GET", path, key)]
-    assert page.json()["data"][0]["content"] == MESSAGE["content"]
+    assert page.json()["data"][0]["content"] == HELLO["content"]
     assert [change.new.strip("'") in response.text for response in responses].count(True) == 1
 
 
@@ -121,7 +122,7 @@ def test_a_new_stack_adopts_the_data_that_outlived_its_stack(
     """
     lost = deploy(cloud, checkout, "lasting", "default")
     key = lost.new_key()
-    made = lost.request("POST", CONVERSATIONS, key, {"items": [MESSAGE, LARGE]}).json()
+    made = lost.request("POST", CONVERSATIONS, key, {"items": [HELLO, LARGE]}).json()
     path = f"{CONVERSATIONS}/{made['id']}"
     items = lost.request("GET", f"{path}/items", key).json()
     title = "A whole stack"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.template import Template
-from tests.e2e.stacks import CONVERSATIONS, MESSAGE
+from tests.e2e.stacks import CONVERSATIONS
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def send(
 ) -> httpx.Response:
     """Send the smallest request that the route accepts."""
     bodies: dict[tuple[str, str], object] = {
-        ("POST", "items"): {"items": [MESSAGE]},
+        ("POST", "items"): {"items": [HELLO]},
         ("DELETE", "items"): {"item_ids": [item_id]},
         ("POST", "{conversation_id}"): {"metadata": {"topic": "weather"}},
         ("POST", "conversations"): {},
@@ -45,7 +46,7 @@ def send(
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 def test_route_responds(stack: Stack, key: str, route: Route) -> None:
-    made = stack.request("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()
+    made = stack.request("POST", CONVERSATIONS, key, {"items": [HELLO]}).json()
     items = stack.request("GET", f"{CONVERSATIONS}/{made['id']}/items", key).json()
     item_id = items["data"][0]["id"]
 

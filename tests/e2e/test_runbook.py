@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from conversations import ids
 from tests.e2e import runbook
-from tests.e2e.stacks import CONVERSATIONS, LARGE, MESSAGE
+from tests.e2e.stacks import CONVERSATIONS, LARGE
 from tests.e2e.waiting import is_soon
+from tests.support.http_helpers import HELLO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ MOMENT = "2027-01-31T12:00:00"
 
 @runbook.NEEDS_JQ
 def test_some_conversations_can_be_restored(stack: Stack, key: str, tmp_path: Path) -> None:
-    made = stack.request("POST", CONVERSATIONS, key, {"items": [MESSAGE]}).json()["id"]
+    made = stack.request("POST", CONVERSATIONS, key, {"items": [HELLO]}).json()["id"]
     path = f"{CONVERSATIONS}/{made}"
     stack.request("POST", f"{path}/items", key, {"items": [LARGE]})
     before = stack.request("GET", f"{path}/items", key).json()

@@ -18,11 +18,13 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from tests.support.http_helpers import HELLO
 from tests.support.paths import ROOT
 
 on_one_folder = pytest.mark.xdist_group("lives")  # so that one worker has the fixture
 ITEMS = "/api/v1/llm/conversations/conv_abc123/items"
-MESSAGE = {"items": [{"type": "message", "role": "user", "content": "What is the weather today?"}]}
+BATCH = {"items": [HELLO]}
+TEXT = HELLO["content"]
 
 
 class Process:
@@ -116,13 +118,13 @@ def test_quiet_stack_prints_two_lines_serves_and_ends_cleanly(
     tmp_path: Path, number: signal.Signals, chosen: str | None
 ) -> None:
     with process(tmp_path, "moto", **({"API_KEY": chosen} if chosen else {})) as stack:
-        response = stack.request("POST", MESSAGE)
+        response = stack.request("POST", BATCH)
 
         ended = stack.end(number)
 
     assert stack.lines == [f"url: {stack.url}\n", f"key: {stack.key}\n"]
     assert stack.url.startswith("http://127.0.0.1:")
-    assert response.json()["data"][0]["content"] == "What is the weather today?"
+    assert response.json()["data"][0]["content"] == TEXT
     assert ended == (0, "", "")
     assert chosen in {stack.key, None}
     assert (tmp_path / "api-key").exists() is (chosen is None)
@@ -145,7 +147,7 @@ def test_greeting_shows_a_request_and_lines_that_work(tmp_path: Path) -> None:
 
     assert shown[0] == f"POST {ITEMS}\n"
     assert json.loads(responses[0])["data"][0]["id"].startswith("msg_")
-    assert b"What is the weather today?" in responses[1]
+    assert TEXT.encode() in responses[1]
     assert b"ResponseInputText" in responses[2]
 
 
@@ -217,7 +219,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
         begun = time.monotonic()
         line = error_line(data)
         waited = time.monotonic() - begun
-        first.request("POST", MESSAGE)
+        first.request("POST", BATCH)
         end_of_first = first.end(signal.SIGTERM)
     with subprocess.Popen(  # noqa: S603 - our own command
         command(data), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -255,7 +257,7 @@ def test_data_and_key_survive_a_stop(lives: Lives) -> None:
 @on_one_folder
 def test_later_greeting_reads_what_is_there(lives: Lives) -> None:
     assert lives.greeting[0] == f"GET {ITEMS}?order=desc&limit=1\n"
-    assert '"What is the weather today?"' in "".join(lives.greeting)
+    assert f'"{TEXT}"' in "".join(lives.greeting)
 
 
 @pytest.mark.prove
@@ -268,7 +270,7 @@ def test_data_is_the_same_account_under_another_key(lives: Lives) -> None:
 @pytest.mark.prove
 @on_one_folder
 def test_killed_stack_leaves_no_process_and_loses_nothing(lives: Lives) -> None:
-    assert lives.listed == ["What is the weather today?"]
+    assert lives.listed == [TEXT]
     assert engine_of(lives.data) != lives.orphan
     assert not is_in_use(lives.data)
 
@@ -279,7 +281,7 @@ def test_killed_engine_ends_the_stack_and_loses_at_most_the_last_second(tmp_path
     with process(tmp_path, "ministack") as stack:
         begun = time.monotonic()
         while time.monotonic() < begun + 2.5:
-            item = stack.request("POST", MESSAGE).json()["data"][0]
+            item = stack.request("POST", BATCH).json()["data"][0]
             acknowledged[item["id"]] = time.monotonic()
             time.sleep(0.05)
         killed = time.monotonic()

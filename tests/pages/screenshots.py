@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,11 +12,11 @@ from playwright.sync_api import Page, sync_playwright
 from conversations.auth.api_keys import ApiKeyRepository
 from local.stack import DevStack
 from tests.pages.conftest import CHROMIUM, arguments
+from tests.support.paths import DOCS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FOLDER = Path(__file__).parents[2] / "docs"
 ANSWER = """\
 Your refund for **order 1042** is on its way:
 
@@ -82,7 +81,7 @@ def take(page: Page, name: str) -> None:
     """Write a picture of the window as WebP."""
     session = page.context.new_cdp_session(page)
     shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": 80})
-    (FOLDER / f"{name}.webp").write_bytes(base64.b64decode(shot["data"]))
+    (DOCS / f"{name}.webp").write_bytes(base64.b64decode(shot["data"]))
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.pages.conftest import PHONE
 from tests.support.http_helpers import HELLO
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.xdist_group("browser")
 
 LIST = re.compile(r"/conversations\?")
-AXE = Path(__file__).parents[2] / ".tools/axe-core/node_modules/axe-core/axe.min.js"
+AXE = ROOT / ".tools/axe-core/node_modules/axe-core/axe.min.js"
 
 
 def make(client: httpx.Client, title: str, **metadata: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 LIBRARIES = ROOT / "functions/pages/console/libraries"
 MODULES = ROOT / ".tools/console-libraries/node_modules"
 COPIES = {

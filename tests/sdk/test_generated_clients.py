@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,14 +14,17 @@ import pytest
 from conversations.http.dialects import MKA1, OPENAI, Dialect
 from openapi.document import operation_ids
 from tests.support.http_helpers import HELLO
+from tests.support.paths import ROOT, TESTS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local.stack import DevStack
     from tests.support.http_helpers import Json
     from tests.support.issue_key import IssueKey
 
-SUPPORT = Path(__file__).parents[1] / "support"
-TOOLS = SUPPORT.parents[1] / ".tools"
+SUPPORT = TESTS / "support"
+TOOLS = ROOT / ".tools"
 PYTHON = TOOLS / "openapi-python-client" / "bin"
 NODE = TOOLS / "openapi-node"
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2VjcmV0"}

@@ -16,6 +16,7 @@ from mka1 import SDK
 from openai import AsyncOpenAI, OpenAI
 
 from local import startup_message
+from tests.support.http_helpers import HELLO
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SNIPPET = Path(__file__).parent / "documented_snippet.py"
 OLD_SDK = ROOT / ".tools" / "mka1-0.5.25"
-QUESTION = "What is the weather today?"
+QUESTION = HELLO["content"]
 
 
 @pytest.fixture

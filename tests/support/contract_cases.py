@@ -1,14 +1,16 @@
 """Examples of the contract: valid items, and invalid bodies with the path of the error."""
 
 import json
-from pathlib import Path
 from typing import cast
+
+from tests.support.paths import TESTS
 
 type Json = dict[str, object]
 
-_CONTRACT = Path(__file__).parents[1] / "contract"
+_CONTRACT = TESTS / "contract"
 _INDEX: list[dict[str, str]] = json.loads((_CONTRACT / "invalid" / "index.json").read_text())
 
+MESSAGE: Json = {"type": "message", "role": "user", "content": "hi"}
 EXAMPLES: list[tuple[str, Json]] = [
     (str(path.relative_to(_CONTRACT / "examples").with_suffix("")), json.loads(path.read_text()))
     for path in sorted((_CONTRACT / "examples").rglob("*.json"))

@@ -15,12 +15,12 @@ from local.template import TEMPLATE, Template
 from tests.support.fault_injection import CANCELED, Faults, error_response
 from tests.support.http_helpers import HELLO, LARGE
 from tests.support.log_lines import Log, module_of, reading_log
+from tests.support.template_values import TOPIC
 
 if TYPE_CHECKING:
     from local.stack import DevStack
 
 DOCUMENT = read_document(TEMPLATE)
-TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 _INTRINSICS = Intrinsics(DOCUMENT, {"AlarmTopicArn": TOPIC})
 
 

@@ -16,6 +16,7 @@ import pytest
 from conversations.http import dialects
 from tests.support import mka1_walkthrough, openai_walkthrough
 from tests.support.contract_cases import EXAMPLES
+from tests.support.paths import ROOT
 from tests.support.returned_items import UNKNOWN_TO_OPENAI
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from tests.support.http_helpers import Json
 
 HERE = Path(__file__).parent
-TOOLS = HERE.parents[1] / ".tools"
-LOCKED = HERE.parents[1] / "tools"
+TOOLS = ROOT / ".tools"
+LOCKED = ROOT / "tools"
 
 
 def _locked(folder: str, package: str) -> str:

@@ -23,6 +23,7 @@ from local.intrinsics import (
 from local.template import TEMPLATE as TEMPLATE_FILE
 from local.template import Template
 from tests.support.paths import ROOT
+from tests.support.template_values import CERTIFICATE, TOPIC, WEB_ACL, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,11 +52,11 @@ WITHOUT_PAGES: Mapping[str, Json] = {"Pages": "false"}
 OPTIONS: Mapping[str, Json] = {
     **WITH_CORS,
     "AccessLogs": "OwnRole",
-    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
-    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1a2b-3c4d",
+    "AlarmTopicArn": TOPIC,
+    "CertificateArn": CERTIFICATE,
     "DomainName": "api.example.com",
     "Tracing": "Active",
-    "WebAclArn": "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/front/1a2b-3c4d",
+    "WebAclArn": WEB_ACL,
 }
 """Parameters that enable every feature that is off by default."""
 
@@ -134,12 +135,6 @@ def of_kind(resources: JsonObject, kind: str) -> dict[str, JsonObject]:
         for name, resource in resources.items()
         if mapping(resource)["Type"] == kind
     }
-
-
-def at(value: Json, *path: str | int) -> Json:
-    for step in path:
-        value = items(value)[step] if isinstance(step, int) else mapping(value)[step]
-    return value
 
 
 def test_gateway_rejects_as_the_template_says(prod: JsonObject) -> None:

@@ -19,13 +19,13 @@ from local.engines import MINISTACK
 from local.intrinsics import Intrinsics, items, mapping, read_document, section
 from local.template import TEMPLATE
 from tests.support.paths import ROOT
+from tests.support.template_values import KMS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.intrinsics import JsonObject
 
-KEY = "arn:aws:kms:us-east-1:123456789012:key/1a2b-3c4d"
 OTHER_KEY = "arn:aws:kms:us-east-1:123456789012:key/5e6f-7a8b"
 NEEDED = {
     ("ApiRole", "dynamodb", "kms:Decrypt"),
@@ -48,15 +48,15 @@ ACTIONS = (
 
 @functools.cache
 def policy(role: str) -> JsonObject:
-    """The policy of a role, with the operator's key."""
+    """Return the policy of a role, with the operator's key."""
     document = read_document(TEMPLATE)
     properties = section(mapping(section(document, "Resources")[role]), "Properties")
-    resolved = Intrinsics(document, {"KmsKeyArn": KEY}).resolve(properties)
+    resolved = Intrinsics(document, {"KmsKeyArn": KMS_KEY}).resolve(properties)
     return section(mapping(items(mapping(resolved)["Policies"])[0]), "PolicyDocument")
 
 
 def without(role: str, service: str, action: str) -> JsonObject:
-    """The policy of a role, with one action of one service less."""
+    """Return the policy of a role, without one action of one service."""
     lesser = copy.deepcopy(policy(role))
     for statement in map(mapping, items(lesser["Statement"])):
         if f'"{service}.' in json.dumps(statement.get("Condition")):
@@ -65,8 +65,10 @@ def without(role: str, service: str, action: str) -> JsonObject:
     return lesser
 
 
-def request(granted: JsonObject, action: str, service: str | None, key: str = KEY) -> JsonObject:
-    """A request to KMS, by a service or by the function itself."""
+def request(
+    granted: JsonObject, action: str, service: str | None, key: str = KMS_KEY
+) -> JsonObject:
+    """Return a request to KMS, by a service or by the function itself."""
     context = {"kms:viaservice": f"{service}.us-east-1.amazonaws.com"} if service else {}
     return {"policy": granted, "action": action, "resource": key, "context": {**context}}
 

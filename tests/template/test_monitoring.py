@@ -17,8 +17,9 @@ from local.intrinsics import (
     mapping,
     section,
 )
-from tests.support.monitoring import ALARMS, DOCUMENT, TOPIC, log_of_every_metric, resources
+from tests.support.monitoring import ALARMS, DOCUMENT, log_of_every_metric, resources
 from tests.support.paths import ROOT
+from tests.support.template_values import TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

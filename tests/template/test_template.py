@@ -10,6 +10,7 @@ from conversations.errors import ERRORS
 from local.intrinsics import Intrinsics, Json, items, mapping, read_document, section
 from local.patterns import matches
 from local.template import TEMPLATE, Template
+from tests.support.template_values import CERTIFICATE, KMS_KEY, WEB_ACL, at
 
 DOCUMENT = read_document(TEMPLATE)
 RESOURCES = section(DOCUMENT, "Resources")
@@ -78,13 +79,6 @@ GRANTS = {
         "PurgeLogGroup.Arn": LOGGING,
     },
 }
-
-
-def at(value: Json, *path: str | int) -> Json:
-    """Return the value at *path*, through mappings and lists."""
-    for step in path:
-        value = items(value)[step] if isinstance(step, int) else mapping(value)[step]
-    return value
 
 
 def attribute(value: Json) -> str:
@@ -161,14 +155,13 @@ def grants_of_kms(function: str) -> dict[str, set[str]]:
 
 
 def test_a_key_of_the_operators_encrypts_all_that_is_stored() -> None:
-    key = "arn:aws:kms:us-east-1:123456789012:key/1a2b-3c4d"
-    resolve = Intrinsics(DOCUMENT, {"KmsKeyArn": key}).resolve
+    resolve = Intrinsics(DOCUMENT, {"KmsKeyArn": KMS_KEY}).resolve
     kinds = {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::SQS::Queue"}
     stores = [name for name, each in RESOURCES.items() if at(each, "Type") in kinds]
 
     assert len(stores) > 8
     for name in stores:
-        assert key in json.dumps(resolve(properties(name))), name
+        assert KMS_KEY in json.dumps(resolve(properties(name))), name
         assert "kms:" not in json.dumps(resolved(properties(name))).replace('"aws:kms"', ""), name
     assert "SqsManagedSseEnabled" not in mapping(resolve(properties("PurgeFailuresQueue")))
     assert at(resolved(properties("PurgeFailuresQueue")), "SqsManagedSseEnabled") is True
@@ -247,7 +240,7 @@ def test_keys_without_a_plan_share_a_count_without_a_limit() -> None:
 
 @pytest.mark.parametrize(
     ("given", "is_there"),
-    [("", False), ("arn:aws:wafv2:us-east-1:123456789012:regional/webacl/front/1a2b-3c4d", True)],
+    [("", False), (WEB_ACL, True)],
 )
 def test_a_web_acl_stands_before_the_stage_if_one_is_given(given: str, *, is_there: bool) -> None:
     resolve = Intrinsics(DOCUMENT, {"WebAclArn": given}).resolve
@@ -312,7 +305,6 @@ def test_an_access_log_holds_neither_keys_nor_queries() -> None:
     }
 
 
-CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1a2b-3c4d"
 URLS = ("ApiUrl", "OpenAiBaseUrl")
 EXECUTE_API = "https://local-stack-Api.execute-api.us-east-1.amazonaws.com/live"
 
