@@ -137,7 +137,7 @@ class ListScenario:
         listed, has_more, _ = record.value
         names = [name for name, _ in listed]
         assert len({*names}) == len(names), "there twice"
-        assert len(names) <= self._limit, "more than asked for"
+        assert len(names) <= self._limit, "more than the limit"
         assert after not in names, "behind itself"
         if after != CONVERSATION:  # if it moved, the page begins at its new place
             begin = 0 if after is None else self._still.index(after) + 1
