@@ -148,7 +148,7 @@ def test_rows_that_dynamodb_does_not_take_are_an_error(
 
     with pytest.raises(OverloadedError, match="did not confirm the write of 2 rows"):
         restore.restore(world.table, world.payloads, *old)
-    assert "c" not in [row["sk"]["S"] for row in world.rows()]
+    assert rows.CONVERSATION_SK not in [row["sk"]["S"] for row in world.rows()]
 
 
 @pytest.mark.parametrize("call", range(4))
