@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conversations.contract.items import Item
-    from conversations.model import ReturnedItem
+    from conversations.model import Order, ReturnedItem
     from conversations.storage.rows import Row
     from local.stack import DevStack
 
@@ -393,6 +393,31 @@ def test_a_conversation_that_is_purged_while_it_is_read_is_not_found(
     meanwhile(lambda: end(store, stack, conversation_id), before)
     with pytest.raises(ConversationNotFoundError):
         store.list_items(OWNER, conversation_id, after="first", limit=2, order="asc")
+
+
+@pytest.mark.parametrize("batches", [7, 20])
+def test_a_conversation_that_is_purged_between_two_queries_is_not_found(
+    batches: int, store: Store, stack: DevStack, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    fill(store, conversation_id, batches=batches, size=1)
+
+    def purge_before_the_next() -> None:
+        meanwhile(lambda: end(store, stack, conversation_id), "Query")
+
+    meanwhile(purge_before_the_next, "Query")
+    with pytest.raises(ConversationNotFoundError):
+        texts(store, conversation_id)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_conversation_that_is_purged_behind_a_generated_id_is_not_found(
+    order: Order, store: Store, stack: DevStack, conversation_id: str, meanwhile: Meanwhile
+) -> None:
+    sent = fill(store, conversation_id, batches=3, size=3)
+
+    meanwhile(lambda: end(store, stack, conversation_id), "Query")
+    with pytest.raises(ConversationNotFoundError):
+        store.list_items(OWNER, conversation_id, after=sent[4], limit=9, order=order)
 
 
 def test_a_page_is_read_again_for_as_long_as_its_objects_are_replaced(

@@ -66,7 +66,7 @@ class ItemPageReader:
         found = {rows.batch_key(row): row for row in start.batches}
         if not page_range.is_empty():
             self._query(start, page_range, limit + 1, found)
-            self._reconcile(start.conversation, page_range, limit + 1, found)
+            self._reconcile(start, page_range, limit + 1, found)
         return page_range.slices(found.values(), limit), page_range.count(found.values()) > limit
 
     def _start(self, after: str | None, count: int) -> Start:
@@ -138,19 +138,21 @@ class ItemPageReader:
             limit = math.ceil(left * rows_read / items_read) if is_dense else 4 * limit
 
     def _reconcile(
-        self, conversation: Row, page_range: PageRange, count: int, found: dict[str, Row]
+        self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
     ) -> None:
         """Add the recent batches of the page that the query did not return to *found*."""
+        read_first = {rows.batch_key(row) for row in start.batches}
         end = page_range.end(found.values(), count)
         missing = [
             last_key
-            for last_key in rows.recent_last_keys(conversation)
+            for last_key in rows.recent_last_keys(start.conversation)
             if ids.first_key(last_key) not in found and page_range.reaches(last_key, end)
         ]
         keys = [rows.primary_key(self._pk, rows.batch_sk(last_key)) for last_key in missing]
         found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}
-        if missing and not found:
-            # If the conversation was deleted meanwhile, this raises the error.
+        if missing and found.keys() <= read_first and not (read_first and start.is_complete):
+            # Nothing was found since the first read. If the conversation was deleted meanwhile,
+            # this raises the error.
             read_conversation_with(self._table, self._pk)
 
 
