@@ -1,0 +1,116 @@
+"""Rows that DynamoDB does not process are read or written again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conversations.errors import OverloadedError
+from conversations.storage import backoff, rows
+from conversations.storage.batch_write import batch_write
+from conversations.storage.reads import batch_get, transact_get
+from conversations.storage.transactions import Table
+from tests.support.fault_injection import CANCELED, error_response
+
+NAME = "conversations"
+KEYS = [rows.primary_key("owner/conv_1", sk) for sk in ("C", "b#0", "b#1")]
+
+
+class Throttled:
+    """Client that processes only the first row of each of its first calls."""
+
+    def __init__(self, throttled_calls: int) -> None:
+        self.sizes: list[int] = []
+        """The number of rows of each call."""
+        self._throttled_calls = throttled_calls
+
+    def _split(self, sent: list[Any]) -> tuple[list[Any], list[Any]]:
+        self.sizes.append(len(sent))
+        count = 1 if len(self.sizes) <= self._throttled_calls else len(sent)
+        return sent[:count], sent[count:]
+
+    def batch_get_item(self, **arguments: Any) -> Any:
+        request = arguments["RequestItems"][NAME]
+        assert request["ConsistentRead"]
+        done, left = self._split(request["Keys"])
+        unprocessed = {NAME: {"Keys": left, "ConsistentRead": True}} if left else {}
+        return {"Responses": {NAME: done}, "UnprocessedKeys": unprocessed}
+
+    def batch_write_item(self, **arguments: Any) -> Any:
+        _, left = self._split(arguments["RequestItems"][NAME])
+        return {"UnprocessedItems": {NAME: left} if left else {}}
+
+    def transact_get_items(self, **arguments: Any) -> Any:
+        found, left = self._split(arguments["TransactItems"])
+        if left:
+            error: Any = error_response(CANCELED, "TransactionConflict")
+            raise ClientError(error, "TransactGetItems")
+        return {"Responses": [{"Item": action["Get"]["Key"]} for action in found]}
+
+
+@pytest.fixture
+def throttled() -> Table:
+    return Table(Throttled(2), NAME)  # type: ignore[arg-type] # has what is called
+
+
+def sizes_of(table: Table) -> list[int]:
+    client: Any = table.dynamodb
+    sizes: list[int] = client.sizes
+    return sizes
+
+
+def test_unprocessed_keys_are_read_again(throttled: Table) -> None:
+    found = batch_get(throttled, KEYS)
+
+    assert found == KEYS
+    assert sizes_of(throttled) == [3, 2, 1]
+    assert (throttled.stats.retries, throttled.stats.metrics) == (2, {"Throttles": 2})
+
+
+def test_unprocessed_rows_are_written_again(throttled: Table) -> None:
+    batch_write(throttled, [{"DeleteRequest": {"Key": key}} for key in KEYS], "PurgedRows")
+
+    assert sizes_of(throttled) == [3, 2, 1]
+    assert throttled.stats.retries == 2
+    assert throttled.stats.metrics == {"Throttles": 2, "PurgedRows": 3}
+
+
+def test_a_read_that_stays_unprocessed_is_an_error(
+    throttled: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
+
+    with pytest.raises(OverloadedError):
+        batch_get(throttled, KEYS)
+
+    assert sizes_of(throttled) == [3]
+
+
+def test_a_write_that_stays_unprocessed_is_an_error(
+    throttled: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
+
+    with pytest.raises(OverloadedError, match="throttled the write of 2 rows"):
+        batch_write(throttled, [{"DeleteRequest": {"Key": key}} for key in KEYS])
+
+    assert sizes_of(throttled) == [3]
+
+
+def test_rows_in_conflict_are_read_again(throttled: Table) -> None:
+    assert transact_get(throttled, KEYS) == KEYS
+    assert sizes_of(throttled) == [3, 3, 3]
+    assert (throttled.stats.retries, throttled.stats.metrics) == (2, {})
+
+
+def test_a_read_that_stays_in_conflict_is_an_error(
+    throttled: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
+
+    with pytest.raises(OverloadedError):
+        transact_get(throttled, KEYS)
+
+    assert sizes_of(throttled) == [3]
