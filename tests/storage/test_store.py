@@ -548,6 +548,20 @@ def test_two_deleters_of_the_last_items_of_a_batch_leave_a_tombstone(
     assert [item.cursor for item in page.entries] == ["behind"]
 
 
+@pytest.mark.usefixtures("_hurried")
+def test_a_deleter_that_loses_its_last_race_is_told_so(
+    store: Store, conversation_id: str, writes: Faults
+) -> None:
+    append(store, conversation_id, {**HELLO, "id": "a"}, HELLO)
+    sent = len(writes.calls)
+    writes.before(error_response(CANCELED, "None", "ConditionalCheckFailed"))
+
+    with pytest.raises(ConversationBusyError):
+        remove(store, conversation_id, "a")
+
+    assert len(writes.calls) == sent + 1
+
+
 def test_only_one_of_two_deleters_of_one_item_succeeds(
     store: Store, conversation_id: str, meanwhile: Meanwhile
 ) -> None:
