@@ -551,8 +551,8 @@ FLAWS = {
     ),
     "a page with batches that the row does not name": Flaw(
         pages,
-        "_was_committed",
-        lambda _row, _conversation: True,
+        "_last_sk",
+        lambda _conversation: rows.LAST_BATCH_SK,
         lambda: Scenario(ONE, OTHER, readers=[lister("asc", 20)]),
         "an item was passed over",
     ),

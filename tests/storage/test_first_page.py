@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -35,10 +36,18 @@ class Conversation:
         self.calls: list[str] = []
         self.requests: list[dict[str, Any]] = []
         self.rows_read: list[str] = []
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note the calls during the block."""
+        events = self._dynamodb.meta.events
         for operation in READS:
-            events = self._dynamodb.meta.events
             events.register(f"provide-client-params.dynamodb.{operation}", self._note_request)
             events.register(f"after-call.dynamodb.{operation}", self._note_response)
+        yield
+        for operation in READS:
+            events.unregister(f"provide-client-params.dynamodb.{operation}", self._note_request)
+            events.unregister(f"after-call.dynamodb.{operation}", self._note_response)
 
     def fill(self, *sizes: int) -> None:
         for number, size in enumerate(sizes):
@@ -58,8 +67,8 @@ class Conversation:
 
     def read(self, limit: int) -> int:
         """Read the first page; return the number of its items."""
-        self.calls, self.requests, self.rows_read = [], [], []
-        page = self._store.list_items(OWNER, self._id, after=None, limit=limit, order="asc")
+        with self.noting():
+            page = self._store.list_items(OWNER, self._id, after=None, limit=limit, order="asc")
         return len(page.entries)
 
     def _batches(self) -> Sequence[str]:
@@ -140,3 +149,21 @@ def test_no_batch_is_read_in_vain(
     conversation.read(limit)
 
     assert len(conversation.rows_read) == most
+
+
+def test_no_query_follows_the_latest_batch(conversation: Conversation, stack: DevStack) -> None:
+    """DynamoDB names the last row as the start of the next query, even if no row follows."""
+
+    def name_last_row(parsed: dict[str, Any], **_: object) -> None:
+        last = parsed["Items"][-1]
+        parsed["LastEvaluatedKey"] = {"pk": last["pk"], "sk": last["sk"]}
+
+    conversation.fill(*[1] * 6)
+    events = stack.resources.dynamodb.meta.events
+    events.register("after-call.dynamodb.Query", name_last_row)
+
+    count = conversation.read(100)
+
+    events.unregister("after-call.dynamodb.Query", name_last_row)
+    assert count == 6
+    assert conversation.calls == ["Query"]

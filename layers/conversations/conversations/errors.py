@@ -251,6 +251,12 @@ class ServerError(ApiError):
     code = "server_error"
 
 
+NO_RESPONSE: Final = (
+    "AWS did not respond in time. The request may have taken effect. Retry the request."
+)
+"""Message of an `OverloadedError` after a call without a response, whose outcome is unknown."""
+
+
 class OverloadedError(ApiError):
     """A temporary failure: AWS throttled the service or did not respond. A retry can succeed."""
 
@@ -260,12 +266,3 @@ class OverloadedError(ApiError):
         self, message: str = "The service is temporarily over capacity. Retry the request."
     ) -> None:
         super().__init__(message)
-
-
-class NoResponseError(OverloadedError):
-    """A call to AWS without a response in time, so that its outcome is unknown."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "AWS did not respond in time. The request may have taken effect. Retry the request."
-        )

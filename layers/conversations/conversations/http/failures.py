@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED
-from conversations.errors import NoResponseError, OverloadedError, ServerError
+from conversations.errors import NO_RESPONSE, OverloadedError, ServerError
 from conversations.telemetry import aws_error_code
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def public_error(error: Exception) -> ApiError:
         )
     )
     if is_of_aws:
-        return NoResponseError()
+        return OverloadedError(NO_RESPONSE)
     return ServerError(
         "The service failed because of an internal error. The request may have taken effect."
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conversations.telemetry import RequestStats
 
 RETRY_SECONDS = 3.0
-"""Time after which no other attempt begins; a request can run several loops of attempts."""
+"""Time in which an attempt may lead to another; a request can run several loops of attempts."""
 FIRST_DELAY_SECONDS = 0.01
 MAX_DELAY_SECONDS = 0.5
 _RANDOM = random.SystemRandom()

@@ -102,12 +102,13 @@ class ItemPageReader:
         conversation = found.pop(rows.CONVERSATION_SK, None)
         if conversation is None or not rows.is_live(conversation):
             raise conversation_not_found(self._pk)
-        committed = [row for row in found.values() if _was_committed(row, conversation)]
+        last_sk = _last_sk(conversation)
+        committed = [row for sk, row in found.items() if sk <= last_sk]
         return Start(
             conversation,
             batches=[row for row in committed if rows.is_live(row)],
             last_read=committed[-1] if committed else None,
-            is_complete="LastEvaluatedKey" not in response or len(committed) < len(found),
+            is_complete="LastEvaluatedKey" not in response or any(sk >= last_sk for sk in found),
         )
 
     def _query(
@@ -141,7 +142,6 @@ class ItemPageReader:
         self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
     ) -> None:
         """Add the recent batches of the page that the query did not return to *found*."""
-        read_first = {rows.batch_key(row) for row in start.batches}
         end = page_range.end(found.values(), count)
         missing = [
             last_key
@@ -150,9 +150,9 @@ class ItemPageReader:
         ]
         keys = [rows.primary_key(self._pk, rows.batch_sk(last_key)) for last_key in missing]
         found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}
-        if missing and found.keys() <= read_first and not (read_first and start.is_complete):
-            # Nothing was found since the first read. If the conversation was deleted meanwhile,
-            # this raises the error.
+        is_one_query = start.is_complete and start.batches
+        if missing and len(found) == len(start.batches) and not is_one_query:
+            # If the conversation was purged since the first read, this raises the error.
             read_conversation_with(self._table, self._pk)
 
 
@@ -232,9 +232,10 @@ class PageRange(NamedTuple):
         return sorted(found, key=rows.batch_key, reverse=self.order == "desc")
 
 
-def _was_committed(row: Row, conversation: Row) -> bool:
-    """Return whether a batch was committed when the conversation row was read."""
-    return rows.batch_key(row) <= conversation["last_key"]["S"]
+def _last_sk(conversation: Row) -> str:
+    """Return the sort key of the latest batch that a conversation row names, or an empty text."""
+    last_key = conversation["last_key"]["S"]
+    return rows.batch_sk(last_key) if last_key else ""
 
 
 def _cursor_key(found: dict[str, Row], item_id: str) -> str | None:

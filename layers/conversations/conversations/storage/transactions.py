@@ -26,9 +26,9 @@ from botocore.exceptions import ClientError
 
 from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED, was_sent
 from conversations.errors import (
+    NO_RESPONSE,
     ConversationBusyError,
     ConversationNotFoundError,
-    NoResponseError,
     OverloadedError,
 )
 from conversations.storage import rows
@@ -267,7 +267,7 @@ def require_absent(table: Table, pk: str, sk: str) -> TransactWriteItemTypeDef:
 def raise_for(failure: Failure) -> NoReturn:
     """Raise the error for the last failure of a change."""
     if failure.kind == "unknown":
-        raise NoResponseError
+        raise OverloadedError(NO_RESPONSE)
     if failure.kind in {"conflict", "condition failed"}:
         raise ConversationBusyError
     if failure.kind == "unreachable":
