@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 def listener() -> Iterator[socket.socket]:
     """Open a port in place of DynamoDB's."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        server.settimeout(10)
         yield server
 
 
@@ -38,6 +41,7 @@ def store(
 ) -> Iterator[Store]:
     """Return a store whose DynamoDB is the listener, with one attempt; its bucket exists."""
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     port = listener.getsockname()[1]
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
@@ -87,3 +91,65 @@ def test_an_append_that_may_have_arrived_keeps_its_object(
     thread.join()
 
     assert objects(stack) == 1
+
+
+THROTTLED = {"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}
+CONFLICT = {
+    "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+    "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+}
+
+
+@pytest.mark.parametrize("body", [THROTTLED, CONFLICT], ids=["throttled", "conflict"])
+@pytest.mark.parametrize("first", [None, 500], ids=["lost", "failed"])
+def test_an_append_that_may_have_committed_before_an_error_keeps_its_object(
+    first: int | None,
+    body: dict[str, Any],
+    store: Store,
+    stack: DevStack,
+    listener: socket.socket,
+) -> None:
+    """The first try has no response, or 500; the second gets an error that wrote nothing."""
+
+    def respond() -> None:
+        try_to_respond(listener, first, {})
+        try_to_respond(listener, 400, body)
+        listener.close()
+
+    thread = threading.Thread(target=respond)
+    thread.start()
+    with pytest.raises(OverloadedError, match="did not respond"):
+        append_large(store)
+    thread.join()
+
+    assert objects(stack) == 1
+
+
+def test_an_append_that_committed_nothing_leaves_no_object(
+    store: Store, stack: DevStack, listener: socket.socket
+) -> None:
+    def respond() -> None:
+        for _ in range(2):
+            try_to_respond(listener, 400, THROTTLED)
+        listener.close()
+
+    thread = threading.Thread(target=respond)
+    thread.start()
+    with pytest.raises(OverloadedError, match="over capacity"):
+        append_large(store)
+    thread.join()
+
+    assert objects(stack) == 0
+
+
+def try_to_respond(listener: socket.socket, status: int | None, body: dict[str, Any]) -> None:
+    """Read one request, and send a response, or close the connection if *status* is None."""
+    connection, _ = listener.accept()
+    with closing(connection), connection.makefile("rb") as request:
+        lines = list(iter(request.readline, b"\r\n"))
+        [length] = [int(line.split()[1]) for line in lines if line.startswith(b"Content-Length:")]
+        request.read(length)
+        if status is not None:
+            text = json.dumps(body)
+            head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Length: {len(text)}"
+            connection.sendall(f"{head}\r\n\r\n{text}".encode())

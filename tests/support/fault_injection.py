@@ -10,6 +10,8 @@ import botocore.exceptions
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError
 
+from conversations.aws_clients import MAY_HAVE_TAKEN_EFFECT
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,6 +91,12 @@ class Faults:
             raise error
 
 
+def behind_a_lost_response(response: Parsed) -> Parsed:
+    """Return an error response to the second of botocore's tries, after a lost first response."""
+    metadata = {**response["ResponseMetadata"], MAY_HAVE_TAKEN_EFFECT: True}
+    return {**response, "ResponseMetadata": metadata}
+
+
 BEFORE: dict[str, list[Exception | Parsed]] = {
     "TransactWriteItems": [
         error_response(CANCELED, "TransactionConflict", "None"),
@@ -98,6 +106,11 @@ BEFORE: dict[str, list[Exception | Parsed]] = {
     "TransactGetItems": [error_response(CANCELED, "TransactionConflict", "None")],
 }
 """Faults of single operations before they reach AWS, beside those of all operations."""
+BEHIND = [
+    behind_a_lost_response(error_response("ThrottlingException")),
+    behind_a_lost_response(error_response(CANCELED, "TransactionConflict", "None")),
+]
+"""Errors of the second of botocore's tries of a transaction, after the first took effect or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +131,14 @@ def faults_of(operation: str, lost: Sequence[BotoCoreError]) -> list[Fault]:
     failed = error_response("InternalServerError")
     unsent: list[Exception | Parsed] = [*BEFORE.get(operation, []), *lost]
     unsent.append(error_response("ThrottlingException"))
+    if operation == "TransactWriteItems":
+        unsent += BEHIND
     if operation in READS:
         return [*(Fault(what) for what in unsent), Fault(failed, is_after=True)]
     return [
         *(Fault(what) for what in unsent),
         *(Fault(what, is_after=True) for what in lost),
+        *(Fault(what, is_after=True) for what in BEHIND if operation == "TransactWriteItems"),
         Fault(failed),
         Fault(failed, is_after=True),
     ]

@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ConnectionError as ConnectError
 from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
     ProxyConnectionError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as ConnectError
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3.client import S3Client
 
@@ -48,8 +51,8 @@ function's time-out even if each of its calls takes the maximum.
 CONNECTION_ERRORS = (ConnectError, HTTPClientError)
 """Errors of a call without a response.
 
-botocore sends each call up to twice and raises the error of the last attempt. A failed connection
-can therefore follow an attempt whose response was lost: see `was_sent`.
+botocore sends each call up to twice and raises the error of the last try. Any error can therefore
+follow a try whose response was lost: see `may_have_taken_effect`.
 """
 THROTTLED = frozenset(
     {
@@ -63,7 +66,8 @@ THROTTLED = frozenset(
 )
 """Codes of DynamoDB's and S3's throttling, in errors and in cancellation reasons."""
 _NEVER_CONNECTED = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
-_WAS_SENT = "conversations.was_sent"
+MAY_HAVE_TAKEN_EFFECT = "conversations.may_have_taken_effect"
+"""Name of the record of `may_have_taken_effect`, in the context of a call and in its errors."""
 _PARAMS = "conversations.params"
 _UNREADABLE = "conversations.unreadable"
 
@@ -80,7 +84,8 @@ def dynamodb() -> DynamoDBClient:
     events.register("before-call.dynamodb", _write_body)
     events.register("before-parse.dynamodb", _read_body)
     events.register("after-call.dynamodb", _raise_if_unreadable)
-    events.register("needs-retry.dynamodb", _note_attempt)
+    events.register("after-call.dynamodb", _mark_response)
+    events.register("needs-retry.dynamodb", _note_try)
     return client
 
 
@@ -110,21 +115,47 @@ def _client(service: str) -> Any:  # noqa: ANN401 - one type for each service
     return botocore.session.get_session().create_client(service, config=CLIENT_CONFIG)
 
 
-def was_sent(error: Exception) -> bool:
-    """Return whether a request that failed with *error* may have reached DynamoDB."""
-    return getattr(error, _WAS_SENT, True)
+def may_have_taken_effect(error: ClientError | BotoCoreError) -> bool:
+    """Return whether any of botocore's tries of a call that failed may have taken effect.
+
+    *error* is what the client of `dynamodb` raised.
+    """
+    if not isinstance(error, ClientError):
+        return getattr(error, MAY_HAVE_TAKEN_EFFECT, True)
+    metadata: dict[str, Any] = {**error.response["ResponseMetadata"]}
+    has_failed = metadata["HTTPStatusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return bool(metadata.get(MAY_HAVE_TAKEN_EFFECT, has_failed))
 
 
-def _note_attempt(
-    caught_exception: Exception | None, request_dict: dict[str, Any], **_: object
+def _note_try(
+    response: tuple[Any, Any] | None,
+    caught_exception: Exception | None,
+    request_dict: dict[str, Any],
+    **_: object,
 ) -> None:
-    """Record on the error, which botocore may raise, whether any attempt so far was sent."""
+    """Record in the context, and on an exception, whether any try so far may have taken effect.
+
+    A response with a 4xx shows that its try had no effect. One with 200 is tried again if it is
+    damaged.
+    """
     context = request_dict["context"]
-    context[_WAS_SENT] = context.get(_WAS_SENT, False) or not isinstance(
-        caught_exception, _NEVER_CONNECTED
-    )
+    if response is None:
+        may = not isinstance(caught_exception, _NEVER_CONNECTED)
+    else:
+        may = not HTTPStatus(response[0].status_code).is_client_error
+    context[MAY_HAVE_TAKEN_EFFECT] = context.get(MAY_HAVE_TAKEN_EFFECT, False) or may
     if caught_exception is not None:
-        setattr(caught_exception, _WAS_SENT, context[_WAS_SENT])
+        setattr(caught_exception, MAY_HAVE_TAKEN_EFFECT, context[MAY_HAVE_TAKEN_EFFECT])
+
+
+def _mark_response(
+    http_response: AWSResponse, parsed: dict[str, Any], context: dict[str, Any], **_: object
+) -> None:
+    """Copy the record of `_note_try` into an error response, from which botocore makes an error."""
+    if http_response.status_code != HTTPStatus.OK:
+        parsed["ResponseMetadata"][MAY_HAVE_TAKEN_EFFECT] = context.get(
+            MAY_HAVE_TAKEN_EFFECT, False
+        )
 
 
 def _take_params(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:

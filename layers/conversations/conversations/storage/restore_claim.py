@@ -129,9 +129,9 @@ class RestoreClaim:
                 )
             except (BotoCoreError, ClientError) as error:
                 failure = classify(error)
+                is_unknown |= failure.may_have_committed
                 if failure.kind == "condition failed":
                     raise ClaimLostError(failure.reasons if is_unknown else ()) from error
-                is_unknown |= failure.kind == "unknown"
                 if not attempt.wait_for_next():
                     raise OverloadedError(
                         f"DynamoDB did not confirm the write of {len(actions)} rows."

@@ -1,14 +1,17 @@
-"""Transactions that change a conversation, repeated until the outcome is known.
+"""Transactions that change a conversation, repeated until the outcome is known or time runs out.
 
 `classify` returns the kind of a failed `TransactWriteItems`, and `commit` acts on it:
 
     no response, 5xx, still in progress    The outcome is unknown. Resend the same keys and token;
                                            use new keys only when the outcome is known.
-    no connection, conflict, throttling    This attempt wrote nothing. Resend it.
-    a condition failed                     This attempt wrote nothing. `_next_step` decides by
-                                           DynamoDB's reasons, one for each action: an earlier
-                                           attempt committed, or another attempt follows, or the
-                                           client gets an error.
+    no connection, conflict, throttling    Resend it.
+    a condition failed                     `_next_step` decides by DynamoDB's reasons, one for each
+                                           action: an earlier attempt committed, or another attempt
+                                           follows, or the client gets an error.
+    another error                          It is raised.
+
+botocore tries each attempt up to twice. If its first try has no response, the outcome is unknown,
+whatever the second returns (`may_have_committed`). When time runs out, the table is read.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from botocore.exceptions import ClientError
 
-from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED, was_sent
+from conversations.aws_clients import CONNECTION_ERRORS, THROTTLED, may_have_taken_effect
 from conversations.errors import (
     NO_RESPONSE,
     ConversationBusyError,
@@ -68,6 +71,8 @@ class Failure(NamedTuple):
     kind: Literal["unknown", "unreachable", "throttled", "conflict", "condition failed"]
     reasons: Sequence[Reason] = ()
     """DynamoDB's reasons, one for each action, if it cancelled the transaction."""
+    may_have_committed: bool = False
+    """Whether the attempt may have committed, or may still."""
 
 
 class NextStep(enum.Enum):
@@ -86,24 +91,25 @@ def classify(error: Exception) -> Failure:
     Raises:
         Exception: *error* itself, if no other attempt can succeed.
     """
-    if isinstance(error, CONNECTION_ERRORS):
-        return Failure("unknown" if was_sent(error) else "unreachable")
-    if not isinstance(error, ClientError):
+    if not isinstance(error, (*CONNECTION_ERRORS, ClientError)):
         raise error
+    is_unknown = may_have_taken_effect(error)
+    if not isinstance(error, ClientError):
+        return Failure("unknown" if is_unknown else "unreachable", (), is_unknown)
     code = error.response["Error"]["Code"]
     if code in THROTTLED:
-        return Failure("throttled")
+        return Failure("throttled", (), is_unknown)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if code == _IN_PROGRESS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Failure("unknown")
+        return Failure("unknown", (), may_have_committed=True)
     reasons: Sequence[Reason] = error.response.get("CancellationReasons", ())
     codes = {reason["Code"] for reason in reasons}
     if _CONDITION_FAILED in codes:
-        return Failure("condition failed", reasons)
+        return Failure("condition failed", reasons, is_unknown)
     if codes & THROTTLED:
-        return Failure("throttled", reasons)
+        return Failure("throttled", reasons, is_unknown)
     if CONFLICT in codes:
-        return Failure("conflict", reasons)
+        return Failure("conflict", reasons, is_unknown)
     raise error
 
 
@@ -121,7 +127,7 @@ class ConversationTransaction(ABC):
         self._now_seconds = rows.number(self._now // 1000)
         self._token = str(uuid.uuid4())
         self.outcome_unknown = False
-        """True if an attempt without a response may have committed."""
+        """True if an attempt may have committed, or may still."""
 
     @abstractmethod
     def _actions(self) -> Sequence[TransactWriteItemTypeDef]:
@@ -129,7 +135,9 @@ class ConversationTransaction(ABC):
 
     @abstractmethod
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
-        """Return the next step after a failed condition; the conversation row is live.
+        """Return the next step after a failed condition.
+
+        If the condition on the conversation row failed, `_exists` has accepted the row.
 
         Raises:
             Exception: this transaction cannot succeed, by any other attempt.
@@ -143,10 +151,10 @@ class ConversationTransaction(ABC):
         """Commit the change.
 
         Raises:
-            ConversationNotFoundError: nothing was written.
+            ConversationNotFoundError: nothing of the change remains.
             ConversationBusyError: nothing was written.
             OverloadedError: nothing was written, unless `outcome_unknown`.
-            Exception: what `_next_step` raises.
+            Exception: what `_next_step`, `classify` and their reads raise.
         """
         for attempt in attempts(self._table.stats):
             failure = self._send()
@@ -157,7 +165,7 @@ class ConversationTransaction(ABC):
                 return
 
     def _send(self) -> Failure | None:
-        """Send the transaction once; return its failure, or None if it committed."""
+        """Call DynamoDB once; return the failure, or None if the transaction committed."""
         try:
             self._table.dynamodb.transact_write_items(
                 TransactItems=self._actions(), ClientRequestToken=self._token
@@ -166,7 +174,7 @@ class ConversationTransaction(ABC):
             failure = classify(error)
         else:
             return None
-        self.outcome_unknown |= failure.kind == "unknown"
+        self.outcome_unknown |= failure.may_have_committed
         self._table.stats.add("Throttles", failure.kind == "throttled")
         self._table.stats.add("Conflicts", any(map(is_conflict, failure.reasons)))
         return failure
@@ -193,10 +201,10 @@ class ConversationTransaction(ABC):
     def _verify_or_raise(self, failure: Failure) -> None:
         """Raise the error for the last *failure*, unless the table shows that the change committed.
 
-        Never report a conflict while an earlier attempt may have committed.
+        So a conflict is never reported while an attempt may have committed.
         """
         if self.outcome_unknown:
-            with contextlib.suppress(*CONNECTION_ERRORS, ClientError):
+            with contextlib.suppress(*CONNECTION_ERRORS, ClientError, OverloadedError):
                 if self._already_committed():
                     return
             raise_for(Failure("unknown"))
