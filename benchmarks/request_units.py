@@ -175,7 +175,7 @@ class Workload:
 
     def _request(self, key: str | None = None) -> IdempotencyInfo:
         self._requests += 1
-        return IdempotencyInfo(str(self._requests), key)
+        return IdempotencyInfo(f"{self._requests:064}", key)
 
 
 def table_of(costs: Mapping[str, Cost]) -> str:

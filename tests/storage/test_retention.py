@@ -15,6 +15,7 @@ from conversations import ids
 from conversations.errors import ApiError, ConversationNotFoundError
 from conversations.model import IdempotencyInfo
 from conversations.storage import payloads
+from conversations.storage.append import Append
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.rows import batch_row, partition
 from conversations.storage.store import Store
@@ -478,3 +479,40 @@ def test_an_expired_conversation_of_a_newer_release_is_not_purged(
     assert response == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert rows(stack) == before
     assert len(objects(stack)) == 1
+
+
+@pytest.mark.parametrize("sk", ["C", "i"])
+def test_a_conversation_that_is_imported_again_outlives_its_expired_row(
+    sk: str, store: Store, stack: DevStack
+) -> None:
+    """The record of the expired row arrives while an import writes the conversation, or later."""
+    create(store, LARGE, {**HELLO, "id": "mine"})
+    [head] = [row for row in rows(stack) if row["sk"]["S"] == "C"]
+    table = stack.template.name("ConversationsTable")
+    stack.resources.dynamodb.delete_item(TableName=table, Key={"pk": head["pk"], "sk": head["sk"]})
+    stack.resources.dynamodb.put_item(TableName=table, Item={**head, "sk": {"S": sk}})
+    before = rows(stack)
+
+    purge.lambda_handler({"Records": [removal(head, **BY_TIME)]}, CONTEXT)
+
+    assert rows(stack) == before
+    assert len(objects(stack)) == 1
+
+
+def test_a_proof_finds_an_append_that_keeps_the_expiry(
+    store: Store,
+    forever: Store,
+    later: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Random steps of the state machine miss this flaw in one of four runs."""
+    set_attributes = Append._set_attributes  # noqa: SLF001
+
+    def keep_expiry(change: Append, more: str, condition: str, values: Any) -> Any:
+        more = more.removesuffix(" REMOVE expires_at")
+        return set_attributes(change, more, condition, values)
+
+    monkeypatch.setattr(Append, "_set_attributes", keep_expiry)
+
+    with pytest.raises(ConversationNotFoundError):
+        test_retention_that_is_switched_off_ends_with_the_next_append(store, forever, later)

@@ -1,4 +1,4 @@
-"""Attempts at a call to AWS, and the delays between them."""
+"""Attempts at a call to AWS, or at several, and the delays between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conversations.telemetry import RequestStats
 
 RETRY_SECONDS = 3.0
-"""Time in which an attempt may lead to another; a request can run several loops of attempts."""
+"""Time after which a failed attempt is the last; a request can run several loops of attempts."""
 FIRST_DELAY_SECONDS = 0.01
 MAX_DELAY_SECONDS = 0.5
 _RANDOM = random.SystemRandom()

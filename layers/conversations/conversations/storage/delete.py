@@ -272,10 +272,10 @@ class DeleteConversation(ConversationTransaction):
         return [update]
 
     @override
-    def _exists(self, conversation: Reason) -> bool:
-        ended_at = conversation.get("Item", {}).get("deleted_at")
+    def _exists(self, reason: Reason) -> bool:
+        ended_at = reason.get("Item", {}).get("deleted_at")
         is_ours = self.outcome_unknown and ended_at == rows.number(self._now)
-        return is_ours or super()._exists(conversation)
+        return is_ours or super()._exists(reason)
 
     @override
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:

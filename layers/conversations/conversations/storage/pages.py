@@ -1,11 +1,12 @@
 """Pages of a conversation's items.
 
-A page first reads the conversation row, which names the latest batches. Batches after the last one
-that it names are omitted; in ascending order, later pages have them. Batches that it names and that
-the `Query` did not return are read with `TransactGetItems`. So no item ever appears before a cursor
-that a reader has passed. A batch is one row, so no page sees a part of a batch.
+A page needs the conversation row, which names the latest batches. Batches after the last one that
+it names are omitted, unless the cursor is newer; in ascending order, later pages have them. Batches
+of the page that it names and that a `Query` did not return are read with `TransactGetItems`. So no
+item ever appears before a cursor that a reader has passed. A batch is one row, so it is read whole.
 
-The first page in ascending order reads the conversation row and the first batches with one `Query`.
+The first page in ascending order reads the conversation row and the first batches with one `Query`;
+other pages read the row, and the rows of the cursor, before the `Query`.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ class Start(NamedTuple):
 
     conversation: Row
     key: str | None = None
-    """The sequence key of the cursor; None stands for an end of the conversation."""
+    """The sequence key of the cursor; None without a cursor."""
     batches: Sequence[Row] = ()
-    """The first batches of the page, or the batch of the key, without deleted or expired ones."""
+    """The live ones of the page's first batches, or the batch of the key if it was read."""
     last_read: Row | None = None
-    """The row after which the next `Query` begins, if not with the first batch of the page."""
+    """The last row that was read; the next `Query` begins after it, or else with the range."""
     is_complete: bool = False
-    """Whether no more batches follow."""
+    """Whether it is certain that no more batches follow."""
 
 
 class ItemPageReader:
@@ -70,6 +71,12 @@ class ItemPageReader:
         return page_range.slices(found.values(), limit), page_range.count(found.values()) > limit
 
     def _start(self, after: str | None, count: int) -> Start:
+        """Read the conversation row with the rows of the cursor, or with the first batches.
+
+        Raises:
+            ConversationNotFoundError: the conversation is missing, deleted or another owner's.
+            ItemNotFoundError: the conversation never had the item *after*.
+        """
         if after is None and self._order == "asc":
             return self._first_batches(count)
         if after is None:
@@ -91,7 +98,7 @@ class ItemPageReader:
         return Start(conversation, key, [row] if row else [], row)
 
     def _first_batches(self, count: int) -> Start:
-        """Read the conversation row and only batches that a page of *count* items needs.
+        """Read the conversation row and as many batches as *count* items need at least.
 
         A batch has at most `MAX_BATCH_ITEMS` items.
         """
@@ -114,7 +121,7 @@ class ItemPageReader:
     def _query(
         self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
     ) -> None:
-        """Add the batches of the page to *found*, as far as a `Query` returns them."""
+        """Add the batches of the page to *found*, as far as queries return them."""
         request = range_query(self._table, self._pk, page_range.first_sk, page_range.last_sk)
         request["ScanIndexForward"] = self._order == "asc"
         if row := start.last_read:
@@ -122,8 +129,9 @@ class ItemPageReader:
         sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(start.conversation)]
         rows_read, items_read = 0, 0
         left = count - page_range.count(found.values())
+        # Without its row, the cursor's own batch may come first.
         is_inside = start.key is not None and start.last_read is None
-        limit = page_range.estimate(left, sizes) + is_inside  # the cursor's own batch comes first
+        limit = page_range.estimate(left, sizes) + is_inside
         while left > 0 and not start.is_complete:
             request["Limit"] = limit
             response = self._table.dynamodb.query(**request)
@@ -135,8 +143,9 @@ class ItemPageReader:
             rows_read += len(response["Items"])
             items_read += page_range.count(live)
             left = count - page_range.count(found.values())
-            is_dense = live and items_read
-            limit = math.ceil(left * rows_read / items_read) if is_dense else 4 * limit
+            # Without an item in the latest rows, many more may have expired.
+            has_items = live and items_read
+            limit = math.ceil(left * rows_read / items_read) if has_items else 4 * limit
 
     def _reconcile(
         self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
@@ -150,9 +159,10 @@ class ItemPageReader:
         ]
         keys = [rows.primary_key(self._pk, rows.batch_sk(last_key)) for last_key in missing]
         found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}
-        is_one_query = start.is_complete and start.batches
-        if missing and len(found) == len(start.batches) and not is_one_query:
-            # If the conversation was purged since the first read, this raises the error.
+        came_in_one_query = start.is_complete and start.batches
+        if missing and len(found) == len(start.batches) and not came_in_one_query:
+            # Nothing was found after the first read. If the conversation was purged meanwhile, this
+            # raises the error.
             read_conversation_with(self._table, self._pk)
 
 
@@ -160,24 +170,25 @@ class PageRange(NamedTuple):
     """The range of a conversation's items from which a page is taken."""
 
     after: str | None
+    """The sequence key of the cursor."""
     last_key: str
     """The conversation's last sequence key when its row was read; empty if it never had items."""
     order: Order
 
     def is_empty(self) -> bool:
-        """Return whether the range cannot contain items."""
+        """Return whether it is certain that the range contains no items."""
         return not self.last_key or (self.order == "asc" and (self.after or "") >= self.last_key)
 
     @property
     def first_sk(self) -> str:
-        """The lowest sort key of a batch in the range."""
+        """The lowest sort key that a batch in the range can have."""
         return (
             rows.batch_sk(self.after) if self.after and self.order == "asc" else rows.BATCH_PREFIX
         )
 
     @property
     def last_sk(self) -> str:
-        """The highest sort key of a batch in the range."""
+        """The highest sort key that a batch in the range can have."""
         return rows.batch_sk(self.after if self.after and self.order == "desc" else self.last_key)
 
     def slots(self, row: Row) -> Sequence[int]:
@@ -241,7 +252,8 @@ def _last_sk(conversation: Row) -> str:
 def _cursor_key(found: dict[str, Row], item_id: str) -> str | None:
     """Return the sequence key of a live or deleted item, from rows *found* at its candidates.
 
-    Return None if the rows do not show that the conversation has or had the item.
+    Return None if the rows do not show that the conversation has or had the item. A generated id
+    with the prefix of another type counts as the item's.
     """
     key = sequence_key(found, item_id)
     if key is None or rows.pointer_sk(item_id) in found:

@@ -65,6 +65,17 @@ def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], 
     return False
 
 
+def sweep_expired(
+    table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
+) -> bool:
+    """Sweep a conversation whose expired row DynamoDB has removed; see `sweep`.
+
+    A conversation that an import has written again since, or is writing, stays as it is.
+    """
+    keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, CLAIM_SK)]
+    return bool(transact_get(table, keys)) or sweep(table, payloads, pk, has_time)
+
+
 def delete_child_rows(
     table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
 ) -> bool:

@@ -1,4 +1,7 @@
-"""Reads of live rows by their keys."""
+"""Reads of live rows by their keys.
+
+A row is *settled* if no transaction on it is in flight: `transact_get` reads rows in this state.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,15 @@ if TYPE_CHECKING:
 BATCH_GET_MAX = 100
 """Maximum number of keys in one `BatchGetItem`."""
 TRANSACT_GET_MAX = 20
-"""Number of keys in one `TransactGetItems`, so few that a conflict is rare."""
+"""Most keys in one of our `TransactGetItems`, so few that a conflict is rare."""
 
 
 class BatchSlice(NamedTuple):
-    """Consecutive live items of one batch."""
+    """Live items of one batch, without one left out between them."""
 
     row: Row
     slots: Sequence[int]
-    """The live slots in the requested order, without a gap."""
+    """The slots in the requested order."""
 
     @property
     def part(self) -> Part:
@@ -54,7 +57,11 @@ class BatchSlice(NamedTuple):
 
 
 def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
-    """Return the live rows at *keys*, which may repeat, in no order; strongly consistent."""
+    """Return the live rows at *keys*, which may repeat, in no order; strongly consistent.
+
+    Raises:
+        OverloadedError: DynamoDB kept leaving rows out.
+    """
     found: list[Row] = []
     unique = {(key["pk"]["S"], key["sk"]["S"]): key for key in keys}
     for batch in itertools.batched(unique.values(), BATCH_GET_MAX, strict=False):
@@ -80,12 +87,13 @@ def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
 
 
 def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
-    """Return the live rows at *keys*, read while no transaction on them is in flight.
+    """Return the live rows at *keys*, in their order, while no transaction on them is in flight.
 
     Unlike `Query` and `BatchGetItem`, `TransactGetItems` never returns a part of a transaction.
+    This holds for each `TRANSACT_GET_MAX` keys, which are read by one call.
 
     Raises:
-        OverloadedError: transactions on these rows did not end in time.
+        OverloadedError: transactions on these rows did not end in time, or DynamoDB throttled.
     """
     found: list[Row] = []
     for batch in itertools.batched(keys, TRANSACT_GET_MAX, strict=False):
@@ -96,7 +104,7 @@ def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
 def read_again_settled(table: Table, found: Iterable[Row]) -> Iterator[Row]:
     """Yield *found* rows in their order, as `transact_get` returns them; omit those that are gone.
 
-    At most `TRANSACT_GET_MAX` rows are in memory.
+    It reads at most `TRANSACT_GET_MAX` rows ahead.
     """
     for some in itertools.batched(found, TRANSACT_GET_MAX, strict=False):
         yield from transact_get(
@@ -123,7 +131,7 @@ def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
 
 
 def range_query(table: Table, pk: str, first_sk: str, last_sk: str) -> QueryInputTypeDef:
-    """Return the request of a strongly consistent `Query` of the rows between two sort keys."""
+    """Return the request of a strongly consistent `Query` between two sort keys, inclusive."""
     return {
         "TableName": table.name,
         "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
@@ -140,7 +148,7 @@ def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> di
     """Return the conversation row and the rows at *sks*, by sort key; missing rows are omitted.
 
     Raises:
-        ConversationNotFoundError: the conversation is missing, deleted or another owner's.
+        ConversationNotFoundError: the conversation is missing, expired, deleted or another owner's.
     """
     keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, *sks)]
     found = index_by_sort_key(batch_get(table, keys))
@@ -153,8 +161,8 @@ def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dic
     """Return the conversation row, and the slices of items by their ids; missing items are omitted.
 
     A generated id with a wrong prefix leads to a slot too: compare the id with that of the item
-    there. Existing items with generated ids take one round trip. An id that is not found is read
-    again with `transact_get`, because its batch may still be committing.
+    there. Up to 49 existing items with generated ids take one round trip. An id that is not found
+    is read again with `transact_get`, because its batch may still be committing.
 
     Raises:
         ConversationNotFoundError: the conversation is missing, deleted or another owner's.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from conversations.aws_clients import may_have_taken_effect
 from conversations.errors import OverloadedError
 from conversations.storage import rows
 from conversations.storage.backoff import attempts
@@ -129,7 +130,7 @@ class RestoreClaim:
                 )
             except (BotoCoreError, ClientError) as error:
                 failure = classify(error)
-                is_unknown |= failure.may_have_committed
+                is_unknown |= failure.kind == "unknown" or may_have_taken_effect(error)
                 if failure.kind == "condition failed":
                     raise ClaimLostError(failure.reasons if is_unknown else ()) from error
                 if not attempt.wait_for_next():

@@ -62,7 +62,10 @@ BY_OWNER = "by-owner"
 DELETION = "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, account, metadata"
 """Update of the conversation row that deletes the conversation: no content of clients stays."""
 RECENT_BATCHES = ("last_key", *(f"before_{age}" for age in range(1, 12)))
-"""Attributes of the conversation row with the last keys of the latest batches, newest first."""
+"""Attributes of the conversation row with the last keys of the latest batches, newest first.
+
+The slot in a last key tells the number of items of its batch.
+"""
 LIVE_CONDITION = (
     f"attribute_exists(pk) AND {SUPPORTED_CONDITION} AND attribute_not_exists(deleted_at)"
     " AND (attribute_not_exists(expires_at) OR expires_at > :now_seconds)"

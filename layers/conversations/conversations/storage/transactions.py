@@ -11,7 +11,7 @@
     another error                          It is raised.
 
 botocore tries each attempt up to twice. If its first try has no response, the outcome is unknown,
-whatever the second returns (`may_have_committed`). When time runs out, the table is read.
+whatever the second returns (`may_have_taken_effect`). When time runs out, the table is read.
 """
 
 from __future__ import annotations
@@ -71,8 +71,6 @@ class Failure(NamedTuple):
     kind: Literal["unknown", "unreachable", "throttled", "conflict", "condition failed"]
     reasons: Sequence[Reason] = ()
     """DynamoDB's reasons, one for each action, if it cancelled the transaction."""
-    may_have_committed: bool = False
-    """Whether the attempt may have committed, or may still."""
 
 
 class NextStep(enum.Enum):
@@ -91,25 +89,24 @@ def classify(error: Exception) -> Failure:
     Raises:
         Exception: *error* itself, if no other attempt can succeed.
     """
-    if not isinstance(error, (*CONNECTION_ERRORS, ClientError)):
-        raise error
-    is_unknown = may_have_taken_effect(error)
+    if isinstance(error, CONNECTION_ERRORS):
+        return Failure("unknown" if may_have_taken_effect(error) else "unreachable")
     if not isinstance(error, ClientError):
-        return Failure("unknown" if is_unknown else "unreachable", (), is_unknown)
+        raise error
     code = error.response["Error"]["Code"]
     if code in THROTTLED:
-        return Failure("throttled", (), is_unknown)
+        return Failure("throttled")
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if code == _IN_PROGRESS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Failure("unknown", (), may_have_committed=True)
+        return Failure("unknown")
     reasons: Sequence[Reason] = error.response.get("CancellationReasons", ())
     codes = {reason["Code"] for reason in reasons}
     if _CONDITION_FAILED in codes:
-        return Failure("condition failed", reasons, is_unknown)
+        return Failure("condition failed", reasons)
     if codes & THROTTLED:
-        return Failure("throttled", reasons, is_unknown)
+        return Failure("throttled", reasons)
     if CONFLICT in codes:
-        return Failure("conflict", reasons, is_unknown)
+        return Failure("conflict", reasons)
     raise error
 
 
@@ -171,12 +168,14 @@ class ConversationTransaction(ABC):
                 TransactItems=self._actions(), ClientRequestToken=self._token
             )
         except (*CONNECTION_ERRORS, ClientError) as error:
+            self.outcome_unknown |= may_have_taken_effect(error)
             failure = classify(error)
         else:
             return None
-        self.outcome_unknown |= failure.may_have_committed
+        self.outcome_unknown |= failure.kind == "unknown"
         self._table.stats.add("Throttles", failure.kind == "throttled")
-        self._table.stats.add("Conflicts", any(map(is_conflict, failure.reasons)))
+        conflicts = [reason for reason in failure.reasons if reason["Code"] == CONFLICT]
+        self._table.stats.add("Conflicts", bool(conflicts))
         return failure
 
     def _resolve_failure(self, failure: Failure) -> bool:
@@ -221,7 +220,10 @@ class ConversationTransaction(ABC):
     def _set_attributes(
         self, more: str = "", condition: str = "", values: Row | None = None
     ) -> TransactWriteItemTypeDef:
-        """Return the action that sets `_attributes`; *more* continues its expression."""
+        """Return the action that sets `_attributes`.
+
+        *more* continues its expression, *condition* is one more condition, and *values* are theirs.
+        """
         attributes = self._attributes()
         assignments = ", ".join([f"{name} = :{name}" for name in attributes])
         placeholders = {f":{name}": value for name, value in attributes.items()}
@@ -286,11 +288,6 @@ def raise_for(failure: Failure) -> NoReturn:
 def condition_failed(reason: Reason) -> bool:
     """Return whether an action's own condition cancelled the transaction."""
     return bool(reason["Code"] == _CONDITION_FAILED)
-
-
-def is_conflict(reason: Reason) -> bool:
-    """Return whether another transaction was in flight on an action's row."""
-    return bool(reason["Code"] == CONFLICT)
 
 
 def conversation_not_found(pk: str) -> ConversationNotFoundError:
