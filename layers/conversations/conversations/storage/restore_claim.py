@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from conversations.aws_clients import may_have_taken_effect
-from conversations.errors import OverloadedError
 from conversations.storage import rows
-from conversations.storage.backoff import attempts
-from conversations.storage.transactions import classify, put_if, require_absent
+from conversations.storage.transactions import (
+    ConversationTransaction,
+    NextStep,
+    put_if,
+    require_absent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,23 +120,24 @@ class RestoreClaim:
         self._transact([stands, *actions])
 
     def _transact(self, actions: Sequence[TransactWriteItemTypeDef]) -> None:
-        """Commit *actions*; retry with the same token while the outcome is unknown."""
-        token = str(uuid.uuid4())
-        is_unknown = False
-        for attempt in attempts(self._table.stats):
-            try:
-                self._table.dynamodb.transact_write_items(
-                    TransactItems=actions, ClientRequestToken=token
-                )
-            except (BotoCoreError, ClientError) as error:
-                failure = classify(error)
-                is_unknown |= failure.kind == "unknown" or may_have_taken_effect(error)
-                if failure.kind == "condition failed":
-                    raise ClaimLostError(failure.reasons if is_unknown else ()) from error
-                if not attempt.wait_for_next():
-                    raise OverloadedError(
-                        f"DynamoDB did not confirm the write of {len(actions)} rows."
-                    ) from error
-            else:
-                return
-        raise AssertionError  # pragma: no cover - attempts do not end
+        ClaimTransaction(self._table, self._key["pk"]["S"], actions).commit()
+
+
+class ClaimTransaction(ConversationTransaction):
+    """Transaction of a restore; if one of its conditions fails, the claim is lost."""
+
+    def __init__(self, table: Table, pk: str, actions: Sequence[TransactWriteItemTypeDef]) -> None:
+        super().__init__(table, pk)
+        self._given = actions
+
+    @override
+    def _actions(self) -> Sequence[TransactWriteItemTypeDef]:
+        return self._given
+
+    @override
+    def _exists(self, reason: Reason) -> bool:
+        return True
+
+    @override
+    def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
+        raise ClaimLostError(reasons if self.outcome_unknown else ())

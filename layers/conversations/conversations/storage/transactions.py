@@ -114,7 +114,8 @@ class ConversationTransaction(ABC):
     """Transaction that changes one conversation; its first action is on the conversation row.
 
     A subclass has `_actions` and `_next_step`. It may have its own `_attributes`, which the change
-    sets; `_exists`; and `_already_committed`, for a change whose outcome must be known.
+    sets; `_exists`, if the first action is another; and `_already_committed`, for a change whose
+    outcome must be known.
     """
 
     def __init__(self, table: Table, pk: str) -> None:
