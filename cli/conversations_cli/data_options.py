@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conversations import ids
+from conversations import aws_clients, ids
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.transactions import Table
 from conversations_cli.command_line import Aws, Text, aws_options, visible
@@ -73,7 +73,9 @@ def data_command(command: Callable[..., None]) -> Callable[..., None]:
         if table is None:
             outputs = aws.outputs()
         s3, name = aws.session.client("s3"), outputs["PayloadBucketName"]
-        conversations = Table(aws.session.client("dynamodb"), outputs["ConversationsTableName"])
+        dynamodb = aws.session.client("dynamodb")
+        aws_clients.record_tries(dynamodb)
+        conversations = Table(dynamodb, outputs["ConversationsTableName"])
         with ThreadPoolExecutor(1) as executor:
             payloads = PayloadStore(name, lambda: s3, executor)
             command(Data(aws, conversations, s3, name, payloads), **options)

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from conversations import ids
 from conversations.errors import ConversationNotFoundError, OverloadedError
@@ -238,3 +240,46 @@ def test_a_restore_that_loses_its_claim_leaves_no_object(world: World) -> None:
 
     named = [row["object"]["S"] for row in world.rows() if "object" in row]
     assert sorted(named) == sorted(world.objects())
+
+
+@pytest.mark.parametrize(
+    "interruption",
+    [KeyboardInterrupt(), ResponseParserError("a page of a proxy"), NoCredentialsError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_merge_that_is_interrupted_after_a_commit_keeps_the_object(
+    world: World, interruption: Exception
+) -> None:
+    name = world.create([said("one")])
+    old = taken(world, name)
+    world.append(name, said(NOISE))
+    new = taken(world, name)
+    replaced(world, old)
+    Faults(world.resources.dynamodb, "TransactWriteItems").after(None, interruption)
+
+    with pytest.raises(type(interruption)):
+        merged(world, new)
+
+    named = [row["object"]["S"] for row in world.rows() if "object" in row]
+    assert len(named) == 1
+    assert world.objects() == named
+
+
+def test_a_restore_whose_deletion_of_the_old_row_is_repeated_succeeds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The response to the first try is lost after it took effect; botocore sends it again."""
+    monkeypatch.setattr(restore, "PURGE_SECONDS", -1)
+    name = world.create([said("one")])
+    archived, parts = taken(world, name)
+    world.store.delete_conversation(OWNER, name)
+    purge_conversation(world.table, world.payloads, archived.pk, lambda: True)
+    delete = world.table.dynamodb.delete_item
+
+    def delete_twice(**request: Any) -> Any:
+        delete(**request)
+        return delete(**request)
+
+    monkeypatch.setattr(world.table.dynamodb, "delete_item", delete_twice)
+
+    assert restore.restore(world.table, world.payloads, archived, parts)

@@ -10,7 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
+import click
 import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
 from conversations import aws_clients
 from conversations.errors import OverloadedError
@@ -19,6 +22,7 @@ from conversations.storage import backoff
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
+from conversations_cli.data_options import Data, data_command
 from tests.support.http_helpers import LARGE, OWNER
 
 if TYPE_CHECKING:
@@ -101,7 +105,7 @@ CONFLICT = {
 
 
 @pytest.mark.parametrize("body", [THROTTLED, CONFLICT], ids=["throttled", "conflict"])
-@pytest.mark.parametrize("first", [None, 500], ids=["lost", "failed"])
+@pytest.mark.parametrize("first", [None, 500, 200], ids=["lost", "failed", "damaged"])
 def test_an_append_that_may_have_committed_before_an_error_keeps_its_object(
     first: int | None,
     body: dict[str, Any],
@@ -109,10 +113,10 @@ def test_an_append_that_may_have_committed_before_an_error_keeps_its_object(
     stack: DevStack,
     listener: socket.socket,
 ) -> None:
-    """The first try has no response, or 500; the second gets an error that wrote nothing."""
+    """The first try has no whole response, or 500; the second gets an error that wrote nothing."""
 
     def respond() -> None:
-        try_to_respond(listener, first, {})
+        try_to_respond(listener, first, {}, "x-amz-crc32: 1\r\n")
         try_to_respond(listener, 400, body)
         listener.close()
 
@@ -142,7 +146,50 @@ def test_an_append_that_committed_nothing_leaves_no_object(
     assert objects(stack) == 0
 
 
-def try_to_respond(listener: socket.socket, status: int | None, body: dict[str, Any]) -> None:
+def test_an_append_whose_response_is_no_status_of_http_keeps_its_object(
+    store: Store, stack: DevStack, listener: socket.socket
+) -> None:
+    thread = threading.Thread(target=try_to_respond, args=(listener, 520, {}))
+    thread.start()
+    with pytest.raises(OverloadedError, match="did not respond"):
+        append_large(store)
+    thread.join()
+
+    assert objects(stack) == 1
+
+
+@pytest.mark.parametrize("first", [None, 500], ids=["lost", "failed"])
+def test_a_command_knows_of_a_try_that_may_have_committed_before_an_error(
+    first: int | None, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Boto3's client, too, raises only the error of the last try."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    port = listener.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
+    seen: list[ClientError] = []
+
+    @click.command()
+    @data_command
+    def put(data: Data) -> None:
+        with pytest.raises(ClientError) as raised, closing(data.table.dynamodb) as dynamodb:
+            dynamodb.put_item(TableName="conversations", Item={})
+        seen.append(raised.value)
+
+    def respond() -> None:
+        try_to_respond(listener, first, {})
+        try_to_respond(listener, 400, {"__type": "ValidationException"})
+
+    thread = threading.Thread(target=respond)
+    thread.start()
+    CliRunner().invoke(put, ["--table", "conversations", "--bucket", "payloads"])
+    thread.join()
+
+    assert [*map(aws_clients.may_have_taken_effect, seen)] == [True]
+
+
+def try_to_respond(
+    listener: socket.socket, status: int | None, body: dict[str, Any], header: str = ""
+) -> None:
     """Read one request, and send a response, or close the connection if *status* is None."""
     connection, _ = listener.accept()
     with closing(connection), connection.makefile("rb") as request:
@@ -152,4 +199,4 @@ def try_to_respond(listener: socket.socket, status: int | None, body: dict[str, 
         if status is not None:
             text = json.dumps(body)
             head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Length: {len(text)}"
-            connection.sendall(f"{head}\r\n\r\n{text}".encode())
+            connection.sendall(f"{head}\r\n{header}\r\n{text}".encode())

@@ -84,9 +84,16 @@ def dynamodb() -> DynamoDBClient:
     events.register("before-call.dynamodb", _write_body)
     events.register("before-parse.dynamodb", _read_body)
     events.register("after-call.dynamodb", _raise_if_unreadable)
-    events.register("after-call.dynamodb", _mark_response)
-    events.register("needs-retry.dynamodb", _note_try)
+    record_tries(client)
     return client
+
+
+def record_tries(client: DynamoDBClient) -> None:
+    """Make a client record the outcome of each try, for `may_have_taken_effect`."""
+    events = client.meta.events
+    # botocore's own handler may raise the error of the last try.
+    events.register_first("needs-retry.dynamodb", _note_try)
+    events.register("after-call.dynamodb", _mark_response)
 
 
 def _keep_endpoint(client: Any) -> None:  # noqa: ANN401 - botocore's own, without types
@@ -118,7 +125,7 @@ def _client(service: str) -> Any:  # noqa: ANN401 - one type for each service
 def may_have_taken_effect(error: ClientError | BotoCoreError) -> bool:
     """Return whether any of botocore's tries of a call that failed may have taken effect.
 
-    *error* is what the client of `dynamodb` raised.
+    *error* is what a client raised that records its tries: see `record_tries`.
     """
     if not isinstance(error, ClientError):
         return getattr(error, MAY_HAVE_TAKEN_EFFECT, True)
@@ -142,7 +149,8 @@ def _note_try(
     if response is None:
         may = not isinstance(caught_exception, _NEVER_CONNECTED)
     else:
-        may = not HTTPStatus(response[0].status_code).is_client_error
+        status = response[0].status_code  # not an `HTTPStatus`: a proxy may send any number
+        may = not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     context[MAY_HAVE_TAKEN_EFFECT] = context.get(MAY_HAVE_TAKEN_EFFECT, False) or may
     if caught_exception is not None:
         setattr(caught_exception, MAY_HAVE_TAKEN_EFFECT, context[MAY_HAVE_TAKEN_EFFECT])

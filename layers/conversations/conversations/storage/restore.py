@@ -247,7 +247,8 @@ def _remove_deleted(table: Table, row: Row) -> None:
     table.dynamodb.delete_item(
         TableName=table.name,
         Key=rows.primary_key(row["pk"]["S"], row["sk"]["S"]),
-        ConditionExpression=f"{mark} = :seen",
+        # An earlier try, whose response was lost, may have deleted it.
+        ConditionExpression=f"attribute_not_exists(pk) OR {mark} = :seen",
         ExpressionAttributeValues={":seen": row[mark]},
     )
 

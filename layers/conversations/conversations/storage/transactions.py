@@ -164,12 +164,14 @@ class ConversationTransaction(ABC):
 
     def _send(self) -> Failure | None:
         """Call DynamoDB once; return the failure, or None if the transaction committed."""
+        actions, was_unknown = self._actions(), self.outcome_unknown
+        self.outcome_unknown = True  # also after any other exception, such as an interrupt
         try:
             self._table.dynamodb.transact_write_items(
-                TransactItems=self._actions(), ClientRequestToken=self._token
+                TransactItems=actions, ClientRequestToken=self._token
             )
         except (*CONNECTION_ERRORS, ClientError) as error:
-            self.outcome_unknown |= may_have_taken_effect(error)
+            self.outcome_unknown = was_unknown or may_have_taken_effect(error)
             failure = classify(error)
         else:
             return None
