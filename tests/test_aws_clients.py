@@ -215,9 +215,11 @@ def test_a_response_that_cannot_be_read_is_a_lost_one(
     with stack.engine.lock, serving(response) as (_, url):
         client = client_of(url, monkeypatch)
 
-        with pytest.raises(HTTPClientError):
+        with pytest.raises(HTTPClientError) as raised:
             client.get_item(TableName="t", Key=KEY)
         client.close()
+
+    assert aws_clients.may_have_taken_effect(raised.value)
 
 
 def test_an_append_with_the_slowest_calls_ends_before_its_function_does() -> None:

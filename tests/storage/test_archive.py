@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from conversations import ids
+from conversations.aws_clients import MAY_HAVE_TAKEN_EFFECT
 from conversations.errors import ConversationNotFoundError, OverloadedError
 from conversations.model import IdempotencyInfo
 from conversations.storage import archive, backoff, restore, restore_claim, rows
@@ -281,5 +283,32 @@ def test_a_restore_whose_deletion_of_the_old_row_is_repeated_succeeds(
         return delete(**request)
 
     monkeypatch.setattr(world.table.dynamodb, "delete_item", delete_twice)
+
+    assert restore.restore(world.table, world.payloads, archived, parts)
+
+
+def test_a_restore_whose_first_try_committed_behind_a_failed_condition_succeeds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The response to the first try is lost; the second sees the row that the first wrote."""
+    archived, parts = taken(world, world.create([said("one")]))
+    world.resources.recreate()
+    transact = world.table.dynamodb.transact_write_items
+
+    def transact_twice(**request: Any) -> Any:
+        transact(**request)
+        try:
+            return transact(**request | {"ClientRequestToken": str(uuid.uuid4())})
+        except ClientError as error:
+            metadata = cast("Any", error.response["ResponseMetadata"])
+            metadata[MAY_HAVE_TAKEN_EFFECT] = True
+            raise
+
+    def commit(claim: restore_claim.RestoreClaim, row: Any) -> None:
+        monkeypatch.setattr(world.table.dynamodb, "transact_write_items", transact_twice)
+        commit_once(claim, row)
+
+    commit_once = restore_claim.RestoreClaim.commit
+    monkeypatch.setattr(restore_claim.RestoreClaim, "commit", commit)
 
     assert restore.restore(world.table, world.payloads, archived, parts)

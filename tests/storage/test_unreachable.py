@@ -146,6 +146,22 @@ def test_an_append_that_committed_nothing_leaves_no_object(
     assert objects(stack) == 0
 
 
+def test_an_append_that_is_still_in_progress_keeps_its_object(
+    store: Store, stack: DevStack, listener: socket.socket
+) -> None:
+    def respond() -> None:
+        for _ in range(2):
+            try_to_respond(listener, 400, {"__type": "TransactionInProgressException"})
+
+    thread = threading.Thread(target=respond)
+    thread.start()
+    with pytest.raises(OverloadedError, match="did not respond"):
+        append_large(store)
+    thread.join()
+
+    assert objects(stack) == 1
+
+
 def test_an_append_whose_response_is_no_status_of_http_keeps_its_object(
     store: Store, stack: DevStack, listener: socket.socket
 ) -> None:
