@@ -146,6 +146,27 @@ def test_an_append_that_committed_nothing_leaves_no_object(
     assert objects(stack) == 0
 
 
+def test_an_append_whose_first_attempt_may_have_committed_keeps_its_object(
+    store: Store, stack: DevStack, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both tries of the first attempt are lost; the second attempt writes nothing."""
+    waits = iter([True, False])
+    monkeypatch.setattr(backoff.Attempt, "wait_for_next", lambda _: next(waits))
+
+    def respond() -> None:
+        for status in (None, None, 400, 400):
+            try_to_respond(listener, status, THROTTLED)
+        listener.close()
+
+    thread = threading.Thread(target=respond)
+    thread.start()
+    with pytest.raises(OverloadedError, match="did not respond"):
+        append_large(store)
+    thread.join()
+
+    assert objects(stack) == 1
+
+
 def test_an_append_that_is_still_in_progress_keeps_its_object(
     store: Store, stack: DevStack, listener: socket.socket
 ) -> None:
