@@ -16,12 +16,18 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from conversations.errors import ConversationNotFoundError, ItemNotFoundError
+from conversations.errors import ConversationNotFoundError, ItemNotFoundError, OverloadedError
 from conversations.model import IdempotencyInfo
 from conversations.storage import backoff, delete, rows
 from conversations.storage.purge import purge_conversation, sweep
 from tests.support.fault_environment import FAILURES, LARGE, World, items
-from tests.support.fault_injection import Fault, connection_errors, error_response, faults_of
+from tests.support.fault_injection import (
+    Fault,
+    connection_errors,
+    error_response,
+    faults_of,
+    lost_response,
+)
 from tests.support.http_helpers import HELLO, OWNER
 
 if TYPE_CHECKING:
@@ -423,6 +429,23 @@ def test_a_deletion_that_does_not_fit_the_bucket_leaves_nothing_there(world: Wor
 
     assert world.plan.calls == [*calls, "DeleteObjects"]
     assert world.objects() == before
+
+
+def test_a_deletion_whose_only_attempt_may_have_committed_keeps_the_new_object(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.append(IdempotencyInfo("append"), "a", "large_b")
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
+    world.plan.inject_at({4: Fault(lost_response(), is_after=True)})
+
+    with pytest.raises(OverloadedError, match="did not respond"):
+        world.delete("a")
+
+    assert world.plan.calls[3:] == ["PutObject", "TransactWriteItems"]
+    world.plan.stop()
+    pages = world.table.dynamodb.get_paginator("scan").paginate(TableName=world.table.name)
+    named = {row["object"]["S"] for page in pages for row in page["Items"] if "object" in row}
+    assert named <= {*world.objects()}
 
 
 @pytest.mark.parametrize(
