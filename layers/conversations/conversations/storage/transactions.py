@@ -113,9 +113,8 @@ def classify(error: Exception) -> Failure:
 class ConversationTransaction(ABC):
     """Transaction that changes one conversation; its first action is on the conversation row.
 
-    A subclass has `_actions` and `_next_step`. It may have its own `_attributes`, which the change
-    sets; `_exists`, if the first action is another; and `_already_committed`, for a change whose
-    outcome must be known.
+    A subclass has `_actions` and `_next_step`. It may have `_attributes`, which the change sets;
+    `_exists`; and `_already_committed`, for a change whose outcome must be known.
     """
 
     def __init__(self, table: Table, pk: str) -> None:
@@ -164,12 +163,11 @@ class ConversationTransaction(ABC):
 
     def _send(self) -> Failure | None:
         """Call DynamoDB once; return the failure, or None if the transaction committed."""
-        actions, was_unknown = self._actions(), self.outcome_unknown
+        request: Any = {"TransactItems": self._actions(), "ClientRequestToken": self._token}
+        was_unknown = self.outcome_unknown
         self.outcome_unknown = True  # also after any other exception, such as an interrupt
         try:
-            self._table.dynamodb.transact_write_items(
-                TransactItems=actions, ClientRequestToken=self._token
-            )
+            self._table.dynamodb.transact_write_items(**request)
         except (*CONNECTION_ERRORS, ClientError) as error:
             self.outcome_unknown = was_unknown or may_have_taken_effect(error)
             failure = classify(error)
@@ -177,8 +175,8 @@ class ConversationTransaction(ABC):
             return None
         self.outcome_unknown |= failure.kind == "unknown"
         self._table.stats.add("Throttles", failure.kind == "throttled")
-        conflicts = [reason for reason in failure.reasons if reason["Code"] == CONFLICT]
-        self._table.stats.add("Conflicts", bool(conflicts))
+        has_conflict = any(reason["Code"] == CONFLICT for reason in failure.reasons)
+        self._table.stats.add("Conflicts", has_conflict)
         return failure
 
     def _resolve_failure(self, failure: Failure) -> bool:
