@@ -25,7 +25,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from conversations import aws_clients, init_phase
 from conversations.storage.payloads import PayloadStore
-from conversations.storage.purge import purge_conversation, sweep_expired
+from conversations.storage.purge import purge_conversation, sweep
 from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import Table
 from conversations.telemetry import RequestStats, failure_log_fields
@@ -100,7 +100,7 @@ def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestS
     if is_expiry and "object" in change.old_image:
         payload_store().delete([change.old_image["object"]])
         return True
-    work = sweep_expired if is_expiry else purge_conversation
+    work = sweep if is_expiry else purge_conversation
     is_done = work(
         table,
         payload_store(),

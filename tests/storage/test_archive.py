@@ -16,7 +16,8 @@ from conversations.aws_clients import MAY_HAVE_TAKEN_EFFECT
 from conversations.errors import ConversationNotFoundError, OverloadedError
 from conversations.model import IdempotencyInfo
 from conversations.storage import archive, backoff, restore, restore_claim, rows
-from conversations.storage.purge import purge_conversation
+from conversations.storage.purge import purge_conversation, sweep
+from conversations.storage.reads import get_conversation_row
 from tests.support.fault_injection import Faults, error_response, lost_response
 from tests.support.http_helpers import NOISE
 from tests.support.stored import World, said
@@ -312,3 +313,28 @@ def test_a_restore_whose_first_try_committed_behind_a_failed_condition_succeeds(
     monkeypatch.setattr(restore_claim.RestoreClaim, "commit", commit)
 
     assert restore.restore(world.table, world.payloads, archived, parts)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["expired", "deleted"])
+def test_a_purge_stops_when_an_import_begins(world: World, *, is_deleted: bool) -> None:
+    name = world.create([said("one")], [said(NOISE)])
+    old = taken(world, name)
+    [archived, _] = old
+    row = get_conversation_row(world.table, archived.pk)
+    assert row
+    key = rows.primary_key(archived.pk, rows.CONVERSATION_SK)
+    world.resources.dynamodb.delete_item(TableName=world.table.name, Key=key)
+    if is_deleted:
+        deleted = {**row, "deleted_at": rows.number(1), "expires_at": rows.number(10**11)}
+        world.resources.dynamodb.put_item(TableName=world.table.name, Item=deleted)
+    begins = iter([True])
+
+    def has_time() -> bool:
+        if next(begins, False):
+            assert restore.restore(world.table, world.payloads, *old)
+        return True
+
+    work = purge_conversation if is_deleted else sweep
+    assert work(world.table, world.payloads, archived.pk, has_time)
+
+    assert len(world.listed(name)) == 2

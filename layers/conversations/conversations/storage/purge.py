@@ -12,8 +12,9 @@ from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.delete import TOMBSTONE_SECONDS
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
-from conversations.storage.reads import transact_get
+from conversations.storage.reads import get_conversation_row, transact_get
 from conversations.storage.restore_claim import CLAIM_SK
+from conversations.storage.rows import index_by_sort_key
 from conversations.storage.scan import scan_keys
 from conversations.storage.schema_version import check_version
 
@@ -43,9 +44,7 @@ def purge_conversation(
         UnsupportedSchemaVersionError: a newer release wrote the conversation, and may have stored
             more than this release would remove.
     """
-    key = rows.primary_key(pk, rows.CONVERSATION_SK)
-    response = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
-    conversation = response.get("Item")
+    conversation = get_conversation_row(table, pk)
     check_version(conversation or {})
     if conversation is None or "deleted_at" not in conversation:
         return conversation is None
@@ -57,7 +56,8 @@ def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], 
     """Remove all rows and objects of a conversation except its own row, which may be gone.
 
     Return whether nothing is left. If *has_time* returns false before that, mark the conversation
-    row as deleted; its stream record starts the next purge.
+    row as deleted; its stream record starts the next purge. A conversation that an import has
+    written again since, or is writing, stays as it is.
     """
     if delete_child_rows(table, payloads, pk, has_time):
         return True
@@ -65,36 +65,40 @@ def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], 
     return False
 
 
-def sweep_expired(
-    table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
-) -> bool:
-    """Sweep a conversation whose expired row DynamoDB has removed; see `sweep`.
-
-    A conversation that an import has written again since, or is writing, stays as it is.
-    """
-    keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, CLAIM_SK)]
-    return bool(transact_get(table, keys)) or sweep(table, payloads, pk, has_time)
-
-
 def delete_child_rows(
     table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
 ) -> bool:
-    """Delete all objects and rows of a conversation but its own row; return whether none is left.
+    """Delete all objects and rows of a conversation but its own row; return False if time ran out.
 
     Objects are listed by their folder, not by the rows: a row that is being rewritten may name
     another object by the time it is deleted. Objects are deleted first: rows that are left show
-    that a purge is unfinished.
+    that a purge is unfinished. Before each deletion, it checks that no import writes the
+    conversation; otherwise, it stops.
     """
-    for object_keys in payloads.list_folder(pk):
+    for object_keys in filter(None, payloads.list_folder(pk)):
         if not has_time():
             return False
+        if _is_imported(table, pk):
+            return True
         payloads.delete(object_keys)
     children = (key for key in scan_keys(table, pk) if key["sk"]["S"] != rows.CONVERSATION_SK)
     for batch in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
         if not has_time():
             return False
+        if _is_imported(table, pk):
+            return True
         _delete_rows(table, batch)
     return True
+
+
+def _is_imported(table: Table, pk: str) -> bool:
+    """Return whether the conversation is live, or an import is writing it."""
+    keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, CLAIM_SK)]
+    found = index_by_sort_key(transact_get(table, keys))
+    if rows.CONVERSATION_SK in found:
+        return True
+    # A deleted row ends all claims.
+    return CLAIM_SK in found and get_conversation_row(table, pk) is None
 
 
 def requeue_purge(table: Table, pk: str) -> None:

@@ -144,6 +144,13 @@ def range_query(table: Table, pk: str, first_sk: str, last_sk: str) -> QueryInpu
     }
 
 
+def get_conversation_row(table: Table, pk: str) -> Row | None:
+    """Return the row of a conversation, also if it is deleted or expired."""
+    key = rows.primary_key(pk, rows.CONVERSATION_SK)
+    found = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
+    return found.get("Item")
+
+
 def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> dict[str, Row]:
     """Return the conversation row and the rows at *sks*, by sort key; missing rows are omitted.
 

@@ -12,7 +12,12 @@ from conversations.storage.archive import ArchivedBatch, Tombstone
 from conversations.storage.claims import IdClaims
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import encode
-from conversations.storage.reads import BATCH_GET_MAX, batch_get, read_conversation_with
+from conversations.storage.reads import (
+    BATCH_GET_MAX,
+    batch_get,
+    get_conversation_row,
+    read_conversation_with,
+)
 from conversations.storage.restore_claim import CLAIM_SK, ClaimLostError, RestoreClaim
 from conversations.storage.scan import scan_keys
 from conversations.storage.schema_version import check_version
@@ -94,9 +99,7 @@ def would_restore(table: Table, archived: ArchivedConversation) -> bool:
 
 def _conversation_at(table: Table, pk: str) -> Row | None:
     """Return the row of a conversation, whether it is live or deleted."""
-    key = rows.primary_key(pk, rows.CONVERSATION_SK)
-    found = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
-    row = found.get("Item")
+    row = get_conversation_row(table, pk)
     if row is not None:
         check_version(row)
     return row
