@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from conversations.storage.archive import ArchivedConversation, Part
     from conversations_cli.data_options import Data, Scope
 
+BUSY = "other requests keep changing the conversation. Import it again."
 SPOOL_BYTES = 8_000_000
 """Size of a record from which it is kept in a temporary file until it is validated."""
 
@@ -162,6 +163,8 @@ class Importer:
                 "postponed",
                 "another import is writing the conversation. Wait until that import ends.",
             ) from error
+        except ConversationBusyError as error:
+            raise RejectedRecordError("postponed", BUSY) from error
 
     def _merge(self, archived: ArchivedConversation, parts: Iterator[Part]) -> int:
         if self.is_dry and archived.pk in self.seen:
@@ -183,7 +186,5 @@ class Importer:
             ) from error
         except ConversationBusyError as error:
             self.report.items += added
-            raise RejectedRecordError(
-                "postponed", "other requests keep changing the conversation. Import it again."
-            ) from error
+            raise RejectedRecordError("postponed", BUSY) from error
         return added

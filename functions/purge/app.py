@@ -86,7 +86,7 @@ def record_handler(record: DynamoDBRecord, lambda_context: LambdaContext) -> Non
 
 
 def purge(record: DynamoDBRecord, lambda_context: LambdaContext, stats: RequestStats) -> bool:
-    """Purge the conversation or the batch of a record, and return whether nothing is left.
+    """Purge the conversation or the batch of a record, and return whether nothing is left to do.
 
     Raises:
         UnsupportedSchemaVersionError: a newer release wrote the conversation.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conversations import ids
-from conversations.storage import restore, rows
+from conversations.errors import ConversationBusyError
+from conversations.storage import restore, restore_claim, rows
 from conversations.storage.purge import purge_conversation
 from conversations_cli import importing
 from conversations_cli.importing import Report
@@ -166,3 +167,20 @@ def test_a_conversation_that_is_deleted_during_a_merge_is_postponed(
 
     assert report == Report(postponed=1)
     assert "was deleted during the import" in result.stderr
+
+
+def test_a_conversation_that_conflicts_until_the_end_is_postponed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.create([said("one")])
+    done("export", *world.at, *ALL, "--out", tmp_path / "out")
+    world.resources.recreate()
+
+    def conflict(*_: Any) -> bool:
+        raise ConversationBusyError
+
+    monkeypatch.setattr(restore_claim.RestoreClaim, "commit", conflict)
+    result, report = run(world, tmp_path / "out")
+
+    assert report == Report(postponed=1)
+    assert "other requests keep changing the conversation" in result.stderr

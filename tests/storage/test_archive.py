@@ -15,7 +15,7 @@ from conversations import ids
 from conversations.aws_clients import MAY_HAVE_TAKEN_EFFECT
 from conversations.errors import ConversationNotFoundError, OverloadedError
 from conversations.model import IdempotencyInfo
-from conversations.storage import archive, backoff, restore, restore_claim, rows
+from conversations.storage import archive, backoff, purge, restore, restore_claim, rows
 from conversations.storage.purge import purge_conversation, sweep
 from conversations.storage.reads import get_conversation_row
 from tests.support.fault_injection import Faults, error_response, lost_response
@@ -25,6 +25,8 @@ from tests.support.stored import World, said
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from conversations.storage.rows import Row
+    from conversations.storage.transactions import Table
     from local.resources import Resources
 
 OWNER = ids.owner_of("acme", "")
@@ -338,3 +340,37 @@ def test_a_purge_stops_when_an_import_begins(world: World, *, is_deleted: bool) 
     assert work(world.table, world.payloads, archived.pk, has_time)
 
     assert len(world.listed(name)) == 2
+
+
+def test_a_purge_sees_an_import_that_ends_while_it_looks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is there, then the conversation row in its place."""
+    name = world.create([said("one")])
+    [archived, _] = taken(world, name)
+    key = rows.primary_key(archived.pk, rows.CONVERSATION_SK)
+    world.resources.dynamodb.delete_item(TableName=world.table.name, Key=key)
+    claim = restore_claim.RestoreClaim(world.table, archived.pk)
+
+    def finish_import(table: Table, pk: str) -> Row | None:
+        claim.commit(rows.conversation_row(archived.conversation, archived.recent_keys))
+        return get_conversation_row(table, pk)
+
+    monkeypatch.setattr(purge, "get_conversation_row", finish_import)
+
+    assert sweep(world.table, world.payloads, archived.pk, lambda: True)
+
+    assert len(world.listed(name)) == 1
+
+
+def test_a_purge_without_time_leaves_an_import_alone(world: World) -> None:
+    name = world.create([said("one")])
+    [archived, _] = taken(world, name)
+    key = rows.primary_key(archived.pk, rows.CONVERSATION_SK)
+    world.resources.dynamodb.delete_item(TableName=world.table.name, Key=key)
+    restore_claim.RestoreClaim(world.table, archived.pk)
+    before = world.rows()
+
+    assert sweep(world.table, world.payloads, archived.pk, lambda: False)
+
+    assert world.rows() == before

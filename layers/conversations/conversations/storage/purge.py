@@ -38,7 +38,7 @@ def purge_conversation(
 ) -> bool:
     """Remove all rows and objects of a deleted conversation except its own row; safe to repeat.
 
-    Return whether nothing is left; see `sweep`. A live conversation stays as it is.
+    Return whether nothing is left to do; see `sweep`. A live conversation stays as it is.
 
     Raises:
         UnsupportedSchemaVersionError: a newer release wrote the conversation, and may have stored
@@ -55,9 +55,9 @@ def purge_conversation(
 def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]) -> bool:
     """Remove all rows and objects of a conversation except its own row, which may be gone.
 
-    Return whether nothing is left. If *has_time* returns false before that, mark the conversation
-    row as deleted; its stream record starts the next purge. A conversation that an import has
-    written again since, or is writing, stays as it is.
+    Return whether nothing is left to do. If *has_time* returns false before that, mark the
+    conversation row as deleted; its stream record starts the next purge. A conversation that an
+    import has written again since, or is writing, stays as it is.
     """
     if delete_child_rows(table, payloads, pk, has_time):
         return True
@@ -72,21 +72,21 @@ def delete_child_rows(
 
     Objects are listed by their folder, not by the rows: a row that is being rewritten may name
     another object by the time it is deleted. Objects are deleted first: rows that are left show
-    that a purge is unfinished. Before each deletion, it checks that no import writes the
-    conversation; otherwise, it stops.
+    that a purge is unfinished. Before each deletion, it checks whether the conversation was or is
+    being imported again; if so, it stops.
     """
     for object_keys in filter(None, payloads.list_folder(pk)):
-        if not has_time():
-            return False
         if _is_imported(table, pk):
             return True
+        if not has_time():
+            return False
         payloads.delete(object_keys)
     children = (key for key in scan_keys(table, pk) if key["sk"]["S"] != rows.CONVERSATION_SK)
     for batch in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
-        if not has_time():
-            return False
         if _is_imported(table, pk):
             return True
+        if not has_time():
+            return False
         _delete_rows(table, batch)
     return True
 
@@ -97,8 +97,10 @@ def _is_imported(table: Table, pk: str) -> bool:
     found = index_by_sort_key(transact_get(table, keys))
     if rows.CONVERSATION_SK in found:
         return True
-    # A deleted row ends all claims.
-    return CLAIM_SK in found and get_conversation_row(table, pk) is None
+    if CLAIM_SK not in found:
+        return False
+    row = get_conversation_row(table, pk)  # deleted, or of an import that has ended meanwhile
+    return row is None or "deleted_at" not in row
 
 
 def requeue_purge(table: Table, pk: str) -> None:

@@ -124,7 +124,7 @@ class RestoreClaim:
 
 
 class ClaimTransaction(ConversationTransaction):
-    """Transaction of a restore; if one of its conditions fails, the claim is lost."""
+    """Transaction under a restore's claim; if one of its conditions fails, the claim is lost."""
 
     def __init__(self, table: Table, pk: str, actions: Sequence[TransactWriteItemTypeDef]) -> None:
         super().__init__(table, pk)
@@ -136,6 +136,7 @@ class ClaimTransaction(ConversationTransaction):
 
     @override
     def _exists(self, reason: Reason) -> bool:
+        """Return True: the first action is on the claim."""
         return True
 
     @override

@@ -10,8 +10,9 @@
                                            follows, or the client gets an error.
     another error                          It is raised.
 
-botocore tries each attempt up to twice. If its first try has no response, the outcome is unknown,
-whatever the second returns (`may_have_taken_effect`). When time runs out, the table is read.
+botocore tries each attempt several times. If one try has no response, the outcome is unknown,
+whatever the next returns (`may_have_taken_effect`). If it is unknown when time runs out, an append
+reads the table.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def classify(error: Exception) -> Failure:
 
 
 class ConversationTransaction(ABC):
-    """Transaction that changes one conversation; its first action is on the conversation row.
+    """Transaction that changes one conversation, normally with a first action on its row.
 
     A subclass has `_actions` and `_next_step`. It may have `_attributes`, which the change sets;
     `_exists`; and `_already_committed`, for a change whose outcome must be known.
