@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 DAY = 24 * 3600
 LONG_CASES = [(1_000, limit, size) for limit in (1, 20, 100) for size in (1, 20)]
 """Expired rows, limits of pages, and items of a batch."""
-MOST_QUERIES = 12
-"""Limit for a page after 1,000 expired rows: each query reads twice as many rows as before."""
+MOST_QUERIES = 13
+"""Limit for two pages after 1,000 expired rows, with the reads of the conversation row.
+
+Each query reads four times as many rows as the one before.
+"""
 OUT_OF_TIME = cast("LambdaContext", SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
 CONTEXT = cast(
     "LambdaContext",
