@@ -48,10 +48,10 @@ BATCH_ITEMS = 20
 PAGE_ITEMS = 100
 CONVERSATION_ITEMS = 1_000
 PAGES = {
-    f"oldest {PAGE_ITEMS} of {CONVERSATION_ITEMS:,} items": "asc",
     f"newest {PAGE_ITEMS} of {CONVERSATION_ITEMS:,} items": "desc",
+    f"oldest {PAGE_ITEMS} of {CONVERSATION_ITEMS:,} items": "asc",
 }
-"""Orders of the measured pages, by name."""
+"""Orders of the measured pages, by name. Cold starts replay the responses to the last page."""
 ROWS_AT_ONCE = 25
 
 
@@ -258,7 +258,7 @@ def count_round_trips(handler: Handler) -> list[Row]:
     }
     for page, order in PAGES.items():
         counted[page] = events.list_items(conversation_id, PAGE_ITEMS, order)
-    limits = (1, 1, 1, 2)
+    limits = (1, 1, 2, 1)
     return [
         figure(f"{what}: calls to AWS", len(handler.calls_of(event)), "calls", at_most)
         for (what, event), at_most in zip(counted.items(), limits, strict=True)
