@@ -7,7 +7,8 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.stack import DevStack
+
+    type Response = tuple[int | None, dict[str, Any]]
 
 
 @pytest.fixture
@@ -102,29 +105,42 @@ CONFLICT = {
     "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
     "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
 }
+IN_PROGRESS = {"__type": "TransactionInProgressException"}
+LOST: Response = (None, {})
+FAILED: Response = (500, {})
+DAMAGED: Response = (200, {})
+
+
+@contextmanager
+def responding(listener: socket.socket, *responses: Response) -> Iterator[None]:
+    """Send these responses, one for each try, then accept no connection."""
+
+    def respond() -> None:
+        for response in responses:
+            send_response(listener, *response)
+        listener.close()
+
+    thread = threading.Thread(target=respond)
+    thread.start()
+    yield
+    thread.join()
 
 
 @pytest.mark.parametrize("body", [THROTTLED, CONFLICT], ids=["throttled", "conflict"])
-@pytest.mark.parametrize("first", [None, 500, 200], ids=["lost", "failed", "damaged"])
+@pytest.mark.parametrize("first", [LOST, FAILED, DAMAGED], ids=["lost", "failed", "damaged"])
 def test_an_append_that_may_have_committed_before_an_error_keeps_its_object(
-    first: int | None,
+    first: Response,
     body: dict[str, Any],
     store: Store,
     stack: DevStack,
     listener: socket.socket,
 ) -> None:
     """The first try has no whole response, or 500; the second gets an error that wrote nothing."""
-
-    def respond() -> None:
-        try_to_respond(listener, first, {}, "x-amz-crc32: 1\r\n")
-        try_to_respond(listener, 400, body)
-        listener.close()
-
-    thread = threading.Thread(target=respond)
-    thread.start()
-    with pytest.raises(OverloadedError, match="did not respond"):
+    with (
+        responding(listener, first, (400, body)),
+        pytest.raises(OverloadedError, match="did not respond"),
+    ):
         append_large(store)
-    thread.join()
 
     assert objects(stack) == 1
 
@@ -132,16 +148,11 @@ def test_an_append_that_may_have_committed_before_an_error_keeps_its_object(
 def test_an_append_that_committed_nothing_leaves_no_object(
     store: Store, stack: DevStack, listener: socket.socket
 ) -> None:
-    def respond() -> None:
-        for _ in range(2):
-            try_to_respond(listener, 400, THROTTLED)
-        listener.close()
-
-    thread = threading.Thread(target=respond)
-    thread.start()
-    with pytest.raises(OverloadedError, match="over capacity"):
+    with (
+        responding(listener, (400, THROTTLED), (400, THROTTLED)),
+        pytest.raises(OverloadedError, match="over capacity"),
+    ):
         append_large(store)
-    thread.join()
 
     assert objects(stack) == 0
 
@@ -153,51 +164,35 @@ def test_an_append_whose_first_attempt_may_have_committed_keeps_its_object(
     waits = iter([True, False])
     monkeypatch.setattr(backoff.Attempt, "wait_for_next", lambda _: next(waits))
 
-    def respond() -> None:
-        for status in (None, None, 400, 400):
-            try_to_respond(listener, status, THROTTLED)
-        listener.close()
-
-    thread = threading.Thread(target=respond)
-    thread.start()
-    with pytest.raises(OverloadedError, match="did not respond"):
+    with (
+        responding(listener, LOST, LOST, (400, THROTTLED), (400, THROTTLED)),
+        pytest.raises(OverloadedError, match="did not respond"),
+    ):
         append_large(store)
-    thread.join()
 
     assert objects(stack) == 1
 
 
-def test_an_append_that_is_still_in_progress_keeps_its_object(
-    store: Store, stack: DevStack, listener: socket.socket
+@pytest.mark.parametrize(
+    "responses",
+    [[(400, IN_PROGRESS)] * 2, [(520, {})]],
+    ids=["in progress", "no status of HTTP"],
+)
+def test_an_append_with_unknown_outcome_keeps_its_object(
+    responses: list[Response], store: Store, stack: DevStack, listener: socket.socket
 ) -> None:
-    def respond() -> None:
-        for _ in range(2):
-            try_to_respond(listener, 400, {"__type": "TransactionInProgressException"})
-
-    thread = threading.Thread(target=respond)
-    thread.start()
-    with pytest.raises(OverloadedError, match="did not respond"):
+    with (
+        responding(listener, *responses),
+        pytest.raises(OverloadedError, match="did not respond"),
+    ):
         append_large(store)
-    thread.join()
 
     assert objects(stack) == 1
 
 
-def test_an_append_whose_response_is_no_status_of_http_keeps_its_object(
-    store: Store, stack: DevStack, listener: socket.socket
-) -> None:
-    thread = threading.Thread(target=try_to_respond, args=(listener, 520, {}))
-    thread.start()
-    with pytest.raises(OverloadedError, match="did not respond"):
-        append_large(store)
-    thread.join()
-
-    assert objects(stack) == 1
-
-
-@pytest.mark.parametrize("first", [None, 500], ids=["lost", "failed"])
+@pytest.mark.parametrize("first", [LOST, FAILED], ids=["lost", "failed"])
 def test_a_command_knows_of_a_try_that_may_have_committed_before_an_error(
-    first: int | None, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    first: Response, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Boto3's client, too, raises only the error of the last try."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
@@ -212,22 +207,17 @@ def test_a_command_knows_of_a_try_that_may_have_committed_before_an_error(
             dynamodb.put_item(TableName="conversations", Item={})
         seen.append(raised.value)
 
-    def respond() -> None:
-        try_to_respond(listener, first, {})
-        try_to_respond(listener, 400, {"__type": "ValidationException"})
-
-    thread = threading.Thread(target=respond)
-    thread.start()
-    CliRunner().invoke(put, ["--table", "conversations", "--bucket", "payloads"])
-    thread.join()
+    with responding(listener, first, (400, {"__type": "ValidationException"})):
+        CliRunner().invoke(put, ["--table", "conversations", "--bucket", "payloads"])
 
     assert [*map(aws_clients.may_have_taken_effect, seen)] == [True]
 
 
-def try_to_respond(
-    listener: socket.socket, status: int | None, body: dict[str, Any], header: str = ""
-) -> None:
-    """Read one request, and send a response, or close the connection if *status* is None."""
+def send_response(listener: socket.socket, status: int | None, body: dict[str, Any]) -> None:
+    """Read one request, and send a response, or close the connection if *status* is None.
+
+    A successful response has a wrong checksum.
+    """
     connection, _ = listener.accept()
     with closing(connection), connection.makefile("rb") as request:
         lines = list(iter(request.readline, b"\r\n"))
@@ -235,5 +225,6 @@ def try_to_respond(
         request.read(length)
         if status is not None:
             text = json.dumps(body)
-            head = f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Length: {len(text)}"
-            connection.sendall(f"{head}\r\n{header}\r\n{text}".encode())
+            head = f"HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {len(text)}"
+            damage = "\r\nx-amz-crc32: 1" if status == HTTPStatus.OK else ""
+            connection.sendall(f"{head}{damage}\r\n\r\n{text}".encode())
