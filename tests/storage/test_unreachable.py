@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
@@ -96,6 +97,20 @@ def test_an_append_that_may_have_arrived_keeps_its_object(
     with pytest.raises(OverloadedError, match="did not respond"):
         append_large(store)
     thread.join()
+
+    assert objects(stack) == 1
+
+
+def test_an_append_without_a_response_in_time_keeps_its_object(
+    stack: DevStack, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """The listener accepts no connection, so that requests are sent and never read."""
+    impatient = aws_clients.CLIENT_CONFIG.merge(Config(read_timeout=0.1))
+    monkeypatch.setattr(aws_clients, "CLIENT_CONFIG", impatient)
+    store = request.getfixturevalue("store")
+
+    with pytest.raises(OverloadedError, match="did not respond"):
+        append_large(store)
 
     assert objects(stack) == 1
 
