@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,6 +13,9 @@ from conversations.storage.batch_write import batch_write
 from conversations.storage.reads import batch_get, transact_get
 from conversations.storage.transactions import Table
 from tests.support.fault_injection import CANCELED, error_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NAME = "conversations"
 KEYS = [rows.primary_key("owner/conv_1", sk) for sk in ("C", "b#0", "b#1")]
@@ -77,13 +80,14 @@ def test_unprocessed_rows_are_written_again(throttled: Table) -> None:
     assert throttled.stats.metrics == {"Throttles": 2, "PurgedRows": 3}
 
 
+@pytest.mark.parametrize("read", [batch_get, transact_get])
 def test_a_read_that_stays_unprocessed_is_an_error(
-    throttled: Table, monkeypatch: pytest.MonkeyPatch
+    read: Callable[[Table, list[Any]], Any], throttled: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
     with pytest.raises(OverloadedError):
-        batch_get(throttled, KEYS)
+        read(throttled, KEYS)
 
     assert sizes_of(throttled) == [3]
 
@@ -103,14 +107,3 @@ def test_rows_in_conflict_are_read_again(throttled: Table) -> None:
     assert transact_get(throttled, KEYS) == KEYS
     assert sizes_of(throttled) == [3, 3, 3]
     assert (throttled.stats.retries, throttled.stats.metrics) == (2, {})
-
-
-def test_a_read_that_stays_in_conflict_is_an_error(
-    throttled: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
-
-    with pytest.raises(OverloadedError):
-        transact_get(throttled, KEYS)
-
-    assert sizes_of(throttled) == [3]

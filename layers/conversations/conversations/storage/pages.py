@@ -161,8 +161,7 @@ class ItemPageReader:
         found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}
         came_in_one_query = start.is_complete and start.batches
         if missing and len(found) == len(start.batches) and not came_in_one_query:
-            # Nothing was found after the first read. If the conversation was purged meanwhile, this
-            # raises the error.
+            # If a purge removed the rows after the first read, this raises the error.
             read_conversation_with(self._table, self._pk)
 
 
