@@ -188,7 +188,7 @@ def show(registry: Registry, key_id: str, looks_for_use: bool) -> None:  # noqa:
         raise click.UsageError(
             "--last-use requires --stack, because it reads the log of the API function."
         )
-    used_at = last_use(registry.aws, registry.aws.stack, key_id)
+    used_at = last_use(registry.aws, key_id)
     registry.show(record, {"last_used_at": used_at})
 
 
@@ -237,8 +237,12 @@ def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None
             key_id, overlap_seconds=int(overlap.total_seconds()), usage_key=usage_key
         )
         if rotated is None:
-            reason = f"was rotated to {old.replaced_by}" if old.replaced_by else f"is {old.state}"
-            raise click.ClickException(f"Key '{key_id}' {reason}.")
+            reason = f"is {old.state}."
+            if old.replaced_by:
+                reason = (
+                    f"was rotated to {old.replaced_by}. If that key was not printed, rotate it."
+                )
+            raise click.ClickException(f"Key '{key_id}' {reason}")
     ends_at = _known(registry.keys.find(key_id), key_id).expires_at
     click.echo(f"Key '{key_id}' expires at {moment_text(ends_at)}.", err=True)
     registry.print_new_key(*rotated)

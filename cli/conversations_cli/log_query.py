@@ -12,17 +12,20 @@ if TYPE_CHECKING:
 
     from conversations_cli.command_line import Aws
 
+API_LOG_GROUP = "ApiLogGroupName"
+"""The stack's output with the name of the log group; a local stack has no log."""
 POLL_SECONDS = 0.5
 RUNNING = {"Scheduled", "Running"}
 
 
-def query_log(aws: Aws, group: str, query: str, days: int) -> Sequence[Mapping[str, str]]:
-    """Return the rows of a query of the last *days* of a log group.
+def query_api_log(aws: Aws, query: str, days: int) -> Sequence[Mapping[str, str]]:
+    """Return the rows of a query of the last *days* of the API function's log.
 
     Raises:
         click.ClickException: the query did not complete.
         ClientError: the log group does not exist.
     """
+    group = aws.outputs()[API_LOG_GROUP]
     logs, now = aws.session.client("logs"), int(time.time())
     query_id = logs.start_query(
         logGroupName=group,

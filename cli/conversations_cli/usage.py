@@ -16,7 +16,7 @@ from conversations.storage import rows
 from conversations.storage.scan import scan_index
 from conversations_cli.command_line import table_text
 from conversations_cli.data_options import Data, data_command, progress
-from conversations_cli.log_query import query_log
+from conversations_cli.log_query import API_LOG_GROUP, query_api_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -147,16 +147,13 @@ def _requests(data: Data, account: str | None, days: int) -> list[dict[str, Any]
     Raises:
         click.ClickException, ClientError: the log could not be read.
     """
-    if data.aws.stack is None or "ApiFunctionName" not in (outputs := data.aws.outputs()):
+    if data.aws.stack is None or API_LOG_GROUP not in (outputs := data.aws.outputs()):
         return None
-    session = data.aws.session
-    function = session.client("lambda").get_function_configuration(
-        FunctionName=outputs["ApiFunctionName"]
-    )
     counts: dict[str, int] = defaultdict(int)
-    for row in query_log(data.aws, function["LoggingConfig"]["LogGroup"], QUERY, days):
+    for row in query_api_log(data.aws, QUERY, days):
         counts[row.get("key_id", "")] += int(row["requests"])
-    keys = ApiKeyRepository(session.client("dynamodb"), outputs["ApiKeysTableName"])
+    dynamodb = data.aws.session.client("dynamodb")
+    keys = ApiKeyRepository(dynamodb, outputs["ApiKeysTableName"])
     accounts = {key.key_id: key.account for key in keys.list_all()}
     return [
         {"key_id": key_id, "account": accounts.get(key_id, ""), "requests": counts[key_id]}

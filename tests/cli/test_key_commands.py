@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ReadTimeoutError
 from click.testing import CliRunner, Result
 from moto.core import set_initial_no_auth_action_count
 
@@ -43,6 +44,7 @@ def described(running_stack: DevStack) -> Iterator[list[str]]:
     outputs = {
         "ApiKeysTableName": {"Value": running_stack.template.name("ApiKeysTable")},
         "ApiId": {"Value": "abc123"},
+        "ApiLogGroupName": {"Value": "/aws/lambda/keys/api"},
         "UsagePlans": {"Value": f"free={plan['id']} gold=nowhere"},
     }
     for name, given in (("keys", outputs), ("other", {})):
@@ -267,6 +269,30 @@ def test_a_key_that_is_not_valid_is_not_rotated(
     assert state in result.stderr
     assert [*api_keys.list_all()] == before
     assert counted() == []
+
+
+def test_a_key_whose_rotation_had_no_response_can_still_be_replaced(
+    at: list[str], api_keys: ApiKeyRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_aws: Any = vars(BaseClient)["_make_api_call"]
+    old = json_of("create", *at, *ACME)
+
+    def lose(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        response = call_aws(client, operation, parameters)
+        if operation == "TransactWriteItems":
+            raise ReadTimeoutError(endpoint_url="https://aws.invalid")
+        return response
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", lose)
+        lost = invoke("rotate", *at, old["key_id"])
+    again = invoke("rotate", *at, old["key_id"])
+    [unknown] = re.findall(r"was rotated to (\w+)\. If that key was not printed", again.stderr)
+    new = json_of("rotate", *at, unknown, "--overlap", "0")
+
+    assert (lost.exit_code, lost.stdout, again.exit_code) == (1, "", 1)
+    assert api_keys.verify(new["key"])
+    assert json_of("show", *at, unknown)["state"] == "expired"
 
 
 def test_a_plan_counts_by_a_key_that_opens_nothing(

@@ -276,7 +276,7 @@ def deployed(world: World, stack: DevStack) -> Iterator[list[str]]:
         "ConversationsTableName": world.table.name,
         "PayloadBucketName": world.bucket,
         "ApiKeysTableName": stack.template.name("ApiKeysTable"),
-        "ApiFunctionName": "api",
+        "ApiLogGroupName": "/logs/api",
     }
     body = {
         "Resources": {"Any": {"Type": "AWS::SQS::Queue"}},
@@ -343,12 +343,9 @@ def test_usage_without_a_log_group_tells_storage_and_why(
 
 
 def logged(monkeypatch: pytest.MonkeyPatch, *results: dict[str, Any]) -> Faults:
-    """Have a function with a log group whose queries have these results; return the queries."""
+    """Let the queries of the log have these results, and return them."""
     monkeypatch.setattr(log_query, "POLL_SECONDS", 0)
     ok = {"ResponseMetadata": {"HTTPStatusCode": 200}}
-    function = {**ok, "LoggingConfig": {"LogGroup": "/logs/api"}}
-    functions = Faults(client_of_commands("lambda"), "GetFunctionConfiguration")
-    functions.before(function, function)
     queries = Faults(client_of_commands("logs"), "StartQuery")
     queries.before({**ok, "queryId": "q"}, {**ok, "queryId": "q"})
     found = Faults(client_of_commands("logs"), "GetQueryResults")
