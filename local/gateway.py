@@ -20,7 +20,7 @@ from local.integration import proxy_response
 from local.intrinsics import JsonObject
 from local.responses import GatewayError, Response, check_responses, gateway_response
 from local.routes import RouteMatch, match_route
-from local.template import Api
+from local.template import Api, Route
 from local.throttle import TokenBucket
 
 # Any: the values of an ASGI message depend on its type.
@@ -57,7 +57,11 @@ class Gateway:
             name: TokenAuthorizer(definition, functions[definition.function], clock)
             for name, definition in api.authorizers.items()
         }
-        self._bucket = TokenBucket(api.throttle, clock) if api.throttle else None
+        self._buckets = (
+            {route: TokenBucket(api.throttle, clock) for route in api.routes}
+            if api.throttle
+            else {}
+        )
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="gateway")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -84,7 +88,7 @@ class Gateway:
         context = request_context(request, self._api, match.route if match else None)
         try:
             known = _require_match(match)
-            self._throttle()
+            self._throttle(known.route)
             await self._authorize(request, known, context)
             body = await self._read(request, receive)
             event = proxy_event(request, context, self._api, known.parameters, body)
@@ -92,8 +96,8 @@ class Gateway:
         except GatewayError as error:
             return gateway_response(error.kind, self._api, request, context)
 
-    def _throttle(self) -> None:
-        if self._bucket and not self._bucket.take():
+    def _throttle(self, route: Route) -> None:
+        if self._buckets and not self._buckets[route].take():
             raise GatewayError("THROTTLED")
 
     async def _read(self, request: Request, receive: Receive) -> bytes:

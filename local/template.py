@@ -56,7 +56,7 @@ class GatewayResponse:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Rate limit of the stage: *rate* requests a second, and *burst* at once."""
+    """Limit of each route: *rate* requests a second, and *burst* at once."""
 
     rate: float
     burst: float

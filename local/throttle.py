@@ -1,4 +1,4 @@
-"""Throttle of the stage: a token bucket, as in API Gateway's guide."""
+"""Throttle of the stage: a token bucket for each route, as in API Gateway's guide."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from local.template import Throttle
 
 
 class TokenBucket:
-    """Token bucket for all routes and keys, full at the start.
+    """Token bucket of a route for all keys, full at the start.
 
     On AWS the limit is a target for many machines together; here it is exact.
     """

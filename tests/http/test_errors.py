@@ -215,15 +215,16 @@ def tight_stack(standing_clock: list[float], stack: DevStack) -> Iterator[DevSta
     del stack
 
 
-def test_the_throttle_lets_the_burst_in_and_then_its_rate(
+def test_each_route_lets_the_burst_in_and_then_its_rate(
     tight_stack: DevStack, issue_key: IssueKey, standing_clock: list[float]
 ) -> None:
     url = f"{tight_stack.url}/api/v1/llm"
-    wrong = Wrong("rate_limit_exceeded", "get", "/conversations")
+    wrong = Wrong("rate_limit_exceeded", "post", "/conversations")
     with OpenAI(api_key=issue_key(), base_url=url, max_retries=0) as sdk:
         sdk.conversations.create()
-        sdk.conversations.create()
+        kept = sdk.conversations.create()
         error = provoke(sdk, wrong, {})
+        assert sdk.conversations.retrieve(kept.id).id == kept.id
         standing_clock[0] += 10
         made = sdk.conversations.create()
         provoke(sdk, wrong, {})

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tomllib
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,7 @@ OPTIONS: Mapping[str, Json] = {
     "AccessLogs": "OwnRole",
     "AlarmTopicArn": TOPIC,
     "CertificateArn": CERTIFICATE,
+    "DeploymentPreference": CANARY,
     "DomainName": "api.example.com",
     "Tracing": "Active",
     "WebAclArn": WEB_ACL,
@@ -190,6 +192,27 @@ def test_every_reference_names_a_resource(
         named = {name for name in references(resources) if not name.startswith("AWS::")}
         assert "ApiliveStage" in named
         assert named <= resources.keys() | section(DOCUMENT, "Parameters").keys()
+
+
+def test_no_resource_needs_itself(
+    with_options: JsonObject, defaults: JsonObject, prod: JsonObject
+) -> None:
+    """CloudFormation rejects such a template. An update policy counts: its alarms can need a stage.
+
+    cfn-lint accepts a circle that includes a resource of SAM.
+    """
+    for resources in (with_options, defaults, prod):
+        needed = {
+            name: resources.keys() & {*references(resource), *depends_on(mapping(resource))}
+            for name, resource in resources.items()
+        }
+        TopologicalSorter(needed).prepare()  # raises CycleError
+
+
+def depends_on(resource: JsonObject) -> Iterator[str]:
+    """Yield the names in the resource's DependsOn, which can be a text or a list."""
+    named = resource.get("DependsOn", [])
+    yield from [named] if isinstance(named, str) else map(as_text, items(named))
 
 
 def test_every_route_is_deployed_behind_its_authorizer_or_open(with_options: JsonObject) -> None:
