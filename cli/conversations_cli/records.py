@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from conversations import ids
 from conversations.contract.bodies import normalize_items
-from conversations.contract.items import generated_id
 from conversations.errors import InvalidRequestError
 from conversations.json_text import response_bytes
 from conversations.storage.archive import ArchivedBatch
@@ -140,7 +139,7 @@ class RecordCheck:
         self._key = key
         self.batches += 1
         self.items += len(slots)
-        self._add_items(line, batch["items"], ids.keys_at(key, slots))
+        self._add_items(line, batch["items"])
         _check_size(line, ArchivedBatch.of(key, written, slots, batch["items"], None).lines)
 
     def _check_first_key(self, line: Line, key: str, written: int) -> None:
@@ -149,17 +148,16 @@ class RecordCheck:
         if ids.keys_at(key, [written - 1])[0] > self._last_key:
             raise BadRecordError(line.place, "key: must not be greater than recent_keys[0].")
 
-    def _add_items(self, line: Line, items: list[Item], keys: Sequence[str]) -> None:
+    def _add_items(self, line: Line, items: list[Item]) -> None:
         try:
             normalize_items(items)
         except InvalidRequestError as error:
             raise BadRecordError(line.place, error.message) from error
-        for index, (item, key) in enumerate(zip(items, keys, strict=True)):
+        for index, item in enumerate(items):
             item_id = item.get("id")
             if item_id is None:
                 raise BadRecordError(line.place, f"items[{index}] must have the field 'id'.")
-            is_generated = item_id == generated_id(str(item["type"]), key)
-            if item["type"] != "item_reference" and not is_generated:
+            if item["type"] != "item_reference":
                 self._claim(line, f"items[{index}].id", str(item_id))
 
     def _add_trace(self, line: Line, name: str) -> None:

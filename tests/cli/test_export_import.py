@@ -292,6 +292,68 @@ def test_merge_stops_at_an_id_that_another_item_has(world: World, tmp_path: Path
     assert len(world.listed(name)) == 2
 
 
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_merge_stops_at_a_generated_id_that_another_item_has_or_had(
+    is_deleted: bool,  # noqa: FBT001 - pytest's parameter
+    world: World,
+    tmp_path: Path,
+) -> None:
+    """A client posts an item of the other stack, with the id that it got there."""
+    name = world.create([said("one")])
+    export(world, tmp_path / "old")
+    [generated] = world.append(name, said("two"))
+    export(world, tmp_path / "new")
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "old")
+    world.append(name, said("three"))
+    world.append(name, said("two, posted", id=generated))
+    if is_deleted:
+        world.delete(name, generated)
+    before = world.listed(name)
+
+    result = invoke("import", *world.at, *ALL, "--merge", tmp_path / "new")
+
+    assert result.exit_code == 1
+    assert f"already has items with these ids: '{generated}'" in result.stderr
+    assert world.listed(name) == before
+
+
+def test_an_expired_pointer_with_a_generated_id_stops_no_merge(
+    world: World, tmp_path: Path
+) -> None:
+    name = world.create([said("one")])
+    export(world, tmp_path / "old")
+    [generated] = world.append(name, said("two"))
+    export(world, tmp_path / "new")
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "old")
+    pk = rows.partition(ids.owner_of("acme", ""), name)
+    expired: Any = {"expires_at": {"N": "1"}}
+    row = rows.pointer_row(pk, generated, ids.sequence_keys(1, 1)[0]) | expired
+    world.table.dynamodb.put_item(TableName=world.table.name, Item=row)
+
+    done("import", *world.at, *ALL, "--merge", tmp_path / "new")
+
+    assert [cursor for cursor, _ in world.listed(name)][1:] == [generated]
+
+
+def test_a_record_with_a_generated_id_twice_is_invalid(world: World, tmp_path: Path) -> None:
+    name = world.create([said("one")])
+    [generated] = world.append(name, said("two"))
+    other = "x" * len(generated)
+    world.append(name, said("three", id=other))
+    export(world, tmp_path / "out")
+    text = (tmp_path / "out").read_text(encoding="utf-8")
+    (tmp_path / "out").write_text(text.replace(other, generated), encoding="utf-8")
+    emptied(world)
+
+    result = invoke("import", *world.at, *ALL, tmp_path / "out")
+
+    assert result.exit_code == 1
+    assert f"items[0].id: '{generated}' is also the id of another item" in result.stderr
+    assert world.rows() == []
+
+
 def test_a_deleted_conversation_can_be_imported_once_its_purge_is_over(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

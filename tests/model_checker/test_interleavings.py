@@ -9,18 +9,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from conversations import ids
-from conversations.storage import append, archive, claims, delete, pages, purge, reads, rows, scan
+from conversations.storage import (
+    append,
+    archive,
+    claims,
+    delete,
+    pages,
+    purge,
+    reads,
+    rows,
+    scan,
+    transactions,
+)
 from conversations.storage.append import Append
 from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader, PageRange, Start
 from conversations.storage.reads import batch_get, read_again_settled, transact_get
-from conversations.storage.transactions import NextStep, Table
+from conversations.storage.transactions import Failure, NextStep, Table, condition_failed
 from tests.model_checker import actors, dynamodb_model
 from tests.model_checker.actors import patch
 from tests.model_checker.frame_fingerprint import UnknownValueError
 from tests.model_checker.scenarios import (
+    DELETED,
     FIRST,
     FOURTH,
     SECOND,
@@ -33,6 +45,7 @@ from tests.model_checker.scenarios import (
     exporter,
     getter,
     lister,
+    merger,
     purger,
     resender,
     updater,
@@ -50,6 +63,8 @@ OTHER = appender("appender B", None, None)
 THIRD = appender("appender C", None, None)
 FOUR = appender("appender A", None, None, None, times=4)
 KEYED = appender("appender A", None, None, key="k")
+KEYED_WITH_ID = appender("appender A", "a", key="k")
+MERGER = merger("merger A", "merged")
 DELETER = deleter(FIRST)
 RIVAL = deleter(FIRST, name="deleter B")
 NEIGHBOUR = deleter(SECOND, name="deleter B")
@@ -113,6 +128,12 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "a generated id comes back, two adders": lambda: Scenario(
         NEIGHBOUR, adder("adder A", SECOND), adder("adder B", SECOND)
     ),
+    "a generated id comes back while its batch is emptied, a fault": lambda: Scenario(
+        adder("adder A", DELETED), deleter(FOURTH), batches=2, faults=1
+    ),
+    "one request with a key, twice at once": lambda: Scenario(KEYED_WITH_ID, KEYED_WITH_ID),
+    "a merge, an appender, a fault": lambda: Scenario(MERGER, OTHER, faults=1),
+    "one merge, twice at once": lambda: Scenario(MERGER, MERGER),
     "an item is read while it is appended": lambda: Scenario(ONE, getter("a0"), faults=1),
     "an item is read while its neighbour is deleted, two faults": lambda: Scenario(
         DELETER, getter(SECOND), faults=2
@@ -184,6 +205,15 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "objects: an emptier, a lister": lambda: Scenario(EMPTIER, lister("asc", 2), spills=True),
     "objects: two deleters, a reader of a third item": lambda: Scenario(
         DELETER, deleter(FOURTH, name="deleter B"), getter(SECOND), batches=2, spills=True
+    ),
+    "objects: a generated id comes back while its batch is emptied, a fault": lambda: Scenario(
+        adder("adder A", DELETED), deleter(FOURTH), batches=2, faults=1, spills=True
+    ),
+    "objects: a merge of a deleted id while its batch is emptied, a fault": lambda: Scenario(
+        merger("merger A", DELETED), deleter(FOURTH), batches=2, faults=1, spills=True
+    ),
+    "objects: one merge, twice at once, a fault": lambda: Scenario(
+        MERGER, MERGER, faults=1, spills=True
     ),
     "objects: an appender, an end, a purge, a fault": lambda: Scenario(
         OTHER, ender(), purger(), spills=True, faults=1
@@ -388,6 +418,7 @@ def fail_to_fingerprint(error: BaseException, *_: object) -> None:
 _conversation_action = Append._conversation_action  # noqa: SLF001
 _actions, _rewritten, _query = Rewrite.actions, rows.rewritten, ItemPageReader._query  # noqa: SLF001
 _first_batches = ItemPageReader._first_batches  # noqa: SLF001
+_classify, _next_step = transactions.classify, IdClaims.next_step
 
 
 def without_condition(rewrite: Rewrite, table_name: str) -> Iterator[Any]:
@@ -444,6 +475,19 @@ def new_keys_for_the_old_token(append: Append, rejected: Any) -> NextStep:
     """Take new keys, but no new token."""
     new_keys(append, rejected)
     return NextStep.RESEND
+
+
+def conditions_first(error: Exception) -> Failure:
+    """Let a failed condition decide, although another action met a conflict."""
+    failure = _classify(error)
+    is_rejected = any(map(condition_failed, failure.reasons))
+    return failure._replace(kind="condition failed") if is_rejected else failure
+
+
+def forget_earlier_attempts(ids_claimed: IdClaims, reasons: Any, **options: Any) -> NextStep:
+    """Claim the ids of deleted items as if no earlier attempt could still commit."""
+    step = _next_step(ids_claimed, reasons, **options)
+    return NextStep.RESTART if step is NextStep.REVISE else step
 
 
 def unmarked(change: Append) -> Any:
@@ -691,10 +735,38 @@ FLAWS = {
     ),
     "an id that is added again while it is live": Flaw(
         IdClaims,
-        "_leads_to_live_item",
-        lambda _claims, _pointer: False,
+        "_live_keys",
+        lambda _claims, _keys: set(),
         lambda: Scenario(DELETER, adder("adder A", FIRST)),
         "an id is there twice",
+    ),
+    "a failed condition beside a conflict": Flaw(
+        transactions,
+        "classify",
+        conditions_first,
+        lambda: Scenario(KEYED_WITH_ID, KEYED_WITH_ID),
+        "not there for appender A: ItemAlreadyInConversationError",
+    ),
+    "a failed condition beside a conflict, in a merge": Flaw(
+        transactions,
+        "classify",
+        conditions_first,
+        lambda: Scenario(MERGER, MERGER),
+        "not there for merger A: ItemAlreadyInConversationError",
+    ),
+    "an earlier attempt that is forgotten": Flaw(
+        IdClaims,
+        "next_step",
+        forget_earlier_attempts,
+        lambda: Scenario(adder("adder A", DELETED), deleter(FOURTH), batches=2, faults=1),
+        "rejected, but stored",
+    ),
+    "an earlier attempt that is forgotten, in a merge": Flaw(
+        IdClaims,
+        "next_step",
+        forget_earlier_attempts,
+        lambda: Scenario(merger("merger A", DELETED), deleter(FOURTH), batches=2, faults=1),
+        "rejected, but stored",
     ),
     "a generated id that is added again while it is live": Flaw(
         claims,

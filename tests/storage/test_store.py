@@ -586,6 +586,22 @@ def test_an_append_beside_a_deletion_stands(
     assert names(store, conversation_id) == ["b", "other"]
 
 
+def test_ids_of_deleted_items_come_back_after_one_look(
+    store: Store, stack: DevStack, conversation_id: str
+) -> None:
+    """A call for each could take longer than the function may."""
+    again = [{**HELLO, "id": f"own{place}"} for place in range(20)]
+    for item in again:
+        append(store, conversation_id, item)
+    store.delete_items(OWNER, conversation_id, [item["id"] for item in again], param="item_ids[{}]")
+    reads = Faults(stack.resources.dynamodb, "TransactGetItems")
+
+    append(store, conversation_id, *again)
+
+    assert len(reads.calls) == 1
+    assert names(store, conversation_id) == [item["id"] for item in again]
+
+
 def test_two_writers_that_bring_an_id_back_do_not_both_have_it(
     store: Store, conversation_id: str, meanwhile: Meanwhile
 ) -> None:

@@ -17,17 +17,17 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple, override
 
 from conversations import ids
-from conversations.errors import IdempotencyKeyReusedError, ItemAlreadyInConversationError
+from conversations.errors import IdempotencyKeyReusedError
 from conversations.model import Conversation
 from conversations.storage import rows
-from conversations.storage.claims import FREE_CONDITION, IdClaims
+from conversations.storage.actions import ABSENT, if_free, put_if
+from conversations.storage.claims import IdClaims
 from conversations.storage.items import decode_item, unique_id
 from conversations.storage.reads import transact_get
 from conversations.storage.transactions import (
     ConversationTransaction,
     NextStep,
     condition_failed,
-    put_if,
 )
 
 if TYPE_CHECKING:
@@ -112,18 +112,14 @@ class Append(ConversationTransaction):
         if self.outcome_unknown and self._already_committed():
             return NextStep.COMMITTED
         claims = others[1:]  # after the put of the batch, which has no condition
-        try:
-            were_reclaimed = self._claims.reclaim_deleted(claims)
-        except ItemAlreadyInConversationError:
-            # An earlier attempt may still commit, after the item with this id was deleted.
-            if self.outcome_unknown and not is_overtaken:
-                return NextStep.RESEND
-            raise
-        if is_overtaken:
-            batch_number = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
-            self._keys = ids.sequence_keys(batch_number, len(self._lines))
-            self._table.stats.add("OrderingRetries")
-        return NextStep.RESTART if is_overtaken or were_reclaimed else NextStep.RESEND
+        may_be_own = self.outcome_unknown and not is_overtaken
+        next_step = self._claims.next_step(claims, may_be_own=may_be_own)
+        if not is_overtaken:
+            return next_step
+        batch_number = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
+        self._keys = ids.sequence_keys(batch_number, len(self._lines))
+        self._table.stats.add("OrderingRetries")
+        return NextStep.RESTART
 
     @override
     def _already_committed(self) -> bool:
@@ -199,9 +195,7 @@ class Append(ConversationTransaction):
             self._idempotency_pk(), key, self._idempotency.body_hash, self._replay_attributes()
         )
         expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
-        return [
-            put_if(self._table, row | expiry, FREE_CONDITION, {":now_seconds": self._now_seconds})
-        ]
+        return [put_if(self._table, row | expiry, *if_free(self._now_seconds))]
 
     def _idempotency_pk(self) -> str:
         return self._pk
@@ -229,7 +223,7 @@ class Create(Append):
     @override
     def _conversation_action(self) -> TransactWriteItemTypeDef:
         row = rows.conversation_row(self.conversation, self._keys[-1:])
-        return put_if(self._table, row | self._expiry, "attribute_not_exists(pk)", {})
+        return put_if(self._table, row | self._expiry, ABSENT)
 
     @override
     def _exists(self, reason: Reason) -> bool:

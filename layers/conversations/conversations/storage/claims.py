@@ -13,30 +13,35 @@ from typing import TYPE_CHECKING
 from conversations import ids
 from conversations.errors import ItemAlreadyInConversationError
 from conversations.storage import rows
+from conversations.storage.actions import ABSENT, check_if, if_free, put_if
 from conversations.storage.items import decode_item
 from conversations.storage.reads import BatchSlice, transact_get
-from conversations.storage.transactions import condition_failed, put_if, require_absent
+from conversations.storage.rows import index_by_sort_key
+from conversations.storage.transactions import NextStep, condition_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
 
-FREE_CONDITION = "attribute_not_exists(pk) OR expires_at <= :now_seconds"
-"""Condition of a put that may replace an expired row."""
-
 
 class IdClaims:
     """The claims of one batch."""
 
-    def __init__(self, table: Table, pk: str, item_ids: Sequence[str | None]) -> None:
-        """Take the ids that the items claim, in order; None for an item without an id."""
+    def __init__(
+        self, table: Table, pk: str, item_ids: Sequence[str | None], own_ids: Collection[str] = ()
+    ) -> None:
+        """Take the ids that the items claim, in order; None for an item without an id.
+
+        *own_ids* are generated ids that the batch itself claims, and no pointer may have.
+        """
         self._table = table
         self._pk = pk
         self._item_ids = item_ids
+        self._own_ids = own_ids
         self._ids_by_action: list[str] = []
         """The id that each action of the current attempt claims, in order."""
         self._stale: dict[str, str] = {}
@@ -48,8 +53,9 @@ class IdClaims:
         self, keys: Sequence[str], expiry: Row, now_seconds: AttributeValueTypeDef
     ) -> list[TransactWriteItemTypeDef]:
         """Return the actions that claim the ids for the items at *keys*."""
+        free = if_free(now_seconds)
         pointers = {
-            item_id: self._put_pointer(item_id, key, expiry, now_seconds)
+            item_id: self._put_pointer(rows.pointer_row(self._pk, item_id, key) | expiry, *free)
             for item_id, key in zip(self._item_ids, keys, strict=True)
             if item_id is not None
         }
@@ -58,62 +64,72 @@ class IdClaims:
             for item_id in pointers
             if (own := ids.key_in(item_id)) and item_id not in self._released
         }
-        self._ids_by_action = [*pointers, *batches.values()]
-        absent = [require_absent(self._table, self._pk, sk) for sk in batches]
-        return [*pointers.values(), *absent]
+        self._ids_by_action = [*pointers, *batches.values(), *self._own_ids]
+        absent = [check_if(self._table, self._pk, sk, ABSENT) for sk in batches]
+        sks = map(rows.pointer_sk, self._own_ids)
+        unused = [check_if(self._table, self._pk, sk, *free) for sk in sks]
+        return [*pointers.values(), *absent, *unused]
 
-    def reclaim_deleted(self, reasons: Sequence[Reason]) -> bool:
-        """Prepare to claim the ids of deleted items; return whether there are any.
+    def next_step(self, reasons: Sequence[Reason], *, may_be_own: bool) -> NextStep:
+        """Return the next step by DynamoDB's *reasons*, one for each action.
+
+        The ids of deleted items are claimed by the next attempt. If the items with the ids may be
+        those of this batch, because an earlier attempt may still commit, it is resent.
 
         Raises:
             ItemAlreadyInConversationError: an id belongs to a live item.
         """
-        taken: set[str] = set()
-        stale: dict[str, str] = {}
-        released: set[str] = set()
         rejected = [
             (item_id, reason["Item"])
             for item_id, reason in zip(self._ids_by_action, reasons, strict=True)
             if condition_failed(reason)
         ]
-        for item_id, row in rejected:
-            if "n" in row:
+        stale = {item_id: row["key"]["S"] for item_id, row in rejected if "key" in row}
+        live_keys = self._live_keys(stale.values())
+        taken = {item_id for item_id, key in stale.items() if key in live_keys}
+        taken |= stale.keys() & self._own_ids
+        released: set[str] = set()
+        for _, row in rejected:
+            if "key" not in row:
                 live, dead = self._claimed_in(row)
                 taken |= live
                 released |= dead
-            elif self._leads_to_live_item(row):
-                taken.add(item_id)
-            else:
-                stale[item_id] = row["key"]["S"]
+        if taken and may_be_own:
+            return NextStep.RESEND
         if taken:
-            names = ", ".join(f"'{item_id}'" for item_id in self._item_ids if item_id in taken)
-            index = min(self._item_ids.index(item_id) for item_id in taken)
-            raise ItemAlreadyInConversationError(
-                f"The conversation already has items with these ids: {names}.",
-                param=f"items[{index}].id",
-            )
-        # Not earlier: if the error is raised, the next attempt must have the same actions.
+            raise self._already_in_conversation(taken)
+        # Not earlier: an attempt that is resent must have the same actions.
         self._stale |= stale
         self._released |= released
-        return bool(rejected)
+        return NextStep.REVISE if rejected else NextStep.RESEND
 
-    def _put_pointer(
-        self, item_id: str, key: str, expiry: Row, now_seconds: AttributeValueTypeDef
-    ) -> TransactWriteItemTypeDef:
-        row = rows.pointer_row(self._pk, item_id, key) | expiry
-        values: Row = {":now_seconds": now_seconds}
+    def _put_pointer(self, row: Row, condition: str, values: Row) -> TransactWriteItemTypeDef:
+        item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
         if item_id not in self._stale:
-            return put_if(self._table, row, FREE_CONDITION, values)
-        values[":stale"] = {"S": self._stale[item_id]}
-        put = put_if(self._table, row, f"{FREE_CONDITION} OR #key = :stale", values)
+            return put_if(self._table, row, condition, values)
+        stale: Row = {":stale": {"S": self._stale[item_id]}}
+        put = put_if(self._table, row, f"{condition} OR #key = :stale", values | stale)
         put["Put"]["ExpressionAttributeNames"] = {"#key": "key"}
         return put
 
-    def _leads_to_live_item(self, pointer: Row) -> bool:
-        """Return whether a *pointer* leads to a live item."""
-        key = pointer["key"]["S"]
-        found = transact_get(self._table, [rows.primary_key(self._pk, rows.batch_sk(key))])
-        return any(ids.slot_of(key) in rows.live_slots(row) for row in found)
+    def _live_keys(self, keys: Collection[str]) -> set[str]:
+        """Return those of *keys* that lead to live items."""
+        batches = [rows.primary_key(self._pk, sk) for sk in {*map(rows.batch_sk, keys)}]
+        found = index_by_sort_key(transact_get(self._table, batches))
+        return {
+            key
+            for key in keys
+            if (row := found.get(rows.batch_sk(key))) and ids.slot_of(key) in rows.live_slots(row)
+        }
+
+    def _already_in_conversation(self, taken: Collection[str]) -> ItemAlreadyInConversationError:
+        in_order = [*self._item_ids, *self._own_ids]
+        names = ", ".join(f"'{item_id}'" for item_id in in_order if item_id in taken)
+        index = min(in_order.index(item_id) for item_id in taken)
+        return ItemAlreadyInConversationError(
+            f"The conversation already has items with these ids: {names}.",
+            param=f"items[{index}].id",
+        )
 
     def _claimed_in(self, row: Row) -> tuple[set[str], set[str]]:
         """Return the claimed ids of live items in a batch *row*, and those of deleted items."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, override
 
 from conversations import ids
 from conversations.storage import rows
+from conversations.storage.actions import ABSENT, check_if, put_if
 from conversations.storage.archive import ArchivedBatch, Tombstone
 from conversations.storage.claims import IdClaims
-from conversations.storage.items import unique_id
+from conversations.storage.items import decode_item, unique_id
 from conversations.storage.payloads import encode
 from conversations.storage.reads import (
     BATCH_GET_MAX,
@@ -25,8 +26,6 @@ from conversations.storage.transactions import (
     ConversationTransaction,
     NextStep,
     condition_failed,
-    put_if,
-    require_absent,
 )
 
 if TYPE_CHECKING:
@@ -163,23 +162,33 @@ class BatchAddition(ConversationTransaction):
         self._keys = ids.keys_at(batch.key, batch.slots)
         [self._last_key] = ids.keys_at(batch.key, [batch.written - 1])
         self._expiry = _expiry(batch.expires_at)
-        self._claims = IdClaims(table, pk, [unique_id(line) for line in batch.lines])
+        unique = [unique_id(line) for line in batch.lines]
+        generated = {
+            decode_item(line, key).cursor
+            for item_id, line, key in zip(unique, batch.lines, self._keys, strict=True)
+            if item_id is None
+        }
+        self._claims = IdClaims(table, pk, unique, generated)
         self._recent: Sequence[str] = ()
         self.is_added = False
         """True if the conversation had neither the batch nor its tombstone."""
 
     @override
     def commit(self) -> None:
-        is_kept = False
         try:
             conversation = read_conversation_with(self._table, self._pk)[rows.CONVERSATION_SK]
             self._recent = rows.recent_last_keys(conversation)
             self.is_added = True
             super().commit()
-            is_kept = self.is_added
-        finally:
-            if not is_kept and not self.outcome_unknown:
-                self._payloads.delete_best_effort([rows.read_payload(self._row).object_key])
+        except Exception:
+            self.is_added = False
+            self._delete_unused_object()
+            raise
+        self._delete_unused_object()
+
+    def _delete_unused_object(self) -> None:
+        if not (self.is_added or self.outcome_unknown):
+            self._payloads.delete_best_effort([rows.read_payload(self._row).object_key])
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
@@ -188,8 +197,8 @@ class BatchAddition(ConversationTransaction):
         # An export may have read past the place of the batch. The count makes it read again.
         return [
             self._set_attributes(" ADD deletions :one", "last_key = :seen", values),
-            put_if(self._table, self._row, "attribute_not_exists(pk)", {}),
-            require_absent(self._table, self._pk, rows.tombstone_sk(self._keys[0])),
+            put_if(self._table, self._row, ABSENT),
+            check_if(self._table, self._pk, rows.tombstone_sk(self._keys[0]), ABSENT),
             *self._claims.actions(self._keys, self._expiry, self._now_seconds),
         ]
 
@@ -212,8 +221,7 @@ class BatchAddition(ConversationTransaction):
         if condition_failed(conversation):
             self._recent = rows.recent_last_keys(conversation["Item"])
             return NextStep.RESTART
-        self._claims.reclaim_deleted(claims)
-        return NextStep.RESTART
+        return self._claims.next_step(claims, may_be_own=self.outcome_unknown)
 
 
 def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:

@@ -13,12 +13,8 @@ import uuid
 from typing import TYPE_CHECKING, override
 
 from conversations.storage import rows
-from conversations.storage.transactions import (
-    ConversationTransaction,
-    NextStep,
-    put_if,
-    require_absent,
-)
+from conversations.storage.actions import ABSENT, check_if, put_if
+from conversations.storage.transactions import ConversationTransaction, NextStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +53,7 @@ class RestoreClaim:
         claimed_at = rows.number(time.time_ns() // 1_000_000)
         claim = {**self._key, "run": self._values[":run"], "claimed_at": claimed_at}
         put: TransactWriteItemTypeDef = {"Put": {"TableName": table.name, "Item": claim}}
-        self._transact([put, require_absent(table, pk, rows.CONVERSATION_SK)])
+        self._transact([put, check_if(table, pk, rows.CONVERSATION_SK, ABSENT)])
 
     def check(self) -> None:
         """Check that this restore holds the claim.
@@ -101,7 +97,7 @@ class RestoreClaim:
                 "ExpressionAttributeValues": self._values,
             }
         }
-        put = put_if(self._table, conversation, "attribute_not_exists(pk)", {})
+        put = put_if(self._table, conversation, ABSENT)
         try:
             self._transact([end, put])
         except ClaimLostError as error:

@@ -4,7 +4,9 @@
 
     no response, 5xx, still in progress    The outcome is unknown. Resend the same keys and token;
                                            use new keys only when the outcome is known.
-    no connection, conflict, throttling    Resend it.
+    no connection, conflict, throttling    Resend it. If an action met a conflict, the conditions of
+                                           others are no evidence: the transaction that it met may
+                                           be an earlier attempt, or one with the same key.
     a condition failed                     `_next_step` decides by DynamoDB's reasons, one for each
                                            action: an earlier attempt committed, or another attempt
                                            follows, or the client gets an error.
@@ -80,8 +82,10 @@ class NextStep(enum.Enum):
     COMMITTED = enum.auto()
     RESEND = enum.auto()
     """Another attempt with the same keys and token."""
+    REVISE = enum.auto()
+    """Another attempt with new actions and a new token; an earlier attempt may still commit."""
     RESTART = enum.auto()
-    """Another attempt with new actions and a new token, because nothing was written."""
+    """As `REVISE`, but no earlier attempt committed, nor can it still commit."""
 
 
 def classify(error: Exception) -> Failure:
@@ -102,12 +106,12 @@ def classify(error: Exception) -> Failure:
         return Failure("unknown")
     reasons: Sequence[Reason] = error.response.get("CancellationReasons", ())
     codes = {reason["Code"] for reason in reasons}
-    if _CONDITION_FAILED in codes:
-        return Failure("condition failed", reasons)
     if codes & THROTTLED:
         return Failure("throttled", reasons)
     if CONFLICT in codes:
         return Failure("conflict", reasons)
+    if _CONDITION_FAILED in codes:
+        return Failure("condition failed", reasons)
     raise error
 
 
@@ -133,7 +137,7 @@ class ConversationTransaction(ABC):
 
     @abstractmethod
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
-        """Return the next step after a failed condition.
+        """Return the next step after a failed condition; all conditions were evaluated.
 
         If the condition on the conversation row failed, `_exists` has accepted the row.
 
@@ -176,8 +180,7 @@ class ConversationTransaction(ABC):
             return None
         self.outcome_unknown |= failure.kind == "unknown"
         self._table.stats.add("Throttles", failure.kind == "throttled")
-        has_conflict = any(reason["Code"] == CONFLICT for reason in failure.reasons)
-        self._table.stats.add("Conflicts", has_conflict)
+        self._table.stats.add("Conflicts", failure.kind == "conflict")
         return failure
 
     def _resolve_failure(self, failure: Failure) -> bool:
@@ -190,9 +193,9 @@ class ConversationTransaction(ABC):
             self.outcome_unknown = False
             raise conversation_not_found(self._pk)
         next_step = self._next_step(failure.reasons)
-        if next_step is NextStep.RESTART:
+        if next_step in {NextStep.REVISE, NextStep.RESTART}:
             self._token = str(uuid.uuid4())
-            self.outcome_unknown = False
+            self.outcome_unknown &= next_step is NextStep.REVISE
         return next_step is NextStep.COMMITTED
 
     def _exists(self, reason: Reason) -> bool:
@@ -247,33 +250,6 @@ class ConversationTransaction(ABC):
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-
-
-def put_if(table: Table, row: Row, condition: str, values: Row) -> TransactWriteItemTypeDef:
-    """Return a put under a *condition*; if the condition fails, the reason has the existing row."""
-    put: TransactWriteItemTypeDef = {
-        "Put": {
-            "TableName": table.name,
-            "Item": row,
-            "ConditionExpression": condition,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-    }
-    if values:
-        put["Put"]["ExpressionAttributeValues"] = values
-    return put
-
-
-def require_absent(table: Table, pk: str, sk: str) -> TransactWriteItemTypeDef:
-    """Return the condition that a row does not exist; if it fails, the reason has the row."""
-    return {
-        "ConditionCheck": {
-            "TableName": table.name,
-            "Key": rows.primary_key(pk, sk),
-            "ConditionExpression": "attribute_not_exists(pk)",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-    }
 
 
 def raise_for(failure: Failure) -> NoReturn:
