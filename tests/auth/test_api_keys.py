@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from conversations.auth.api_keys import ApiKey, ApiKeyRepository
 from conversations.auth.key_format import hash_key
-from tests.support.fault_injection import CANCELED, Faults, error_response
+from tests.support.fault_injection import CANCELED, Faults, error_response, lost_response
 
 if TYPE_CHECKING:
     from local.stack import DevStack
@@ -102,6 +102,23 @@ def test_a_rotation_that_aws_cancels_is_no_conflict(
         api_keys.rotate(old.key_id, overlap_seconds=60)
 
     assert [*api_keys.list_all()] == [old]
+
+
+def test_the_table_shows_whether_a_rotation_without_a_response_took_effect(
+    stack: DevStack, api_keys: ApiKeyRepository
+) -> None:
+    _, old = api_keys.create(account="acme", name="test")
+    faults = Faults(stack.resources.dynamodb, "TransactWriteItems")
+
+    faults.before(lost_response())
+    with pytest.raises(ConnectionClosedError):
+        api_keys.rotate(old.key_id, overlap_seconds=60)
+    faults.after(lost_response())
+    rotated = api_keys.rotate(old.key_id, overlap_seconds=60)
+
+    assert rotated
+    assert api_keys.verify(rotated[0]) == rotated[1]
+    assert len([*api_keys.list_all()]) == 2
 
 
 @pytest.mark.parametrize("state", ["revoked", "expired", "rotated", "unknown"])

@@ -279,7 +279,7 @@ def test_a_key_whose_rotation_had_no_response_can_still_be_replaced(
 
     def lose(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         response = call_aws(client, operation, parameters)
-        if operation == "TransactWriteItems":
+        if operation in {"TransactWriteItems", "GetItem"}:
             raise ReadTimeoutError(endpoint_url="https://aws.invalid")
         return response
 

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from conversations import ids
 from conversations.auth.key_format import PREFIX, has_valid_checksum, hash_key, key_id_of, new_key
 
@@ -156,7 +158,8 @@ class ApiKeyRepository:
         """Issue a key with the permissions of another key, which expires after the overlap.
 
         The new key has the lifetime of the old key, counted from now. Both keys share one usage
-        key, and so its limits, unless *usage_key* is another. Both are written, or none.
+        key, and so its limits, unless *usage_key* is another. Both are written, or none. If the
+        response is lost, the table shows whether they were.
 
         Returns:
             The new key in plain text, for the only time, with its record; None if the old key does
@@ -211,7 +214,15 @@ class ApiKeyRepository:
             if error.response["CancellationReasons"][0]["Code"] == "ConditionalCheckFailed":
                 return False
             raise
+        except (BotoCoreError, ClientError):
+            if not self._has(row["key_hash"]):
+                raise
         return True
+
+    def _has(self, key_hash: AttributeValueTypeDef) -> bool:
+        return "Item" in self._dynamodb.get_item(
+            TableName=self._table, Key={"key_hash": key_hash}, ConsistentRead=True
+        )
 
     def _row(self, key_id: str) -> dict[str, AttributeValueTypeDef] | None:
         return next((row for row in self._rows() if row["key_id"]["S"] == key_id), None)
