@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.purge import find_orphans
+from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.transactions import Table
 from conversations_cli.__main__ import main
 from tests.support.http_helpers import LARGE
@@ -76,6 +77,16 @@ def test_an_object_that_a_row_names_is_no_orphan(
     orphans = [put_orphan(stack, folder), put_orphan(stack, "owner/conv_never")]
 
     assert orphans_in(stack, datetime.now(UTC) + TOMORROW) == sorted(orphans)
+
+
+def test_an_object_of_an_import_under_way_is_no_orphan(stack: DevStack) -> None:
+    """The import may be suspended for longer than any request takes."""
+    put_orphan(stack, "owner/conv_1")
+    table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
+    with stack.engine.lock:
+        RestoreClaim(table, "owner/conv_1")
+
+    assert orphans_in(stack, datetime.now(UTC) + TOMORROW) == []
 
 
 def test_an_object_of_a_request_under_way_is_no_orphan(stack: DevStack) -> None:

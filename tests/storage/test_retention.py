@@ -14,7 +14,7 @@ import pytest
 from conversations import ids
 from conversations.errors import ApiError, ConversationNotFoundError
 from conversations.model import IdempotencyInfo
-from conversations.storage import payloads
+from conversations.storage import pages, payloads
 from conversations.storage.append import Append
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.rows import batch_row, partition
@@ -263,6 +263,22 @@ def test_a_page_over_many_expired_rows_takes_few_queries(
     assert len(queries.calls) <= MOST_QUERIES
 
 
+def test_the_limit_of_a_query_is_one_that_dynamodb_accepts(
+    store: Store, stack: DevStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit grows with each query that returns expired rows only, and is a 32-bit integer."""
+    monkeypatch.setattr(pages, "MAX_ROWS", 50)
+    made = create(store, HELLO)
+    put_expired_batches(stack, made, 500)
+    [young] = append(store, made, HELLO)
+    queries = Faults(stack.resources.dynamodb, "Query")
+
+    page = listed(store, made, limit=2)
+
+    assert page[-1].cursor == young
+    assert [call["Limit"] for call in queries.calls][-3:] == [50, 50, 50]
+
+
 def test_an_item_is_shown_until_its_time_is_up(
     store: Store, stack: DevStack, later: Callable[[float], None]
 ) -> None:
@@ -348,6 +364,21 @@ def test_an_expired_conversation_is_left_out_of_the_list(
     later(DAY + 10)
 
     page = store.list_conversations(OWNER, after=None, limit=1, order="asc", metadata={})
+
+    assert [entry.conversation_id for entry in page.entries] == [young]
+    assert page.has_more is False
+
+
+@pytest.mark.parametrize("limit", [1, 20])
+def test_a_list_passes_over_hundreds_of_expired_conversations(
+    limit: int, store: Store, later: Callable[[float], None]
+) -> None:
+    for _ in range(210):
+        create(store)
+    later(DAY + 10)
+    young = create(store)
+
+    page = store.list_conversations(OWNER, after=None, limit=limit, order="asc", metadata={})
 
     assert [entry.conversation_id for entry in page.entries] == [young]
     assert page.has_more is False

@@ -57,10 +57,11 @@ class ReturnedItem:
 
 @dataclass(frozen=True, slots=True)
 class Page[Entry]:
-    """Entries in the requested order; `has_more` is exact, except in a search."""
+    """Entries in the requested order."""
 
     entries: list[Entry]
     has_more: bool
+    """Exact for items. If true for conversations, all that follow may have expired."""
     cursor: str
     """The value of `after` for the next page; empty if the page is empty."""
 

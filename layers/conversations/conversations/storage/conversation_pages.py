@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Table
 
 MAX_QUERIES = 10
-"""Maximum number of index queries for one page, which a filter without matches reaches."""
+"""Maximum number of index queries for one page.
+
+A filter with few matches reaches it, and conversations that have expired and still exist.
+"""
 
 
 class OwnerIndex:
@@ -103,7 +106,8 @@ class ConversationPageReader:
         start = None if after is None else self._index.start_after(after)
         found: dict[str, Conversation] = {}
         for scanned in itertools.count(1):
-            entries, start = self._index.query(start, limit + 1)
+            count = limit + 1 if scanned == 1 else BATCH_GET_MAX
+            entries, start = self._index.query(start, count)
             for conversation in map(rows.read_conversation, self._index.matching(entries)):
                 if conversation.conversation_id != after:
                     found.setdefault(conversation.conversation_id, conversation)

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from conversations.storage.transactions import Table
 
 
+MAX_ROWS = 10_000
+"""Maximum `Limit` of a `Query`, whose response of 1 MB rarely has more rows."""
+
+
 class Start(NamedTuple):
     """The place after which a page starts, and the rows that were read to find it."""
 
@@ -133,7 +137,7 @@ class ItemPageReader:
         is_inside = start.key is not None and start.last_read is None
         limit = page_range.estimate(left, sizes) + is_inside
         while left > 0 and not start.is_complete:
-            request["Limit"] = limit
+            request["Limit"] = min(limit, MAX_ROWS)
             response = self._table.dynamodb.query(**request)
             live = [row for row in response["Items"] if rows.is_live(row)]
             found |= {rows.batch_key(row): row for row in live}

@@ -12,7 +12,7 @@ from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.delete import TOMBSTONE_SECONDS
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
-from conversations.storage.reads import get_conversation_row, transact_get
+from conversations.storage.reads import batch_get, get_conversation_row, transact_get
 from conversations.storage.restore_claim import CLAIM_SK
 from conversations.storage.rows import index_by_sort_key
 from conversations.storage.scan import scan_keys
@@ -171,12 +171,16 @@ def find_orphans(table: Table, payloads: PayloadStore, cutoff: datetime) -> Iter
     """Yield the keys of objects older than *cutoff* that no row names.
 
     Such objects come from requests whose outcome stayed unknown, or whose clean-up failed. An
-    object is written before its row: *cutoff* must be older than any request in flight.
+    object is written before its row: *cutoff* must be older than any request in flight, and than
+    the last write of any import with `--merge`. Objects of other imports are omitted until the
+    import ends, or `find_unfinished_purges` yields its conversation.
     """
     folders = itertools.groupby(
         payloads.list_older_than(cutoff), lambda key: key.rpartition("/")[0]
     )
     for pk, keys in folders:
+        if batch_get(table, [rows.primary_key(pk, CLAIM_SK)]):
+            continue
         named = _named_objects(table, pk)
         yield from (key for key in keys if key not in named)
 
