@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from conversations import ids
 from conversations.contract.bodies import normalize_items
+from conversations.contract.items import generated_id
 from conversations.errors import InvalidRequestError
 from conversations.json_text import response_bytes
 from conversations.storage.archive import ArchivedBatch
@@ -83,6 +85,10 @@ class RecordCheck:
         self._last_key = max(conversation["recent_keys"], default="")
         self._key = ""
         self._ids: set[str] = set()
+        self._generated = array("q")
+        """Hashes of the generated ids, because a record can have a million."""
+        self._alike: list[tuple[str, str, str]] = []
+        """Clients' ids in the form of generated ones, after their line and path."""
         self._traces: set[str] = set()
         self._end: End | None = None
         self.batches = self.items = 0
@@ -123,6 +129,10 @@ class RecordCheck:
             raise BadRecordError(self._place, "the record is truncated: it has no line 'end'.")
         if dict(self._end) != expected:
             raise BadRecordError(self._place, "the record is incomplete: the counts differ.")
+        generated = {*self._generated} if self._alike else set()
+        for place, path, item_id in self._alike:
+            if hash(item_id) in generated:
+                raise _not_unique(place, path, item_id)
 
     def _add_batch(self, line: Line, batch: BatchLine) -> None:
         key, written = batch["key"], batch["written"]
@@ -139,7 +149,7 @@ class RecordCheck:
         self._key = key
         self.batches += 1
         self.items += len(slots)
-        self._add_items(line, batch["items"])
+        self._add_items(line, batch["items"], ids.keys_at(key, slots))
         _check_size(line, ArchivedBatch.of(key, written, slots, batch["items"], None).lines)
 
     def _check_first_key(self, line: Line, key: str, written: int) -> None:
@@ -148,16 +158,18 @@ class RecordCheck:
         if ids.keys_at(key, [written - 1])[0] > self._last_key:
             raise BadRecordError(line.place, "key: must not be greater than recent_keys[0].")
 
-    def _add_items(self, line: Line, items: list[Item]) -> None:
+    def _add_items(self, line: Line, items: list[Item], keys: Sequence[str]) -> None:
         try:
             normalize_items(items)
         except InvalidRequestError as error:
             raise BadRecordError(line.place, error.message) from error
-        for index, item in enumerate(items):
+        for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             item_id = item.get("id")
             if item_id is None:
                 raise BadRecordError(line.place, f"items[{index}] must have the field 'id'.")
-            if item["type"] != "item_reference":
+            if item_id == generated_id(str(item["type"]), key):
+                self._generated.append(hash(item_id))
+            elif item["type"] != "item_reference":
                 self._claim(line, f"items[{index}].id", str(item_id))
 
     def _add_trace(self, line: Line, name: str) -> None:
@@ -167,8 +179,14 @@ class RecordCheck:
 
     def _claim(self, line: Line, path: str, item_id: str) -> None:
         if item_id in self._ids:
-            raise BadRecordError(line.place, f"{path}: '{item_id}' is also the id of another item.")
+            raise _not_unique(line.place, path, item_id)
         self._ids.add(item_id)
+        if ids.key_in(item_id):
+            self._alike.append((line.place, path, item_id))
+
+
+def _not_unique(place: str, path: str, item_id: str) -> BadRecordError:
+    return BadRecordError(place, f"{path}: '{item_id}' is also the id of another item.")
 
 
 def _check_size(line: Line, lines: Sequence[str]) -> None:
