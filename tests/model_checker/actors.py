@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from conversations.storage.backoff import Attempt
-
-    type Loop = GeneratorType[Attempt, None, None]
+    type Loop = GeneratorType[None, None, None]
     type Row = dict[str, Any]
     type Histories = tuple[tuple[Response, ...], ...]
     """Responses so far in an operation, by thread."""
@@ -282,7 +280,7 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "uuid", _CurrentSession())
 
 
-def _attempts(stats: RequestStats) -> Iterator[Attempt]:
+def _attempts(stats: RequestStats) -> Iterator[None]:
     """Register a retry loop with the running session while it lasts."""
     session, loop = _current, cast("Loop", backoff.attempts(stats))
     session.loops.append(loop)

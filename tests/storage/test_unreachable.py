@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from conversations import aws_clients
 from conversations.errors import OverloadedError
 from conversations.model import IdempotencyInfo
-from conversations.storage import backoff
+from conversations.storage import backoff, transactions
 from conversations.storage.payloads import PayloadStore
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
@@ -176,8 +176,7 @@ def test_an_append_whose_first_attempt_may_have_committed_keeps_its_object(
     store: Store, stack: DevStack, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both tries of the first attempt are lost; the second attempt writes nothing."""
-    waits = iter([True, False])
-    monkeypatch.setattr(backoff.Attempt, "wait_for_next", lambda _: next(waits))
+    monkeypatch.setattr(transactions, "attempts", lambda _: range(2))
 
     with (
         responding(listener, LOST, LOST, (400, THROTTLED), (400, THROTTLED)),

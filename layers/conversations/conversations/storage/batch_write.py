@@ -28,7 +28,7 @@ def batch_write(
         OverloadedError: some rows are not written after all attempts.
     """
     left = [*requests]
-    for attempt in attempts(table.stats):
+    for _ in attempts(table.stats):
         sent = len(left)
         response = table.dynamodb.batch_write_item(RequestItems={table.name: left})
         left = [*response["UnprocessedItems"].get(table.name, [])]
@@ -37,6 +37,4 @@ def batch_write(
         if not left:
             return
         table.stats.add("Throttles")
-        if not attempt.wait_for_next():
-            raise OverloadedError(f"DynamoDB throttled the write of {len(left)} rows.")
-    raise AssertionError  # pragma: no cover - attempts do not end
+    raise OverloadedError(f"DynamoDB throttled the write of {len(left)} rows.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import hashlib
 import itertools
@@ -9,6 +10,7 @@ from collections import defaultdict
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, NamedTuple, override
 
+from conversations.errors import NO_RESPONSE, ConversationBusyError, OverloadedError
 from conversations.storage import rows
 from conversations.storage.backoff import attempts
 from conversations.storage.payloads import keep_lines, read_again_if_deleted
@@ -21,9 +23,7 @@ from conversations.storage.reads import (
 from conversations.storage.transactions import (
     MAX_ACTIONS,
     ConversationTransaction,
-    Failure,
     NextStep,
-    raise_for,
 )
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ TOMBSTONE_SECONDS = 90 * 24 * 3600
 
 class LostRaceError(Exception):
     """A failed deletion, because a batch was rewritten between its read and its transaction."""
-
-    def __init__(self, *, outcome_unknown: bool) -> None:
-        super().__init__()
-        self.outcome_unknown = outcome_unknown
 
 
 class Mark(enum.Enum):
@@ -114,17 +110,15 @@ class ItemDeletion:
 
     def run(self) -> Row:
         """Delete the items, and return the conversation row after the deletion."""
-        for attempt in attempts(self._table.stats):
+        for _ in attempts(self._table.stats):
             conversation, rewrites = read_again_if_deleted(
                 self._table.stats, self._prepare_rewrites
             )
-            try:
+            with contextlib.suppress(LostRaceError):
                 return self._commit_rewrites(rewrites, conversation)
-            except LostRaceError as race:
-                self._outcome_unknown |= race.outcome_unknown
-            if not attempt.wait_for_next():
-                raise_for(Failure("unknown" if self._outcome_unknown else "conflict"))
-        raise AssertionError  # pragma: no cover - attempts do not end
+        if self._outcome_unknown:
+            raise OverloadedError(NO_RESPONSE)
+        raise ConversationBusyError
 
     def _prepare_rewrites(self) -> tuple[Row, list[Rewrite]]:
         """Read the batches, and put the remaining items of large ones into new objects."""
@@ -189,6 +183,7 @@ class ItemDeletion:
             try:
                 transaction.commit()
             except Exception:
+                self._outcome_unknown |= transaction.outcome_unknown
                 if not transaction.outcome_unknown:
                     unused = itertools.chain.from_iterable(chunks[index:])
                     self._payloads.delete_best_effort(_object_keys(unused))
@@ -238,7 +233,7 @@ class RewriteBatches(ConversationTransaction):
     @override
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
         """Raise an error: another deletion, or an earlier attempt of this one, rewrote a batch."""
-        raise LostRaceError(outcome_unknown=self.outcome_unknown)
+        raise LostRaceError
 
 
 class RemoveMark(ConversationTransaction):

@@ -127,16 +127,14 @@ def read_again_if_deleted[Found](stats: RequestStats, read: Callable[[], Found])
         ConversationBusyError: deletions kept replacing the objects.
     """
     missing: set[str] = set()
-    for attempt in attempts(stats):
+    for _ in attempts(stats):
         try:
             return read()
         except ObjectMissingError as error:
             if error.object_key in missing:
                 raise
             missing.add(error.object_key)
-            if not attempt.wait_for_next():
-                raise ConversationBusyError from error
-    raise AssertionError  # pragma: no cover - attempts do not end
+    raise ConversationBusyError
 
 
 class PayloadStore:

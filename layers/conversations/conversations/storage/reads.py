@@ -72,18 +72,16 @@ def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
 def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
     """Return the rows at up to `BATCH_GET_MAX` keys; retry keys that DynamoDB did not process."""
     found: list[Row] = []
-    for attempt in attempts(table.stats):
+    for _ in attempts(table.stats):
         response = table.dynamodb.batch_get_item(
             RequestItems={table.name: {"Keys": keys, "ConsistentRead": True}}
         )
         found += response["Responses"][table.name]
         keys = [*response["UnprocessedKeys"].get(table.name, {"Keys": []})["Keys"]]
         if not keys:
-            break
+            return found
         table.stats.add("Throttles")
-        if not attempt.wait_for_next():
-            raise OverloadedError
-    return found
+    raise OverloadedError
 
 
 def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
@@ -113,7 +111,7 @@ def read_again_settled(table: Table, found: Iterable[Row]) -> Iterator[Row]:
 
 
 def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
-    for attempt in attempts(table.stats):
+    for _ in attempts(table.stats):
         try:
             response = table.dynamodb.transact_get_items(
                 TransactItems=[{"Get": {"TableName": table.name, "Key": key}} for key in keys]
@@ -123,11 +121,9 @@ def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
             if code not in {CANCELED, *THROTTLED}:
                 raise
             table.stats.add("Throttles", code in THROTTLED)
-            if not attempt.wait_for_next():
-                raise OverloadedError from error
         else:
             return [found["Item"] for found in response["Responses"] if "Item" in found]
-    raise AssertionError  # pragma: no cover - attempts do not end
+    raise OverloadedError
 
 
 def range_query(table: Table, pk: str, first_sk: str, last_sk: str) -> QueryInputTypeDef:

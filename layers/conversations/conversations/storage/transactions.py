@@ -26,7 +26,7 @@ import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -158,13 +158,12 @@ class ConversationTransaction(ABC):
             OverloadedError: nothing was written, unless `outcome_unknown`.
             Exception: what `_next_step`, `classify` and their reads raise.
         """
-        for attempt in attempts(self._table.stats):
+        for _ in attempts(self._table.stats):
             failure = self._send()
             if failure is None or self._resolve_failure(failure):
                 return
-            if not attempt.wait_for_next():
-                self._verify_or_raise(failure)
-                return
+            last_failure = failure
+        self._verify_or_raise(last_failure)
 
     def _send(self) -> Failure | None:
         """Call DynamoDB once; return the failure, or None if the transaction committed."""
@@ -211,8 +210,12 @@ class ConversationTransaction(ABC):
             with contextlib.suppress(*CONNECTION_ERRORS, ClientError, OverloadedError):
                 if self._already_committed():
                     return
-            raise_for(Failure("unknown"))
-        raise_for(failure)
+            raise OverloadedError(NO_RESPONSE)
+        if failure.kind in {"conflict", "condition failed"}:
+            raise ConversationBusyError
+        if failure.kind == "unreachable":
+            raise OverloadedError("The service cannot reach DynamoDB. Retry the request.")
+        raise OverloadedError
 
     def row_after(self, row: Row) -> Row:
         """Return a conversation *row* with the attributes that the change sets."""
@@ -250,17 +253,6 @@ class ConversationTransaction(ABC):
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-
-
-def raise_for(failure: Failure) -> NoReturn:
-    """Raise the error for the last failure of a change."""
-    if failure.kind == "unknown":
-        raise OverloadedError(NO_RESPONSE)
-    if failure.kind in {"conflict", "condition failed"}:
-        raise ConversationBusyError
-    if failure.kind == "unreachable":
-        raise OverloadedError("The service cannot reach DynamoDB. Retry the request.")
-    raise OverloadedError
 
 
 def condition_failed(reason: Reason) -> bool:
