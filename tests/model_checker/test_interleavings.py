@@ -26,7 +26,7 @@ from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader, PageRange, Start
-from conversations.storage.reads import batch_get, read_again_settled, transact_get
+from conversations.storage.reads import read_again_settled, read_rows, transact_get
 from conversations.storage.transactions import Failure, NextStep, Table, condition_failed
 from tests.model_checker import actors, dynamodb_model
 from tests.model_checker.actors import patch
@@ -52,7 +52,7 @@ from tests.model_checker.scenarios import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from conversations.storage.rows import Row
 
@@ -529,22 +529,17 @@ def from_the_cursor_on(page: PageRange, row: Row) -> Any:
     return slots if page.order == "asc" else slots[::-1]
 
 
-def read_unsettled(table: Table, keys: Any) -> list[Row]:
-    """Read rows that may have a transaction in flight."""
-    return batch_get(table, keys)
-
-
-def batches_again(table: Table, found: Iterable[Row]) -> Iterator[Row]:
+def batches_again(table: Table, pk: str, found: Iterable[Row]) -> Iterator[Row]:
     """Read batches again while no transaction on them is in flight, but not pointers."""
     for row in found:
         is_pointer = row["sk"]["S"].startswith(rows.POINTER_PREFIX)
-        yield from [row] if is_pointer else read_again_settled(table, [row])
+        yield from [row] if is_pointer else read_again_settled(table, pk, [row])
 
 
-def no_tombstones(table: Table, keys: Sequence[Row]) -> list[Row]:
+def no_tombstones(table: Table, pk: str, sks: Iterable[str]) -> dict[str, Row]:
     """Read rows without waiting for transactions on tombstones."""
-    others = [key for key in keys if not key["sk"]["S"].startswith(rows.TOMBSTONE_PREFIX)]
-    return transact_get(table, others)
+    others = [sk for sk in sks if not sk.startswith(rows.TOMBSTONE_PREFIX)]
+    return transact_get(table, pk, others)
 
 
 class Flaw(NamedTuple):
@@ -645,7 +640,7 @@ FLAWS = {
     "an append acknowledged before lists see it": Flaw(
         append,
         "transact_get",
-        read_unsettled,
+        read_rows,
         lambda: Scenario(OTHER, lister("desc", 1), faults=2),
         "acknowledged before, and not shown",
     ),
@@ -687,14 +682,14 @@ FLAWS = {
     "an export whose last read can return a part of a transaction": Flaw(
         archive,
         "transact_get",
-        batch_get,
+        read_rows,
         lambda: Scenario(deleter(FIRST, SIXTH), readers=[exporter()], batches=3),
         "an export of half a deletion",
     ),
     "an export that reads no batch again": Flaw(
         archive,
         "read_again_settled",
-        lambda _table, found: iter(found),
+        lambda _table, _pk, found: iter(found),
         lambda: Scenario(deleter(FIRST, SIXTH), readers=[exporter()], batches=3),
         "an export of half a deletion",
     ),
@@ -722,7 +717,7 @@ FLAWS = {
     "an export of what a query sees": Flaw(
         scan,
         "transact_get",
-        lambda _table, _keys: [],
+        lambda _table, _pk, _sks: {},
         lambda: Scenario(readers=[exporter()], batches=12, is_late=True),
         "neither a batch nor its tombstone is exported",
     ),

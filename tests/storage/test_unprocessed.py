@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from conversations.errors import OverloadedError
 from conversations.storage import backoff, rows
 from conversations.storage.batch_write import batch_write
-from conversations.storage.reads import batch_get, transact_get
+from conversations.storage.reads import read_rows, transact_get
 from conversations.storage.transactions import Table
 from tests.support.fault_injection import CANCELED, error_response
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAME = "conversations"
-KEYS = [rows.primary_key("owner/conv_1", sk) for sk in ("C", "b#0", "b#1")]
+PK = "owner/conv_1"
+SKS = ["C", "b#0", "b#1"]
+KEYS = [rows.primary_key(PK, sk) for sk in SKS]
 
 
 class Throttled:
@@ -65,9 +67,9 @@ def sizes_of(table: Table) -> list[int]:
 
 
 def test_unprocessed_keys_are_read_again(throttled: Table) -> None:
-    found = batch_get(throttled, KEYS)
+    found = read_rows(throttled, PK, SKS)
 
-    assert found == KEYS
+    assert [*found.values()] == KEYS
     assert sizes_of(throttled) == [3, 2, 1]
     assert (throttled.stats.retries, throttled.stats.metrics) == (2, {"Throttles": 2})
 
@@ -80,14 +82,14 @@ def test_unprocessed_rows_are_written_again(throttled: Table) -> None:
     assert throttled.stats.metrics == {"Throttles": 2, "PurgedRows": 3}
 
 
-@pytest.mark.parametrize("read", [batch_get, transact_get])
+@pytest.mark.parametrize("read", [read_rows, transact_get])
 def test_a_read_that_stays_unprocessed_is_an_error(
-    read: Callable[[Table, list[Any]], Any], throttled: Table, monkeypatch: pytest.MonkeyPatch
+    read: Callable[[Table, str, list[str]], Any], throttled: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
     with pytest.raises(OverloadedError):
-        read(throttled, KEYS)
+        read(throttled, PK, SKS)
 
     assert sizes_of(throttled) == [3]
 
@@ -104,6 +106,6 @@ def test_a_write_that_stays_unprocessed_is_an_error(
 
 
 def test_rows_in_conflict_are_read_again(throttled: Table) -> None:
-    assert transact_get(throttled, KEYS) == KEYS
+    assert [*transact_get(throttled, PK, SKS).values()] == KEYS
     assert sizes_of(throttled) == [3, 3, 3]
     assert (throttled.stats.retries, throttled.stats.metrics) == (2, {})

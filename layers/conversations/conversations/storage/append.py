@@ -129,8 +129,7 @@ class Append(ConversationTransaction):
         """
         key = self._keys[0]
         sks = (rows.CONVERSATION_SK, rows.batch_sk(key), rows.tombstone_sk(key))
-        found = transact_get(self._table, [rows.primary_key(self._pk, sk) for sk in sks])
-        return any(row["sk"]["S"] != rows.CONVERSATION_SK for row in found)
+        return bool(transact_get(self._table, self._pk, sks).keys() - {rows.CONVERSATION_SK})
 
     def _adopt_earlier_write(self, row: Row) -> bool:
         """Return whether the conversation *row* names this batch, or the one that this repeats.
@@ -236,8 +235,7 @@ class Create(Append):
 
     @override
     def _already_committed(self) -> bool:
-        key = rows.primary_key(self._pk, rows.CONVERSATION_SK)
-        return bool(transact_get(self._table, [key]))
+        return bool(transact_get(self._table, self._pk, [rows.CONVERSATION_SK]))
 
     @override
     def _idempotency_pk(self) -> str:

@@ -141,7 +141,7 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
     live: dict[str, Sequence[int]] = {}
     emptied = {ids.first_key(key) for key in rows.recent_last_keys(conversation)}
     found = scan_batches(table, conversation)
-    for row in read_again_settled(table, found) if "deletions" in conversation else found:
+    for row in read_again_settled(table, pk, found) if "deletions" in conversation else found:
         batch = read_batch(table, payloads, row)
         if not batch.lines:  # It was emptied after its row was read, and its object is gone.
             raise ConversationChangedError
@@ -152,7 +152,7 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
         emptied.discard(key)
         yield ArchivedBatch(key, written, slots, batch.lines, _expires_at(batch.row))
     # After this read, a Query returns the tombstones of recent batches.
-    transact_get(table, [rows.primary_key(pk, rows.tombstone_sk(key)) for key in sorted(emptied)])
+    transact_get(table, pk, map(rows.tombstone_sk, sorted(emptied)))
     for row in scan_prefix(table, pk, rows.TOMBSTONE_PREFIX):
         key = row["sk"]["S"].removeprefix(rows.TOMBSTONE_PREFIX)
         live[key] = ()
@@ -160,10 +160,10 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
     if live:
         yield from _read_pointers(table, pk, live)
     # A transaction whose changes were read in part may still be committing: wait for its end.
-    now = transact_get(table, [rows.primary_key(pk, rows.CONVERSATION_SK)])
-    if not now:
+    now = transact_get(table, pk, [rows.CONVERSATION_SK]).get(rows.CONVERSATION_SK)
+    if now is None:
         raise conversation_not_found(pk)
-    if now[0].get("deletions") != conversation.get("deletions"):
+    if now.get("deletions") != conversation.get("deletions"):
         raise ConversationChangedError
 
 
@@ -176,7 +176,7 @@ def _read_pointers(table: Table, pk: str, live: Mapping[str, Sequence[int]]) -> 
 
     # An append that adds a deleted id again may still be committing.
     found = filter(is_deleted, scan_prefix(table, pk, rows.POINTER_PREFIX))
-    for row in filter(is_deleted, read_again_settled(table, found)):
+    for row in filter(is_deleted, read_again_settled(table, pk, found)):
         item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
         yield Pointer(item_id, row["key"]["S"], _expires_at(row))
 

@@ -16,7 +16,6 @@ from conversations.storage import rows
 from conversations.storage.actions import ABSENT, check_if, if_free, put_if
 from conversations.storage.items import decode_item
 from conversations.storage.reads import BatchSlice, transact_get
-from conversations.storage.rows import index_by_sort_key
 from conversations.storage.transactions import NextStep, condition_failed
 
 if TYPE_CHECKING:
@@ -114,8 +113,7 @@ class IdClaims:
 
     def _live_keys(self, keys: Collection[str]) -> set[str]:
         """Return those of *keys* that lead to live items."""
-        batches = [rows.primary_key(self._pk, sk) for sk in {*map(rows.batch_sk, keys)}]
-        found = index_by_sort_key(transact_get(self._table, batches))
+        found = transact_get(self._table, self._pk, {*map(rows.batch_sk, keys)})
         return {
             key
             for key in keys

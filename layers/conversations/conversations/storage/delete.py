@@ -130,8 +130,8 @@ class ItemDeletion:
         absent = [item_id for item_id in self._left if item_id not in slices]
         if absent and not self._is_marked(conversation):
             # The transaction that deleted them and set the mark may still be committing.
-            key = rows.primary_key(self._pk, rows.CONVERSATION_SK)
-            conversation = next(iter(transact_get(self._table, [key])), conversation)
+            settled = transact_get(self._table, self._pk, [rows.CONVERSATION_SK])
+            conversation = settled.get(rows.CONVERSATION_SK, conversation)
             if not self._is_marked(conversation):
                 raise self._not_found(absent[0])
         by_batch: dict[str, dict[str, BatchSlice]] = defaultdict(dict)

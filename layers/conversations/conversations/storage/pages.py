@@ -31,7 +31,7 @@ from conversations.storage.rows import index_by_sort_key
 from conversations.storage.transactions import conversation_not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from conversations.model import Order
     from conversations.storage.rows import Row
@@ -48,7 +48,7 @@ class Start(NamedTuple):
     conversation: Row
     key: str | None = None
     """The sequence key of the cursor; None without a cursor."""
-    batches: Sequence[Row] = ()
+    batches: Mapping[str, Row] = {}
     """The live ones of the page's first batches, or the batch of the key if it was read."""
     last_read: Row | None = None
     """The last row that was read; the next `Query` begins after it, or else with the range."""
@@ -68,7 +68,7 @@ class ItemPageReader:
         """Return the slices of the next *limit* items after *after*, and whether there are more."""
         start = self._start(after, limit + 1)
         page_range = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
-        found = {rows.batch_key(row): row for row in start.batches}
+        found = {**start.batches}
         if not page_range.is_empty():
             self._query(start, page_range, limit + 1, found)
             self._reconcile(start, page_range, limit + 1, found)
@@ -93,13 +93,12 @@ class ItemPageReader:
         if key is None:
             own = ids.key_in(after)
             sks += [rows.tombstone_sk(own)] if own else []
-            keys = [rows.primary_key(self._pk, sk) for sk in sks]
-            found = index_by_sort_key(transact_get(self._table, keys))
+            found = transact_get(self._table, self._pk, sks)
             key = _cursor_key(found, after)
         if key is None:
             raise item_not_found(after, param="after")
         row = found.get(rows.batch_sk(key))
-        return Start(conversation, key, [row] if row else [], row)
+        return Start(conversation, key, index_by_sort_key([row] if row else []), row)
 
     def _first_batches(self, count: int) -> Start:
         """Read the conversation row and as many batches as *count* items need at least.
@@ -117,7 +116,7 @@ class ItemPageReader:
         committed = [row for sk, row in found.items() if sk <= last_sk]
         return Start(
             conversation,
-            batches=[row for row in committed if rows.is_live(row)],
+            batches=index_by_sort_key(filter(rows.is_live, committed)),
             last_read=committed[-1] if committed else None,
             is_complete="LastEvaluatedKey" not in response or any(sk >= last_sk for sk in found),
         )
@@ -140,7 +139,7 @@ class ItemPageReader:
             request["Limit"] = min(limit, MAX_ROWS)
             response = self._table.dynamodb.query(**request)
             live = [row for row in response["Items"] if rows.is_live(row)]
-            found |= {rows.batch_key(row): row for row in live}
+            found |= index_by_sort_key(live)
             if "LastEvaluatedKey" not in response:
                 break
             request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
@@ -157,12 +156,11 @@ class ItemPageReader:
         """Add the recent batches of the page that the query did not return to *found*."""
         end = page_range.end(found.values(), count)
         missing = [
-            last_key
+            rows.batch_sk(last_key)
             for last_key in rows.recent_last_keys(start.conversation)
-            if ids.first_key(last_key) not in found and page_range.reaches(last_key, end)
+            if rows.batch_sk(last_key) not in found and page_range.reaches(last_key, end)
         ]
-        keys = [rows.primary_key(self._pk, rows.batch_sk(last_key)) for last_key in missing]
-        found |= {rows.batch_key(row): row for row in transact_get(self._table, keys)}
+        found |= transact_get(self._table, self._pk, missing)
         came_in_one_query = start.is_complete and start.batches
         if missing and len(found) == len(start.batches) and not came_in_one_query:
             # If a purge removed the rows after the first read, this raises the error.

@@ -12,9 +12,8 @@ from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
 from conversations.storage.delete import TOMBSTONE_SECONDS
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
-from conversations.storage.reads import batch_get, get_conversation_row, transact_get
+from conversations.storage.reads import get_conversation_row, read_rows, transact_get
 from conversations.storage.restore_claim import CLAIM_SK
-from conversations.storage.rows import index_by_sort_key
 from conversations.storage.scan import scan_keys
 from conversations.storage.schema_version import check_version
 
@@ -93,8 +92,7 @@ def delete_child_rows(
 
 def _is_imported(table: Table, pk: str) -> bool:
     """Return whether the conversation is live, or an import is writing it."""
-    keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, CLAIM_SK)]
-    found = index_by_sort_key(transact_get(table, keys))
+    found = transact_get(table, pk, [rows.CONVERSATION_SK, CLAIM_SK])
     if rows.CONVERSATION_SK in found:
         return True
     if CLAIM_SK not in found:
@@ -179,7 +177,7 @@ def find_orphans(table: Table, payloads: PayloadStore, cutoff: datetime) -> Iter
         payloads.list_older_than(cutoff), lambda key: key.rpartition("/")[0]
     )
     for pk, keys in folders:
-        if batch_get(table, [rows.primary_key(pk, CLAIM_SK)]):
+        if read_rows(table, pk, [CLAIM_SK]):
             continue
         named = _named_objects(table, pk)
         yield from (key for key in keys if key not in named)
@@ -206,13 +204,9 @@ def _wait_for_appends(table: Table, pk: str, conversation: Row) -> None:
     row, a pointer to a batch in an object) are removed when the conversation row expires.
     """
     recent = rows.recent_last_keys(conversation) if "last_key" in conversation else []
-    keys = [rows.primary_key(pk, rows.batch_sk(key)) for key in recent]
-    pointers = [
-        rows.pointer_sk(item_id)
-        for row in transact_get(table, keys)
-        for item_id in _client_ids(row)
-    ]
-    transact_get(table, [rows.primary_key(pk, sk) for sk in pointers])
+    batches = transact_get(table, pk, map(rows.batch_sk, recent))
+    client_ids = itertools.chain.from_iterable(map(_client_ids, batches.values()))
+    transact_get(table, pk, map(rows.pointer_sk, client_ids))
 
 
 def _client_ids(row: Row) -> Iterator[str]:

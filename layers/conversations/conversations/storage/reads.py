@@ -84,8 +84,13 @@ def _batch_get(table: Table, keys: list[Row]) -> list[Row]:
     raise OverloadedError
 
 
-def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
-    """Return the live rows at *keys*, in their order, while no transaction on them is in flight.
+def read_rows(table: Table, pk: str, sks: Iterable[str]) -> dict[str, Row]:
+    """Return the live rows of a conversation at *sks*, by sort key; see `batch_get`."""
+    return index_by_sort_key(batch_get(table, [rows.primary_key(pk, sk) for sk in sks]))
+
+
+def transact_get(table: Table, pk: str, sks: Iterable[str]) -> dict[str, Row]:
+    """Return the live rows at *sks*, in their order, while no transaction on them is in flight.
 
     Unlike `Query` and `BatchGetItem`, `TransactGetItems` never returns a part of a transaction.
     This holds for each `TRANSACT_GET_MAX` keys, which are read by one call.
@@ -94,20 +99,18 @@ def transact_get(table: Table, keys: Iterable[Row]) -> list[Row]:
         OverloadedError: transactions on these rows did not end in time, or DynamoDB throttled.
     """
     found: list[Row] = []
-    for batch in itertools.batched(keys, TRANSACT_GET_MAX, strict=False):
-        found += _transact_get(table, batch)
-    return [row for row in found if rows.is_live(row)]
+    for some in itertools.batched(sks, TRANSACT_GET_MAX, strict=False):
+        found += _transact_get(table, [rows.primary_key(pk, sk) for sk in some])
+    return index_by_sort_key(row for row in found if rows.is_live(row))
 
 
-def read_again_settled(table: Table, found: Iterable[Row]) -> Iterator[Row]:
+def read_again_settled(table: Table, pk: str, found: Iterable[Row]) -> Iterator[Row]:
     """Yield *found* rows in their order, as `transact_get` returns them; omit those that are gone.
 
     It reads at most `TRANSACT_GET_MAX` rows ahead.
     """
     for some in itertools.batched(found, TRANSACT_GET_MAX, strict=False):
-        yield from transact_get(
-            table, [rows.primary_key(row["pk"]["S"], row["sk"]["S"]) for row in some]
-        )
+        yield from transact_get(table, pk, [row["sk"]["S"] for row in some]).values()
 
 
 def _transact_get(table: Table, keys: Sequence[Row]) -> list[Row]:
@@ -153,8 +156,7 @@ def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> di
     Raises:
         ConversationNotFoundError: the conversation is missing, expired, deleted or another owner's.
     """
-    keys = [rows.primary_key(pk, sk) for sk in (rows.CONVERSATION_SK, *sks)]
-    found = index_by_sort_key(batch_get(table, keys))
+    found = read_rows(table, pk, [rows.CONVERSATION_SK, *sks])
     if rows.CONVERSATION_SK not in found:
         raise conversation_not_found(pk)
     return found
@@ -170,32 +172,38 @@ def find_items(table: Table, pk: str, item_ids: Sequence[str]) -> tuple[Row, dic
     Raises:
         ConversationNotFoundError: the conversation is missing, deleted or another owner's.
     """
-    sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
-    found = read_conversation_with(table, pk, sks)
-    slices = _slices_of(found, item_ids, lambda keys: batch_get(table, keys), pk)
+    found = read_conversation_with(table, pk, _candidates(item_ids))
+    slices = _slices_of(table, pk, item_ids, found, read_rows)
     absent = [item_id for item_id in item_ids if item_id not in slices]
     return found[rows.CONVERSATION_SK], slices | find_settled_items(table, pk, absent)
 
 
 def find_settled_items(table: Table, pk: str, item_ids: Sequence[str]) -> dict[str, BatchSlice]:
     """Return the slices of items by their ids, read by `transact_get`; missing ones are omitted."""
-    sks = dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
-    found = index_by_sort_key(transact_get(table, [rows.primary_key(pk, sk) for sk in sks]))
-    return _slices_of(found, item_ids, lambda keys: transact_get(table, keys), pk)
+    found = transact_get(table, pk, _candidates(item_ids))
+    return _slices_of(table, pk, item_ids, found, transact_get)
+
+
+def _candidates(item_ids: Sequence[str]) -> dict[str, None]:
+    """Return the sort keys of the rows that can lead to items, each once."""
+    return dict.fromkeys(sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id))
 
 
 def _slices_of(
-    found: dict[str, Row],
-    item_ids: Sequence[str],
-    read: Callable[[Sequence[Row]], list[Row]],
+    table: Table,
     pk: str,
+    item_ids: Sequence[str],
+    found: dict[str, Row],
+    read: Callable[[Table, str, Iterable[str]], dict[str, Row]],
 ) -> dict[str, BatchSlice]:
-    """Return the slices of the items in *found* rows, or in rows to which pointers there lead."""
+    """Return the slices of items in the rows *found* at their candidates.
+
+    *read* reads the batches to which pointers in these rows lead.
+    """
     keys = {item_id: key for item_id in item_ids if (key := sequence_key(found, item_id))}
-    candidates = {sk for item_id in item_ids for sk in rows.candidate_sort_keys(item_id)}
-    unread = {rows.batch_sk(key) for key in keys.values()} - candidates
+    unread = {rows.batch_sk(key) for key in keys.values()} - _candidates(item_ids).keys()
     if unread:
-        found = found | index_by_sort_key(read([rows.primary_key(pk, sk) for sk in sorted(unread)]))
+        found = found | read(table, pk, sorted(unread))
     slices: dict[str, BatchSlice] = {}
     for item_id, key in keys.items():
         row, slot = found.get(rows.batch_sk(key)), ids.slot_of(key)

@@ -15,9 +15,9 @@ from conversations.storage.items import decode_item, unique_id
 from conversations.storage.payloads import encode
 from conversations.storage.reads import (
     BATCH_GET_MAX,
-    batch_get,
     get_conversation_row,
     read_conversation_with,
+    read_rows,
 )
 from conversations.storage.restore_claim import CLAIM_SK, ClaimLostError, RestoreClaim
 from conversations.storage.scan import scan_keys
@@ -146,8 +146,7 @@ def would_merge(table: Table, archived: ArchivedConversation, parts: Iterable[Pa
     items = 0
     for some in itertools.batched(batches, BATCH_GET_MAX // 2, strict=False):
         sks = [sk_of(key) for key, _ in some for sk_of in (rows.batch_sk, rows.tombstone_sk)]
-        found = batch_get(table, [rows.primary_key(archived.pk, sk) for sk in sks])
-        there = {row["sk"]["S"].partition("#")[2] for row in found}
+        there = {sk.partition("#")[2] for sk in read_rows(table, archived.pk, sks)}
         items += sum(count for key, count in some if key not in there)
     return items
 

@@ -38,19 +38,20 @@ def scan_batches(table: Table, conversation: Row, after: str | None = None) -> I
     pk, last_key = conversation["pk"]["S"], conversation["last_key"]["S"]
     if not last_key or ids.first_key(last_key) <= (after or ""):
         return
-    named = {ids.first_key(key) for key in rows.recent_last_keys(conversation)}
-    recent = {key for key in named if key > (after or "")}
+    first_sk = rows.batch_sk(after) if after else ""
+    named = {rows.batch_sk(key) for key in rows.recent_last_keys(conversation)}
+    recent = {sk for sk in named if sk > first_sk}
     held: dict[str, Row] = {}
     for row in _query(table, pk, after, last_key):
-        if rows.batch_key(row) >= min(recent):
-            held[rows.batch_key(row)] = row
+        if row["sk"]["S"] >= min(recent):
+            held[row["sk"]["S"]] = row
         elif rows.is_live(row):
             yield row
-    missing = [rows.primary_key(pk, rows.batch_sk(key)) for key in sorted(recent - held.keys())]
-    held |= {rows.batch_key(row): row for row in transact_get(table, missing)}
+    missing = sorted(recent - held.keys())
+    held |= transact_get(table, pk, missing)
     if missing and not held:
         read_conversation_with(table, pk)  # If it was deleted meanwhile, this raises the error.
-    yield from (held[key] for key in sorted(held) if rows.is_live(held[key]))
+    yield from (held[sk] for sk in sorted(held) if rows.is_live(held[sk]))
 
 
 def _query(table: Table, pk: str, after: str | None, last_key: str) -> Iterator[Row]:
