@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from conversations.errors import ConversationNotFoundError
+from conversations.model import Page
 from conversations.storage import rows
-from conversations.storage.reads import BATCH_GET_MAX, batch_get
+from conversations.storage.reads import BATCH_GET_MAX, batch_get, get_conversation_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,16 +45,13 @@ class OwnerIndex:
         """
         conversation_id = cursor.partition("~")[0]
         pk = rows.partition(self._owner, conversation_id)
-        key = rows.primary_key(pk, rows.CONVERSATION_SK)
-        response = self._table.dynamodb.get_item(
-            TableName=self._table.name, Key=key, ConsistentRead=True
-        )
-        updated_at = response.get("Item", {}).get("updated_at")
-        if updated_at is None:
+        row = get_conversation_row(self._table, pk)
+        if row is None or "updated_at" not in row:
             raise ConversationNotFoundError(
                 f"Conversation '{conversation_id}' was not found.", param="after"
             )
-        return {**key, "owner": {"S": self._owner}, "updated_at": updated_at}
+        key = rows.primary_key(pk, rows.CONVERSATION_SK)
+        return {**key, "owner": {"S": self._owner}, "updated_at": row["updated_at"]}
 
     def query(self, start: Row | None, count: int) -> tuple[list[Row], Row | None]:
         """Return the next index entries and the next start key.
@@ -87,15 +84,8 @@ class OwnerIndex:
             if self._metadata.items() <= rows.read_metadata(row).items():
                 yield row
 
-
-class ConversationPageReader:
-    """Reader of pages of one owner's conversations."""
-
-    def __init__(self, index: OwnerIndex) -> None:
-        self._index = index
-
-    def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
-        """Return up to *limit* conversations, whether there are more, and the next cursor.
+    def read_page(self, after: str | None, limit: int) -> Page[Conversation]:
+        """Return the page of up to *limit* conversations after the conversation *after*.
 
         An update of `updated_at` moves an index entry, and queries may return it at both places.
         Each conversation is listed once, at the first place, and never on a page after itself.
@@ -103,19 +93,18 @@ class ConversationPageReader:
         Raises:
             ConversationNotFoundError: the owner never had the conversation *after*.
         """
-        start = None if after is None else self._index.start_after(after)
+        start = None if after is None else self.start_after(after)
         found: dict[str, Conversation] = {}
-        for scanned in itertools.count(1):
-            count = limit + 1 if scanned == 1 else BATCH_GET_MAX
-            entries, start = self._index.query(start, count)
-            for conversation in map(rows.read_conversation, self._index.matching(entries)):
+        for number in range(MAX_QUERIES):
+            entries, start = self.query(start, BATCH_GET_MAX if number else limit + 1)
+            for conversation in map(rows.read_conversation, self.matching(entries)):
                 if conversation.conversation_id != after:
                     found.setdefault(conversation.conversation_id, conversation)
-            listed = [*found.values()]
-            if len(listed) > limit:
-                return listed[:limit], True, listed[limit - 1].conversation_id
-            if start is None:
-                return listed, False, listed[-1].conversation_id if listed else ""
-            if scanned == MAX_QUERIES:
-                return listed, True, start["pk"]["S"].partition("/")[2]
-        raise AssertionError  # pragma: no cover - count does not end
+            if start is None or len(found) > limit:
+                break
+        listed = [*found.values()]
+        if len(listed) > limit:
+            return Page(listed[:limit], has_more=True, cursor=listed[limit - 1].conversation_id)
+        if start is not None:
+            return Page(listed, has_more=True, cursor=start["pk"]["S"].partition("/")[2])
+        return Page(listed, has_more=False, cursor=next(reversed(found), ""))

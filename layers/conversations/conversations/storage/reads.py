@@ -57,14 +57,13 @@ class BatchSlice(NamedTuple):
 
 
 def batch_get(table: Table, keys: Iterable[Row]) -> list[Row]:
-    """Return the live rows at *keys*, which may repeat, in no order; strongly consistent.
+    """Return the live rows at distinct *keys*, in no order; strongly consistent.
 
     Raises:
         OverloadedError: DynamoDB kept leaving rows out.
     """
     found: list[Row] = []
-    unique = {(key["pk"]["S"], key["sk"]["S"]): key for key in keys}
-    for batch in itertools.batched(unique.values(), BATCH_GET_MAX, strict=False):
+    for batch in itertools.batched(keys, BATCH_GET_MAX, strict=False):
         found += _batch_get(table, [*batch])
     return [row for row in found if rows.is_live(row)]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from conversations.contract.text import item_texts
 from conversations.errors import ConversationNotFoundError
+from conversations.model import Page
 from conversations.storage import rows
 from conversations.storage.reads import BATCH_GET_MAX
 from conversations.storage.scan import read_batch, scan_batches
@@ -117,21 +118,22 @@ class SearchReader:
         table: Table,
         payloads: PayloadStore,
         index: OwnerIndex,
-        words: Words,
+        search: str,
         limits: SearchLimits,
     ) -> None:
         self._table = table
         self._payloads = payloads
         self._index = index
-        self._words = words
+        self._words = Words(search)
         self._bytes_left = limits.bytes
         self._deadline = time.monotonic() + limits.milliseconds / 1000
         self._lock = threading.Lock()
 
-    def read(self, after: str | None, limit: int) -> tuple[list[Conversation], bool, str]:
-        """Return up to *limit* conversations, whether others are left to search, and the cursor.
+    def read(self, after: str | None, limit: int) -> Page[Conversation]:
+        """Return the page of up to *limit* conversations that match; see `SearchCursor`.
 
-        A page ends early when the request reaches its limits.
+        Its `has_more` is true if others are left to search. A page ends early when the request
+        reaches its limits.
 
         Raises:
             ConversationNotFoundError: the owner never had the conversation *after*.
@@ -141,16 +143,16 @@ class SearchReader:
             stops = [*self._payloads.executor.map(self._search, wave.candidates)]
             for number, (candidate, stop) in enumerate(zip(wave.candidates, stops, strict=True), 1):
                 if isinstance(stop, SearchCursor):
-                    return [*found.values()], True, str(stop)
+                    return Page([*found.values()], has_more=True, cursor=str(stop))
                 if stop:
                     conversation = rows.read_conversation(candidate.row)
                     found.setdefault(candidate.conversation_id, conversation)
                 if len(found) == limit:
                     has_more = number < len(wave.candidates) or not wave.is_last
-                    return [*found.values()], has_more, candidate.conversation_id
+                    return Page([*found.values()], has_more, candidate.conversation_id)
             if self._is_spent() and not wave.is_last:
-                return [*found.values()], True, wave.end
-        return [*found.values()], False, next(reversed(found), "")
+                return Page([*found.values()], has_more=True, cursor=wave.end)
+        return Page([*found.values()], has_more=False, cursor=next(reversed(found), ""))
 
     def _waves(self, cursor: SearchCursor | None) -> Iterator[Wave]:
         """Yield the owner's conversations in the order of the index, each once."""

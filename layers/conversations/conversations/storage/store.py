@@ -17,13 +17,13 @@ from conversations.json_text import response_bytes
 from conversations.model import Conversation, Page
 from conversations.storage import payloads, rows
 from conversations.storage.append import Append, Create, EncodedBatch
-from conversations.storage.conversation_pages import ConversationPageReader, OwnerIndex
+from conversations.storage.conversation_pages import OwnerIndex
 from conversations.storage.delete import DeleteConversation, ItemDeletion
 from conversations.storage.items import encode_item
 from conversations.storage.metadata import UpdateMetadata
 from conversations.storage.pages import ItemPageReader
 from conversations.storage.reads import find_items, item_not_found, read_conversation_with
-from conversations.storage.search import SearchLimits, SearchReader, Words
+from conversations.storage.search import SearchLimits, SearchReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,11 +153,11 @@ class Store:
         """
         index = OwnerIndex(self._table, owner, order, metadata)
         if search is None:
-            page = Page(*ConversationPageReader(index).read(after, limit))
+            page = index.read_page(after, limit)
         else:
-            scope = (self._table, self._payloads, index)
-            reader = SearchReader(*scope, Words(search), self._search_limits)
-            page = Page(*reader.read(after, limit))
+            limits = self._search_limits
+            reader = SearchReader(self._table, self._payloads, index, search, limits)
+            page = reader.read(after, limit)
         self._table.stats.items += len(page.entries)
         return page
 
