@@ -31,9 +31,9 @@ from conversations.storage.transactions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from conversations.model import IdempotencyInfo, ReturnedItem
     from conversations.storage.payloads import Payload
@@ -152,13 +152,13 @@ class Append(ConversationTransaction):
     def _replay_cutoff(self) -> int:
         return self._now - REPLAY_SECONDS * 1000
 
-    def _replay(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
+    def _replay(self, row: Row) -> None:
         """Take the sequence keys of the first request, from its idempotency *row*."""
         self._require_same_body(row)
         self.is_replay = row["last_key"]["S"] != self._keys[-1]
         self._keys = ids.keys_of_batch(row["last_key"]["S"])
 
-    def _require_same_body(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
+    def _require_same_body(self, row: Row) -> None:
         if row["body"]["S"] != self._idempotency.body_hash:
             raise IdempotencyKeyReusedError(
                 "This Idempotency-Key was already used with another body. Use a new one.",
@@ -249,7 +249,7 @@ class Create(Append):
         }
 
     @override
-    def _replay(self, row: Mapping[str, AttributeValueTypeDef]) -> None:
+    def _replay(self, row: Row) -> None:
         self._require_same_body(row)
         self.is_replay = row["conversation"]["S"] != self.conversation.conversation_id
         self.conversation = Conversation.new(

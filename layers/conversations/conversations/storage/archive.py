@@ -22,10 +22,6 @@ from conversations.storage.transactions import conversation_not_found
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mypy_boto3_dynamodb.type_defs import (
-        AttributeValueTypeDef,
-    )
-
     from conversations.contract.items import Item
     from conversations.model import Conversation
     from conversations.storage.payloads import PayloadStore
@@ -189,5 +185,5 @@ def _without_generated_id(item: Item, key: str) -> Item:
     return cast("Item", kept)
 
 
-def _expires_at(row: Mapping[str, AttributeValueTypeDef]) -> int | None:
+def _expires_at(row: Row) -> int | None:
     return int(row["expires_at"]["N"]) if "expires_at" in row else None

@@ -155,9 +155,7 @@ def batch_row(pk: str, key: str, written: int, payload: Payload) -> Row:
     return row
 
 
-def rewritten(
-    row: Mapping[str, AttributeValueTypeDef], payload: Payload, slots: Sequence[int]
-) -> Row:
+def rewritten(row: Row, payload: Payload, slots: Sequence[int]) -> Row:
     """Return a batch *row* after a deletion, with the *payload* of the *slots* that stay live."""
     after = batch_row(row["pk"]["S"], batch_key(row), int(row["n"]["N"]), payload)
     after["slots"] = {"S": " ".join(map(str, slots))}
@@ -165,7 +163,7 @@ def rewritten(
     return after | _expiry_of(row)
 
 
-def tombstone_row(row: Mapping[str, AttributeValueTypeDef]) -> Row:
+def tombstone_row(row: Row) -> Row:
     """Return the tombstone of a batch *row*, by which cursors on its deleted items stay valid."""
     key = primary_key(row["pk"]["S"], tombstone_sk(batch_key(row)))
     return {**key, "n": row["n"]} | _expiry_of(row)
@@ -182,7 +180,7 @@ def idempotency_row(pk: str, idempotency_key: str, body_hash: str, replay: Row) 
     return {**primary_key(pk, sk), "body": {"S": body_hash}, **replay}
 
 
-def is_live(row: Mapping[str, AttributeValueTypeDef]) -> bool:
+def is_live(row: Row) -> bool:
     """Return whether a row is neither deleted nor expired.
 
     Raises:
@@ -195,35 +193,35 @@ def is_live(row: Mapping[str, AttributeValueTypeDef]) -> bool:
     )
 
 
-def recent_last_keys(row: Mapping[str, AttributeValueTypeDef]) -> list[str]:
+def recent_last_keys(row: Row) -> list[str]:
     """Return the last keys of a conversation's latest batches, the newest first."""
     return [key for name in RECENT_BATCHES if (key := row[name]["S"])]
 
 
-def batch_key(row: Mapping[str, AttributeValueTypeDef]) -> str:
+def batch_key(row: Row) -> str:
     """Return the first sequence key of a batch row."""
     return row["sk"]["S"].removeprefix(BATCH_PREFIX)
 
 
-def live_slots(row: Mapping[str, AttributeValueTypeDef]) -> Sequence[int]:
+def live_slots(row: Row) -> Sequence[int]:
     """Return the slots of a batch row whose items are not deleted, in order; at least one."""
     if "slots" in row:
         return [int(slot) for slot in row["slots"]["S"].split()]
     return range(int(row["n"]["N"]))
 
 
-def revision(row: Mapping[str, AttributeValueTypeDef]) -> int:
+def revision(row: Row) -> int:
     """Return the number of times that a batch row, or a conversation's metadata, was rewritten."""
     return int(row["rev"]["N"]) if "rev" in row else 0
 
 
-def same_revision(row: Mapping[str, AttributeValueTypeDef]) -> tuple[str, Row]:
+def same_revision(row: Row) -> tuple[str, Row]:
     """Return the condition, and its values, that a *row* has not been rewritten since its read."""
     rev = revision(row)
     return ("rev = :seen", {":seen": number(rev)}) if rev else ("attribute_not_exists(rev)", {})
 
 
-def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:
+def read_conversation(row: Row) -> Conversation:
     """Return the conversation of a conversation row."""
     owner, _, conversation_id = row["pk"]["S"].partition("/")
     return Conversation(
@@ -237,12 +235,12 @@ def read_conversation(row: Mapping[str, AttributeValueTypeDef]) -> Conversation:
     )
 
 
-def read_metadata(row: Mapping[str, AttributeValueTypeDef]) -> dict[str, str]:
+def read_metadata(row: Row) -> dict[str, str]:
     """Return the metadata of a conversation row."""
     return {name: value["S"] for name, value in row["metadata"]["M"].items()}
 
 
-def read_payload(row: Mapping[str, AttributeValueTypeDef]) -> Payload:
+def read_payload(row: Row) -> Payload:
     """Return the payload of a batch row."""
     return Payload(
         codec=cast("Codec", row["codec"]["S"]),
@@ -264,5 +262,5 @@ def index_by_sort_key(found: Iterable[Row]) -> dict[str, Row]:
     return {row["sk"]["S"]: row for row in found}
 
 
-def _expiry_of(row: Mapping[str, AttributeValueTypeDef]) -> Row:
+def _expiry_of(row: Row) -> Row:
     return {"expires_at": row["expires_at"]} if "expires_at" in row else {}

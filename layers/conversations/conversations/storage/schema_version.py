@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from conversations.storage.rows import Row
 
 SUPPORTED_CONDITION = "attribute_not_exists(v)"
 """Condition of a conversation row that this release may change."""
@@ -21,7 +19,7 @@ class UnsupportedSchemaVersionError(Exception):
     """A row that a newer release wrote. The row was neither used nor changed."""
 
 
-def check_version(row: Mapping[str, AttributeValueTypeDef]) -> None:
+def check_version(row: Row) -> None:
     """Reject rows written by a newer schema version.
 
     Raises:
