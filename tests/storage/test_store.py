@@ -709,7 +709,7 @@ def test_the_largest_batches_in_rows_fit_one_transaction_and_one_row() -> None:
     key = ids.sequence_keys(ids.new_batch_number(2**47), 1)[0]
     payload = payloads.Payload("zlib", payloads.MAX_RESPONSE_PAYLOAD_BYTES, bytes(largest))
     pk = rows.partition(OWNER, ids.new_conversation_id())
-    row = rows.batch_row(pk, key, MAX_BATCH_ITEMS, payload) | rows.expiry(2**47, 86_400)
+    row = rows.batch_row(pk, key, MAX_BATCH_ITEMS, payload) | rows.expiry(2**47 // 1000 + 86_400)
     rewritten = rows.rewritten(row, payload, range(MAX_BATCH_ITEMS))
 
     assert size_of(rewritten) < 400 * 1024

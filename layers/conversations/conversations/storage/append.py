@@ -76,7 +76,7 @@ class Append(ConversationTransaction):
         self.batch = batch
         self._lines, self._payload = batch
         self._idempotency = idempotency
-        self._expiry = rows.expiry(self._now, lifetime)
+        self._expiry = rows.expiry(None if lifetime is None else self._now // 1000 + lifetime)
         self._keys = ids.sequence_keys(ids.new_batch_number(self._now), len(self._lines))
         self._claims = IdClaims(table, pk, [unique_id(line) for line in self._lines])
         self.is_replay = False
@@ -193,7 +193,7 @@ class Append(ConversationTransaction):
         row = rows.idempotency_row(
             self._idempotency_pk(), key, self._idempotency.body_hash, self._replay_attributes()
         )
-        expiry = rows.expiry(self._now, IDEMPOTENCY_SECONDS)
+        expiry = rows.expiry(self._now // 1000 + IDEMPOTENCY_SECONDS)
         return [put_if(self._table, row | expiry, *if_free(self._now_seconds))]
 
     def _idempotency_pk(self) -> str:

@@ -113,7 +113,7 @@ def read_archived(table: Table, pk: str) -> tuple[ArchivedConversation, Row]:
     row = read_conversation_with(table, pk)[rows.CONVERSATION_SK]
     conversation = rows.read_conversation(row)
     recent_keys = rows.recent_last_keys(row)
-    return ArchivedConversation(conversation, _expires_at(row), recent_keys), row
+    return ArchivedConversation(conversation, rows.read_expiry(row), recent_keys), row
 
 
 def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Iterator[Part]:
@@ -146,13 +146,13 @@ def read_parts(table: Table, payloads: PayloadStore, conversation: Row) -> Itera
         if len(slots) < written:
             live[key] = slots
         emptied.discard(key)
-        yield ArchivedBatch(key, written, slots, batch.lines, _expires_at(batch.row))
+        yield ArchivedBatch(key, written, slots, batch.lines, rows.read_expiry(batch.row))
     # After this read, a Query returns the tombstones of recent batches.
     transact_get(table, pk, map(rows.tombstone_sk, sorted(emptied)))
     for row in scan_prefix(table, pk, rows.TOMBSTONE_PREFIX):
         key = row["sk"]["S"].removeprefix(rows.TOMBSTONE_PREFIX)
         live[key] = ()
-        yield Tombstone(key, int(row["n"]["N"]), _expires_at(row))
+        yield Tombstone(key, int(row["n"]["N"]), rows.read_expiry(row))
     if live:
         yield from _read_pointers(table, pk, live)
     # A transaction whose changes were read in part may still be committing: wait for its end.
@@ -174,7 +174,7 @@ def _read_pointers(table: Table, pk: str, live: Mapping[str, Sequence[int]]) -> 
     found = filter(is_deleted, scan_prefix(table, pk, rows.POINTER_PREFIX))
     for row in filter(is_deleted, read_again_settled(table, pk, found)):
         item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
-        yield Pointer(item_id, row["key"]["S"], _expires_at(row))
+        yield Pointer(item_id, row["key"]["S"], rows.read_expiry(row))
 
 
 def _without_generated_id(item: Item, key: str) -> Item:
@@ -183,7 +183,3 @@ def _without_generated_id(item: Item, key: str) -> Item:
     )
     kept = {name: value for name, value in item.items() if name != "id" or not is_generated}
     return cast("Item", kept)
-
-
-def _expires_at(row: Row) -> int | None:
-    return int(row["expires_at"]["N"]) if "expires_at" in row else None

@@ -260,7 +260,7 @@ class DeleteConversation(ConversationTransaction):
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        expires_at = rows.expiry(self._now, TOMBSTONE_SECONDS)["expires_at"]
+        expires_at = rows.number(self._now // 1000 + TOMBSTONE_SECONDS)
         values: Row = {":now": rows.number(self._now), ":expires_at": expires_at}
         update = self._update(rows.DELETION, "", values)
         update["Update"]["ExpressionAttributeNames"] = {"#owner": "owner"}

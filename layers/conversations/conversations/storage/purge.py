@@ -118,7 +118,7 @@ def requeue_purge(table: Table, pk: str) -> None:
             ConditionExpression="attribute_exists(deleted_at) OR attribute_not_exists(pk)",
             ExpressionAttributeValues={
                 ":now": rows.number(now),
-                ":expires_at": rows.expiry(now, TOMBSTONE_SECONDS)["expires_at"],
+                ":expires_at": rows.number(now // 1000 + TOMBSTONE_SECONDS),
                 ":one": rows.number(1),
             },
         )
@@ -137,7 +137,7 @@ def end_expired(table: Table, pk: str) -> None:
             ExpressionAttributeValues={
                 ":now": rows.number(now),
                 ":now_seconds": rows.number(now // 1000),
-                ":expires_at": rows.expiry(now, TOMBSTONE_SECONDS)["expires_at"],
+                ":expires_at": rows.number(now // 1000 + TOMBSTONE_SECONDS),
             },
         )
 

@@ -77,7 +77,7 @@ def restore(
             payloads.delete_best_effort(row["object"]["S"] for row in some if "object" in row)
             raise
     row = rows.conversation_row(archived.conversation, archived.recent_keys)
-    claim.commit(row | _expiry(archived.expires_at))
+    claim.commit(row | rows.expiry(archived.expires_at))
     return True
 
 
@@ -160,7 +160,7 @@ class BatchAddition(ConversationTransaction):
         self._row = _batch_row(payloads, pk, batch)
         self._keys = ids.keys_at(batch.key, batch.slots)
         [self._last_key] = ids.keys_at(batch.key, [batch.written - 1])
-        self._expiry = _expiry(batch.expires_at)
+        self._expiry = rows.expiry(batch.expires_at)
         unique = [unique_id(line) for line in batch.lines]
         generated = {
             decode_item(line, key).cursor
@@ -231,17 +231,17 @@ def _rows(payloads: PayloadStore, pk: str, part: Part) -> Iterator[Row]:
             keys = ids.keys_at(part.key, part.slots)
             for line, key in zip(part.lines, keys, strict=True):
                 if (item_id := unique_id(line)) is not None:
-                    yield rows.pointer_row(pk, item_id, key) | _expiry(part.expires_at)
+                    yield rows.pointer_row(pk, item_id, key) | rows.expiry(part.expires_at)
         case Tombstone():
             primary_key = rows.primary_key(pk, rows.tombstone_sk(part.key))
-            yield primary_key | {"n": rows.number(part.written)} | _expiry(part.expires_at)
+            yield primary_key | {"n": rows.number(part.written)} | rows.expiry(part.expires_at)
         case _:
-            yield rows.pointer_row(pk, part.item_id, part.key) | _expiry(part.expires_at)
+            yield rows.pointer_row(pk, part.item_id, part.key) | rows.expiry(part.expires_at)
 
 
 def _batch_row(payloads: PayloadStore, pk: str, batch: ArchivedBatch) -> Row:
     payload = payloads.spill_if_large(encode(batch.lines), pk)
-    row = rows.batch_row(pk, batch.key, batch.written, payload) | _expiry(batch.expires_at)
+    row = rows.batch_row(pk, batch.key, batch.written, payload) | rows.expiry(batch.expires_at)
     if len(batch.slots) < batch.written:
         row["slots"] = {"S": " ".join(map(str, batch.slots))}
     return row
@@ -274,7 +274,3 @@ def _require_purged(row: Row) -> str:
     if ended_at > time.time() - PURGE_SECONDS:
         raise PurgeUnderWayError
     return mark
-
-
-def _expiry(expires_at: int | None) -> Row:
-    return {} if expires_at is None else {"expires_at": rows.number(expires_at)}

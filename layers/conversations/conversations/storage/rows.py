@@ -108,12 +108,14 @@ def text_map(pairs: Mapping[str, str]) -> AttributeValueTypeDef:
     return {"M": {name: {"S": value} for name, value in pairs.items()}}
 
 
-def expiry(now: int, seconds: int | None) -> Row:
-    """Return the attribute `expires_at` of a row with a lifetime of *seconds*, or no attribute.
+def expiry(expires_at: int | None) -> Row:
+    """Return the attribute `expires_at`, in seconds, or no attribute for None."""
+    return {} if expires_at is None else {"expires_at": number(expires_at)}
 
-    *now* is in milliseconds.
-    """
-    return {} if seconds is None else {"expires_at": number(now // 1000 + seconds)}
+
+def read_expiry(row: Row) -> int | None:
+    """Return the time at which a row expires, in seconds, or None."""
+    return int(row["expires_at"]["N"]) if "expires_at" in row else None
 
 
 def conversation_row(conversation: Conversation, recent_keys: Sequence[str] = ()) -> Row:
@@ -160,13 +162,13 @@ def rewritten(row: Row, payload: Payload, slots: Sequence[int]) -> Row:
     after = batch_row(row["pk"]["S"], batch_key(row), int(row["n"]["N"]), payload)
     after["slots"] = {"S": " ".join(map(str, slots))}
     after["rev"] = number(revision(row) + 1)
-    return after | _expiry_of(row)
+    return after | expiry(read_expiry(row))
 
 
 def tombstone_row(row: Row) -> Row:
     """Return the tombstone of a batch *row*, by which cursors on its deleted items stay valid."""
     key = primary_key(row["pk"]["S"], tombstone_sk(batch_key(row)))
-    return {**key, "n": row["n"]} | _expiry_of(row)
+    return {**key, "n": row["n"]} | expiry(read_expiry(row))
 
 
 def pointer_row(pk: str, item_id: str, key: str) -> Row:
@@ -187,10 +189,8 @@ def is_live(row: Row) -> bool:
         UnsupportedSchemaVersionError: a newer release wrote the row.
     """
     check_version(row)
-    expires_at = row.get("expires_at")
-    return "deleted_at" not in row and (
-        expires_at is None or int(expires_at["N"]) > int(time.time())
-    )
+    expires_at = read_expiry(row)
+    return "deleted_at" not in row and (expires_at is None or expires_at > int(time.time()))
 
 
 def recent_last_keys(row: Row) -> list[str]:
@@ -260,7 +260,3 @@ def candidate_sort_keys(item_id: str) -> list[str]:
 def index_by_sort_key(found: Iterable[Row]) -> dict[str, Row]:
     """Return rows of one conversation by their sort keys."""
     return {row["sk"]["S"]: row for row in found}
-
-
-def _expiry_of(row: Row) -> Row:
-    return {"expires_at": row["expires_at"]} if "expires_at" in row else {}
