@@ -173,8 +173,7 @@ def _read_pointers(table: Table, pk: str, live: Mapping[str, Sequence[int]]) -> 
     # An append that adds a deleted id again may still be committing.
     found = filter(is_deleted, scan_prefix(table, pk, rows.POINTER_PREFIX))
     for row in filter(is_deleted, read_again_settled(table, pk, found)):
-        item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
-        yield Pointer(item_id, row["key"]["S"], rows.read_expiry(row))
+        yield Pointer(rows.claimed_id(row), row["key"]["S"], rows.read_expiry(row))
 
 
 def _without_generated_id(item: Item, key: str) -> Item:

@@ -41,8 +41,6 @@ class IdClaims:
         self._pk = pk
         self._item_ids = item_ids
         self._own_ids = own_ids
-        self._ids_by_action: list[str] = []
-        """The id that each action of the current attempt claims, in order."""
         self._stale: dict[str, str] = {}
         """Keys of deleted items to which pointers still lead, by the pointers' ids."""
         self._released: set[str] = set()
@@ -58,19 +56,18 @@ class IdClaims:
             for item_id, key in zip(self._item_ids, keys, strict=True)
             if item_id is not None
         }
-        batches = {
-            rows.batch_sk(own): item_id
+        batches = dict.fromkeys(
+            rows.batch_sk(own)
             for item_id in pointers
             if (own := ids.key_in(item_id)) and item_id not in self._released
-        }
-        self._ids_by_action = [*pointers, *batches.values(), *self._own_ids]
+        )
         absent = [check_if(self._table, self._pk, sk, ABSENT) for sk in batches]
         sks = map(rows.pointer_sk, self._own_ids)
         unused = [check_if(self._table, self._pk, sk, *free) for sk in sks]
         return [*pointers.values(), *absent, *unused]
 
     def next_step(self, reasons: Sequence[Reason], *, may_be_own: bool) -> NextStep:
-        """Return the next step by DynamoDB's *reasons*, one for each action.
+        """Return the next step by DynamoDB's *reasons* for the actions.
 
         The ids of deleted items are claimed by the next attempt. If the items with the ids may be
         those of this batch, because an earlier attempt may still commit, it is resent.
@@ -78,17 +75,13 @@ class IdClaims:
         Raises:
             ItemAlreadyInConversationError: an id belongs to a live item.
         """
-        rejected = [
-            (item_id, reason["Item"])
-            for item_id, reason in zip(self._ids_by_action, reasons, strict=True)
-            if condition_failed(reason)
-        ]
-        stale = {item_id: row["key"]["S"] for item_id, row in rejected if "key" in row}
+        rejected = [reason["Item"] for reason in reasons if condition_failed(reason)]
+        stale = {rows.claimed_id(row): row["key"]["S"] for row in rejected if "key" in row}
         live_keys = self._live_keys(stale.values())
         taken = {item_id for item_id, key in stale.items() if key in live_keys}
         taken |= stale.keys() & self._own_ids
         released: set[str] = set()
-        for _, row in rejected:
+        for row in rejected:
             if "key" not in row:
                 live, dead = self._claimed_in(row)
                 taken |= live
@@ -103,7 +96,7 @@ class IdClaims:
         return NextStep.REVISE if rejected else NextStep.RESEND
 
     def _put_pointer(self, row: Row, condition: str, values: Row) -> TransactWriteItemTypeDef:
-        item_id = row["sk"]["S"].removeprefix(rows.POINTER_PREFIX)
+        item_id = rows.claimed_id(row)
         if item_id not in self._stale:
             return put_if(self._table, row, condition, values)
         stale: Row = {":stale": {"S": self._stale[item_id]}}

@@ -176,6 +176,11 @@ def pointer_row(pk: str, item_id: str, key: str) -> Row:
     return {**primary_key(pk, pointer_sk(item_id)), "key": {"S": key}}
 
 
+def claimed_id(row: Row) -> str:
+    """Return the item id that a pointer *row* claims."""
+    return row["sk"]["S"].removeprefix(POINTER_PREFIX)
+
+
 def idempotency_row(pk: str, idempotency_key: str, body_hash: str, replay: Row) -> Row:
     """Return the row of an idempotency key; *replay* has the attributes that a replay needs."""
     sk = f"k#{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
