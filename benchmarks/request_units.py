@@ -17,10 +17,9 @@ from benchmarks.metering import Meter
 from conversations import ids
 from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
-from conversations.storage.batch_write import BATCH_WRITE_MAX
 from conversations.storage.items import encode_item
 from conversations.storage.payloads import PayloadStore
-from conversations.storage.purge import purge_conversation
+from conversations.storage.purge import BATCH_WRITE_MAX, purge_conversation
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table
 from local.engines import running_engine

@@ -24,9 +24,9 @@ from benchmarks.request_units import Workload, running_workload
 from conversations import aws_clients, ids
 from conversations.model import Conversation
 from conversations.storage import payloads, rows
-from conversations.storage.batch_write import BATCH_WRITE_MAX
 from conversations.storage.items import encode_item
 from conversations.storage.payloads import PayloadStore
+from conversations.storage.purge import BATCH_WRITE_MAX
 from conversations.storage.search import SearchLimits
 from conversations.storage.store import Store
 from conversations.storage.transactions import Table

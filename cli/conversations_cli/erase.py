@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from conversations.errors import ConversationBusyError, ConversationNotFoundError
 from conversations.storage import rows
-from conversations.storage.purge import end_expired
+from conversations.storage.purge import requeue_purge
 from conversations.storage.scan import scan_index
 from conversations.storage.store import Store
 from conversations_cli.data_options import (
@@ -161,7 +161,7 @@ def _delete(data: Data, pks: list[str], show: Show) -> None:
                 try:
                     store.delete_conversation(owner, conversation_id)
                 except ConversationNotFoundError:  # deleted meanwhile, or expired and still there
-                    end_expired(data.table, pk)
+                    requeue_purge(data.table, pk)
                 del waiting[pk]
             show(f"{len(pks) - len(waiting):,} of {len(pks):,} conversations deleted")
         if not waiting:

@@ -11,12 +11,12 @@ import itertools
 import os
 import random
 import tracemalloc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conversations import ids
 from conversations.model import Conversation
 from conversations.storage import payloads, rows
-from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
+from conversations.storage.purge import BATCH_WRITE_MAX
 from conversations.storage.transactions import Table
 from conversations_cli import export as exporting
 from conversations_cli import importing
@@ -61,7 +61,8 @@ def fill(
     ]
     children = (rows.batch_row(pk, batch[0], BATCH_ITEMS, payload) for batch in keys)
     for some in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
-        batch_write(table, [{"PutRequest": {"Item": row}} for row in some])
+        puts: Any = [{"PutRequest": {"Item": row}} for row in some]
+        table.dynamodb.batch_write_item(RequestItems={table.name: puts})
     row = rows.conversation_row(made, [keys[-1][-1]])
     if has_deletions:
         row["deletions"] = rows.number(1)

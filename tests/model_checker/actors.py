@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from conversations import ids
 from conversations.storage import (
     backoff,
-    batch_write,
     delete,
     payloads,
     purge,
@@ -271,7 +270,7 @@ def patch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the store use the running actor's clock and random numbers."""
     for module in (backoff, purge, rows, store, transactions):
         monkeypatch.setattr(module, "time", _CurrentSession())
-    for module in (batch_write, delete, payloads, reads, transactions):
+    for module in (delete, payloads, purge, reads, transactions):
         monkeypatch.setattr(module, "attempts", _attempts)
     monkeypatch.setattr(backoff, "_RANDOM", _CurrentSession())
     monkeypatch.setattr(delete, "wait", _wait)

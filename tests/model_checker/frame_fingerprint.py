@@ -6,6 +6,7 @@ value that no variable holds; `test_interleavings.py` compares with a search wit
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import TYPE_CHECKING, Any, cast
 
@@ -63,6 +64,8 @@ class _Fingerprinter:
             case types.FunctionType():
                 cells = [cell.cell_contents for cell in value.__closure__ or ()]
                 return (value.__code__, self._of(cells))
+            case functools.partial():
+                return (self._of(value.func), self._of(value.args))
             case types.MethodType():
                 return (value.__func__, self._of(value.__self__))
             case types.GeneratorType():

@@ -19,7 +19,7 @@ from conversations.errors import ConversationNotFoundError
 from conversations.model import IdempotencyInfo
 from conversations.storage import payloads, rows
 from conversations.storage.payloads import PayloadStore
-from conversations.storage.purge import delete_child_rows
+from conversations.storage.purge import sweep
 from conversations.storage.scan import read_batch, scan_batches
 from conversations.storage.search import SearchLimits, normalized
 from conversations.storage.store import Store
@@ -246,7 +246,7 @@ def test_a_conversation_that_goes_while_it_is_read_is_not_found(world: World) ->
     name = world.create([said("one")])
     row = world.row(name)
     world.store.delete_conversation(world.owner, name)
-    delete_child_rows(world.table, world.payloads, row["pk"]["S"], lambda: True)
+    sweep(world.table, world.payloads, row["pk"]["S"], lambda: True)
 
     with pytest.raises(ConversationNotFoundError):
         [*scan_batches(world.table, row)]
@@ -258,7 +258,7 @@ def test_a_search_leaves_out_a_conversation_that_is_purged_under_it(world: World
     def purge(**_: object) -> None:
         world.store.delete_conversation(world.owner, name)
         pk = rows.partition(world.owner, name)
-        delete_child_rows(world.table, world.payloads, pk, lambda: True)
+        sweep(world.table, world.payloads, pk, lambda: True)
 
     hook(world, "before-call.s3.GetObject", purge)
 

@@ -1,4 +1,4 @@
-"""Rows that DynamoDB does not process are read or written again."""
+"""Rows that DynamoDB does not process are read or deleted again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from conversations.errors import OverloadedError
 from conversations.storage import backoff, rows
-from conversations.storage.batch_write import batch_write
+from conversations.storage.purge import delete_rows
 from conversations.storage.reads import read_rows, transact_get
 from conversations.storage.transactions import Table
 from tests.support.fault_injection import CANCELED, error_response
@@ -74,8 +74,8 @@ def test_unprocessed_keys_are_read_again(throttled: Table) -> None:
     assert (throttled.stats.retries, throttled.stats.metrics) == (2, {"Throttles": 2})
 
 
-def test_unprocessed_rows_are_written_again(throttled: Table) -> None:
-    batch_write(throttled, [{"DeleteRequest": {"Key": key}} for key in KEYS], "PurgedRows")
+def test_unprocessed_rows_are_deleted_again(throttled: Table) -> None:
+    delete_rows(throttled, KEYS)
 
     assert sizes_of(throttled) == [3, 2, 1]
     assert throttled.stats.retries == 2
@@ -94,13 +94,13 @@ def test_a_read_that_stays_unprocessed_is_an_error(
     assert sizes_of(throttled) == [3]
 
 
-def test_a_write_that_stays_unprocessed_is_an_error(
+def test_a_deletion_that_stays_unprocessed_is_an_error(
     throttled: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0)
 
-    with pytest.raises(OverloadedError, match="throttled the write of 2 rows"):
-        batch_write(throttled, [{"DeleteRequest": {"Key": key}} for key in KEYS])
+    with pytest.raises(OverloadedError, match="throttled the deletion of 2 rows"):
+        delete_rows(throttled, KEYS)
 
     assert sizes_of(throttled) == [3]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import time
 from typing import TYPE_CHECKING
 
+from conversations.errors import OverloadedError
 from conversations.storage import rows
-from conversations.storage.batch_write import BATCH_WRITE_MAX, batch_write
+from conversations.storage.backoff import attempts
 from conversations.storage.delete import TOMBSTONE_SECONDS
 from conversations.storage.items import unique_id
 from conversations.storage.payloads import Part
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Table
 
-
+BATCH_WRITE_MAX = 25
+"""Maximum number of rows in one `BatchWriteItem`."""
 _SINCE = {rows.CONVERSATION_SK: "deleted_at", CLAIM_SK: "claimed_at"}
 """Sort keys of the rows that have a time from which the conversation's rows may be left over."""
 
@@ -55,39 +58,30 @@ def sweep(table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], 
     """Remove all rows and objects of a conversation except its own row, which may be gone.
 
     Return whether nothing is left to do. If *has_time* returns false before that, mark the
-    conversation row as deleted; its stream record starts the next purge. A conversation that an
-    import has written again since, or is writing, stays as it is.
-    """
-    if delete_child_rows(table, payloads, pk, has_time):
-        return True
-    requeue_purge(table, pk)
-    return False
-
-
-def delete_child_rows(
-    table: Table, payloads: PayloadStore, pk: str, has_time: Callable[[], bool]
-) -> bool:
-    """Delete all objects and rows of a conversation but its own row; return False if time ran out.
+    conversation row as deleted; its stream record starts the next purge. Before each deletion, it
+    checks whether the conversation was imported again since, or is being imported; if so, it stops.
 
     Objects are listed by their folder, not by the rows: a row that is being rewritten may name
     another object by the time it is deleted. Objects are deleted first: rows that are left show
-    that a purge is unfinished. Before each deletion, it checks whether the conversation was or is
-    being imported again; if so, it stops.
+    that a purge is unfinished.
     """
-    for object_keys in filter(None, payloads.list_folder(pk)):
+    for delete in _deletions(table, payloads, pk):
         if _is_imported(table, pk):
             return True
         if not has_time():
+            requeue_purge(table, pk)
             return False
-        payloads.delete(object_keys)
-    children = (key for key in scan_keys(table, pk) if key["sk"]["S"] != rows.CONVERSATION_SK)
-    for batch in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
-        if _is_imported(table, pk):
-            return True
-        if not has_time():
-            return False
-        _delete_rows(table, batch)
+        delete()
     return True
+
+
+def _deletions(table: Table, payloads: PayloadStore, pk: str) -> Iterator[Callable[[], None]]:
+    """Yield the deletions of a sweep, in order."""
+    for object_keys in filter(None, payloads.list_folder(pk)):
+        yield functools.partial(payloads.delete, object_keys)
+    children = (key for key in scan_keys(table, pk) if key["sk"]["S"] != rows.CONVERSATION_SK)
+    for keys in itertools.batched(children, BATCH_WRITE_MAX, strict=False):
+        yield functools.partial(delete_rows, table, keys)
 
 
 def _is_imported(table: Table, pk: str) -> bool:
@@ -102,7 +96,7 @@ def _is_imported(table: Table, pk: str) -> bool:
 
 
 def requeue_purge(table: Table, pk: str) -> None:
-    """Mark the row of a deleted or expired conversation; its stream record starts a purge.
+    """Mark the row of a deleted or expired conversation as deleted; its record starts a purge.
 
     A live conversation stays as it is.
     """
@@ -111,33 +105,17 @@ def requeue_purge(table: Table, pk: str) -> None:
         table.dynamodb.update_item(
             TableName=table.name,
             Key=rows.primary_key(pk, rows.CONVERSATION_SK),
-            UpdateExpression=(
-                "SET deleted_at = if_not_exists(deleted_at, :now),"
-                " expires_at = if_not_exists(expires_at, :expires_at) ADD purges :one"
+            UpdateExpression=f"{rows.DELETION} ADD purges :one",
+            ConditionExpression=(
+                "attribute_exists(deleted_at) OR attribute_not_exists(pk)"
+                " OR expires_at <= :now_seconds"
             ),
-            ConditionExpression="attribute_exists(deleted_at) OR attribute_not_exists(pk)",
-            ExpressionAttributeValues={
-                ":now": rows.number(now),
-                ":expires_at": rows.number(now // 1000 + TOMBSTONE_SECONDS),
-                ":one": rows.number(1),
-            },
-        )
-
-
-def end_expired(table: Table, pk: str) -> None:
-    """Mark an expired conversation as deleted, as a request would; its stream record purges it."""
-    now = time.time_ns() // 1_000_000
-    with contextlib.suppress(table.dynamodb.exceptions.ConditionalCheckFailedException):
-        table.dynamodb.update_item(
-            TableName=table.name,
-            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
-            UpdateExpression=rows.DELETION,
-            ConditionExpression="attribute_not_exists(deleted_at) AND expires_at <= :now_seconds",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={
                 ":now": rows.number(now),
                 ":now_seconds": rows.number(now // 1000),
                 ":expires_at": rows.number(now // 1000 + TOMBSTONE_SECONDS),
+                ":one": rows.number(1),
             },
         )
 
@@ -216,8 +194,19 @@ def _client_ids(row: Row) -> Iterator[str]:
         yield from (item_id for line in lines if (item_id := unique_id(line)))
 
 
-def _delete_rows(table: Table, found: Sequence[Row]) -> None:
-    requests: list[WriteRequestUnionTypeDef] = [
-        {"DeleteRequest": {"Key": {"pk": row["pk"], "sk": row["sk"]}}} for row in found
-    ]
-    batch_write(table, requests, "PurgedRows")
+def delete_rows(table: Table, keys: Sequence[Row]) -> None:
+    """Delete up to `BATCH_WRITE_MAX` rows; retry those that DynamoDB did not process.
+
+    Raises:
+        OverloadedError: some rows are left after all attempts.
+    """
+    left: Sequence[WriteRequestUnionTypeDef] = [{"DeleteRequest": {"Key": key}} for key in keys]
+    for _ in attempts(table.stats):
+        sent = len(left)
+        response = table.dynamodb.batch_write_item(RequestItems={table.name: left})
+        left = response["UnprocessedItems"].get(table.name, [])
+        table.stats.add("PurgedRows", sent - len(left))
+        if not left:
+            return
+        table.stats.add("Throttles")
+    raise OverloadedError(f"DynamoDB throttled the deletion of {len(left)} rows.")

@@ -59,7 +59,10 @@ BY_ACCOUNT = "by-account"
 """The index of live conversations by account."""
 BY_OWNER = "by-owner"
 """The index of live conversations by owner and updated_at."""
-DELETION = "SET deleted_at = :now, expires_at = :expires_at REMOVE #owner, account, metadata"
+DELETION = (
+    "SET deleted_at = if_not_exists(deleted_at, :now), expires_at = :expires_at"
+    " REMOVE #owner, account, metadata"
+)
 """Update of the conversation row that deletes the conversation: no content of clients stays."""
 RECENT_BATCHES = ("last_key", *(f"before_{age}" for age in range(1, 12)))
 """Attributes of the conversation row with the last keys of the latest batches, newest first.
