@@ -61,7 +61,7 @@ def counting_bytes(stack: DevStack) -> Iterator[list[int]]:
     def count(parsed: Json, **_: object) -> None:
         fetched.append(parsed["ContentLength"])
 
-    events = app.payload_store()._client().meta.events  # noqa: SLF001 - the client in use
+    events = app.payload_store()._client.meta.events  # noqa: SLF001 - the client in use
     events.register("after-call.s3.GetObject", count)
     yield fetched
     events.unregister("after-call.s3.GetObject", count)

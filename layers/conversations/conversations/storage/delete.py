@@ -141,9 +141,6 @@ class ItemDeletion:
 
     def _rewrite_all(self, batches: Sequence[Mapping[str, BatchSlice]]) -> list[Rewrite]:
         """Rewrite batches in parallel; if one fails, delete the new objects of the others."""
-        found = [next(iter(slices.values())).row for slices in batches]
-        if sum("object" in row for row in found) > 1:
-            self._payloads.connect()
         rewriting = [self._payloads.executor.submit(self._rewrite, slices) for slices in batches]
         wait(rewriting)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -149,7 +150,8 @@ class PayloadStore:
     ) -> None:
         self._bucket = bucket
         self._spill_bytes = spill_bytes
-        self._client = client
+        self._make_client = client
+        self._lock = threading.Lock()
         self.executor = executor
         """The threads that wait for S3 beside the request's own."""
 
@@ -162,24 +164,14 @@ class PayloadStore:
         if not payload.ends and len(payload.data) <= self._spill_bytes:
             return payload
         object_key = f"{folder}/{uuid.uuid4()}"
-        self._client().put_object(Bucket=self._bucket, Key=object_key, Body=payload.data)
+        self._client.put_object(Bucket=self._bucket, Key=object_key, Body=payload.data)
         return payload._replace(data=b"", object_key=object_key)
 
     def read_lines(self, parts: Sequence[Part]) -> list[list[str]]:
         """Return the lines of each part, in order; objects are read in parallel."""
-        if sum(part.payload.object_key is not None for part in parts) > 1:
-            self.connect()
-            data = self.executor.map(self._read, parts)
-        else:
-            data = map(self._read, parts)
-        return [
-            part.decode(found, part.byte_range()[0])
-            for part, found in zip(parts, data, strict=True)
-        ]
-
-    def connect(self) -> None:
-        """Make the client, before several threads make one each."""
-        self._client()
+        object_count = sum(part.payload.object_key is not None for part in parts)
+        read_all = self.executor.map if object_count > 1 else map
+        return [*read_all(self._read, parts)]
 
     def read_all(self, payload: Payload) -> bytes:
         """Return all data of a payload."""
@@ -195,7 +187,7 @@ class PayloadStore:
         """
         existing = (key for key in object_keys if key is not None)
         for keys in itertools.batched(existing, _DELETE_OBJECTS_MAX, strict=False):
-            response = self._client().delete_objects(
+            response = self._client.delete_objects(
                 Bucket=self._bucket,
                 Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
             )
@@ -212,26 +204,33 @@ class PayloadStore:
 
     def list_folder(self, folder: str) -> Iterator[list[str]]:
         """Yield the keys of all objects in a *folder*, up to 1,000 at a time."""
-        pages = self._client().get_paginator("list_objects_v2")
+        pages = self._client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self._bucket, Prefix=f"{folder}/"):
             yield [found["Key"] for found in page.get("Contents", [])]
 
     def list_older_than(self, cutoff: datetime) -> Iterator[str]:
         """Yield the keys of all objects that are older than *cutoff*."""
-        for page in self._client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
             for found in page.get("Contents", []):
                 if found["LastModified"] < cutoff:
                     yield found["Key"]
 
-    def _read(self, part: Part) -> bytes:
+    @property
+    def _client(self) -> S3Client:
+        """The client; a thread waits while another one makes it."""
+        with self._lock:
+            return self._make_client()
+
+    def _read(self, part: Part) -> list[str]:
         start, stop = part.byte_range()
         if not stop:
-            return self.read_all(part.payload)
-        return self._get(str(part.payload.object_key), Range=f"bytes={start}-{stop - 1}")
+            return part.decode(self.read_all(part.payload))
+        data = self._get(str(part.payload.object_key), Range=f"bytes={start}-{stop - 1}")
+        return part.decode(data, start)
 
     def _get(self, object_key: str, **byte_range: str) -> bytes:
         try:
-            response = self._client().get_object(
+            response = self._client.get_object(
                 Bucket=self._bucket,
                 Key=object_key,
                 **byte_range,  # type: ignore[arg-type]

@@ -196,9 +196,6 @@ class SearchReader:
         return False
 
     def _texts(self, row: Row) -> Iterator[str]:
-        if "object" in row:
-            with self._lock:
-                self._payloads.connect()
         batch = read_batch(self._table, self._payloads, row)
         self._spend(ROW_BYTES + batch.kept_bytes)
         return itertools.chain.from_iterable(item_texts(json.loads(line)) for line in batch.lines)
