@@ -25,7 +25,7 @@ from conversations.storage.append import Append
 from conversations.storage.claims import IdClaims
 from conversations.storage.delete import Rewrite
 from conversations.storage.metadata import UpdateMetadata
-from conversations.storage.pages import ItemPageReader, PageRange, Start
+from conversations.storage.pages import ItemPageReader, PageRange
 from conversations.storage.reads import read_again_settled, read_rows, transact_get
 from conversations.storage.transactions import Failure, NextStep, Table, condition_failed
 from tests.model_checker import actors, dynamodb_model
@@ -448,7 +448,7 @@ def one_query(reader: ItemPageReader, *arguments: Any) -> None:
     reader._table = table  # noqa: SLF001
 
 
-def oldest_batches_alone(reader: ItemPageReader, count: int) -> Start:
+def oldest_batches_alone(reader: ItemPageReader, count: int) -> PageRange:
     """Take the batches that were read together with the conversation row for all there are."""
     return _first_batches(reader, count)._replace(is_complete=True)
 

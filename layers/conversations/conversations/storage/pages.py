@@ -42,20 +42,6 @@ MAX_ROWS = 10_000
 """Maximum `Limit` of a `Query`, whose response of 1 MB rarely has more rows."""
 
 
-class Start(NamedTuple):
-    """The place after which a page starts, and the rows that were read to find it."""
-
-    conversation: Row
-    key: str | None = None
-    """The sequence key of the cursor; None without a cursor."""
-    batches: Mapping[str, Row] = {}
-    """The live ones of the page's first batches, or the batch of the key if it was read."""
-    last_read: Row | None = None
-    """The last row that was read; the next `Query` begins after it, or else with the range."""
-    is_complete: bool = False
-    """Whether it is certain that no more batches follow."""
-
-
 class ItemPageReader:
     """Reader of pages of one conversation, in one order."""
 
@@ -66,15 +52,14 @@ class ItemPageReader:
 
     def read(self, after: str | None, limit: int) -> tuple[list[BatchSlice], bool]:
         """Return the slices of the next *limit* items after *after*, and whether there are more."""
-        start = self._start(after, limit + 1)
-        page_range = PageRange(start.key, start.conversation["last_key"]["S"], self._order)
-        found = {**start.batches}
+        page_range = self._start(after, limit + 1)
+        found = {**page_range.batches}
         if not page_range.is_empty():
-            self._query(start, page_range, limit + 1, found)
-            self._reconcile(start, page_range, limit + 1, found)
+            self._query(page_range, limit + 1, found)
+            self._reconcile(page_range, limit + 1, found)
         return page_range.slices(found.values(), limit), page_range.count(found.values()) > limit
 
-    def _start(self, after: str | None, count: int) -> Start:
+    def _start(self, after: str | None, count: int) -> PageRange:
         """Read the conversation row with the rows of the cursor, or with the first batches.
 
         Raises:
@@ -85,7 +70,7 @@ class ItemPageReader:
             return self._first_batches(count)
         if after is None:
             found = read_conversation_with(self._table, self._pk)
-            return Start(found[rows.CONVERSATION_SK])
+            return PageRange(self._order, found[rows.CONVERSATION_SK])
         sks = rows.candidate_sort_keys(after)
         found = read_conversation_with(self._table, self._pk, sks)
         conversation = found[rows.CONVERSATION_SK]
@@ -98,9 +83,10 @@ class ItemPageReader:
         if key is None:
             raise item_not_found(after, param="after")
         row = found.get(rows.batch_sk(key))
-        return Start(conversation, key, index_by_sort_key([row] if row else []), row)
+        batches = index_by_sort_key([row] if row else [])
+        return PageRange(self._order, conversation, key, batches, row)
 
-    def _first_batches(self, count: int) -> Start:
+    def _first_batches(self, count: int) -> PageRange:
         """Read the conversation row and as many batches as *count* items need at least.
 
         A batch has at most `MAX_BATCH_ITEMS` items.
@@ -114,28 +100,26 @@ class ItemPageReader:
             raise conversation_not_found(self._pk)
         last_sk = _last_sk(conversation)
         committed = [row for sk, row in found.items() if sk <= last_sk]
-        return Start(
+        return PageRange(
+            self._order,
             conversation,
             batches=index_by_sort_key(filter(rows.is_live, committed)),
             last_read=committed[-1] if committed else None,
             is_complete="LastEvaluatedKey" not in response or any(sk >= last_sk for sk in found),
         )
 
-    def _query(
-        self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
-    ) -> None:
+    def _query(self, page_range: PageRange, count: int, found: dict[str, Row]) -> None:
         """Add the batches of the page to *found*, as far as queries return them."""
         request = range_query(self._table, self._pk, page_range.first_sk, page_range.last_sk)
         request["ScanIndexForward"] = self._order == "asc"
-        if row := start.last_read:
+        if row := page_range.last_read:
             request["ExclusiveStartKey"] = {"pk": row["pk"], "sk": row["sk"]}
-        sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(start.conversation)]
         rows_read, items_read = 0, 0
         left = count - page_range.count(found.values())
         # Without its row, the cursor's own batch may come first.
-        is_inside = start.key is not None and start.last_read is None
-        limit = page_range.estimate(left, sizes) + is_inside
-        while left > 0 and not start.is_complete:
+        is_inside = page_range.after is not None and page_range.last_read is None
+        limit = page_range.estimate(left) + is_inside
+        while left > 0 and not page_range.is_complete:
             request["Limit"] = min(limit, MAX_ROWS)
             response = self._table.dynamodb.query(**request)
             live = [row for row in response["Items"] if rows.is_live(row)]
@@ -150,31 +134,39 @@ class ItemPageReader:
             has_items = live and items_read
             limit = math.ceil(left * rows_read / items_read) if has_items else 4 * limit
 
-    def _reconcile(
-        self, start: Start, page_range: PageRange, count: int, found: dict[str, Row]
-    ) -> None:
+    def _reconcile(self, page_range: PageRange, count: int, found: dict[str, Row]) -> None:
         """Add the recent batches of the page that the query did not return to *found*."""
         end = page_range.end(found.values(), count)
         missing = [
             rows.batch_sk(last_key)
-            for last_key in rows.recent_last_keys(start.conversation)
+            for last_key in rows.recent_last_keys(page_range.conversation)
             if rows.batch_sk(last_key) not in found and page_range.reaches(last_key, end)
         ]
         found |= transact_get(self._table, self._pk, missing)
-        came_in_one_query = start.is_complete and start.batches
-        if missing and len(found) == len(start.batches) and not came_in_one_query:
+        came_in_one_query = page_range.is_complete and page_range.batches
+        if missing and len(found) == len(page_range.batches) and not came_in_one_query:
             # If a purge removed the rows after the first read, this raises the error.
             read_conversation_with(self._table, self._pk)
 
 
 class PageRange(NamedTuple):
-    """The range of a conversation's items from which a page is taken."""
+    """The range of a conversation's items from which a page is taken, and the rows read so far."""
 
-    after: str | None
-    """The sequence key of the cursor."""
-    last_key: str
-    """The conversation's last sequence key when its row was read; empty if it never had items."""
     order: Order
+    conversation: Row
+    after: str | None = None
+    """The sequence key of the cursor; None without a cursor."""
+    batches: Mapping[str, Row] = {}
+    """The live ones of the page's first batches, or the cursor's batch if it was read."""
+    last_read: Row | None = None
+    """The last row that was read; the next `Query` begins after it, or else with the range."""
+    is_complete: bool = False
+    """Whether it is certain that no more batches follow."""
+
+    @property
+    def last_key(self) -> str:
+        """The last sequence key in the conversation row; empty if there never were items."""
+        return self.conversation["last_key"]["S"]
 
     def is_empty(self) -> bool:
         """Return whether it is certain that the range contains no items."""
@@ -205,8 +197,9 @@ class PageRange(NamedTuple):
         """Return the number of items of batch rows in the range."""
         return sum(len(self.slots(row)) for row in found)
 
-    def estimate(self, count: int, sizes: Sequence[int]) -> int:
-        """Estimate the number of batches with *count* items by the *sizes* of the latest ones."""
+    def estimate(self, count: int) -> int:
+        """Estimate the number of batches with *count* items by the sizes of the latest ones."""
+        sizes = [ids.slot_of(key) + 1 for key in rows.recent_last_keys(self.conversation)]
         known = 0
         if self.order == "desc" and self.after is None:
             for known, items in enumerate(itertools.accumulate(sizes), 1):
