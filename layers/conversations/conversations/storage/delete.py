@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import hashlib
 import itertools
 from collections import defaultdict
@@ -43,14 +42,6 @@ TOMBSTONE_SECONDS = 90 * 24 * 3600
 
 class LostRaceError(Exception):
     """A failed deletion, because a batch was rewritten between its read and its transaction."""
-
-
-class Mark(enum.Enum):
-    """Change of `deleting`, by which the conversation row names a deletion in progress."""
-
-    KEEP = enum.auto()
-    SET = enum.auto()
-    REMOVE = enum.auto()
 
 
 class Rewrite(NamedTuple):
@@ -175,8 +166,8 @@ class ItemDeletion:
             RemoveMark(self._table, self._pk, self._digest).commit()
         for index, chunk in enumerate(chunks):
             is_last = index + 1 == len(chunks)
-            mark = (Mark.REMOVE if is_last else Mark.SET) if is_marked else Mark.KEEP
-            transaction = RewriteBatches(self._table, self._pk, chunk, mark, self._digest)
+            mark: Row = {"deleting": {"S": "" if is_last else self._digest}} if is_marked else {}
+            transaction = RewriteBatches(self._table, self._pk, chunk, mark)
             try:
                 transaction.commit()
             except Exception:
@@ -204,28 +195,23 @@ class ItemDeletion:
 class RewriteBatches(ConversationTransaction):
     """Transaction that rewrites batches without some of their items."""
 
-    def __init__(
-        self, table: Table, pk: str, rewrites: Sequence[Rewrite], mark: Mark, digest: str
-    ) -> None:
-        """Prepare the transaction; *digest* is the value to which `Mark.SET` sets the mark."""
+    def __init__(self, table: Table, pk: str, rewrites: Sequence[Rewrite], mark: Row) -> None:
+        """Prepare the transaction; *mark* is the new value of `deleting`, or no attribute."""
         super().__init__(table, pk)
         self._rewrites = rewrites
         self._mark = mark
-        self._digest = digest
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        removal = " REMOVE deleting" if self._mark is Mark.REMOVE else ""
         count: Row = {":one": rows.number(1)}
-        actions = [self._set_attributes(f"{removal} ADD deletions :one", values=count)]
+        actions = [self._set_attributes(" ADD deletions :one", values=count)]
         for rewrite in self._rewrites:
             actions += rewrite.actions(self._table.name)
         return actions
 
     @override
     def _attributes(self) -> Row:
-        mark: Row = {"deleting": {"S": self._digest}} if self._mark is Mark.SET else {}
-        return super()._attributes() | mark
+        return super()._attributes() | self._mark
 
     @override
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:
@@ -238,11 +224,11 @@ class RemoveMark(ConversationTransaction):
 
     def __init__(self, table: Table, pk: str, digest: str) -> None:
         super().__init__(table, pk)
-        self._digest: Row = {":digest": {"S": digest}}
+        self._values: Row = {":digest": {"S": digest}, ":none": {"S": ""}}
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
-        return [self._update("REMOVE deleting", "deleting = :digest", self._digest)]
+        return [self._update("SET deleting = :none", "deleting = :digest", self._values)]
 
     @override
     def _next_step(self, reasons: Sequence[Reason]) -> NextStep:

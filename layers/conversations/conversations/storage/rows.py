@@ -6,7 +6,8 @@
                                                last_key and before_1 .. before_11: the last sequence
                                                keys of the latest 12 batches; last_body (SHA-256);
                                                owner and account (for the indexes); deleting
-                                               (SHA-256 of the ids whose deletion is in progress);
+                                               (SHA-256 of the ids whose deletion is in progress,
+                                               or empty);
                                                deletions (count of transactions that deleted items
                                                or that an import merged);
                                                deleted_at (ms) and purges
