@@ -73,18 +73,19 @@ class Append(ConversationTransaction):
     ) -> None:
         """Prepare the append; *lifetime* is the seconds until batch and conversation expire."""
         super().__init__(table, pk)
-        self.batch = batch
-        self._lines, self._payload = batch
+        self.lines, self.payload = batch
         self._idempotency = idempotency
+        self._idempotency_pk = pk
+        self._replay_cutoff = self._now - REPLAY_SECONDS * 1000
         self._expiry = rows.expiry(None if lifetime is None else self._now // 1000 + lifetime)
-        self._keys = ids.sequence_keys(ids.new_batch_number(self._now), len(self._lines))
-        self._claims = IdClaims(table, pk, [unique_id(line) for line in self._lines])
+        self._keys = ids.sequence_keys(ids.new_batch_number(self._now), len(self.lines))
+        self._claims = IdClaims(table, pk, [unique_id(line) for line in self.lines])
         self.is_replay = False
         """True after the commit if an earlier request had written the batch."""
 
     def items(self) -> list[ReturnedItem]:
         """Return the items with their ids; after a replay, with the first request's ids."""
-        return [decode_item(line, key) for line, key in zip(self._lines, self._keys, strict=True)]
+        return [decode_item(line, key) for line, key in zip(self.lines, self._keys, strict=True)]
 
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
@@ -93,8 +94,8 @@ class Append(ConversationTransaction):
         `_next_step` takes DynamoDB's reasons in this order.
         """
         actions = [self._conversation_action(), *self._put_idempotency()]
-        if self._lines:
-            row = rows.batch_row(self._pk, self._keys[0], len(self._lines), self._payload)
+        if self.lines:
+            row = rows.batch_row(self._pk, self._keys[0], len(self.lines), self.payload)
             actions.append({"Put": {"TableName": self._table.name, "Item": row | self._expiry}})
         return [*actions, *self._claims.actions(self._keys, self._expiry, self._now_seconds)]
 
@@ -111,13 +112,12 @@ class Append(ConversationTransaction):
             return NextStep.COMMITTED
         if self.outcome_unknown and self._already_committed():
             return NextStep.COMMITTED
-        claims = others[1:]  # after the put of the batch, which has no condition
         may_be_own = self.outcome_unknown and not is_overtaken
-        next_step = self._claims.next_step(claims, may_be_own=may_be_own)
+        next_step = self._claims.next_step(others, may_be_own=may_be_own)
         if not is_overtaken:
             return next_step
         batch_number = ids.batch_number_after(conversation["Item"]["last_key"]["S"])
-        self._keys = ids.sequence_keys(batch_number, len(self._lines))
+        self._keys = ids.sequence_keys(batch_number, len(self.lines))
         self._table.stats.add("OrderingRetries")
         return NextStep.RESTART
 
@@ -147,10 +147,6 @@ class Append(ConversationTransaction):
             self.is_replay = True
             return True
         return False
-
-    @property
-    def _replay_cutoff(self) -> int:
-        return self._now - REPLAY_SECONDS * 1000
 
     def _replay(self, row: Row) -> None:
         """Take the sequence keys of the first request, from its idempotency *row*."""
@@ -191,13 +187,10 @@ class Append(ConversationTransaction):
         if key is None:
             return []
         row = rows.idempotency_row(
-            self._idempotency_pk(), key, self._idempotency.body_hash, self._replay_attributes()
+            self._idempotency_pk, key, self._idempotency.body_hash, self._replay_attributes()
         )
         expiry = rows.expiry(self._now // 1000 + IDEMPOTENCY_SECONDS)
         return [put_if(self._table, row | expiry, *if_free(self._now_seconds))]
-
-    def _idempotency_pk(self) -> str:
-        return self._pk
 
     def _replay_attributes(self) -> Row:
         """Return the attributes of the idempotency row that `_replay` reads."""
@@ -218,6 +211,7 @@ class Create(Append):
         pk = rows.partition(conversation.owner, conversation.conversation_id)
         super().__init__(table, pk, batch, idempotency, lifetime)
         self.conversation = conversation
+        self._idempotency_pk = rows.partition(conversation.owner, "")
 
     @override
     def _conversation_action(self) -> TransactWriteItemTypeDef:
@@ -236,10 +230,6 @@ class Create(Append):
     @override
     def _already_committed(self) -> bool:
         return bool(transact_get(self._table, self._pk, [rows.CONVERSATION_SK]))
-
-    @override
-    def _idempotency_pk(self) -> str:
-        return rows.partition(self.conversation.owner, "")
 
     @override
     def _replay_attributes(self) -> Row:

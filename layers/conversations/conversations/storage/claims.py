@@ -72,6 +72,8 @@ class IdClaims:
         The ids of deleted items are claimed by the next attempt. If the items with the ids may be
         those of this batch, because an earlier attempt may still commit, it is resent.
 
+        *reasons* are those of the claims' actions, among others without a failed condition.
+
         Raises:
             ItemAlreadyInConversationError: an id belongs to a live item.
         """

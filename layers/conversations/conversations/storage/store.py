@@ -242,17 +242,17 @@ class Store:
             append.commit()
         except Exception:
             if not append.outcome_unknown:
-                self._payloads.delete_best_effort([append.batch.payload.object_key])
+                self._payloads.delete_best_effort([append.payload.object_key])
             raise
         stats = self._table.stats
-        stats.items += len(append.batch.lines)
+        stats.items += len(append.lines)
         if append.is_replay:
             stats.add("Replays")
-            self._payloads.delete_best_effort([append.batch.payload.object_key])
-        elif append.batch.lines:
+            self._payloads.delete_best_effort([append.payload.object_key])
+        elif append.lines:
             stats.add("Appends")
-            stats.add("AppendedItems", len(append.batch.lines))
-            stats.add("AppendedBytes", append.batch.payload.size)
+            stats.add("AppendedItems", len(append.lines))
+            stats.add("AppendedBytes", append.payload.size)
 
     def _read_items(self, slices: Sequence[BatchSlice]) -> list[ReturnedItem]:
         """Return the items of all *slices*, in order."""
