@@ -67,12 +67,10 @@ class IdClaims:
         return [*pointers.values(), *absent, *unused]
 
     def next_step(self, reasons: Sequence[Reason], *, may_be_own: bool) -> NextStep:
-        """Return the next step by DynamoDB's *reasons* for the actions.
+        """Return the next step by DynamoDB's *reasons*, of which only those of claims have failed.
 
         The ids of deleted items are claimed by the next attempt. If the items with the ids may be
         those of this batch, because an earlier attempt may still commit, it is resent.
-
-        *reasons* are those of the claims' actions, among others without a failed condition.
 
         Raises:
             ItemAlreadyInConversationError: an id belongs to a live item.
