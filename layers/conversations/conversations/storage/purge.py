@@ -17,7 +17,6 @@ from conversations.storage.payloads import Part
 from conversations.storage.reads import get_conversation_row, read_rows, transact_get
 from conversations.storage.restore_claim import CLAIM_SK
 from conversations.storage.scan import scan_keys
-from conversations.storage.schema_version import check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +46,6 @@ def purge_conversation(
             more than this release would remove.
     """
     conversation = get_conversation_row(table, pk)
-    check_version(conversation or {})
     if conversation is None or "deleted_at" not in conversation:
         return conversation is None
     _wait_for_appends(table, pk, conversation)

@@ -18,6 +18,7 @@ from conversations.storage.backoff import attempts
 from conversations.storage.items import decode_item
 from conversations.storage.payloads import Part
 from conversations.storage.rows import index_by_sort_key
+from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import CANCELED, conversation_not_found
 
 if TYPE_CHECKING:
@@ -143,10 +144,15 @@ def range_query(table: Table, pk: str, first_sk: str, last_sk: str) -> QueryInpu
 
 
 def get_conversation_row(table: Table, pk: str) -> Row | None:
-    """Return the row of a conversation, also if it is deleted or expired."""
+    """Return the row of a conversation, also if it is deleted or expired.
+
+    Raises:
+        UnsupportedSchemaVersionError: a newer release wrote the conversation.
+    """
     key = rows.primary_key(pk, rows.CONVERSATION_SK)
-    found = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True)
-    return found.get("Item")
+    row = table.dynamodb.get_item(TableName=table.name, Key=key, ConsistentRead=True).get("Item")
+    check_version(row or {})
+    return row
 
 
 def read_conversation_with(table: Table, pk: str, sks: Iterable[str] = ()) -> dict[str, Row]:

@@ -21,7 +21,6 @@ from conversations.storage.reads import (
 )
 from conversations.storage.restore_claim import CLAIM_SK, ClaimLostError, RestoreClaim
 from conversations.storage.scan import scan_keys
-from conversations.storage.schema_version import check_version
 from conversations.storage.transactions import (
     ConversationTransaction,
     NextStep,
@@ -63,7 +62,7 @@ def restore(
         OverloadedError: not all rows could be written; restore it again.
     """
     pk = archived.pk
-    if row := _conversation_at(table, pk):
+    if row := get_conversation_row(table, pk):
         if rows.is_live(row):
             return False
         _remove_deleted(table, row)
@@ -87,21 +86,13 @@ def would_restore(table: Table, archived: ArchivedConversation) -> bool:
     Raises:
         PurgeUnderWayError: it was deleted here less than `PURGE_SECONDS` ago.
     """
-    row = _conversation_at(table, archived.pk)
+    row = get_conversation_row(table, archived.pk)
     if row is None:
         return True
     if rows.is_live(row):
         return False
     _require_purged(row)
     return True
-
-
-def _conversation_at(table: Table, pk: str) -> Row | None:
-    """Return the row of a conversation, whether it is live or deleted."""
-    row = get_conversation_row(table, pk)
-    if row is not None:
-        check_version(row)
-    return row
 
 
 def _remove_leftovers(table: Table, payloads: PayloadStore, pk: str, claim: RestoreClaim) -> None:
