@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from conversations.storage import rows
 from conversations.storage.actions import ABSENT, check_if, put_if
@@ -19,14 +19,13 @@ from conversations.storage.transactions import ConversationTransaction, NextStep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
     from conversations.storage.rows import Row
     from conversations.storage.transactions import Reason, Table
 
 CLAIM_SK = "i"
 """The sort key of the claim."""
-_IS_MINE = "run = :run"
 
 
 class ClaimLostError(Exception):
@@ -48,10 +47,17 @@ class RestoreClaim:
             ClaimLostError: the conversation exists.
         """
         self._table = table
-        self._key = rows.primary_key(pk, CLAIM_SK)
-        self._values: Row = {":run": {"S": uuid.uuid4().hex}}
+        self._pk = pk
+        self._run: AttributeValueTypeDef = {"S": uuid.uuid4().hex}
+        self._is_held: Any = {
+            "TableName": table.name,
+            "Key": rows.primary_key(pk, CLAIM_SK),
+            "ConditionExpression": "run = :run",
+            "ExpressionAttributeValues": {":run": self._run},
+        }
+        """A check, or a deletion, of the claim, on the condition that this restore holds it."""
         claimed_at = rows.number(time.time_ns() // 1_000_000)
-        claim = {**self._key, "run": self._values[":run"], "claimed_at": claimed_at}
+        claim = rows.primary_key(pk, CLAIM_SK) | {"run": self._run, "claimed_at": claimed_at}
         put: TransactWriteItemTypeDef = {"Put": {"TableName": table.name, "Item": claim}}
         self._transact([put, check_if(table, pk, rows.CONVERSATION_SK, ABSENT)])
 
@@ -61,10 +67,11 @@ class RestoreClaim:
         Raises:
             ClaimLostError: this restore does not hold the claim.
         """
+        key = rows.primary_key(self._pk, CLAIM_SK)
         found = self._table.dynamodb.get_item(
-            TableName=self._table.name, Key=self._key, ConsistentRead=True
+            TableName=self._table.name, Key=key, ConsistentRead=True
         )
-        if found.get("Item", {}).get("run") != self._values[":run"]:
+        if found.get("Item", {}).get("run") != self._run:
             raise ClaimLostError
 
     def put(self, children: Sequence[Row]) -> None:
@@ -89,34 +96,18 @@ class RestoreClaim:
         Raises:
             ClaimLostError: this restore does not hold the claim.
         """
-        end: TransactWriteItemTypeDef = {
-            "Delete": {
-                "TableName": self._table.name,
-                "Key": self._key,
-                "ConditionExpression": _IS_MINE,
-                "ExpressionAttributeValues": self._values,
-            }
-        }
         put = put_if(self._table, conversation, ABSENT)
         try:
-            self._transact([end, put])
+            self._transact([{"Delete": self._is_held}, put])
         except ClaimLostError as error:
             if all(reason.get("Item") != conversation for reason in error.reasons):
                 raise
 
     def _write(self, actions: Sequence[TransactWriteItemTypeDef]) -> None:
-        stands: TransactWriteItemTypeDef = {
-            "ConditionCheck": {
-                "TableName": self._table.name,
-                "Key": self._key,
-                "ConditionExpression": _IS_MINE,
-                "ExpressionAttributeValues": self._values,
-            }
-        }
-        self._transact([stands, *actions])
+        self._transact([{"ConditionCheck": self._is_held}, *actions])
 
     def _transact(self, actions: Sequence[TransactWriteItemTypeDef]) -> None:
-        ClaimTransaction(self._table, self._key["pk"]["S"], actions).commit()
+        ClaimTransaction(self._table, self._pk, actions).commit()
 
 
 class ClaimTransaction(ConversationTransaction):
