@@ -204,7 +204,7 @@ class RewriteBatches(ConversationTransaction):
     @override
     def _actions(self) -> list[TransactWriteItemTypeDef]:
         count: Row = {":one": rows.number(1)}
-        actions = [self._set_attributes(" ADD deletions :one", values=count)]
+        actions = [self._set_attributes(" ADD deletions :one", "", count)]
         for rewrite in self._rewrites:
             actions += rewrite.actions(self._table.name)
         return actions

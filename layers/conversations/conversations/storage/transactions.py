@@ -225,9 +225,7 @@ class ConversationTransaction(ABC):
         """Return the attributes that the change sets in the conversation row."""
         return {"updated_at": rows.number(self._now)}
 
-    def _set_attributes(
-        self, more: str = "", condition: str = "", values: Row | None = None
-    ) -> TransactWriteItemTypeDef:
+    def _set_attributes(self, more: str, condition: str, values: Row) -> TransactWriteItemTypeDef:
         """Return the action that sets `_attributes`.
 
         *more* continues its expression, *condition* is one more condition, and *values* are theirs.
@@ -235,7 +233,7 @@ class ConversationTransaction(ABC):
         attributes = self._attributes()
         assignments = ", ".join([f"{name} = :{name}" for name in attributes])
         placeholders = {f":{name}": value for name, value in attributes.items()}
-        return self._update(f"SET {assignments}{more}", condition, placeholders | (values or {}))
+        return self._update(f"SET {assignments}{more}", condition, placeholders | values)
 
     def _update(self, change: str, condition: str, values: Row) -> TransactWriteItemTypeDef:
         """Return the action that updates the conversation row.
