@@ -76,7 +76,7 @@ def test_a_table_and_objects_can_be_restored(stack: Stack, key: str, tmp_path: P
 def test_functions_can_be_pointed_to_an_older_version(stack: Stack, tmp_path: Path) -> None:
     title = "Roll back"
 
-    listed = runbook.run(stack, tmp_path, runbook.block(title, "for f in"))
+    listed = runbook.run(stack, tmp_path, runbook.block(title, "for f in ApiFunctionName"))
     runbook.run(stack, tmp_path, runbook.block(title, "aws lambda update-alias"), VERSION="1")
 
     assert [line for line in listed.splitlines() if line.endswith("FunctionName")] == [
@@ -85,6 +85,27 @@ def test_functions_can_be_pointed_to_an_older_version(stack: Stack, tmp_path: Pa
         "PurgeFunctionName",
     ]
     assert listed.count("\n1\tNone\n") == 3  # the current version, without another one's weight
+
+
+def test_versions_of_a_release_that_was_taken_back_can_be_deleted(
+    stack: Stack, tmp_path: Path
+) -> None:
+    lambdas = stack.cloud.aws("lambda")
+    function = {"FunctionName": stack.outputs["ApiFunctionName"]}
+
+    def versions() -> list[str]:
+        return [
+            each["Version"] for each in lambdas.list_versions_by_function(**function)["Versions"]
+        ]
+
+    before = versions()
+    lambdas.update_function_configuration(**function, Description="a release")
+    lambdas.publish_version(**function)
+    between = versions()
+    runbook.run(stack, tmp_path, runbook.block("Roll back", "for f in $(aws"))
+
+    assert len(between) == len(before) + 1
+    assert versions() == before
 
 
 def test_the_queue_and_the_event_source_of_purges(stack: Stack, tmp_path: Path) -> None:
