@@ -22,10 +22,12 @@ def query_api_log(aws: Aws, query: str, days: int) -> Sequence[Mapping[str, str]
     """Return the rows of a query of the last *days* of the API function's log.
 
     Raises:
-        click.ClickException: the query did not complete.
+        click.ClickException: the query did not complete, or the stack has no such output.
         ClientError: the log group does not exist.
     """
-    group = aws.outputs()[API_LOG_GROUP]
+    group = aws.outputs().get(API_LOG_GROUP)
+    if group is None:
+        raise click.ClickException(f"The stack lacks the output {API_LOG_GROUP}. Deploy it again.")
     logs, now = aws.session.client("logs"), int(time.time())
     query_id = logs.start_query(
         logGroupName=group,

@@ -167,9 +167,10 @@ class RecordCheck:
             item_id = item.get("id")
             if item_id is None:
                 raise BadRecordError(line.place, f"items[{index}] must have the field 'id'.")
-            if item_id == generated_id(str(item["type"]), key):
-                self._generated.append(hash(item_id))
-            elif item["type"] != "item_reference":
+            own_id = generated_id(str(item["type"]), key)
+            if item_id == own_id or item["type"] == "item_reference":
+                self._generated.append(hash(own_id))
+            else:
                 self._claim(line, f"items[{index}].id", str(item_id))
 
     def _add_trace(self, line: Line, name: str) -> None:

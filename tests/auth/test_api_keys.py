@@ -121,6 +121,17 @@ def test_the_table_shows_whether_a_rotation_without_a_response_took_effect(
     assert len([*api_keys.list_all()]) == 2
 
 
+def test_a_rotation_says_that_its_response_was_lost_if_the_table_cannot_be_read(
+    stack: DevStack, api_keys: ApiKeyRepository
+) -> None:
+    _, old = api_keys.create(account="acme", name="test")
+    Faults(stack.resources.dynamodb, "TransactWriteItems").after(lost_response())
+    Faults(stack.resources.dynamodb, "GetItem").before(error_response("AccessDeniedException"))
+
+    with pytest.raises(ConnectionClosedError):
+        api_keys.rotate(old.key_id, overlap_seconds=60)
+
+
 @pytest.mark.parametrize("state", ["revoked", "expired", "rotated", "unknown"])
 def test_what_is_not_live_is_not_rotated(state: str, api_keys: ApiKeyRepository) -> None:
     past = int(time.time()) - 1 if state == "expired" else None

@@ -337,9 +337,13 @@ def test_an_expired_pointer_with_a_generated_id_stops_no_merge(
     assert [cursor for cursor, _ in world.listed(name)][1:] == [generated]
 
 
-def test_a_record_with_a_generated_id_twice_is_invalid(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("item", [said("two"), {"type": "item_reference", "id": "elsewhere"}])
+def test_a_record_with_a_generated_id_twice_is_invalid(
+    item: Json, world: World, tmp_path: Path
+) -> None:
+    """The generated id of a reference is its cursor."""
     name = world.create([said("one")])
-    [generated] = world.append(name, said("two"))
+    [generated] = world.append(name, item)
     other = "x" * len(generated)
     world.append(name, said("three", id=other))
     export(world, tmp_path / "out")

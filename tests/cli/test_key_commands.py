@@ -545,6 +545,15 @@ def test_last_use_is_not_told_if_the_query_fails(
     assert f"'/aws/lambda/keys/api' ended with the status '{status}'" in result.stderr
 
 
+def test_last_use_needs_a_stack_with_a_log(at: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = json_of("create", *at, *ACME)
+    monkeypatch.setattr(log_query, "API_LOG_GROUP", "none")
+
+    result = invoke("show", *at, made["key_id"], "--last-use")
+
+    assert (result.exit_code, "Deploy it again" in result.stderr) == (1, True)
+
+
 def test_last_use_needs_a_stack(at: list[str], stack: DevStack) -> None:
     made = json_of("create", *at, *ACME)
     table = ("--table", stack.template.name("ApiKeysTable"))

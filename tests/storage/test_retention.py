@@ -384,6 +384,20 @@ def test_a_list_passes_over_hundreds_of_expired_conversations(
     assert page.has_more is False
 
 
+def test_a_list_reads_few_entries_behind_an_expired_one(
+    store: Store, stack: DevStack, later: Callable[[float], None]
+) -> None:
+    create(store)
+    later(DAY + 10)
+    for _ in range(30):
+        create(store)
+    queries = Faults(stack.resources.dynamodb, "Query")
+
+    store.list_conversations(OWNER, after=None, limit=1, order="asc", metadata={})
+
+    assert [call["Limit"] for call in queries.calls] == [2, 8]
+
+
 def test_an_append_prolongs_its_conversation(store: Store, later: Callable[[float], None]) -> None:
     made = create(store)
     for days in (0.9, 1.8, 2.7):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from conversations.storage import rows
 from conversations.storage.purge import requeue_purge
+from conversations.storage.reads import get_conversation_row
 from conversations.storage.restore_claim import RestoreClaim
 from conversations.storage.transactions import Table
 from conversations_cli.__main__ import main
@@ -140,6 +142,21 @@ def test_a_live_conversation_is_not_marked(stack: DevStack, conversation: str, o
         after = stack.resources.dynamodb.scan(TableName=table.name)["Items"]
 
     assert after == before
+
+
+def test_a_restarted_purge_keeps_the_times_of_the_deletion(
+    stack: DevStack, unpurged: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Table(stack.resources.dynamodb, stack.template.name("ConversationsTable"))
+
+    with stack.engine.lock:
+        before = get_conversation_row(table, unpurged)
+        later = time.time_ns() + 24 * 3600 * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda: later)
+        requeue_purge(table, unpurged)
+        after = get_conversation_row(table, unpurged)
+
+    assert after == {**(before or {}), "purges": {"N": "1"}}
 
 
 @pytest.mark.parametrize("options", [[], ["--stack", "s", "--table", "t"]], ids=" ".join)

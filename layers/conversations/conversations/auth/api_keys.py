@@ -6,6 +6,7 @@ which API Gateway counts its requests. An API Gateway key grants no access and i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -215,8 +216,10 @@ class ApiKeyRepository:
                 return False
             raise
         except (BotoCoreError, ClientError):
-            if not self._has(row["key_hash"]):
-                raise
+            with contextlib.suppress(BotoCoreError, ClientError):
+                if self._has(row["key_hash"]):
+                    return True
+            raise
         return True
 
     def _has(self, key_hash: AttributeValueTypeDef) -> bool:

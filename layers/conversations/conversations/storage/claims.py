@@ -59,7 +59,9 @@ class IdClaims:
         batches = dict.fromkeys(
             rows.batch_sk(own)
             for item_id in pointers
-            if (own := ids.key_in(item_id)) and item_id not in self._released
+            if (own := ids.key_in(item_id))
+            and item_id not in self._released
+            and ids.first_key(own) != ids.first_key(keys[0])
         )
         absent = [check_if(self._table, self._pk, sk, ABSENT) for sk in batches]
         sks = map(rows.pointer_sk, self._own_ids)

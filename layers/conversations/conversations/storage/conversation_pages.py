@@ -95,13 +95,16 @@ class OwnerIndex:
         """
         start = None if after is None else self.start_after(after)
         found: dict[str, Conversation] = {}
-        for number in range(MAX_QUERIES):
-            entries, start = self.query(start, BATCH_GET_MAX if number else limit + 1)
+        count = limit + 1
+        for _ in range(MAX_QUERIES):
+            entries, start = self.query(start, count)
             for conversation in map(rows.read_conversation, self.matching(entries)):
                 if conversation.conversation_id != after:
                     found.setdefault(conversation.conversation_id, conversation)
             if start is None or len(found) > limit:
                 break
+            # Many more may have expired.
+            count = min(4 * count, BATCH_GET_MAX)
         listed = [*found.values()]
         if len(listed) > limit:
             return Page(listed[:limit], has_more=True, cursor=listed[limit - 1].conversation_id)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conversations.errors import OverloadedError
 from conversations.storage import rows
@@ -94,28 +94,36 @@ def _is_imported(table: Table, pk: str) -> bool:
 
 
 def requeue_purge(table: Table, pk: str) -> None:
-    """Mark the row of a deleted or expired conversation as deleted; its record starts a purge.
+    """Start a purge of a deleted or expired conversation, by the stream record of its row.
 
-    A live conversation stays as it is.
+    The row of an expired conversation, or one that is gone, is marked as deleted. The row of a
+    deleted conversation keeps its times. A live conversation stays as it is.
     """
     now = time.time_ns() // 1_000_000
-    with contextlib.suppress(table.dynamodb.exceptions.ConditionalCheckFailedException):
+    row: Any = {"TableName": table.name, "Key": rows.primary_key(pk, rows.CONVERSATION_SK)}
+    one = {":one": rows.number(1)}
+    condition_failed = table.dynamodb.exceptions.ConditionalCheckFailedException
+    try:
         table.dynamodb.update_item(
-            TableName=table.name,
-            Key=rows.primary_key(pk, rows.CONVERSATION_SK),
-            UpdateExpression=f"{rows.DELETION} ADD purges :one",
-            ConditionExpression=(
-                "attribute_exists(deleted_at) OR attribute_not_exists(pk)"
-                " OR expires_at <= :now_seconds"
-            ),
-            ExpressionAttributeNames={"#owner": "owner"},
-            ExpressionAttributeValues={
-                ":now": rows.number(now),
-                ":now_seconds": rows.number(now // 1000),
-                ":expires_at": rows.number(now // 1000 + TOMBSTONE_SECONDS),
-                ":one": rows.number(1),
-            },
+            **row,
+            UpdateExpression="ADD purges :one",
+            ConditionExpression="attribute_exists(deleted_at)",
+            ExpressionAttributeValues=one,
         )
+    except condition_failed:
+        with contextlib.suppress(condition_failed):
+            table.dynamodb.update_item(
+                **row,
+                UpdateExpression=f"{rows.DELETION} ADD purges :one",
+                ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now_seconds",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={
+                    ":now": rows.number(now),
+                    ":now_seconds": rows.number(now // 1000),
+                    ":expires_at": rows.number(now // 1000 + TOMBSTONE_SECONDS),
+                    **one,
+                },
+            )
 
 
 def find_unfinished_purges(table: Table, cutoff: datetime) -> Iterator[str]:

@@ -118,7 +118,8 @@ def merge(
 
     Raises:
         ConversationNotFoundError: the conversation was deleted meanwhile.
-        ItemAlreadyInConversationError: another item has the id of an item to be added.
+        ItemAlreadyInConversationError: another item has the id of an item to be added, or had it
+            and it is a generated one.
     """
     for part in parts:
         if isinstance(part, ArchivedBatch):
@@ -153,11 +154,11 @@ class BatchAddition(ConversationTransaction):
         [self._last_key] = ids.keys_at(batch.key, [batch.written - 1])
         self._expiry = rows.expiry(batch.expires_at)
         unique = [unique_id(line) for line in batch.lines]
-        generated = {
+        generated = dict.fromkeys(
             decode_item(line, key).cursor
             for item_id, line, key in zip(unique, batch.lines, self._keys, strict=True)
             if item_id is None
-        }
+        )
         self._claims = IdClaims(table, pk, unique, generated)
         self._recent: Sequence[str] = ()
         self.is_added = False
