@@ -240,7 +240,8 @@ def rotate(registry: Registry, key_id: str, overlap: timedelta, plan: str | None
             reason = f"is {old.state}."
             if old.replaced_by:
                 reason = (
-                    f"was rotated to {old.replaced_by}. If that key was not printed, rotate it."
+                    f"was rotated to {old.replaced_by}. If that key was not printed, rotate"
+                    f" {old.replaced_by} with --overlap 0, and with the same --plan."
                 )
             raise click.ClickException(f"Key '{key_id}' {reason}")
     ends_at = _known(registry.keys.find(key_id), key_id).expires_at

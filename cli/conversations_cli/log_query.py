@@ -27,7 +27,9 @@ def query_api_log(aws: Aws, query: str, days: int) -> Sequence[Mapping[str, str]
     """
     group = aws.outputs().get(API_LOG_GROUP)
     if group is None:
-        raise click.ClickException(f"The stack lacks the output {API_LOG_GROUP}. Deploy it again.")
+        raise click.ClickException(
+            f"The stack lacks the output {API_LOG_GROUP}. Deploy this release."
+        )
     logs, now = aws.session.client("logs"), int(time.time())
     query_id = logs.start_query(
         logGroupName=group,

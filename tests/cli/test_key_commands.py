@@ -551,7 +551,7 @@ def test_last_use_needs_a_stack_with_a_log(at: list[str], monkeypatch: pytest.Mo
 
     result = invoke("show", *at, made["key_id"], "--last-use")
 
-    assert (result.exit_code, "Deploy it again" in result.stderr) == (1, True)
+    assert (result.exit_code, "Deploy this release" in result.stderr) == (1, True)
 
 
 def test_last_use_needs_a_stack(at: list[str], stack: DevStack) -> None:

@@ -61,9 +61,9 @@ class Page[Entry]:
 
     entries: list[Entry]
     has_more: bool
-    """Exact for items. If true for conversations, all that follow may have expired."""
+    """Exact for items. If true for conversations, none of those that follow may match."""
     cursor: str
-    """The value of `after` for the next page; empty if the page is empty."""
+    """The value of `after` for the next page; empty if the page is empty and has no next page."""
 
 
 @dataclass(frozen=True, slots=True)

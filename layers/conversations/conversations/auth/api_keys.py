@@ -160,7 +160,7 @@ class ApiKeyRepository:
 
         The new key has the lifetime of the old key, counted from now. Both keys share one usage
         key, and so its limits, unless *usage_key* is another. Both are written, or none. If the
-        response is lost, the table shows whether they were.
+        response is lost, the table is read to see whether the new key was written.
 
         Returns:
             The new key in plain text, for the only time, with its record; None if the old key does

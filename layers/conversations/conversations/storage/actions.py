@@ -1,4 +1,4 @@
-"""Actions of transactions that have a condition; if it fails, the reason has the existing row."""
+"""Transaction actions with a condition; if it fails, DynamoDB's reason has the existing row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def put_if(
 def check_if(
     table: Table, pk: str, sk: str, condition: str, values: Row | None = None
 ) -> TransactWriteItemTypeDef:
-    """Return the *condition* of a row that the transaction does not change."""
+    """Return an action that checks a *condition* of a row, and changes nothing."""
     target = {"TableName": table.name, "Key": rows.primary_key(pk, sk)}
     check: Any = target | _conditional(condition, values)
     return {"ConditionCheck": check}

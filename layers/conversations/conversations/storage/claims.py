@@ -35,7 +35,7 @@ class IdClaims:
     ) -> None:
         """Take the ids that the items claim, in order; None for an item without an id.
 
-        *own_ids* are generated ids that the batch itself claims, and no pointer may have.
+        *own_ids* are generated ids of the batch's items; no pointer may exist for them.
         """
         self._table = table
         self._pk = pk
@@ -69,13 +69,14 @@ class IdClaims:
         return [*pointers.values(), *absent, *unused]
 
     def next_step(self, reasons: Sequence[Reason], *, may_be_own: bool) -> NextStep:
-        """Return the next step by DynamoDB's *reasons*, of which only those of claims have failed.
+        """Return the next step by DynamoDB's *reasons*, if only conditions of claims failed.
 
-        The ids of deleted items are claimed by the next attempt. If the items with the ids may be
-        those of this batch, because an earlier attempt may still commit, it is resent.
+        The next attempt claims the ids of deleted items. If an earlier attempt may have committed
+        (*may_be_own*), the items found may be those of this batch: the transaction is sent again.
 
         Raises:
-            ItemAlreadyInConversationError: an id belongs to a live item.
+            ItemAlreadyInConversationError: an id belongs to a live item, or one of *own_ids* to a
+                deleted one.
         """
         rejected = [reason["Item"] for reason in reasons if condition_failed(reason)]
         stale = {rows.claimed_id(row): row["key"]["S"] for row in rejected if "key" in row}

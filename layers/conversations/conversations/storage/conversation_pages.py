@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MAX_QUERIES = 10
 """Maximum number of index queries for one page.
 
-A filter with few matches reaches it, and conversations that have expired and still exist.
+A page needs them all if few conversations match the filter, or if many have expired and DynamoDB
+has not removed them yet.
 """
 
 

@@ -163,7 +163,7 @@ class ItemDeletion:
         chunks = [*_chunks(rewrites)]
         is_marked = len(chunks) > 1 or self._is_marked(conversation)
         if is_marked and not chunks:
-            RemoveMark(self._table, self._pk, self._digest).commit()
+            ClearMark(self._table, self._pk, self._digest).commit()
         for index, chunk in enumerate(chunks):
             is_last = index + 1 == len(chunks)
             mark: Row = {"deleting": {"S": "" if is_last else self._digest}} if is_marked else {}
@@ -219,7 +219,7 @@ class RewriteBatches(ConversationTransaction):
         raise LostRaceError
 
 
-class RemoveMark(ConversationTransaction):
+class ClearMark(ConversationTransaction):
     """Transaction that ends a deletion of several transactions whose last items others deleted."""
 
     def __init__(self, table: Table, pk: str, digest: str) -> None:

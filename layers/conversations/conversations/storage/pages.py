@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 MAX_ROWS = 10_000
-"""Maximum `Limit` of a `Query`, whose response of 1 MB rarely has more rows."""
+"""Maximum `Limit` of a `Query`; a response of 1 MB, DynamoDB's maximum, rarely has more rows."""
 
 
 class ItemPageReader:

@@ -96,8 +96,8 @@ def _is_imported(table: Table, pk: str) -> bool:
 def requeue_purge(table: Table, pk: str) -> None:
     """Start a purge of a deleted or expired conversation, by the stream record of its row.
 
-    The row of an expired conversation, or one that is gone, is marked as deleted. The row of a
-    deleted conversation keeps its times. A live conversation stays as it is.
+    If the row has expired or is missing, it is marked as deleted; a missing one is created. The row
+    of a deleted conversation keeps its times. A live conversation stays as it is.
     """
     now = time.time_ns() // 1_000_000
     row: Any = {"TableName": table.name, "Key": rows.primary_key(pk, rows.CONVERSATION_SK)}
@@ -154,8 +154,8 @@ def find_orphans(table: Table, payloads: PayloadStore, cutoff: datetime) -> Iter
 
     Such objects come from requests whose outcome stayed unknown, or whose clean-up failed. An
     object is written before its row: *cutoff* must be older than any request in flight, and than
-    the last write of any import with `--merge`. Objects of other imports are omitted until the
-    import ends, or `find_unfinished_purges` yields its conversation.
+    the last write of any import with `--merge`. Objects of another import are omitted while its
+    claim exists; `find_unfinished_purges` yields the conversation of an interrupted import.
     """
     folders = itertools.groupby(
         payloads.list_older_than(cutoff), lambda key: key.rpartition("/")[0]

@@ -118,8 +118,8 @@ def merge(
 
     Raises:
         ConversationNotFoundError: the conversation was deleted meanwhile.
-        ItemAlreadyInConversationError: another item has the id of an item to be added, or had it
-            and it is a generated one.
+        ItemAlreadyInConversationError: an item to be added has the id of another item, or the
+            generated id that a deleted item had.
     """
     for part in parts:
         if isinstance(part, ArchivedBatch):

@@ -4,9 +4,9 @@
 
     no response, 5xx, still in progress    The outcome is unknown. Resend the same keys and token;
                                            use new keys only when the outcome is known.
-    no connection, conflict, throttling    Resend it. If an action met a conflict, the conditions of
-                                           others are no evidence: the transaction that it met may
-                                           be an earlier attempt, or one with the same key.
+    no connection, conflict, throttling    Resend it, even if conditions of other actions failed:
+                                           the conflict may be with an earlier attempt, or with the
+                                           first request that had the same Idempotency-Key.
     a condition failed                     `_next_step` decides by DynamoDB's reasons, one for each
                                            action: an earlier attempt committed, or another attempt
                                            follows, or the client gets an error.
