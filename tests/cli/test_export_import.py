@@ -318,6 +318,25 @@ def test_merge_stops_at_a_generated_id_that_another_item_has_or_had(
     assert world.listed(name) == before
 
 
+def test_merge_has_one_action_for_a_batch_in_which_an_id_names_its_key(
+    world: World, tmp_path: Path
+) -> None:
+    """DynamoDB rejects a transaction with two actions on one row."""
+    name = world.create([said("one")])
+    export(world, tmp_path / "old")
+    world.append(name, said("two", id="other"))
+    export(world, tmp_path / "new")
+    text = (tmp_path / "new").read_text(encoding="utf-8")
+    [key] = [line["key"] for line in map(json.loads, text.splitlines()) if "other" in str(line)]
+    (tmp_path / "new").write_text(text.replace('"other"', f'"fc_{key}"'), encoding="utf-8")
+    emptied(world)
+    done("import", *world.at, *ALL, tmp_path / "old")
+
+    done("import", *world.at, *ALL, "--merge", tmp_path / "new")
+
+    assert [cursor for cursor, _ in world.listed(name)][1:] == [f"fc_{key}"]
+
+
 def test_an_expired_pointer_with_a_generated_id_stops_no_merge(
     world: World, tmp_path: Path
 ) -> None:
