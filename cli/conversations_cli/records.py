@@ -87,7 +87,7 @@ class RecordCheck:
         self._ids: set[str] = set()
         self._generated = array("q")
         """Hashes of the generated ids; a record can have a million of them."""
-        self._generated_in_form: list[tuple[str, str, str]] = []
+        self._ids_like_generated: list[tuple[str, str, str]] = []
         """Line, path and id of each client's id that has the form of a generated id."""
         self._traces: set[str] = set()
         self._end: End | None = None
@@ -129,8 +129,8 @@ class RecordCheck:
             raise BadRecordError(self._place, "the record is truncated: it has no line 'end'.")
         if dict(self._end) != expected:
             raise BadRecordError(self._place, "the record is incomplete: the counts differ.")
-        generated = {*self._generated} if self._generated_in_form else set()
-        for place, path, item_id in self._generated_in_form:
+        generated = {*self._generated} if self._ids_like_generated else set()
+        for place, path, item_id in self._ids_like_generated:
             if hash(item_id) in generated:
                 raise _not_unique(place, path, item_id)
 
@@ -183,7 +183,7 @@ class RecordCheck:
             raise _not_unique(line.place, path, item_id)
         self._ids.add(item_id)
         if ids.key_in(item_id):
-            self._generated_in_form.append((line.place, path, item_id))
+            self._ids_like_generated.append((line.place, path, item_id))
 
 
 def _not_unique(place: str, path: str, item_id: str) -> BadRecordError:

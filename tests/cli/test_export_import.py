@@ -292,6 +292,20 @@ def test_merge_stops_at_an_id_that_another_item_has(world: World, tmp_path: Path
     assert len(world.listed(name)) == 2
 
 
+def without_its_last_item(world: World, folder: Path) -> tuple[str, str]:
+    """Import a conversation without its last item, which the file `new` has.
+
+    Return the id of the conversation and that of the item.
+    """
+    name = world.create([said("one")])
+    export(world, folder / "old")
+    [generated] = world.append(name, said("two"))
+    export(world, folder / "new")
+    emptied(world)
+    done("import", *world.at, *ALL, folder / "old")
+    return name, generated
+
+
 @pytest.mark.parametrize("is_deleted", [False, True])
 def test_merge_stops_at_a_generated_id_that_another_item_has_or_had(
     is_deleted: bool,  # noqa: FBT001 - pytest's parameter
@@ -299,12 +313,7 @@ def test_merge_stops_at_a_generated_id_that_another_item_has_or_had(
     tmp_path: Path,
 ) -> None:
     """A client posts an item of the other stack, with the id that it got there."""
-    name = world.create([said("one")])
-    export(world, tmp_path / "old")
-    [generated] = world.append(name, said("two"))
-    export(world, tmp_path / "new")
-    emptied(world)
-    done("import", *world.at, *ALL, tmp_path / "old")
+    name, generated = without_its_last_item(world, tmp_path)
     world.append(name, said("three"))
     world.append(name, said("two, posted", id=generated))
     if is_deleted:
@@ -340,12 +349,7 @@ def test_merge_has_one_action_for_a_batch_in_which_an_id_names_its_key(
 def test_an_expired_pointer_with_a_generated_id_stops_no_merge(
     world: World, tmp_path: Path
 ) -> None:
-    name = world.create([said("one")])
-    export(world, tmp_path / "old")
-    [generated] = world.append(name, said("two"))
-    export(world, tmp_path / "new")
-    emptied(world)
-    done("import", *world.at, *ALL, tmp_path / "old")
+    name, generated = without_its_last_item(world, tmp_path)
     pk = rows.partition(ids.owner_of("acme", ""), name)
     expired: Any = {"expires_at": {"N": "1"}}
     row = rows.pointer_row(pk, generated, ids.sequence_keys(1, 1)[0]) | expired

@@ -61,7 +61,7 @@ class Page[Entry]:
 
     entries: list[Entry]
     has_more: bool
-    """Exact for items. If true for conversations, none of those that follow may match."""
+    """Exact for items. For conversations, it can be true although no other one matches."""
     cursor: str
     """The value of `after` for the next page; empty if the page is empty and has no next page."""
 
